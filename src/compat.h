@@ -1,0 +1,190 @@
+/*
+ * compat.h - the five Luas look like 5.4.
+ *
+ * The only file that knows LUA_VERSION_NUM. Each shim has our prefix, since
+ * LuaJIT calls itself 501 and already has some of 5.2's functions.
+ */
+
+#ifndef SL_COMPAT_H
+#define SL_COMPAT_H
+
+#include <lua.h>
+#include <lauxlib.h>
+
+/* LuaJIT is the one 5.1 that has LUA_OK. */
+#if LUA_VERSION_NUM == 501 && defined(LUA_OK)
+#define SL_LUAJIT 1
+#else
+#define SL_LUAJIT 0
+#endif
+
+#if !defined(LUA_OK)
+#define LUA_OK 0
+#endif
+
+/* From 5.3 on receive takes 'l' for '*l', as io.read does. */
+#define SL_STAR_OPTIONAL (LUA_VERSION_NUM >= 503)
+
+/* coroutine.running of 5.1 and LuaJIT gives nil for the main program. */
+#define SL_MAIN_IS_NIL (LUA_VERSION_NUM == 501)
+
+/* Whether L can yield right here. 5.1 and 5.2 cannot tell: never. */
+static inline int sl_isyieldable(lua_State *L)
+{
+#if LUA_VERSION_NUM >= 503 || SL_LUAJIT
+    return lua_isyieldable(L);
+#else
+    (void)L;
+    return 0;
+#endif
+}
+
+/* Resumes co; *nresults is how many values it yielded or returned. */
+static inline int sl_resume(lua_State *co, lua_State *from, int nargs,
+                            int *nresults)
+{
+#if LUA_VERSION_NUM >= 504
+    return lua_resume(co, from, nargs, nresults);
+#else
+    int status;
+#if LUA_VERSION_NUM >= 502
+    status = lua_resume(co, from, nargs);
+#else
+    (void)from;
+    status = lua_resume(co, nargs);
+#endif
+    *nresults = lua_gettop(co);
+    return status;
+#endif
+}
+
+/* After a failure: runs what is pending to be closed in co (5.4). */
+static inline void sl_reset(lua_State *co)
+{
+#if LUA_VERSION_NUM >= 505
+    lua_closethread(co, NULL);
+#elif LUA_VERSION_NUM == 504
+    lua_resetthread(co);
+#else
+    (void)co;
+#endif
+}
+
+/* [-0, +1, m] A traceback of co, without a message. */
+static inline void sl_traceback(lua_State *L, lua_State *co)
+{
+#if LUA_VERSION_NUM >= 502 || SL_LUAJIT
+    luaL_traceback(L, co, NULL, 0);
+#else
+    lua_getglobal(L, "debug");
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "traceback");
+        lua_remove(L, -2);
+    }
+    if (!lua_isfunction(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushliteral(L, "stack traceback:");
+        return;
+    }
+    lua_pushthread(co);
+    lua_xmove(co, L, 1);
+    lua_call(L, 1, 1);
+#endif
+}
+
+/* [-0, +1, m] A userdata that can hold one user value. */
+static inline void *sl_newuserdata(lua_State *L, size_t size)
+{
+#if LUA_VERSION_NUM >= 504
+    return lua_newuserdatauv(L, size, 1);
+#else
+    return lua_newuserdata(L, size);
+#endif
+}
+
+/* [-1, +0, -] Makes the table on the top the user value of index. */
+static inline void sl_setuservalue(lua_State *L, int index)
+{
+#if LUA_VERSION_NUM >= 504
+    lua_setiuservalue(L, index, 1);
+#elif LUA_VERSION_NUM >= 502
+    lua_setuservalue(L, index);
+#else
+    lua_setfenv(L, index);
+#endif
+}
+
+/* [-0, +1, -] Pushes the user value of index; only where it was set. */
+static inline void sl_getuservalue(lua_State *L, int index)
+{
+#if LUA_VERSION_NUM >= 504
+    lua_getiuservalue(L, index, 1);
+#elif LUA_VERSION_NUM >= 502
+    lua_getuservalue(L, index);
+#else
+    lua_getfenv(L, index);
+#endif
+}
+
+/* [-nup, +0, m] Adds the functions to the table below the upvalues. */
+static inline void sl_setfuncs(lua_State *L, const luaL_Reg *list, int nup)
+{
+    luaL_checkstack(L, nup + 2, "too many upvalues");
+    for (; list->name != NULL; list++) {
+        lua_pushstring(L, list->name);
+        for (int i = 0; i < nup; i++)
+            lua_pushvalue(L, -(nup + 1));
+        lua_pushcclosure(L, list->func, nup);
+        lua_settable(L, -(nup + 3));
+    }
+    lua_pop(L, nup);
+}
+
+/* The block of the userdata at index if its metatable is the registry's
+ * tname, else NULL. */
+static inline void *sl_testudata(lua_State *L, int index, const char *tname)
+{
+    void *block = lua_touserdata(L, index);
+    if (block == NULL || !lua_getmetatable(L, index))
+        return NULL;
+    lua_getfield(L, LUA_REGISTRYINDEX, tname);
+    if (!lua_rawequal(L, -1, -2))
+        block = NULL;
+    lua_pop(L, 2);
+    return block;
+}
+
+/* [-0, +1, -] Pushes the value the registry keeps under an address. */
+static inline void sl_rawgetp(lua_State *L, int index, const void *key)
+{
+    lua_pushlightuserdata(L, (void *)key);
+    lua_rawget(L, index < 0 && index > LUA_REGISTRYINDEX ? index - 1 : index);
+}
+
+/* [-1, +0, m] Keeps the value on the top under an address. */
+static inline void sl_rawsetp(lua_State *L, int index, const void *key)
+{
+    lua_pushlightuserdata(L, (void *)key);
+    lua_insert(L, -2);
+    lua_rawset(L, index < 0 && index > LUA_REGISTRYINDEX ? index - 1 : index);
+}
+
+/* Whether L is the main program, outside every coroutine. */
+static inline int sl_ismain(lua_State *L)
+{
+    int is_main = lua_pushthread(L);
+    lua_pop(L, 1);
+    return is_main;
+}
+
+/* Whether a yield in L is known to fail; 5.1 and 5.2 know of main only. */
+static inline int sl_cannotyield(lua_State *L)
+{
+#if LUA_VERSION_NUM >= 503 || SL_LUAJIT
+    return !lua_isyieldable(L);
+#else
+    return sl_ismain(L);
+#endif
+}
+
+#endif

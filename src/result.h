@@ -1,0 +1,35 @@
+/*
+ * result.h - the three kinds of errors, and the one translation of them.
+ *
+ * Inside C a function returns 0, an errno, or one of the negative codes
+ * below. Towards Lua the outside world's failures are nil and LuaSocket's
+ * words for them. Misuse raises, with luaL_arg* or luaL_error.
+ */
+
+#ifndef SL_RESULT_H
+#define SL_RESULT_H
+
+#include <lua.h>
+
+enum {
+    SL_CLOSED = -1,    /* the connection or the socket is closed */
+    SL_TIMEOUT = -2,   /* the time set with settimeout is over */
+    SL_AGAIN = -3,     /* not ready: wait (never reaches Lua) */
+    SL_BUSY = -4,      /* used up its share: go on later (never reaches Lua) */
+    SL_TOO_BIG = -5,   /* the poller cannot hold so high a descriptor */
+    SL_GAI = -1000     /* SL_GAI - n: getaddrinfo's error n */
+};
+
+/* LuaSocket's words for err, which is not 0. Valid until the next call. */
+const char *sl_result_message(int err);
+
+/* The err whose message that is: LuaSocket's objects tell only that. */
+int sl_result_code(const char *message);
+
+/* getaddrinfo's result as one of our codes; uses errno. */
+int sl_result_gai(int gai);
+
+/* [-0, +2, m] Pushes nil and the message; returns 2. */
+int sl_result_fail(lua_State *L, int err);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * timer.h - a heap of deadlines.
+ *
+ * A timer is a node inside whatever waits (a thread, a socket's direction);
+ * the heap borrows it from sl_timer_set until it fires or is cancelled. The
+ * keys lie in the heap's own array, so that sifting touches little memory.
+ * Equal deadlines fire in the order in which they were set.
+ */
+
+#ifndef SL_TIMER_H
+#define SL_TIMER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct sl_timer {
+    size_t index;      /* its place in the heap + 1; 0 when not set */
+    int kind;          /* the owner's, untouched here */
+} sl_timer;
+
+typedef struct sl_timer_entry {
+    double due;        /* on sl_clock_now's clock */
+    uint64_t order;    /* of being set, among equal deadlines */
+    sl_timer *timer;   /* borrowed */
+} sl_timer_entry;
+
+typedef struct sl_timers {
+    sl_timer_entry *heap;    /* owned */
+    size_t count, size;
+    uint64_t order;
+} sl_timers;
+
+void sl_timers_init(sl_timers *timers);
+void sl_timers_free(sl_timers *timers);
+
+/* Sets or moves a timer. 0 or ENOMEM (never when it was set before). */
+int sl_timer_set(sl_timers *timers, sl_timer *timer, double due);
+
+void sl_timer_cancel(sl_timers *timers, sl_timer *timer);
+
+/* When a set timer will fire. */
+static inline double sl_timer_due(const sl_timers *timers,
+                                  const sl_timer *timer)
+{
+    return timers->heap[timer->index - 1].due;
+}
+
+/* The first deadline of all, or a negative number when there is none. */
+static inline double sl_timers_first(const sl_timers *timers)
+{
+    return timers->count > 0 ? timers->heap[0].due : -1;
+}
+
+/* Takes out and returns the first timer due at or before now, or NULL. */
+sl_timer *sl_timers_pop(sl_timers *timers, double now);
+
+#endif
