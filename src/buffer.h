@@ -1,0 +1,60 @@
+/*
+ * buffer.h - bytes that were read and not yet received.
+ *
+ * An idle connection owns no memory for that. Reads go into the loop's one
+ * scratch area, and the buffer that was read into last may leave its bytes
+ * there: it is the scratch's user. Whoever needs the scratch next first moves
+ * the user's bytes into memory of the user's own (sl_buffer_evict).
+ */
+
+#ifndef SL_BUFFER_H
+#define SL_BUFFER_H
+
+#include <stddef.h>
+
+typedef struct sl_buffer {
+    char *data;            /* owned, or the scratch's; NULL when empty */
+    size_t first, last;    /* the bytes are data[first .. last - 1] */
+    size_t size;           /* of data, when owned; 0 in the scratch */
+    size_t scanned;        /* so many of the bytes hold no line feed */
+} sl_buffer;
+
+typedef struct sl_scratch {
+    char *data;            /* owned */
+    sl_buffer *user;       /* whose bytes are in it, or NULL */
+} sl_scratch;
+
+enum { SL_SCRATCH_SIZE = 64 * 1024 };
+
+static inline size_t sl_buffer_count(const sl_buffer *buffer)
+{
+    return buffer->last - buffer->first;
+}
+
+static inline const char *sl_buffer_bytes(const sl_buffer *buffer)
+{
+    return buffer->data + buffer->first;
+}
+
+/* Where to read into: sets *size. wanted is how many bytes would finish what
+ * is being received, as far as known. NULL when there is no memory. */
+char *sl_buffer_reserve(sl_buffer *buffer, sl_scratch *scratch,
+                        size_t wanted, size_t *size);
+
+/* n bytes were written where sl_buffer_reserve said. */
+void sl_buffer_add(sl_buffer *buffer, size_t n);
+
+/* The first n bytes were received. */
+void sl_buffer_skip(sl_buffer *buffer, sl_scratch *scratch, size_t n);
+
+/* Appends a copy of bytes. 0 or ENOMEM. */
+int sl_buffer_append(sl_buffer *buffer, sl_scratch *scratch,
+                     const char *bytes, size_t n);
+
+/* Length of the first line with its line feed, or 0 when there is none. */
+size_t sl_buffer_line(sl_buffer *buffer);
+
+/* Drops all bytes and memory. */
+void sl_buffer_free(sl_buffer *buffer, sl_scratch *scratch);
+
+#endif

@@ -1,0 +1,160 @@
+/*
+ * loop.h - one loop: who waits for what, and whose turn it is.
+ *
+ * A source is a descriptor with two waits, one per direction. A wait is the
+ * one place where a thread can wait for that direction, and holds the
+ * operation the thread waits for: what tries it, its deadline, its result.
+ *
+ * An operation is first tried in the thread that calls it. If it would block
+ * the thread waits; when the descriptor is ready the loop tries it again, and
+ * only a finished one (or a timeout, close or error) wakes the thread.
+ *
+ * The order within a step:
+ *   1. wait for readiness, not longer than the first deadline, not at all
+ *      when a thread is ready;
+ *   2. each ready source: try its operations, run the threads of those that
+ *      finished;
+ *   3. each deadline that passed: run the thread;
+ *   4. the threads that were ready before: run them in order.
+ * An error that leaves the step in between loses nothing: the next step goes
+ * on where this one left off.
+ *
+ * Every C function of the module has the loop as its first upvalue; there
+ * are no globals.
+ */
+
+#ifndef SL_LOOP_H
+#define SL_LOOP_H
+
+#include "buffer.h"
+#include "compat.h"
+#include "poller.h"
+#include "thread.h"
+#include "timer.h"
+
+#include <stdint.h>
+
+typedef struct sl_loop sl_loop;
+typedef struct sl_source sl_source;
+typedef struct sl_wait sl_wait;
+
+/* Tries an operation: 0 when it is finished, SL_AGAIN when it must wait,
+ * SL_BUSY when it used up its share, else how it failed (result.h). It must
+ * not raise, and L is not its thread's. */
+typedef int (*sl_operation)(lua_State *L, sl_source *source);
+
+struct sl_wait {
+    sl_thread *thread;      /* who waits; anchored by its record */
+    sl_source *source;      /* the wait is in it */
+    sl_operation operation; /* what tries it */
+    int (*results)(lua_State *L, sl_wait *wait);    /* pushes what it gave */
+    int status;             /* of the operation, as it returned */
+    unsigned char interest; /* SL_READABLE or SL_WRITABLE; 0: only the time */
+    unsigned char parked;   /* the thread waits for readiness (not a turn) */
+    unsigned char progress; /* set by the operation when bytes moved */
+    double block;           /* limit of one wait in seconds, or negative */
+    double until;           /* deadline of the call, or negative */
+    double deadline;        /* of this wait: the earlier one, or negative */
+    sl_timer timer;         /* may fire early: it is moved lazily */
+};
+
+struct sl_source {
+    sl_loop *loop;          /* borrowed; NULL once the loop is gone */
+    int fd;                 /* -1 when closed */
+    uint32_t generation;    /* of the descriptor's use */
+    unsigned char readable; /* remembered: a read may succeed */
+    unsigned char writable;
+    unsigned char hangup;   /* seen: a short read is not the last */
+    unsigned char watched;  /* the poller knows it */
+    sl_wait reader, writer;
+};
+
+/* Positions in the table that belongs to a loop (sl_loop_env). */
+enum {
+    SL_ENV_MODULE = 1,      /* the table of functions: has onerror */
+    SL_ENV_CLASS,           /* the metatable of asockets */
+    SL_ENV_WRAPPERS,        /* weak: LuaSocket object -> asocket */
+    SL_ENV_FAILURES,        /* threads whose errors are still to be told */
+    SL_ENV_GUARDED          /* weak: thread -> what to close if it fails */
+};
+
+struct sl_loop {
+    sl_threads *threads;          /* borrowed */
+    const sl_poller_type *type;
+    void *poller;                 /* owned */
+    sl_timers timers;
+    sl_source **sources;          /* owned array: by fd, its one owner */
+    int sources_size;
+    uint32_t generation;          /* the last one given */
+    sl_event *events;             /* of this step; owned */
+    int event, event_count;       /* the next to dispatch; how many */
+    sl_thread *first, *last;      /* the ready queue */
+    int ready;                    /* threads in it */
+    int waiting;                  /* threads that wait, ready ones excluded */
+    int failures;                 /* in SL_ENV_FAILURES */
+    int stepping, stop_asked, closed;
+    sl_scratch scratch;
+};
+
+/* The loop of the running C function. */
+sl_loop *sl_loop_check(lua_State *L);
+
+/* [-0, +1, -] Pushes a value of the running C function's loop's table. */
+void sl_loop_env(lua_State *L, int which);
+
+/* [-0, +1, e] Pushes a new loop, its table still empty but for the lists. */
+sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type);
+
+/* --- sources ------------------------------------------------------------- */
+
+void sl_source_init(sl_source *source, sl_loop *loop);
+
+/* The source becomes the owner of fd; who owned it before becomes closed and
+ * its waiters are woken. 0, ENOMEM or SL_TOO_BIG, and then nothing changed. */
+int sl_source_claim(sl_source *source, int fd);
+
+/* The source lets go of its descriptor; closing: which will be closed at
+ * once. release also wakes those who wait; detach leaves them waiting. */
+void sl_source_release(sl_source *source, int closing);
+void sl_source_detach(sl_source *source, int closing);
+
+/* The source's memory is about to go. */
+void sl_source_free(sl_source *source);
+
+/* Wakes the waiting thread, if there is one, with the given status. */
+void sl_wait_finish(sl_wait *wait, int status);
+
+/* --- threads ------------------------------------------------------------- */
+
+/* Raises where the calling thread must not use this wait: somebody else
+ * does, or there is no thread. `what` names the calling function. */
+void sl_wait_check(lua_State *L, sl_wait *wait, const char *what);
+
+/* Ends the running C function in an operation: tries it, and waits for it if
+ * it must, at most block seconds at a time and total seconds in all
+ * (negative: no limit). results pushes what it gave. */
+int sl_wait_operate(lua_State *L, sl_wait *wait, sl_operation operation,
+                    double block, double total,
+                    int (*results)(lua_State *L, sl_wait *wait));
+
+/* The same for straight-line C in a thread of our own, for at most limit
+ * seconds: returns the operation's status. */
+int sl_wait_block(lua_State *L, sl_wait *wait, sl_operation operation,
+                  double limit);
+
+/* Ends the running C function in a sleep of so many seconds. */
+int sl_loop_sleep(lua_State *L, sl_loop *loop, double seconds);
+
+/* [-3, +0, m] A thread of the loop failed, and nobody is there to get the
+ * thread, error and traceback: the step that goes on will tell them. */
+void sl_loop_fail_later(lua_State *L, sl_loop *loop);
+
+/* [-0, +0, m] If the thread at one index fails, the loop calls the method
+ * close of the value at the other. */
+void sl_loop_guard(lua_State *L, int thread, int value);
+
+/* [-0, +0, e] One step of at most so many seconds (negative: no limit).
+ * False if nothing waits. */
+int sl_loop_step(lua_State *L, sl_loop *loop, double timeout);
+
+#endif
