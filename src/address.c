@@ -1,0 +1,63 @@
+/*
+ * address.c - names and addresses. Look-ups block (see getaddrinfo(3)).
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "address.h"
+
+#include "compat.h"
+#include "result.h"
+
+#include <errno.h>
+#include <string.h>
+
+int sl_address_resolve(const char *host, const char *port, int family,
+                       int passive, struct addrinfo **list)
+{
+    struct addrinfo hints;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_family = family;
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = passive ? AI_PASSIVE : 0;
+    if (passive && strcmp(host, "*") == 0)
+        host = NULL;
+    *list = NULL;
+    return sl_result_gai(getaddrinfo(host, port, &hints, list));
+}
+
+int sl_address_format(const struct sockaddr *address, socklen_t size,
+                      char host[NI_MAXHOST], char port[NI_MAXSERV])
+{
+    return getnameinfo(address, size, host, NI_MAXHOST, port, NI_MAXSERV,
+                       NI_NUMERICHOST | NI_NUMERICSERV) == 0;
+}
+
+int sl_address_push(lua_State *L, int fd, sl_address_getter getter)
+{
+    struct sockaddr_storage name;
+    socklen_t size = sizeof name;
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    if (getter(fd, (struct sockaddr *)&name, &size) < 0)
+        return sl_result_fail(L, errno);
+    if (!sl_address_format((struct sockaddr *)&name, size, host, port))
+        return sl_result_fail(L, EAFNOSUPPORT);
+    lua_pushstring(L, host);
+    lua_pushstring(L, port);
+    lua_pushinteger(L, (lua_Integer)lua_tonumber(L, -1));
+    lua_replace(L, -2);
+    lua_pushstring(L, name.ss_family == AF_INET6 ? "inet6" : "inet");
+    return 3;
+}
+
+const char *sl_address_checkport(lua_State *L, int index)
+{
+    if (lua_type(L, index) == LUA_TNUMBER) {
+        lua_Number port = lua_tonumber(L, index);
+        luaL_argcheck(L, port >= 0 && port <= 65535, index,
+                      "port out of range");
+        lua_pushfstring(L, "%d", (int)port);
+        lua_replace(L, index);
+    }
+    return luaL_checkstring(L, index);
+}

@@ -1,0 +1,34 @@
+/*
+ * address.h - names and addresses: getaddrinfo, getnameinfo, and the two
+ * names every socket has.
+ */
+
+#ifndef SL_ADDRESS_H
+#define SL_ADDRESS_H
+
+#include <lua.h>
+#include <netdb.h>
+#include <sys/socket.h>
+
+/* The stream addresses of host and port; passive: to bind to, where host
+ * "*" is any. 0 or how it failed (result.h). Free *list with freeaddrinfo. */
+int sl_address_resolve(const char *host, const char *port, int family,
+                       int passive, struct addrinfo **list);
+
+/* An address as text; false if it has none. */
+int sl_address_format(const struct sockaddr *address, socklen_t size,
+                      char host[NI_MAXHOST], char port[NI_MAXSERV]);
+
+/* getpeername(2) or getsockname(2). */
+typedef int (*sl_address_getter)(int fd, struct sockaddr *name,
+                                 socklen_t *size);
+
+/* [-0, +3, m] Pushes LuaSocket's results: host, port, family, or nil and the
+ * error (then two). Returns how many. */
+int sl_address_push(lua_State *L, int fd, sl_address_getter getter);
+
+/* [-0, +0, v] The port argument at index as a string: LuaSocket takes numbers
+ * and service names. */
+const char *sl_address_checkport(lua_State *L, int index);
+
+#endif

@@ -1,0 +1,460 @@
+/*
+ * asocket.c - the object: making, wrapping, fields, closing, and the methods
+ * that never wait. What waits is in stream.c and connect.c.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "asocket.h"
+
+#include "address.h"
+#include "clock.h"
+#include "descriptor.h"
+#include "luasocket.h"
+#include "option.h"
+#include "result.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char class_key = 0;    /* its address marks our metatables */
+
+enum { AT_OBJECT = 1, AT_FIELDS };  /* in the user value */
+
+static const char *const class_names[] = {
+    "tcp{master}", "tcp{client}", "tcp{server}"
+};
+
+/* --- the object ------------------------------------------------------------ */
+
+sl_asocket *sl_asocket_test(lua_State *L, int index)
+{
+    sl_asocket *a = lua_touserdata(L, index);
+    if (a == NULL || !lua_getmetatable(L, index))
+        return NULL;
+    sl_rawgetp(L, -1, &class_key);
+    if (!lua_toboolean(L, -1))
+        a = NULL;
+    lua_pop(L, 2);
+    return a;
+}
+
+sl_asocket *sl_asocket_check(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_test(L, 1);
+    if (a == NULL)
+        luaL_argerror(L, 1, "asocket expected");
+    if (a->source.loop == NULL || a->source.loop->closed)
+        luaL_error(L, "socketloop: the loop is closed");
+    return a;
+}
+
+void sl_asocket_checkkind(lua_State *L, sl_asocket *a, int kind)
+{
+    if (a->kind != kind) {
+        lua_pushfstring(L, "%s expected", class_names[kind]);
+        luaL_argerror(L, 1, lua_tostring(L, -1));
+    }
+}
+
+sl_asocket *sl_asocket_new(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    sl_asocket *a = sl_newuserdata(L, sizeof *a);
+    memset(a, 0, sizeof *a);
+    sl_source_init(&a->source, loop);
+    a->block = a->total = -1;
+    a->birthday = sl_clock_now();
+    a->accepted = -1;
+    sl_loop_env(L, SL_ENV_CLASS);
+    lua_setmetatable(L, -2);
+    return a;
+}
+
+int sl_asocket_take(sl_asocket *a, int fd, int kind)
+{
+    int err = sl_source_claim(&a->source, fd);
+    if (err != 0)
+        return err;
+    a->kind = (unsigned char)kind;
+    a->owned = 1;
+    return 0;
+}
+
+/* [-0, +1, m] Pushes what the user value has at a place, or nil. */
+static void push_value(lua_State *L, int index, int place, int is_there)
+{
+    if (!is_there) {
+        lua_pushnil(L);
+        return;
+    }
+    sl_getuservalue(L, index);
+    lua_rawgeti(L, -1, place);
+    lua_remove(L, -2);
+}
+
+/* [-1, +0, m] Sets a place of the user value of the asocket at index. */
+static void set_value(lua_State *L, sl_asocket *a, int index, int place)
+{
+    if (a->has_object || a->has_fields) {
+        sl_getuservalue(L, index);
+    } else {
+        lua_createtable(L, 2, 0);
+        lua_pushvalue(L, -1);
+        sl_setuservalue(L, index);
+    }
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, place);
+    lua_pop(L, 1);
+}
+
+void sl_asocket_setobject(lua_State *L, int index)
+{
+    sl_asocket *a = lua_touserdata(L, index);
+    sl_loop_env(L, SL_ENV_WRAPPERS);
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, index);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    set_value(L, a, index, AT_OBJECT);
+    a->has_object = 1;
+    a->owned = 0;
+}
+
+void sl_asocket_pushobject(lua_State *L, int index)
+{
+    sl_asocket *a = lua_touserdata(L, index);
+    push_value(L, index, AT_OBJECT, a->has_object);
+}
+
+void sl_asocket_needobject(lua_State *L, int index)
+{
+    sl_asocket *a = lua_touserdata(L, index);
+    if (!a->has_object) {
+        sl_luasocket_new(L, a->source.fd, a->kind);
+        lua_pushvalue(L, -1);
+        sl_asocket_setobject(L, index);
+    } else {
+        sl_asocket_pushobject(L, index);
+    }
+    a->source.readable = a->source.writable = 1;
+}
+
+void sl_asocket_close(lua_State *L, int index)
+{
+    sl_asocket *a = lua_touserdata(L, index);
+    int fd = a->source.fd;
+    int waited_on = a->source.reader.thread != NULL;
+    sl_source_release(&a->source, 1);
+    if (!waited_on)
+        sl_buffer_free(&a->buffer, &a->source.loop->scratch);
+    if (a->has_object) {
+        sl_asocket_pushobject(L, index);
+        lua_getfield(L, -1, "close");
+        lua_insert(L, -2);
+        lua_call(L, 1, 0);
+    } else if (fd >= 0 && a->owned) {
+        close(fd);
+    }
+    a->owned = 0;
+}
+
+static int meth_close(lua_State *L)
+{
+    sl_asocket_check(L);
+    sl_asocket_close(L, 1);
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+static int meth_gc(lua_State *L)
+{
+    sl_asocket *a = lua_touserdata(L, 1);
+    int fd = a->source.fd;
+    if (a->source.loop == NULL)
+        return 0;
+    sl_source_free(&a->source);
+    if (fd >= 0 && a->owned)
+        close(fd);
+    if (a->accepted >= 0)
+        close(a->accepted);
+    if (a->connecting)
+        sl_connect_abandon(a);
+    sl_buffer_free(&a->buffer, &a->source.loop->scratch);
+    a->source.loop = NULL;
+    return 0;
+}
+
+/* --- wrapping --------------------------------------------------------------- */
+
+static void check_claim(lua_State *L, int err)
+{
+    if (err != 0)
+        luaL_error(L, "%s", sl_result_message(err));
+}
+
+void sl_asocket_sync(lua_State *L, sl_asocket *a, int object)
+{
+    int kind = sl_luasocket_kind(L, object);
+    int fd = sl_luasocket_fd(L, object);
+    if (kind >= 0)
+        a->kind = (unsigned char)kind;
+    a->source.readable = a->source.writable = 1;
+    if (fd == a->source.fd)
+        return;
+    if (fd < 0)
+        sl_source_release(&a->source, 0);
+    else
+        check_claim(L, sl_source_claim(&a->source, fd));
+}
+
+/* [-0, +1, m] Pushes what was wrapped for the key at index before, or nil. */
+static void find_wrapper(lua_State *L, int index)
+{
+    sl_loop_env(L, SL_ENV_WRAPPERS);
+    lua_pushvalue(L, index);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+}
+
+/* The asocket at one index takes over the LuaSocket object at the other. */
+static void take_object(lua_State *L, int index, int object)
+{
+    sl_asocket *a = lua_touserdata(L, index);
+    int fd = sl_luasocket_fd(L, object);
+    if (fd >= 0) {
+        check_claim(L, sl_source_claim(&a->source, fd));
+        sl_fd_nonblock(fd);
+    }
+    a->kind = (unsigned char)sl_luasocket_kind(L, object);
+    sl_luasocket_nonblock(L, object);
+    lua_pushvalue(L, object);
+    sl_asocket_setobject(L, index);
+    if (a->kind == SL_CLIENT)
+        sl_luasocket_drain(L, object, a);
+}
+
+static int wrap_object(lua_State *L)
+{
+    lua_settop(L, 1);
+    find_wrapper(L, 1);
+    if (!lua_isnil(L, -1))
+        return 1;
+    sl_asocket_new(L);
+    take_object(L, 3, 1);
+    return 1;
+}
+
+static int connected_kind(int fd)
+{
+    if (sl_fd_listens(fd))
+        return SL_SERVER;
+    return sl_fd_connected(fd) == EINPROGRESS ? SL_MASTER : SL_CLIENT;
+}
+
+static int wrap_descriptor(lua_State *L)
+{
+    static const char *const types[] = {"tcp", "tcp6", NULL};
+    int fd = (int)luaL_checkinteger(L, 1);
+    struct stat file;
+    luaL_checkoption(L, 2, "tcp", types);
+    lua_settop(L, 1);
+    luaL_argcheck(L, fd >= 0 && fstat(fd, &file) == 0, 1,
+                  "not an open descriptor");
+    luaL_argcheck(L, S_ISSOCK(file.st_mode), 1, "not a socket");
+    find_wrapper(L, 1);
+    sl_asocket *a = lua_touserdata(L, -1);
+    if (a != NULL && a->source.fd == fd &&
+        a->inode == (unsigned long)file.st_ino)
+        return 1;
+    a = sl_asocket_new(L);
+    a->inode = (unsigned long)file.st_ino;
+    sl_loop_env(L, SL_ENV_WRAPPERS);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 3);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    check_claim(L, sl_asocket_take(a, fd, connected_kind(fd)));
+    sl_fd_nonblock(fd);
+    return 1;
+}
+
+int sl_asocket_wrap(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    if (sl_asocket_test(L, 1) != NULL) {
+        lua_settop(L, 1);
+        return 1;
+    }
+    if (lua_type(L, 1) == LUA_TNUMBER)
+        return wrap_descriptor(L);
+    if (sl_luasocket_kind(L, 1) >= 0)
+        return wrap_object(L);
+    return luaL_argerror(L, 1, "LuaSocket object, asocket or descriptor "
+                               "expected");
+}
+
+static int meth_getsocket(lua_State *L)
+{
+    sl_asocket_check(L);
+    sl_asocket_needobject(L, 1);
+    return 1;
+}
+
+static int meth_setsocket(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    luaL_argcheck(L, sl_luasocket_kind(L, 2) >= 0, 2,
+                  "LuaSocket object expected");
+    lua_settop(L, 2);
+    if (sl_buffer_count(&a->buffer) > 0)
+        return luaL_error(L, "setsocket: received bytes are still buffered; "
+                             "receive them before");
+    if (a->source.reader.thread != NULL || a->source.writer.thread != NULL)
+        return luaL_error(L, "setsocket: a thread waits on the socket");
+    int old = a->owned ? a->source.fd : -1;
+    sl_source_release(&a->source, old >= 0);
+    if (old >= 0)
+        close(old);
+    take_object(L, 1, 2);
+    return 0;
+}
+
+/* --- fields and methods --------------------------------------------------------- */
+
+/* A method of the LuaSocket object, called on the asocket: upvalue 2 is its
+ * name. The object is looked up now, as setsocket may have changed it. */
+static int forward(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_asocket_needobject(L, 1);
+    lua_insert(L, 2);                            /* asocket object args */
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_gettable(L, 2);
+    lua_insert(L, 3);                            /* ... function args */
+    lua_pushvalue(L, 2);
+    lua_insert(L, 4);                            /* ... object args */
+    lua_call(L, lua_gettop(L) - 3, LUA_MULTRET);
+    sl_asocket_sync(L, a, 2);
+    return lua_gettop(L) - 2;
+}
+
+/* What is neither a field nor a method of ours: the object's. */
+static int index_object(lua_State *L, sl_asocket *a)
+{
+    if (lua_type(L, 2) == LUA_TSTRING &&
+        strcmp(lua_tostring(L, 2), "socket") == 0) {
+        sl_asocket_needobject(L, 1);
+        return 1;
+    }
+    if (a->has_object) {
+        sl_asocket_pushobject(L, 1);
+        lua_pushvalue(L, 2);
+        lua_gettable(L, -2);
+    } else {
+        sl_luasocket_method(L, a->kind, 2);
+    }
+    if (lua_isfunction(L, -1)) {
+        lua_pushvalue(L, lua_upvalueindex(1));
+        lua_pushvalue(L, 2);
+        lua_pushcclosure(L, forward, 2);
+    }
+    return 1;
+}
+
+/* Upvalue 2 is the table of our methods. */
+static int meth_index(lua_State *L)
+{
+    sl_asocket *a = lua_touserdata(L, 1);
+    if (a->has_fields) {
+        push_value(L, 1, AT_FIELDS, 1);
+        lua_pushvalue(L, 2);
+        lua_rawget(L, -2);
+        if (!lua_isnil(L, -1))
+            return 1;
+        lua_pop(L, 2);
+    }
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(2));
+    if (!lua_isnil(L, -1))
+        return 1;
+    return index_object(L, a);
+}
+
+static int meth_newindex(lua_State *L)
+{
+    sl_asocket *a = lua_touserdata(L, 1);
+    luaL_argcheck(L, !lua_isnil(L, 2), 2, "the name of a field is nil");
+    if (!a->has_fields) {
+        lua_newtable(L);
+        set_value(L, a, 1, AT_FIELDS);
+        a->has_fields = 1;
+    }
+    push_value(L, 1, AT_FIELDS, 1);
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 3);
+    lua_rawset(L, -3);
+    return 0;
+}
+
+static int meth_tostring(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_test(L, 1);
+    luaL_argcheck(L, a != NULL, 1, "asocket expected");
+    if (a->source.fd < 0) {
+        lua_pushfstring(L, "%s: %s", class_names[a->kind],
+                        a->kind == SL_MASTER ? "no descriptor" : "closed");
+        return 1;
+    }
+    lua_pushfstring(L, "%s: fd %d", class_names[a->kind], a->source.fd);
+    int n = sl_address_push(L, a->source.fd, a->kind == SL_SERVER
+                                                 ? getsockname : getpeername);
+    if (n == 3)
+        lua_pushfstring(L, "%s, %s port %d", lua_tostring(L, -4),
+                        lua_tostring(L, -3), (int)lua_tointeger(L, -2));
+    else
+        lua_pop(L, n);
+    return 1;
+}
+
+const luaL_Reg sl_asocket_methods[] = {
+    {"close", meth_close},
+    {"getsocket", meth_getsocket},
+    {"setsocket", meth_setsocket},
+    {NULL, NULL}
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", meth_gc},
+    {"__close", meth_close},
+    {"__newindex", meth_newindex},
+    {"__tostring", meth_tostring},
+    {NULL, NULL}
+};
+
+void sl_asocket_class(lua_State *L, const luaL_Reg *const *lists)
+{
+    int loop = lua_gettop(L);
+    lua_newtable(L);
+    lua_pushvalue(L, loop);
+    sl_setfuncs(L, metamethods, 1);
+    lua_pushboolean(L, 1);
+    sl_rawsetp(L, -2, &class_key);
+    lua_pushliteral(L, "socketloop_socket");
+    lua_setfield(L, -2, "__metatable");
+    lua_pushvalue(L, loop);
+    lua_newtable(L);
+    for (; *lists != NULL; lists++) {
+        lua_pushvalue(L, loop);
+        sl_setfuncs(L, *lists, 1);
+    }
+    lua_pushliteral(L, "socketloop_socket");
+    lua_setfield(L, -2, "type");
+    lua_pushcclosure(L, meth_index, 2);
+    lua_setfield(L, -2, "__index");
+    lua_remove(L, loop);
+}

@@ -1,0 +1,120 @@
+/*
+ * asocket.h - the object that users hold: a source with a receive buffer, the
+ * operations of its two directions, and perhaps a LuaSocket object.
+ *
+ * Who owns the descriptor: an asocket born in the loop does, until a
+ * LuaSocket object for it is made; then that object does, and the asocket
+ * closes through it, since the object may pass the descriptor on (to TLS).
+ *
+ * Its user value, made when needed, is a table with the LuaSocket object and
+ * the fields that users set.
+ */
+
+#ifndef SL_ASOCKET_H
+#define SL_ASOCKET_H
+
+#include "buffer.h"
+#include "compat.h"
+#include "loop.h"
+
+#include <netdb.h>
+
+/* As the classes of LuaSocket's objects. */
+enum sl_asocket_kind { SL_MASTER, SL_CLIENT, SL_SERVER };
+
+/* What a receive is after. */
+typedef struct sl_receive {
+    enum { SL_LINE, SL_COUNT, SL_ALL } pattern;
+    int less_is_ok;
+    size_t wanted;         /* bytes still wanted, for SL_COUNT */
+    const char *prefix;    /* borrowed from the caller's stack */
+    size_t prefix_size;
+} sl_receive;
+
+typedef struct sl_send {
+    const char *data;      /* borrowed from the caller's stack */
+    size_t next, end;      /* bytes of it that are to be sent */
+} sl_send;
+
+typedef struct sl_connect {
+    struct addrinfo *list;    /* owned */
+    struct addrinfo *next;    /* the address to try next */
+    int object;               /* registry reference: LuaSocket object */
+    int result;               /* registry reference: what success gives */
+    int fresh;                /* each attempt gets a new descriptor */
+    int pending;              /* an attempt is in progress */
+    int failed;               /* how the last attempt failed */
+} sl_connect;
+
+typedef struct sl_asocket {
+    sl_source source;         /* the first member: a source is an asocket */
+    sl_buffer buffer;
+    unsigned char kind;       /* of enum sl_asocket_kind */
+    unsigned char owned;      /* we close the descriptor ourselves */
+    unsigned char has_object; /* there is a LuaSocket object */
+    unsigned char has_fields; /* users set fields */
+    unsigned char bound;      /* bind was called: keep the descriptor */
+    unsigned char connecting; /* writer.connect is in use */
+    unsigned char attempted;  /* an attempt to connect may be in progress */
+    unsigned long inode;      /* of a bare descriptor that was wrapped */
+    double block, total;      /* settimeout, in seconds; negative: none */
+    double birthday;          /* for getstats */
+    double received, sent;
+    sl_receive receive;       /* the reader's operation, if not accept */
+    int accepted;             /* a descriptor not given yet, or -1; owned */
+    union {
+        sl_send send;
+        sl_connect connect;
+    } writer;
+} sl_asocket;
+
+/* The asocket of the method that runs; raises if it is not one. */
+sl_asocket *sl_asocket_check(lua_State *L);
+
+/* The asocket at index, of any loop, or NULL. */
+sl_asocket *sl_asocket_test(lua_State *L, int index);
+
+/* Raises LuaSocket's error if a method does not fit the kind. */
+void sl_asocket_checkkind(lua_State *L, sl_asocket *a, int kind);
+
+/* [-0, +1, m] Pushes a new asocket of the running function's loop. */
+sl_asocket *sl_asocket_new(lua_State *L);
+
+/* Gives it a descriptor to own. 0 or an error, and then it's not owned. */
+int sl_asocket_take(sl_asocket *a, int fd, int kind);
+
+/* Wakes who waits, closes the descriptor; through the object if any. index
+ * is where the asocket lies. */
+void sl_asocket_close(lua_State *L, int index);
+
+/* [-1, +0, m] The LuaSocket object on the top is the asocket's at index. */
+void sl_asocket_setobject(lua_State *L, int index);
+
+/* [-0, +1, m] Pushes its LuaSocket object, or nil. */
+void sl_asocket_pushobject(lua_State *L, int index);
+
+/* [-0, +1, e] Pushes its LuaSocket object, made if there is none. Whoever
+ * gets it may read and write behind our back. */
+void sl_asocket_needobject(lua_State *L, int index);
+
+/* [-0, +0, e] After methods of the object at the index on the stack were
+ * called: takes over its descriptor and kind. */
+void sl_asocket_sync(lua_State *L, sl_asocket *a, int object);
+
+/* [-0, +1, e] wrap(socket or fd [, type]) of the arguments at 1 and 2. */
+int sl_asocket_wrap(lua_State *L);
+
+/* [-1, +1, m] For the loop on the top pushes the metatable of its asockets,
+ * with the methods of the given lists. */
+void sl_asocket_class(lua_State *L, const luaL_Reg *const *lists);
+
+/* What the files about asockets add to the methods. */
+extern const luaL_Reg sl_asocket_methods[];
+extern const luaL_Reg sl_property_methods[];
+extern const luaL_Reg sl_stream_methods[];
+extern const luaL_Reg sl_connect_methods[];
+
+/* Frees what a connect that was never finished holds. */
+void sl_connect_abandon(sl_asocket *a);
+
+#endif

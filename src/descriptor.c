@@ -1,0 +1,132 @@
+/*
+ * descriptor.c - socket system calls; the only file with their differences
+ * between systems.
+ */
+
+#define _GNU_SOURCE    /* accept4 */
+
+#include "descriptor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#if defined(MSG_NOSIGNAL)
+enum { SEND_FLAGS = MSG_NOSIGNAL };
+#else
+enum { SEND_FLAGS = 0 };
+#endif
+
+int sl_fd_nonblock(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return errno;
+    if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return errno;
+    return 0;
+}
+
+#if defined(SOCK_NONBLOCK) && defined(SOCK_CLOEXEC)
+
+int sl_fd_socket(int family, int *fd)
+{
+    *fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return *fd < 0 ? errno : 0;
+}
+
+int sl_fd_accept(int listener, int *fd)
+{
+    do
+        *fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    while (*fd < 0 && errno == EINTR);
+    return *fd < 0 ? errno : 0;
+}
+
+#else
+
+static int prepare(int *fd)
+{
+    int err = *fd < 0 ? errno : sl_fd_nonblock(*fd);
+    if (*fd < 0)
+        return err;
+#if defined(SO_NOSIGPIPE)
+    int on = 1;
+    setsockopt(*fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
+    fcntl(*fd, F_SETFD, FD_CLOEXEC);
+    if (err != 0)
+        close(*fd);
+    return err;
+}
+
+int sl_fd_socket(int family, int *fd)
+{
+    *fd = socket(family, SOCK_STREAM, 0);
+    return prepare(fd);
+}
+
+int sl_fd_accept(int listener, int *fd)
+{
+    do
+        *fd = accept(listener, NULL, NULL);
+    while (*fd < 0 && errno == EINTR);
+    return prepare(fd);
+}
+
+#endif
+
+int sl_fd_recv(int fd, char *data, size_t size, size_t *n)
+{
+    ssize_t got;
+    do
+        got = recv(fd, data, size, 0);
+    while (got < 0 && errno == EINTR);
+    *n = got < 0 ? 0 : (size_t)got;
+    return got < 0 ? errno : 0;
+}
+
+int sl_fd_send(int fd, const char *data, size_t size, size_t *n)
+{
+    ssize_t put;
+    do
+        put = send(fd, data, size, SEND_FLAGS);
+    while (put < 0 && errno == EINTR);
+    *n = put < 0 ? 0 : (size_t)put;
+    return put < 0 ? errno : 0;
+}
+
+static int int_option(int fd, int option, int *value)
+{
+    socklen_t size = sizeof *value;
+    return getsockopt(fd, SOL_SOCKET, option, value, &size) < 0 ? errno : 0;
+}
+
+int sl_fd_connected(int fd)
+{
+    int pending = 0;
+    int err = int_option(fd, SO_ERROR, &pending);
+    if (err != 0 || pending != 0)
+        return err != 0 ? err : pending;
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0)
+        return 0;
+    return errno == ENOTCONN ? EINPROGRESS : errno;
+}
+
+int sl_fd_listens(int fd)
+{
+    int listens = 0;
+    return int_option(fd, SO_ACCEPTCONN, &listens) == 0 && listens;
+}
+
+int sl_fd_family(int fd)
+{
+    struct sockaddr_storage name;
+    socklen_t size = sizeof name;
+    if (getsockname(fd, (struct sockaddr *)&name, &size) < 0)
+        return -1;
+    return name.ss_family;
+}

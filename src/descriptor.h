@@ -1,0 +1,35 @@
+/*
+ * descriptor.h - the system calls on socket descriptors, made alike: each new
+ * descriptor is non-blocking and close-on-exec, none raises SIGPIPE, and a
+ * signal (EINTR) is never seen. Functions return 0 or an errno.
+ */
+
+#ifndef SL_DESCRIPTOR_H
+#define SL_DESCRIPTOR_H
+
+#include <stddef.h>
+
+/* A new stream socket of that family. */
+int sl_fd_socket(int family, int *fd);
+
+/* The next connection of a listening socket. */
+int sl_fd_accept(int listener, int *fd);
+
+int sl_fd_nonblock(int fd);
+
+/* Reads at most size bytes; *n is 0 at the end of the stream. */
+int sl_fd_recv(int fd, char *data, size_t size, size_t *n);
+
+int sl_fd_send(int fd, const char *data, size_t size, size_t *n);
+
+/* How a connection attempt that was in progress ended; EINPROGRESS when it
+ * has not. */
+int sl_fd_connected(int fd);
+
+/* Whether fd is a listening socket. */
+int sl_fd_listens(int fd);
+
+/* AF_INET, ...; or -1 when fd is not a socket. */
+int sl_fd_family(int fd);
+
+#endif

@@ -1,0 +1,185 @@
+/*
+ * luasocket.c - the only file that knows how LuaSocket's objects behave.
+ *
+ * Found by experiment with 3.0 and 3.1: socket.tcp() has no descriptor (-1)
+ * before bind or connect; getfd gives a float on 5.3; the class of an object
+ * is its metatable, and only connect, listen and accept change it: so an
+ * object for a descriptor that is connected already is made by setfd and a
+ * connect that comes too late (EISCONN) but sets the class.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "luasocket.h"
+
+#include "address.h"
+#include "descriptor.h"
+#include "result.h"
+
+#include <errno.h>
+
+static const char *const classes[] = {
+    "tcp{master}", "tcp{client}", "tcp{server}"
+};
+
+int sl_luasocket_kind(lua_State *L, int index)
+{
+    for (int kind = SL_MASTER; kind <= SL_SERVER; kind++)
+        if (sl_testudata(L, index, classes[kind]) != NULL)
+            return kind;
+    return -1;
+}
+
+/* [-nargs, +nresults, e] Calls a method of the object at index (not relative
+ * to the top) with the nargs values on the top. */
+static void call(lua_State *L, int index, const char *name, int nargs,
+                 int nresults)
+{
+    lua_getfield(L, index, name);
+    lua_insert(L, -(nargs + 1));
+    lua_pushvalue(L, index);
+    lua_insert(L, -(nargs + 1));
+    lua_call(L, nargs + 1, nresults);
+}
+
+int sl_luasocket_fd(lua_State *L, int index)
+{
+    call(L, index, "getfd", 0, 1);
+    int fd = lua_isnumber(L, -1) ? (int)lua_tonumber(L, -1) : -1;
+    lua_pop(L, 1);
+    return fd;
+}
+
+void sl_luasocket_nonblock(lua_State *L, int index)
+{
+    lua_pushinteger(L, 0);
+    call(L, index, "settimeout", 1, 0);
+}
+
+/* One byte at a time, since asking for more than there is reads from the
+ * socket; the buffer has 8 KiB, and this is rare. */
+void sl_luasocket_drain(lua_State *L, int index, sl_asocket *a)
+{
+    sl_scratch *scratch = &a->source.loop->scratch;
+    for (;;) {
+        call(L, index, "dirty", 0, 1);
+        int dirty = lua_toboolean(L, -1);
+        lua_pop(L, 1);
+        if (!dirty)
+            return;
+        lua_pushinteger(L, 1);
+        call(L, index, "receive", 1, 1);
+        if (lua_type(L, -1) != LUA_TSTRING)
+            luaL_error(L, "LuaSocket's buffer cannot be read");
+        if (sl_buffer_append(&a->buffer, scratch, lua_tostring(L, -1), 1) != 0)
+            luaL_error(L, "not enough memory");
+        lua_pop(L, 1);
+    }
+}
+
+/* [-0, +1, e] Pushes a function of require 'socket'. */
+static void socket_function(lua_State *L, const char *name)
+{
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "socket");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, name);
+    lua_remove(L, -2);
+}
+
+/* An address of the wrong family: connect fails in getaddrinfo, touches no
+ * descriptor, and sets the class all the same. */
+static void make_client(lua_State *L, int object, int family)
+{
+    lua_pushstring(L, family == AF_INET6 ? "127.0.0.1" : "::1");
+    lua_pushinteger(L, 9);
+    call(L, object, "connect", 2, 0);
+}
+
+void sl_luasocket_new(lua_State *L, int fd, int kind)
+{
+    int family = fd >= 0 ? sl_fd_family(fd) : AF_UNSPEC;
+    socket_function(L, family == AF_INET6 ? "tcp6"
+                       : family == AF_INET ? "tcp4" : "tcp");
+    lua_call(L, 0, 2);
+    if (lua_isnil(L, -2))
+        luaL_error(L, "cannot make a LuaSocket object: %s",
+                   lua_tostring(L, -1));
+    lua_pop(L, 1);
+    int object = lua_gettop(L);
+    sl_luasocket_nonblock(L, object);
+    if (fd < 0)
+        return;
+    call(L, object, "close", 0, 0);
+    lua_pushinteger(L, fd);
+    call(L, object, "setfd", 1, 0);
+    if (kind == SL_SERVER)
+        call(L, object, "listen", 0, 0);
+    else if (kind == SL_CLIENT)
+        make_client(L, object, family);
+}
+
+/* What connect_body is called with, and what comes out. */
+typedef struct attempt {
+    int reference;
+    const struct addrinfo *address;
+    int fresh;    /* the object may take a new descriptor */
+    int *fd;
+    int err;
+} attempt;
+
+static int connect_body(lua_State *L)
+{
+    attempt *a = lua_touserdata(L, 1);
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    lua_rawgeti(L, LUA_REGISTRYINDEX, a->reference);
+    int object = lua_gettop(L);
+    if (!sl_address_format(a->address->ai_addr, a->address->ai_addrlen, host,
+                           port)) {
+        a->err = EAFNOSUPPORT;
+        return 0;
+    }
+    if (a->fresh)
+        call(L, object, "close", 0, 0);
+    lua_pushstring(L, host);
+    lua_pushstring(L, port);
+    call(L, object, "connect", 2, 2);
+    if (lua_isnil(L, -2) && lua_isstring(L, -1))
+        a->err = sl_result_code(lua_tostring(L, -1));
+    if (a->err == SL_TIMEOUT)
+        a->err = EINPROGRESS;
+    *a->fd = sl_luasocket_fd(L, object);
+    return 0;
+}
+
+int sl_luasocket_connect(lua_State *L, int reference,
+                         const struct addrinfo *address, int fresh, int *fd)
+{
+    attempt a = {reference, address, fresh, fd, 0};
+    *fd = -1;
+    if (!lua_checkstack(L, 2))
+        return ENOMEM;
+    lua_pushcfunction(L, connect_body);
+    lua_pushlightuserdata(L, &a);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+        lua_pop(L, 1);
+        return ENOMEM;
+    }
+    return a.err;
+}
+
+void sl_luasocket_method(lua_State *L, int kind, int index)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, classes[kind]);
+    if (!lua_istable(L, -1))
+        return;
+    lua_getfield(L, -1, "__index");
+    lua_remove(L, -2);
+    lua_pushvalue(L, index);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+    if (!lua_isfunction(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushnil(L);
+    }
+}

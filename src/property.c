@@ -1,0 +1,164 @@
+/*
+ * property.c - the methods of an asocket that read or set something and
+ * neither wait nor move data. Arguments and results are LuaSocket's.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "asocket.h"
+
+#include "address.h"
+#include "clock.h"
+#include "descriptor.h"
+#include "luasocket.h"
+#include "option.h"
+#include "result.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+/* settimeout([seconds [, mode]]) -> 1. Mode 'b' limits each wait of a call,
+ * 't' (or 'r') the call; nil or negative: no limit. */
+static int meth_settimeout(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    double seconds = luaL_optnumber(L, 2, -1);
+    const char *mode = luaL_optstring(L, 3, "b");
+    luaL_argcheck(L, seconds == seconds, 2, "not a number");
+    luaL_argcheck(L, *mode != '\0' && strchr("btr", *mode) != NULL, 3,
+                  "invalid timeout mode");
+    if (seconds < 0)
+        seconds = -1;
+    if (*mode == 'b')
+        a->block = seconds;
+    else
+        a->total = seconds;
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+/* gettimeout() -> limit of a wait, limit of a call; -1: none. */
+static int meth_gettimeout(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    lua_pushnumber(L, a->block);
+    lua_pushnumber(L, a->total);
+    return 2;
+}
+
+/* getstats() -> bytes received, bytes sent, age in seconds. */
+static int meth_getstats(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    lua_pushnumber(L, a->received);
+    lua_pushnumber(L, a->sent);
+    lua_pushnumber(L, sl_clock_now() - a->birthday);
+    return 3;
+}
+
+/* setstats([received [, sent [, age]]]) -> 1 */
+static int meth_setstats(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    a->received = luaL_optnumber(L, 2, a->received);
+    a->sent = luaL_optnumber(L, 3, a->sent);
+    if (!lua_isnoneornil(L, 4))
+        a->birthday = sl_clock_now() - luaL_checknumber(L, 4);
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+/* dirty() -> whether there are bytes that receive gives without reading. */
+static int meth_dirty(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    if (sl_buffer_count(&a->buffer) > 0 || !a->has_object) {
+        lua_pushboolean(L, sl_buffer_count(&a->buffer) > 0);
+        return 1;
+    }
+    sl_asocket_pushobject(L, 1);
+    lua_getfield(L, -1, "dirty");
+    lua_insert(L, -2);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+/* getfd() -> the descriptor, -1 if there is none. */
+static int meth_getfd(lua_State *L)
+{
+    lua_pushinteger(L, sl_asocket_check(L)->source.fd);
+    return 1;
+}
+
+/* setfd(fd): the asocket is about another descriptor; the old one stays
+ * open and is nobody's. */
+static int meth_setfd(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    int fd = (int)luaL_checkinteger(L, 2);
+    sl_source_release(&a->source, 0);
+    if (a->has_object) {
+        sl_asocket_pushobject(L, 1);
+        int object = lua_gettop(L);
+        lua_getfield(L, object, "setfd");
+        lua_pushvalue(L, object);
+        lua_pushinteger(L, fd);
+        lua_call(L, 2, 0);
+        sl_asocket_sync(L, a, object);
+    } else if (fd >= 0) {
+        luaL_argcheck(L, sl_fd_nonblock(fd) == 0, 2,
+                      "not an open descriptor");
+        int err = sl_asocket_take(a, fd, a->kind);
+        if (err != 0)
+            luaL_error(L, "%s", sl_result_message(err));
+    }
+    return 0;
+}
+
+/* getfamily() -> 'inet4' or 'inet6' */
+static int meth_getfamily(lua_State *L)
+{
+    int fd = sl_asocket_check(L)->source.fd;
+    int is_six = fd >= 0 && sl_fd_family(fd) == AF_INET6;
+    lua_pushstring(L, is_six ? "inet6" : "inet4");
+    return 1;
+}
+
+/* getpeername() -> address, port, 'inet' or 'inet6'; or nil, error */
+static int meth_getpeername(lua_State *L)
+{
+    return sl_address_push(L, sl_asocket_check(L)->source.fd, getpeername);
+}
+
+static int meth_getsockname(lua_State *L)
+{
+    return sl_address_push(L, sl_asocket_check(L)->source.fd, getsockname);
+}
+
+/* setoption(name [, value]) -> 1 or nil, error */
+static int meth_setoption(lua_State *L)
+{
+    return sl_option_set(L, sl_asocket_check(L)->source.fd);
+}
+
+/* getoption(name) -> value or nil, error */
+static int meth_getoption(lua_State *L)
+{
+    return sl_option_get(L, sl_asocket_check(L)->source.fd);
+}
+
+const luaL_Reg sl_property_methods[] = {
+    {"dirty", meth_dirty},
+    {"getfamily", meth_getfamily},
+    {"getfd", meth_getfd},
+    {"getoption", meth_getoption},
+    {"getpeername", meth_getpeername},
+    {"getsockname", meth_getsockname},
+    {"getstats", meth_getstats},
+    {"gettimeout", meth_gettimeout},
+    {"setfd", meth_setfd},
+    {"setoption", meth_setoption},
+    {"setstats", meth_setstats},
+    {"settimeout", meth_settimeout},
+    {NULL, NULL}
+};

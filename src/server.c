@@ -1,0 +1,108 @@
+/*
+ * server.c - newserver. Its thread is straight-line C on a frozen stack of
+ * its own: accept, start the handler's thread, again. No failure of a handler
+ * ends it; only closing the listening socket does.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "server.h"
+
+#include "address.h"
+#include "connect.h"
+#include "result.h"
+#include "stream.h"
+
+#include <errno.h>
+
+/* The kernel caps it (on Linux at net.core.somaxconn). */
+enum { BACKLOG = 16384 };
+
+/* Seconds between tries while the system has no descriptor or memory left. */
+static const double first_pause = 0.01, last_pause = 0.5;
+
+/* [-0, +0, e] Upvalues: loop, listening asocket, handler. One connection:
+ * returns nothing, or how accepting failed. */
+static int serve_one(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    lua_pushvalue(L, lua_upvalueindex(3));
+    int err = sl_stream_accept(L, lua_touserdata(L, lua_upvalueindex(2)));
+    if (err != 0) {
+        lua_pushinteger(L, err);
+        return 1;
+    }
+    int client = lua_gettop(L);
+    lua_pushvalue(L, client);
+    lua_insert(L, 1);    /* client handler client */
+    if (sl_thread_start(L, loop->threads, 1, loop)) {
+        sl_asocket_close(L, 1);
+        sl_loop_fail_later(L, loop);
+    } else {
+        sl_loop_guard(L, lua_gettop(L), 1);
+    }
+    return 0;
+}
+
+/* Upvalues: loop, listening asocket, handler. */
+static int serve(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    sl_asocket *listener = lua_touserdata(L, lua_upvalueindex(2));
+    double pause = first_pause;
+    for (;;) {
+        lua_settop(L, 0);
+        for (int i = 1; i <= 3; i++)
+            lua_pushvalue(L, lua_upvalueindex(i));
+        lua_pushcclosure(L, serve_one, 3);
+        int failed = lua_pcall(L, 0, 1, 0) != LUA_OK;
+        if (failed) {
+            lua_pushthread(L);
+            lua_insert(L, 1);
+            lua_pushliteral(L, "stack traceback:\n\t[C]: in newserver");
+            sl_loop_fail_later(L, loop);
+        } else if (lua_isnil(L, 1)) {
+            pause = first_pause;
+            continue;
+        } else if (lua_tointeger(L, 1) == SL_CLOSED) {
+            return 0;
+        }
+        if (sl_stream_pause(L, listener, pause) == SL_CLOSED)
+            return 0;
+        if (pause < last_pause)
+            pause *= 2;
+    }
+}
+
+static void check(lua_State *L, int err)
+{
+    if (err != 0)
+        luaL_error(L, "newserver: %s", sl_result_message(err));
+}
+
+int sl_server_new(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    const char *host = luaL_optstring(L, 1, "*");
+    if (lua_isnoneornil(L, 2)) {
+        lua_settop(L, lua_gettop(L) < 2 ? 2 : lua_gettop(L));
+        lua_pushinteger(L, 0);
+        lua_replace(L, 2);
+    }
+    const char *port = sl_address_checkport(L, 2);
+    luaL_argcheck(L, !lua_isnoneornil(L, 3), 3, "handler expected");
+    lua_settop(L, 3);
+    sl_asocket *a = sl_asocket_new(L);
+    check(L, sl_connect_bind(a, host, port, 1));
+    check(L, sl_connect_listen(a, BACKLOG));
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, 4);
+    lua_pushvalue(L, 3);
+    lua_pushcclosure(L, serve, 3);
+    if (sl_thread_start(L, loop->threads, 0, loop)) {
+        sl_thread_message(L);
+        return lua_error(L);
+    }
+    lua_settop(L, 4);
+    return 1;
+}

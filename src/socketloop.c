@@ -1,0 +1,278 @@
+/*
+ * socketloop.c - the module: every function of `require 'socketloop'`.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "socketloop.h"
+
+#include "address.h"
+#include "asocket.h"
+#include "clock.h"
+#include "connect.h"
+#include "loop.h"
+#include "result.h"
+#include "server.h"
+
+#include <stdlib.h>
+
+/* --- sockets ------------------------------------------------------------------ */
+
+/* wrap(socket or fd [, type]) -> asocket */
+static int func_wrap(lua_State *L)
+{
+    return sl_asocket_wrap(L);
+}
+
+/* [-0, +1, e] Pushes a new asocket, bound to the local address and port at
+ * first and first + 1 if either is given. 0 or how binding failed. */
+static int push_tcp(lua_State *L, int first)
+{
+    int is_bound = !lua_isnoneornil(L, first) || !lua_isnoneornil(L, first + 1);
+    const char *host = luaL_optstring(L, first, "*");
+    const char *port = lua_isnoneornil(L, first + 1)
+                           ? "0" : sl_address_checkport(L, first + 1);
+    sl_asocket *a = sl_asocket_new(L);
+    return is_bound ? sl_connect_bind(a, host, port, 0) : 0;
+}
+
+/* tcp([local address [, local port]]) -> asocket; raises if it can't bind */
+static int func_tcp(lua_State *L)
+{
+    int err = push_tcp(L, 1);
+    if (err != 0)
+        return luaL_error(L, "tcp: %s", sl_result_message(err));
+    return 1;
+}
+
+/* connect(host, port [, local address [, local port]]) -> asocket or nil,
+ * error */
+static int func_connect(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    const char *host = luaL_checkstring(L, 1);
+    const char *port = sl_address_checkport(L, 2);
+    sl_thread_check(L, loop->threads, "connect");
+    int err = push_tcp(L, 3);
+    if (err != 0)
+        return sl_result_fail(L, err);
+    return sl_connect_start(L, host, port, lua_gettop(L));
+}
+
+/* newserver(ip, port, handler) -> asocket */
+static int func_newserver(lua_State *L)
+{
+    return sl_server_new(L);
+}
+
+/* --- threads ------------------------------------------------------------------- */
+
+/* [-3, +0, v] Raises a thread's error to the one that started or resumed it. */
+static int raise_failure(lua_State *L)
+{
+    sl_thread_message(L);
+    return lua_error(L);
+}
+
+/* newthread(handler, ...) -> thread, once it first waits, suspends or ends */
+static int func_newthread(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    if (sl_thread_start(L, loop->threads, lua_gettop(L) - 1, loop))
+        return raise_failure(L);
+    return 1;
+}
+
+/* current() -> thread, is it the main program */
+static int func_current(lua_State *L)
+{
+    sl_threads *threads = sl_loop_check(L)->threads;
+    if (threads->running != NULL) {
+        sl_thread_push(L, threads->running);
+        lua_pushboolean(L, 0);
+        return 2;
+    }
+    /* As coroutine.running: 5.1 knows no thread of the main program. */
+    int is_main = lua_pushthread(L);
+    if (is_main && SL_MAIN_IS_NIL) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_pushboolean(L, is_main);
+    return 2;
+}
+
+/* suspend() -> what resume passes */
+static int func_suspend(lua_State *L)
+{
+    sl_threads *threads = sl_loop_check(L)->threads;
+    sl_thread_check(L, threads, "suspend");
+    return sl_thread_suspend(L, threads);
+}
+
+/* resume(thread, ...), returns when it next waits, suspends or ends */
+static int func_resume(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    luaL_checktype(L, 1, LUA_TTHREAD);
+    if (sl_thread_resume(L, loop->threads, lua_gettop(L) - 1, loop))
+        return raise_failure(L);
+    return 0;
+}
+
+/* sleep(seconds) */
+static int func_sleep(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    double seconds = luaL_checknumber(L, 1);
+    luaL_argcheck(L, seconds == seconds, 1, "not a number");
+    sl_thread_check(L, loop->threads, "sleep");
+    return sl_loop_sleep(L, loop, seconds);
+}
+
+/* now() -> seconds on a monotonic clock */
+static int func_now(lua_State *L)
+{
+    lua_pushnumber(L, sl_clock_now());
+    return 1;
+}
+
+/* --- running the loop -------------------------------------------------------------- */
+
+/* Seconds at most; negative, nil or none: as long as it takes. */
+static double check_timeout(lua_State *L)
+{
+    double timeout = luaL_optnumber(L, 1, -1);
+    luaL_argcheck(L, timeout == timeout, 1, "not a number");
+    return timeout >= 0 ? timeout : -1;
+}
+
+/* [-0, +n, e] Runs body, which has the loop as its upvalue and gets the
+ * timeout; whatever it raises, the loop can be run again afterwards. */
+static int run_loop(lua_State *L, lua_CFunction body, const char *what)
+{
+    sl_loop *loop = sl_loop_check(L);
+    double timeout = check_timeout(L);
+    sl_thread *t = loop->threads->running;
+    if (t != NULL && t->loop == loop)
+        return luaL_error(L, "%s must not be called from one of the loop's "
+                             "own threads", what);
+    if (loop->stepping)
+        return luaL_error(L, "%s: the loop is already running", what);
+    lua_settop(L, 0);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushcclosure(L, body, 1);
+    lua_pushnumber(L, timeout);
+    loop->stepping = 1;
+    int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+    loop->stepping = 0;
+    return status == LUA_OK ? lua_gettop(L) : lua_error(L);
+}
+
+static int step_body(lua_State *L)
+{
+    double timeout = lua_tonumber(L, 1);
+    lua_pushboolean(L, sl_loop_step(L, sl_loop_check(L), timeout));
+    return 1;
+}
+
+static int start_body(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    double timeout = lua_tonumber(L, 1);
+    while (sl_loop_step(L, loop, timeout) && !loop->stop_asked)
+        ;
+    loop->stop_asked = 0;
+    return 0;
+}
+
+/* step([timeout]) -> true, or false if nothing waits */
+static int func_step(lua_State *L)
+{
+    return run_loop(L, step_body, "step");
+}
+
+/* start([timeout]): steps until nothing waits or stop is called */
+static int func_start(lua_State *L)
+{
+    return run_loop(L, start_body, "start");
+}
+
+/* stop() */
+static int func_stop(lua_State *L)
+{
+    sl_loop_check(L)->stop_asked = 1;
+    return 0;
+}
+
+/* --- the module ---------------------------------------------------------------------- */
+
+static const luaL_Reg functions[] = {
+    {"connect", func_connect},
+    {"current", func_current},
+    {"newserver", func_newserver},
+    {"newthread", func_newthread},
+    {"now", func_now},
+    {"resume", func_resume},
+    {"sleep", func_sleep},
+    {"start", func_start},
+    {"step", func_step},
+    {"stop", func_stop},
+    {"suspend", func_suspend},
+    {"tcp", func_tcp},
+    {"wrap", func_wrap},
+    {NULL, NULL}
+};
+
+static const luaL_Reg *const methods[] = {
+    sl_asocket_methods, sl_property_methods, sl_stream_methods,
+    sl_connect_methods, NULL
+};
+
+/* The poller that SOCKETLOOP_POLLER names, or the system's best. */
+static const sl_poller_type *choose_poller(lua_State *L)
+{
+    const char *name = getenv("SOCKETLOOP_POLLER");
+    if (name != NULL && *name == '\0')
+        name = NULL;
+    const sl_poller_type *type = sl_poller_find(name);
+    if (type != NULL)
+        return type;
+    lua_pushliteral(L, "");
+    for (int i = 0; sl_poller_at(i) != NULL; i++) {
+        lua_pushfstring(L, "%s%s", i > 0 ? ", " : "", sl_poller_at(i)->name);
+        lua_concat(L, 2);
+    }
+    luaL_error(L, "SOCKETLOOP_POLLER: unknown poller '%s' (there are: %s)",
+               name, lua_tostring(L, -1));
+    return NULL;
+}
+
+/* [-0, +1, e] Pushes the table of a new loop. */
+static void push_loop(lua_State *L)
+{
+    sl_loop *loop = sl_loop_new(L, choose_poller(L));
+    int self = lua_gettop(L);
+    lua_newtable(L);
+    lua_pushvalue(L, self);
+    sl_setfuncs(L, functions, 1);
+    lua_pushstring(L, loop->type->name);
+    lua_setfield(L, -2, "poller");
+    lua_pushliteral(L, SOCKETLOOP_VERSION);
+    lua_setfield(L, -2, "_VERSION");
+    sl_getuservalue(L, self);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, SL_ENV_MODULE);
+    lua_pushvalue(L, self);
+    sl_asocket_class(L, methods);
+    lua_rawseti(L, -2, SL_ENV_CLASS);
+    lua_pop(L, 1);
+    lua_remove(L, self);
+}
+
+int luaopen_socketloop(lua_State *L)
+{
+    push_loop(L);
+    return 1;
+}

@@ -1,0 +1,504 @@
+/*
+ * stream.c - receive, send, accept, shutdown and call_async: the operations
+ * on a connected or listening socket. What they give is LuaSocket's (see its
+ * tcp and buffer.c), what they do in between is the loop's.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "stream.h"
+
+#include "clock.h"
+#include "descriptor.h"
+#include "luasocket.h"
+#include "result.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    ROUNDS_MAX = 16     /* of reading or writing, before it is others' turn */
+};
+
+/* How a system call of this socket failed, in our codes. */
+static int failure(int err)
+{
+    if (err == EAGAIN || err == EWOULDBLOCK)
+        return SL_AGAIN;
+    if (err == EPIPE || err == ECONNRESET)
+        return SL_CLOSED;
+    return err;
+}
+
+/* --- receive ------------------------------------------------------------------ */
+
+/* How many bytes more would finish it; 0: not known. */
+static size_t still_wanted(const sl_asocket *a)
+{
+    const sl_receive *r = &a->receive;
+    return r->pattern == SL_COUNT ? r->wanted - sl_buffer_count(&a->buffer)
+                                  : 0;
+}
+
+/* Whether what is in the buffer finishes the receive. */
+static int is_received(sl_asocket *a)
+{
+    const sl_receive *r = &a->receive;
+    if (r->less_is_ok && sl_buffer_count(&a->buffer) > 0)
+        return 1;
+    if (r->pattern == SL_LINE)
+        return sl_buffer_line(&a->buffer) > 0;
+    return r->pattern == SL_COUNT &&
+           sl_buffer_count(&a->buffer) >= r->wanted;
+}
+
+/* Reads once. 0 or how it failed. */
+static int fill(sl_asocket *a)
+{
+    size_t size, n;
+    sl_source *source = &a->source;
+    char *free_part = sl_buffer_reserve(&a->buffer, &source->loop->scratch,
+                                        still_wanted(a), &size);
+    if (free_part == NULL)
+        return ENOMEM;
+    int err = sl_fd_recv(source->fd, free_part, size, &n);
+    if (err == 0 && n > 0) {
+        sl_buffer_add(&a->buffer, n);
+        a->received += (double)n;
+        source->reader.progress = 1;
+        /* What came short is drained, unless the end may be behind it. */
+        if (n < size && !source->hangup)
+            source->readable = 0;
+        return 0;
+    }
+    if (sl_buffer_count(&a->buffer) == 0)
+        sl_buffer_free(&a->buffer, &source->loop->scratch);
+    err = err == 0 ? SL_CLOSED : failure(err);
+    if (err == SL_AGAIN)
+        source->readable = 0;
+    return err;
+}
+
+static int receive_operation(lua_State *L, sl_source *source)
+{
+    sl_asocket *a = (sl_asocket *)source;
+    (void)L;
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        if (is_received(a))
+            return 0;
+        if (source->fd < 0)
+            return SL_CLOSED;
+        if (!source->readable)
+            return SL_AGAIN;
+        int err = fill(a);
+        if (err == SL_CLOSED && a->receive.pattern == SL_ALL &&
+            sl_buffer_count(&a->buffer) > 0)
+            return 0;
+        if (err != 0)
+            return err;
+    }
+    return is_received(a) ? 0 : SL_BUSY;
+}
+
+/* [-0, +1, m] Pushes prefix and bytes, without their CRs if it's a line. */
+static void push_bytes(lua_State *L, const sl_receive *r, const char *bytes,
+                       size_t n)
+{
+    const char *cr = NULL;
+    if (r->pattern == SL_LINE && n > 0) {
+        cr = memchr(bytes, '\r', n);
+        if (cr == bytes + n - 1) {    /* as it ends nearly always */
+            cr = NULL;
+            n--;
+        }
+    }
+    if (cr == NULL && r->prefix_size == 0) {
+        lua_pushlstring(L, bytes, n);
+        return;
+    }
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    luaL_addlstring(&b, r->prefix, r->prefix_size);
+    while (cr != NULL) {
+        luaL_addlstring(&b, bytes, (size_t)(cr - bytes));
+        n -= (size_t)(cr - bytes) + 1;
+        bytes = cr + 1;
+        cr = memchr(bytes, '\r', n);
+    }
+    luaL_addlstring(&b, bytes, n);
+    luaL_pushresult(&b);
+}
+
+/* How many of the buffered bytes the receive takes, and how many of these
+ * are data: a line feed is taken but not given. */
+static size_t take(sl_asocket *a, int finished, size_t *data)
+{
+    const sl_receive *r = &a->receive;
+    size_t count = *data = sl_buffer_count(&a->buffer);
+    if (!finished || r->pattern == SL_ALL)
+        return count;
+    if (r->pattern == SL_LINE) {
+        size_t line = sl_buffer_line(&a->buffer);
+        if (line > 0)
+            *data = line - 1;
+        return line > 0 ? line : count;
+    }
+    if (count > r->wanted)
+        *data = r->wanted;
+    return *data;
+}
+
+/* data, nil, nil or nil, error, partial */
+static int receive_results(lua_State *L, sl_wait *wait)
+{
+    sl_asocket *a = (sl_asocket *)wait->source;
+    size_t data;
+    size_t taken = take(a, wait->status == 0, &data);
+    const char *bytes = data > 0 ? sl_buffer_bytes(&a->buffer) : "";
+    if (wait->status != 0)
+        sl_result_fail(L, wait->status);
+    push_bytes(L, &a->receive, bytes, data);
+    if (taken > 0)
+        sl_buffer_skip(&a->buffer, &a->source.loop->scratch, taken);
+    if (wait->status == 0) {
+        lua_pushnil(L);
+        lua_pushnil(L);
+    }
+    return 3;
+}
+
+static void check_pattern(lua_State *L, sl_receive *r)
+{
+    if (lua_isnumber(L, 2)) {
+        double n = lua_tonumber(L, 2);
+        luaL_argcheck(L, n >= 0, 2, "invalid receive pattern");
+        size_t count = n < (double)(SIZE_MAX / 2) ? (size_t)n : SIZE_MAX / 2;
+        r->pattern = SL_COUNT;
+        r->wanted = count > r->prefix_size ? count - r->prefix_size : 0;
+        return;
+    }
+    const char *pattern = luaL_optstring(L, 2, "*l");
+    const char *letter = pattern;
+    if (*letter == '*')
+        letter++;
+    luaL_argcheck(L, (letter > pattern || SL_STAR_OPTIONAL) &&
+                     (*letter == 'l' || *letter == 'a'), 2,
+                  "invalid receive pattern");
+    r->pattern = *letter == 'l' ? SL_LINE : SL_ALL;
+}
+
+/* What somebody read through the LuaSocket object left bytes in it. */
+static void drain_object(lua_State *L, sl_asocket *a)
+{
+    sl_asocket_pushobject(L, 1);
+    if (sl_luasocket_kind(L, -1) == SL_CLIENT)
+        sl_luasocket_drain(L, lua_gettop(L), a);
+    lua_pop(L, 1);
+}
+
+/* receive([pattern [, prefix [, less_is_ok]]]) -> data, nil, nil or nil,
+ * error, partial. Pattern '*l', '*a' or a count, which includes the prefix;
+ * less_is_ok: whatever has arrived is enough. */
+static int meth_receive(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_receive r = {SL_LINE, 0, 0, NULL, 0};
+    r.prefix = luaL_optlstring(L, 3, "", &r.prefix_size);
+    r.less_is_ok = lua_toboolean(L, 4);
+    check_pattern(L, &r);
+    sl_asocket_checkkind(L, a, SL_CLIENT);
+    sl_wait_check(L, &a->source.reader, "receive");
+    if (a->has_object && sl_buffer_count(&a->buffer) == 0)
+        drain_object(L, a);
+    a->receive = r;
+    return sl_wait_operate(L, &a->source.reader, receive_operation, a->block,
+                           a->total, receive_results);
+}
+
+/* --- send --------------------------------------------------------------------- */
+
+static int send_operation(lua_State *L, sl_source *source)
+{
+    sl_asocket *a = (sl_asocket *)source;
+    sl_send *s = &a->writer.send;
+    (void)L;
+    for (int round = 0; s->next < s->end; round++) {
+        size_t n;
+        if (round == ROUNDS_MAX)
+            return SL_BUSY;
+        if (source->fd < 0)
+            return SL_CLOSED;
+        if (!source->writable)
+            return SL_AGAIN;
+        int err = sl_fd_send(source->fd, s->data + s->next, s->end - s->next,
+                             &n);
+        s->next += n;
+        a->sent += (double)n;
+        source->writer.progress |= n > 0;
+        if (err != 0 && failure(err) != SL_AGAIN)
+            return failure(err);
+        if (s->next < s->end)    /* what came short has filled the window */
+            source->writable = 0;
+    }
+    return 0;
+}
+
+/* last index, nil, nil or nil, error, last index */
+static int send_results(lua_State *L, sl_wait *wait)
+{
+    sl_asocket *a = (sl_asocket *)wait->source;
+    lua_Number last = (lua_Number)a->writer.send.next;
+    if (wait->status != 0) {
+        sl_result_fail(L, wait->status);
+        lua_pushnumber(L, last);
+    } else {
+        lua_pushnumber(L, last);
+        lua_pushnil(L);
+        lua_pushnil(L);
+    }
+    return 3;
+}
+
+/* [-0, +0, e] Replaces a table of strings by the one string. */
+static void gather(lua_State *L, int index)
+{
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    for (int i = 1;; i++) {
+        lua_rawgeti(L, index, i);
+        if (lua_isnil(L, -1))
+            break;
+        if (!lua_isstring(L, -1))
+            luaL_error(L, "bad argument #1 to 'send' (string expected at "
+                          "index %d of the table, got %s)", i,
+                       luaL_typename(L, -1));
+        luaL_addvalue(&b);
+    }
+    lua_pop(L, 1);
+    luaL_pushresult(&b);
+    lua_replace(L, index);
+}
+
+static long clamp(double index)
+{
+    const double limit = 4503599627370496.0;    /* 2^52: exact, and enough */
+    return (long)(index > limit ? limit : index > -limit ? index : -limit);
+}
+
+/* send(data [, i [, j]]) -> last index sent, nil, nil or nil, error, last
+ * index sent. data is a string or a table of strings. */
+static int meth_send(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    size_t size;
+    if (lua_istable(L, 2))
+        gather(L, 2);
+    const char *data = luaL_checklstring(L, 2, &size);
+    long first = clamp(luaL_optnumber(L, 3, 1));
+    long last = clamp(luaL_optnumber(L, 4, -1));
+    sl_asocket_checkkind(L, a, SL_CLIENT);
+    sl_wait_check(L, &a->source.writer, "send");
+    if (first < 0)
+        first += (long)size + 1;
+    if (last < 0)
+        last += (long)size + 1;
+    if (first < 1)
+        first = 1;
+    if (last > (long)size)
+        last = (long)size;
+    size_t next = (size_t)first - 1;
+    size_t end = last < first ? next : (size_t)last;
+    a->writer.send = (sl_send){data, next, end};
+    return sl_wait_operate(L, &a->source.writer, send_operation, a->block,
+                           a->total, send_results);
+}
+
+/* --- accept ------------------------------------------------------------------- */
+
+/* The connection is gone again, or an error of the network that accept(2)
+ * passes on: the next connection may be fine. */
+static int is_transient(int err)
+{
+    switch (err) {
+    case ECONNABORTED: case EPROTO: case ENETDOWN: case ENETUNREACH:
+    case EHOSTUNREACH: case ENOPROTOOPT: case EOPNOTSUPP: case ETIMEDOUT:
+        return 1;
+    }
+    return 0;
+}
+
+static int accept_operation(lua_State *L, sl_source *source)
+{
+    sl_asocket *a = (sl_asocket *)source;
+    (void)L;
+    for (int round = 0; a->accepted < 0; round++) {
+        if (source->fd < 0)
+            return SL_CLOSED;
+        if (!source->readable)
+            return SL_AGAIN;
+        if (round == ROUNDS_MAX)
+            return SL_BUSY;
+        int err = sl_fd_accept(source->fd, &a->accepted);
+        if (err == EAGAIN || err == EWOULDBLOCK)
+            source->readable = 0;
+        else if (err != 0 && !is_transient(err))
+            return err;
+    }
+    return 0;
+}
+
+/* [-0, +1, m] Pushes the accepted connection: 0, or an error and nothing. */
+static int push_accepted(lua_State *L, sl_asocket *listener)
+{
+    sl_asocket *a = sl_asocket_new(L);
+    int fd = listener->accepted;
+    listener->accepted = -1;
+    int err = sl_asocket_take(a, fd, SL_CLIENT);
+    if (err != 0) {
+        close(fd);
+        lua_pop(L, 1);
+    }
+    return err;
+}
+
+/* asocket or nil, error */
+static int accept_results(lua_State *L, sl_wait *wait)
+{
+    int err = wait->status;
+    if (err == 0)
+        err = push_accepted(L, (sl_asocket *)wait->source);
+    return err == 0 ? 1 : sl_result_fail(L, err);
+}
+
+/* accept() -> asocket or nil, error */
+static int meth_accept(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_asocket_checkkind(L, a, SL_SERVER);
+    sl_wait_check(L, &a->source.reader, "accept");
+    return sl_wait_operate(L, &a->source.reader, accept_operation, a->block,
+                           a->total, accept_results);
+}
+
+int sl_stream_accept(lua_State *L, sl_asocket *listener)
+{
+    int err = sl_wait_block(L, &listener->source.reader, accept_operation, -1);
+    return err == 0 ? push_accepted(L, listener) : err;
+}
+
+static int pause_operation(lua_State *L, sl_source *source)
+{
+    (void)L;
+    return source->fd < 0 ? SL_CLOSED : SL_AGAIN;
+}
+
+int sl_stream_pause(lua_State *L, sl_asocket *a, double seconds)
+{
+    sl_wait *wait = &a->source.reader;
+    wait->interest = 0;    /* in the time only */
+    int err = sl_wait_block(L, wait, pause_operation, seconds);
+    wait->interest = SL_READABLE;
+    return err == SL_TIMEOUT ? 0 : err;
+}
+
+/* --- shutdown and call_async ------------------------------------------------------ */
+
+/* shutdown(['receive' | 'send' | 'both']) -> 1 */
+static int meth_shutdown(lua_State *L)
+{
+    static const char *const names[] = {"receive", "send", "both", NULL};
+    static const int hows[] = {SHUT_RD, SHUT_WR, SHUT_RDWR};
+    sl_asocket *a = sl_asocket_check(L);
+    sl_asocket_checkkind(L, a, SL_CLIENT);
+    int how = hows[luaL_checkoption(L, 2, "both", names)];
+    shutdown(a->source.fd, how);
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+static int readable_operation(lua_State *L, sl_source *source)
+{
+    (void)L;
+    if (source->fd < 0)
+        return SL_CLOSED;
+    return source->readable ? 0 : SL_AGAIN;
+}
+
+static int writable_operation(lua_State *L, sl_source *source)
+{
+    (void)L;
+    if (source->fd < 0)
+        return SL_CLOSED;
+    return source->writable ? 0 : SL_AGAIN;
+}
+
+/* Which readiness the results from index on ask for, or 0. */
+static int wanted_readiness(lua_State *L, int index)
+{
+    if (lua_toboolean(L, index) || lua_type(L, index + 1) != LUA_TSTRING)
+        return 0;
+    const char *what = lua_tostring(L, index + 1);
+    return strcmp(what, "wantread") == 0 ? SL_READABLE
+         : strcmp(what, "wantwrite") == 0 ? SL_WRITABLE : 0;
+}
+
+/* Waits for one direction; the descriptor was just found not ready. */
+static int wait_ready(lua_State *L, sl_asocket *a, int wanted, double until)
+{
+    sl_source *source = &a->source;
+    int reading = wanted == SL_READABLE;
+    sl_wait *wait = reading ? &source->reader : &source->writer;
+    double limit = a->block;
+    if (until >= 0) {
+        double left = fmax(until - sl_clock_now(), 0);
+        limit = limit < 0 ? left : fmin(limit, left);
+    }
+    sl_wait_check(L, wait, "call_async");
+    if (reading)
+        source->readable = 0;
+    else
+        source->writable = 0;
+    return sl_wait_block(L, wait, reading ? readable_operation
+                                          : writable_operation, limit);
+}
+
+/* call_async(f, ...) -> all results of f(...), which is called again, after
+ * waiting for that, while it returns nil or false and 'wantread' or
+ * 'wantwrite'. */
+static int meth_call_async(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    luaL_checkany(L, 2);
+    if (a->source.loop->threads->running == NULL)
+        return luaL_error(L, "call_async must be called from a loop thread "
+                             "(see newthread)");
+    int top = lua_gettop(L);
+    double until = a->total < 0 ? -1 : sl_clock_now() + a->total;
+    luaL_checkstack(L, top, "too many arguments");
+    for (;;) {
+        for (int i = 2; i <= top; i++)
+            lua_pushvalue(L, i);
+        lua_call(L, top - 2, LUA_MULTRET);
+        int wanted = lua_gettop(L) - top >= 2 ? wanted_readiness(L, top + 1)
+                                              : 0;
+        int err = wanted == 0 ? 0 : wait_ready(L, a, wanted, until);
+        if (wanted == 0 || err != 0) {
+            a->source.readable = a->source.writable = 1;
+            return err == 0 ? lua_gettop(L) - top : sl_result_fail(L, err);
+        }
+        lua_settop(L, top);
+    }
+}
+
+const luaL_Reg sl_stream_methods[] = {
+    {"accept", meth_accept},
+    {"call_async", meth_call_async},
+    {"receive", meth_receive},
+    {"send", meth_send},
+    {"shutdown", meth_shutdown},
+    {NULL, NULL}
+};
