@@ -356,7 +356,7 @@ static int index_object(lua_State *L, sl_asocket *a)
         lua_pushvalue(L, 2);
         lua_gettable(L, -2);
     } else {
-        sl_luasocket_method(L, a->kind, 2);
+        sl_luasocket_index(L, a->kind, 2);
     }
     if (lua_isfunction(L, -1)) {
         lua_pushvalue(L, lua_upvalueindex(1));

@@ -58,16 +58,16 @@ static inline int sl_resume(lua_State *co, lua_State *from, int nargs,
 #endif
 }
 
-/* After a failure: runs what is pending to be closed in co (5.4). */
+/* After a failure: runs what is pending to be closed in co (5.4), and leaves
+ * it dead. */
 static inline void sl_reset(lua_State *co)
 {
 #if LUA_VERSION_NUM >= 505
     lua_closethread(co, NULL);
 #elif LUA_VERSION_NUM == 504
     lua_resetthread(co);
-#else
-    (void)co;
 #endif
+    lua_settop(co, 0);
 }
 
 /* [-0, +1, m] A traceback of co, without a message. */

@@ -261,6 +261,8 @@ int sl_connect_start(lua_State *L, const char *host, const char *port,
     sl_connect c = {NULL, NULL, LUA_NOREF, LUA_NOREF, 0, 0, 0};
     int goes_on = a->attempted && a->source.fd >= 0;
     c.fresh = a->source.fd < 0;
+    if (!c.fresh && !goes_on && sl_fd_connected(a->source.fd) == 0)
+        return sl_result_fail(L, EISCONN);
     c.failed = EINVAL;
     if (!goes_on) {
         int family = c.fresh ? AF_UNSPEC : sl_fd_family(a->source.fd);

@@ -305,11 +305,22 @@ static int must_wait(const sl_wait *wait)
     return wait->status == SL_AGAIN || wait->status == SL_BUSY;
 }
 
+/* Who may not wait for the poller's word asks the system instead. */
+static void assume_ready(sl_wait *wait)
+{
+    if (wait->interest & SL_READABLE)
+        wait->source->readable = 1;
+    if (wait->interest & SL_WRITABLE)
+        wait->source->writable = 1;
+}
+
 /* Tries it in the calling thread, unless it had its share already. */
 static void try_first(lua_State *L, sl_wait *wait, sl_operation operation)
 {
     sl_thread *t = wait->source->loop->threads->running;
     wait->operation = operation;
+    if (wait->block == 0 || wait->until == 0)
+        assume_ready(wait);
     if (t != NULL && ++t->spent > OPERATIONS_MAX)
         wait->status = SL_BUSY;
     else
@@ -336,7 +347,7 @@ int sl_wait_block(lua_State *L, sl_wait *wait, sl_operation operation,
     wait->until = -1;
     try_first(L, wait, operation);
     if (must_wait(wait) && begin(L, wait) == 0) {
-        sl_thread_freeze(wait->thread);
+        sl_thread_freeze(L, wait->thread);
         wait->thread = NULL;
     }
     return wait->status;

@@ -168,7 +168,7 @@ int sl_luasocket_connect(lua_State *L, int reference,
     return a.err;
 }
 
-void sl_luasocket_method(lua_State *L, int kind, int index)
+void sl_luasocket_index(lua_State *L, int kind, int index)
 {
     lua_getfield(L, LUA_REGISTRYINDEX, classes[kind]);
     if (!lua_istable(L, -1))
@@ -178,8 +178,4 @@ void sl_luasocket_method(lua_State *L, int kind, int index)
     lua_pushvalue(L, index);
     lua_rawget(L, -2);
     lua_remove(L, -2);
-    if (!lua_isfunction(L, -1)) {
-        lua_pop(L, 1);
-        lua_pushnil(L);
-    }
 }

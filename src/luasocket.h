@@ -29,8 +29,8 @@ void sl_luasocket_new(lua_State *L, int fd, int kind);
 int sl_luasocket_connect(lua_State *L, int reference,
                          const struct addrinfo *address, int fresh, int *fd);
 
-/* [-0, +1, m] Pushes the function that LuaSocket's objects of that kind have
- * under the key at index, or nil. */
-void sl_luasocket_method(lua_State *L, int kind, int index);
+/* [-0, +1, m] Pushes what LuaSocket's objects of that kind have under the key
+ * at index, or nil. */
+void sl_luasocket_index(lua_State *L, int kind, int index);
 
 #endif

@@ -90,7 +90,7 @@ int sl_server_new(lua_State *L)
         lua_replace(L, 2);
     }
     const char *port = sl_address_checkport(L, 2);
-    luaL_argcheck(L, !lua_isnoneornil(L, 3), 3, "handler expected");
+    luaL_checktype(L, 3, LUA_TFUNCTION);
     lua_settop(L, 3);
     sl_asocket *a = sl_asocket_new(L);
     check(L, sl_connect_bind(a, host, port, 1));

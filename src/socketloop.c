@@ -148,28 +148,6 @@ static double check_timeout(lua_State *L)
     return timeout >= 0 ? timeout : -1;
 }
 
-/* [-0, +n, e] Runs body, which has the loop as its upvalue and gets the
- * timeout; whatever it raises, the loop can be run again afterwards. */
-static int run_loop(lua_State *L, lua_CFunction body, const char *what)
-{
-    sl_loop *loop = sl_loop_check(L);
-    double timeout = check_timeout(L);
-    sl_thread *t = loop->threads->running;
-    if (t != NULL && t->loop == loop)
-        return luaL_error(L, "%s must not be called from one of the loop's "
-                             "own threads", what);
-    if (loop->stepping)
-        return luaL_error(L, "%s: the loop is already running", what);
-    lua_settop(L, 0);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_pushcclosure(L, body, 1);
-    lua_pushnumber(L, timeout);
-    loop->stepping = 1;
-    int status = lua_pcall(L, 1, LUA_MULTRET, 0);
-    loop->stepping = 0;
-    return status == LUA_OK ? lua_gettop(L) : lua_error(L);
-}
-
 static int step_body(lua_State *L)
 {
     double timeout = lua_tonumber(L, 1);
@@ -183,8 +161,33 @@ static int start_body(lua_State *L)
     double timeout = lua_tonumber(L, 1);
     while (sl_loop_step(L, loop, timeout) && !loop->stop_asked)
         ;
-    loop->stop_asked = 0;
     return 0;
+}
+
+/* [-0, +n, e] Runs body, which has the loop as its upvalue and gets the
+ * timeout; whatever it raises, the loop can be run again afterwards. */
+static int run_loop(lua_State *L, lua_CFunction body, const char *what)
+{
+    sl_loop *loop = sl_loop_check(L);
+    double timeout = check_timeout(L);
+    sl_thread *t = loop->threads->running;
+    if (t != NULL && t->loop == loop)
+        return luaL_error(L, "%s must not be called from a loop thread", what);
+    if (loop->stepping)
+        return luaL_error(L, "%s: the loop is already running", what);
+    lua_settop(L, 0);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushcclosure(L, body, 1);
+    lua_pushnumber(L, timeout);
+    loop->stepping = 1;
+    int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+    loop->stepping = 0;
+    if (body == start_body)
+        loop->stop_asked = 0;
+    if (status == LUA_OK)
+        return lua_gettop(L);
+    sl_thread_settle(L, loop->threads);
+    return lua_error(L);
 }
 
 /* step([timeout]) -> true, or false if nothing waits */

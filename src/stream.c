@@ -34,6 +34,20 @@ static int failure(int err)
     return err;
 }
 
+/* The LuaSocket object may have been used behind our back: closed, given
+ * another descriptor, or read, which leaves bytes in its buffer. */
+static void look_behind(lua_State *L, sl_asocket *a, int receiving)
+{
+    sl_asocket_pushobject(L, 1);
+    int object = lua_gettop(L);
+    if (sl_luasocket_fd(L, object) != a->source.fd)
+        sl_asocket_sync(L, a, object);
+    if (receiving && sl_buffer_count(&a->buffer) == 0 &&
+        a->source.fd >= 0)
+        sl_luasocket_drain(L, object, a);
+    lua_pop(L, 1);
+}
+
 /* --- receive ------------------------------------------------------------------ */
 
 /* How many bytes more would finish it; 0: not known. */
@@ -191,15 +205,6 @@ static void check_pattern(lua_State *L, sl_receive *r)
     r->pattern = *letter == 'l' ? SL_LINE : SL_ALL;
 }
 
-/* What somebody read through the LuaSocket object left bytes in it. */
-static void drain_object(lua_State *L, sl_asocket *a)
-{
-    sl_asocket_pushobject(L, 1);
-    if (sl_luasocket_kind(L, -1) == SL_CLIENT)
-        sl_luasocket_drain(L, lua_gettop(L), a);
-    lua_pop(L, 1);
-}
-
 /* receive([pattern [, prefix [, less_is_ok]]]) -> data, nil, nil or nil,
  * error, partial. Pattern '*l', '*a' or a count, which includes the prefix;
  * less_is_ok: whatever has arrived is enough. */
@@ -212,8 +217,8 @@ static int meth_receive(lua_State *L)
     check_pattern(L, &r);
     sl_asocket_checkkind(L, a, SL_CLIENT);
     sl_wait_check(L, &a->source.reader, "receive");
-    if (a->has_object && sl_buffer_count(&a->buffer) == 0)
-        drain_object(L, a);
+    if (a->has_object)
+        look_behind(L, a, 1);
     a->receive = r;
     return sl_wait_operate(L, &a->source.reader, receive_operation, a->block,
                            a->total, receive_results);
@@ -302,6 +307,8 @@ static int meth_send(lua_State *L)
     long last = clamp(luaL_optnumber(L, 4, -1));
     sl_asocket_checkkind(L, a, SL_CLIENT);
     sl_wait_check(L, &a->source.writer, "send");
+    if (a->has_object)
+        look_behind(L, a, 0);
     if (first < 0)
         first += (long)size + 1;
     if (last < 0)

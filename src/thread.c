@@ -94,6 +94,20 @@ static void release(lua_State *L, sl_thread *t)
     free_record(t);
 }
 
+static int do_nothing(lua_State *L)
+{
+    (void)L;
+    return 0;
+}
+
+void sl_thread_settle(lua_State *L, sl_threads *all)
+{
+    if (SL_LUAJIT) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, all->nothing);
+        lua_call(L, 0, 0);
+    }
+}
+
 /* --- running ------------------------------------------------------------- */
 
 static void resume_on_fiber(void *arg)
@@ -106,6 +120,7 @@ static void resume_on_fiber(void *arg)
 static void bury(lua_State *L, sl_thread *t)
 {
     lua_State *co = t->co;
+    sl_thread_settle(L, t->all);
     sl_thread_push(L, t);
     release(L, t);
     lua_xmove(co, L, 1);
@@ -239,13 +254,15 @@ int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results,
         return lua_yield(L, lua_gettop(L));
     }
     sl_fiber_freeze(t->fiber);
+    sl_thread_settle(L, t->all);
     return results(L, arg);
 }
 
-void sl_thread_freeze(sl_thread *t)
+void sl_thread_freeze(lua_State *L, sl_thread *t)
 {
     t->state = SL_WAITING;
     sl_fiber_freeze(t->fiber);
+    sl_thread_settle(L, t->all);
 }
 
 /* [-0, +1, -] Pushes stopped[the coroutine on the top]. */
@@ -373,6 +390,7 @@ int sl_thread_suspend(lua_State *L, sl_threads *all)
     clear_anchor(L, t);
     t->state = SL_SUSPENDED;
     sl_fiber_freeze(t->fiber);
+    sl_thread_settle(L, all);
     return resumed_with(L, t);
 }
 
@@ -542,6 +560,8 @@ sl_threads *sl_threads_get(lua_State *L)
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
     all->stopped = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushcfunction(L, do_nothing);
+    all->nothing = luaL_ref(L, LUA_REGISTRYINDEX);
     sl_rawsetp(L, LUA_REGISTRYINDEX, &threads_key);
     lua_pop(L, 1);
     return all;

@@ -80,6 +80,7 @@ struct sl_threads {
     int count;                 /* of records */
     int anchors;               /* registry reference: slot -> coroutine */
     int stopped;               /* registry reference: see thread.c */
+    int nothing;               /* registry reference: a function */
     int closed;                /* the Lua state is being closed */
 };
 
@@ -103,8 +104,8 @@ int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results,
                    void *arg);
 
 /* For straight-line C: waits with the C stack frozen; returns after it. Only
- * for a thread started by sl_thread_start whose body calls it. */
-void sl_thread_freeze(sl_thread *t);
+ * where a thread is running. */
+void sl_thread_freeze(lua_State *L, sl_thread *t);
 
 /* Whether a waiting thread is still in its wait: its coroutine may have been
  * closed, or resumed by somebody else. */
@@ -126,6 +127,10 @@ int sl_thread_suspend(lua_State *L, sl_threads *all);
  * values on the top, which are all that lies above it. True if it failed,
  * and then pushes as sl_thread_run does. */
 int sl_thread_resume(lua_State *L, sl_threads *all, int nargs, void *loop);
+
+/* After threads have run, and before anything is thrown on L: LuaJIT's VM
+ * learns that it is L's turn only when a C function returns or calls. */
+void sl_thread_settle(lua_State *L, sl_threads *all);
 
 /* [-0, +1, -] Pushes the coroutine of a running or waiting thread. */
 void sl_thread_push(lua_State *L, sl_thread *t);
