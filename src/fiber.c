@@ -31,6 +31,7 @@
 #endif
 #endif
 #if defined(SL_ASAN)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 #if defined(SL_VALGRIND)
@@ -261,6 +262,16 @@ static void after_swap(context *here, context *from)
 #endif
 }
 
+/* What was on these bytes of stack is gone. */
+static void forget_bytes(char *bottom, size_t size)
+{
+#if defined(SL_ASAN)
+    __asan_unpoison_memory_region(bottom, size);
+#else
+    (void)bottom, (void)size;
+#endif
+}
+
 /* --- fibers -------------------------------------------------------------- */
 
 static size_t page_size(void)
@@ -316,12 +327,15 @@ static void reset(sl_fiber *fiber)
 /* Makes the fiber's stack as if nothing had ever run on it. */
 static void empty(sl_fiber *fiber)
 {
+    char *bottom = stack_bottom(fiber);
+    size_t size = (size_t)((char *)fiber - bottom);
+    forget_bytes(bottom, size);
     fiber->function = NULL;
     reset(fiber);
 #if defined(SL_ASAN)
     fiber->here.fake_stack = NULL;
-    fiber->here.bottom = stack_bottom(fiber);
-    fiber->here.size = (size_t)((char *)fiber - stack_bottom(fiber));
+    fiber->here.bottom = bottom;
+    fiber->here.size = size;
 #endif
 }
 
@@ -362,6 +376,7 @@ static void destroy(sl_fibers *pool, sl_fiber *fiber)
     VALGRIND_STACK_DEREGISTER(fiber->valgrind_id);
 #endif
     pool->count--;
+    forget_bytes(stack_bottom(fiber), STACK_SIZE);
     munmap(stack_bottom(fiber), STACK_SIZE);
 }
 

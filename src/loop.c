@@ -147,16 +147,6 @@ void sl_source_release(sl_source *source, int closing)
     sl_wait_finish(&source->writer, SL_CLOSED);
 }
 
-void sl_source_free(sl_source *source)
-{
-    sl_loop *loop = source->loop;
-    if (loop->closed)
-        return;
-    sl_source_release(source, 0);
-    sl_timer_cancel(&loop->timers, &source->reader.timer);
-    sl_timer_cancel(&loop->timers, &source->writer.timer);
-}
-
 static unsigned parked_interest(const sl_wait *wait)
 {
     return wait->parked ? wait->interest : 0;
@@ -236,6 +226,25 @@ void sl_wait_finish(sl_wait *wait, int status)
 {
     if (wait->parked || (wait->thread != NULL && wait->status == SL_BUSY))
         finish(wait, status);
+}
+
+/* Its thread cannot be in the wait any more, or it would be alive: somebody
+ * closed or resumed the coroutine. In its turn the record ends. */
+static void abandon(sl_wait *wait)
+{
+    if (wait->thread != NULL && !wait->source->loop->threads->closed)
+        wait->thread->wait = NULL;
+    wait->thread = NULL;
+    sl_timer_cancel(&wait->source->loop->timers, &wait->timer);
+}
+
+void sl_source_free(sl_source *source)
+{
+    if (source->loop->closed)
+        return;
+    sl_source_release(source, 0);
+    abandon(&source->reader);
+    abandon(&source->writer);
 }
 
 /* Tries the operation; an answer of SL_AGAIN it may not wait for is a

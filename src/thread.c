@@ -441,7 +441,7 @@ static int resume_error(lua_State *L, sl_threads *all)
         return luaL_error(L, "trying to resume a thread that waits in I/O or "
                              "sleep; resume is for those in suspend()");
     lua_Debug unused;
-    if (lua_getstack(co, 0, &unused))
+    if (lua_status(co) <= LUA_YIELD && lua_getstack(co, 0, &unused))
         return luaL_error(L, "trying to resume a thread that is not "
                              "suspended");
     return luaL_error(L, "cannot resume dead thread");
