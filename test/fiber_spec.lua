@@ -1,0 +1,1190 @@
+-- Wait anywhere: a thread may wait inside any C function that calls back.
+
+local loop = require 'socketloop'
+local socket = require 'socket'
+local support = require 'support'
+local process = require 'process'
+
+local run, pack = support.run, support.pack
+local version, luajit = support.lua_version, support.luajit
+
+-- A busy collector (see gc.lua) makes everything slow, so take less of it.
+local function some(many)
+    return os.getenv 'SOCKETLOOP_TEST_GC' and math.ceil(many / 10) or many
+end
+
+-- 5.2's behaviour, which LuaJIT has in parts.
+local has_pairs =
+    not pcall(pairs, setmetatable({}, {__pairs = function() error() end}))
+local has_len = #setmetatable({}, {__len = function() return 7 end}) == 7
+
+-- An object whose metamethod `event` calls f and gives its result.
+local function object(event, f)
+    return setmetatable({}, {[event] = function() return f() end})
+end
+
+-- Compiles an expression of a and b, for operators that not every Lua has.
+local function operator(source)
+    local chunk = support.load('local a, b = ...; return ' .. source)
+    return chunk
+end
+
+-- The places where a thread may wait: each calls f, which waits and gives a
+-- value, and returns that value (a truth value where the place only lets one
+-- through).
+local places = {}
+local truth = {}        -- places that give only true or false
+
+places['a Lua function'] = function(f) return (f()) end
+places['pcall'] = function(f) return select(2, pcall(f)) end
+places['pcall of a function that fails'] = function(f)
+    return select(2, pcall(function() error(f(), 0) end))
+end
+places['xpcall'] = function(f)
+    return select(2, xpcall(function() return f() end, debug.traceback))
+end
+places['the handler of xpcall'] = function(f)
+    return select(2, xpcall(error, function() return f() end))
+end
+
+places['__index'] = function(f) return object('__index', f).x end
+places['__newindex'] = function(f)
+    local value
+    object('__newindex', function() value = f() end).x = 1
+    return value
+end
+places['__call'] = function(f) return (object('__call', f)()) end
+places['__concat'] = function(f) return object('__concat', f) .. 'x' end
+places['__tostring'] = function(f)
+    return tostring(object('__tostring', function()
+        return tostring(f())
+    end))
+end
+for event, source in pairs {
+    __add = 'a + b', __sub = 'a - b', __mul = 'a * b', __div = 'a / b',
+    __mod = 'a % b', __pow = 'a ^ b', __unm = '-a', __idiv = 'a // b',
+    __band = 'a & b', __bor = 'a | b', __bxor = 'a ~ b', __shl = 'a << b',
+    __shr = 'a >> b', __bnot = '~a',
+} do
+    local apply = operator(source)
+    if apply then
+        places[event] = function(f) return (apply(object(event, f), 1)) end
+    end
+end
+for event, source in pairs {
+    __eq = 'a == b', __lt = 'a < b', __le = 'a <= b',
+} do
+    local apply = operator(source)
+    places[event] = function(f)
+        local mt = {[event] = function() return f() end}
+        return apply(setmetatable({}, mt), setmetatable({}, mt))
+    end
+    truth[event] = true
+end
+if has_len then
+    places['__len'] = function(f) return #object('__len', f) end
+end
+if has_pairs then
+    places['__pairs'] = function(f)
+        local proxy = setmetatable({}, {__pairs = function()
+            local value = f()
+            return next, {value}, nil
+        end})
+        local last
+        for _, value in pairs(proxy) do last = value end
+        return last
+    end
+end
+if version >= 5.3 then
+    places['table.concat of a proxy'] = function(f)
+        return table.concat(setmetatable({}, {
+            __len = function() return 1 end,
+            __index = function() return tostring(f()) end,
+        }))
+    end
+    places['ipairs of a proxy'] = function(f)
+        local proxy = setmetatable({}, {__index = function(_, i)
+            if i == 1 then return f() end
+        end})
+        local last
+        for _, value in ipairs(proxy) do last = value end
+        return last
+    end
+end
+if version >= 5.4 then
+    places['__close'] = function(f)
+        return assert(support.load [[
+            local f, value = ...
+            do
+                local guard <close> = setmetatable({}, {
+                    __close = function() value = f() end
+                })
+            end
+            return value
+        ]])(f)
+    end
+    places['__close after an error'] = function(f)
+        return assert(support.load [[
+            local f, value = ...
+            pcall(function()
+                local guard <close> = setmetatable({}, {
+                    __close = function() value = f() end
+                })
+                error 'boom'
+            end)
+            return value
+        ]])(f)
+    end
+    places['coroutine.close'] = function(f)
+        return assert(support.load [[
+            local f, value = ...
+            local co = coroutine.create(function()
+                local guard <close> = setmetatable({}, {
+                    __close = function() value = f() end
+                })
+                coroutine.yield()
+            end)
+            coroutine.resume(co)
+            coroutine.close(co)
+            return value
+        ]])(f)
+    end
+end
+
+places['a for-iterator'] = function(f)
+    local last
+    for value in function(_, previous)
+        if previous == nil then return f() end
+    end do
+        last = value
+    end
+    return last
+end
+places['a sort comparator'] = function(f)
+    local value
+    table.sort({1, 2}, function(a, b)
+        value = f()
+        return a < b
+    end)
+    return value
+end
+places['__lt of what is sorted'] = function(f)
+    local value
+    local mt = {__lt = function() value = f() return false end}
+    table.sort {setmetatable({}, mt), setmetatable({}, mt)}
+    return value
+end
+places['a gsub callback'] = function(f)
+    local value
+    string.gsub('x', 'x', function() value = f() end)
+    return value
+end
+places['__index of a gsub table'] = function(f)
+    local value
+    string.gsub('x', 'x', setmetatable({}, {__index = function()
+        value = f()
+        return 'y'
+    end}))
+    return value
+end
+if version >= 5.2 or luajit then
+    places['string.format %s'] = function(f)
+        return string.format('%s', object('__tostring', function()
+            return tostring(f())
+        end))
+    end
+end
+
+-- Names of modules that nobody has used yet.
+local modules = 0
+local function module_name()
+    modules = modules + 1
+    return 'socketloop.test.' .. modules
+end
+
+places['a package.preload loader'] = function(f)
+    local name = module_name()
+    package.preload[name] = function() return {value = f()} end
+    local value = require(name).value
+    package.preload[name], package.loaded[name] = nil, nil
+    return value
+end
+places['a searcher of require'] = function(f)
+    local name = module_name()
+    local searchers = package.searchers or package.loaders  -- luacheck: ignore
+    local function searcher(wanted)
+        if wanted ~= name then return nil end
+        local value = f()
+        return function() return {value = value} end
+    end
+    table.insert(searchers, 1, searcher)
+    local value = require(name).value
+    for i, each in ipairs(searchers) do
+        if each == searcher then table.remove(searchers, i) break end
+    end
+    package.loaded[name] = nil
+    return value
+end
+places['a chunk run by dofile'] = function(f)
+    local name = os.tmpname()
+    process.write_file(name, 'return socketloop_test_dofile()')
+    local old = rawget(_G, 'socketloop_test_dofile')
+    rawset(_G, 'socketloop_test_dofile', function()
+        rawset(_G, 'socketloop_test_dofile', old)
+        os.remove(name)
+        return f()
+    end)
+    return (dofile(name))
+end
+places['a reader of load'] = function(f)
+    local value, sent
+    local chunk = assert(load(function()
+        if sent then return nil end
+        sent = true
+        value = f()
+        return 'return ...'
+    end))
+    return (chunk(value))
+end
+
+places['a generator'] = function(f)
+    local last
+    for value in coroutine.wrap(function() coroutine.yield(f()) end) do
+        last = value
+    end
+    return last
+end
+places['a nested coroutine'] = function(f)
+    return select(2, coroutine.resume(coroutine.create(f)))
+end
+places['coroutines nested five deep'] = function(f)
+    for _ = 1, 5 do
+        local inner = f
+        f = function() return coroutine.wrap(inner)() end
+    end
+    return (f())
+end
+
+places['socket.protect'] = function(f)
+    return (socket.protect(function() return f() end)())
+end
+places['a socket.newtry finalizer'] = function(f)
+    local value
+    socket.protect(function()
+        socket.newtry(function() value = f() end)(nil, 'failed')
+    end)()
+    return value
+end
+
+local names = {}
+for name in pairs(places) do names[#names + 1] = name end
+table.sort(names)
+
+-- A wait that gives way to the other threads and then has the value.
+local function sleeping(value)
+    return function()
+        loop.sleep(0)
+        return value
+    end
+end
+
+local function drain()
+    local deadline = socket.gettime() + support.limit
+    while loop.step(1) do
+        assert(socket.gettime() < deadline, 'the loop does not come to rest')
+    end
+end
+
+describe('a thread waits inside', function()
+    support.hooks(before_each, after_each)
+
+    for _, name in ipairs(names) do
+        local place = places[name]
+        local value = truth[name] or 'the value'
+
+        it(name, function()
+            assert.equal(value, run(function()
+                return (place(sleeping(value)))
+            end))
+        end)
+
+        it(name .. ', suspended', function()
+            local got
+            local thread = loop.newthread(function()
+                got = place(function() return (loop.suspend()) end)
+            end)
+            assert.is_nil(got)
+            support.collect()
+            loop.resume(thread, value)
+            assert.equal(value, got)
+        end)
+
+        it(name .. ', in coroutine.yield where Lua can', function()
+            local ended
+            local thread = loop.newthread(function()
+                pcall(place, function() return (coroutine.yield()) end)
+                ended = true
+            end)
+            if not ended then loop.resume(thread, value) end
+            assert.is_true(ended)
+        end)
+    end
+
+    it('anything, for I/O', function()
+        run(function()
+            local client, server = support.pair()
+            loop.newthread(function()
+                for i = 1, #names do
+                    loop.sleep(0)
+                    server:send(i .. '\n')
+                end
+            end)
+            for i, name in ipairs(names) do
+                local line
+                places[name](function()
+                    -- Some places call more than once.
+                    line = line or assert(client:receive '*l')
+                    return line
+                end)
+                assert.equal(tostring(i), line, name)
+            end
+            client:close()
+            server:close()
+        end)
+    end)
+
+    -- Runs f(wait) in a thread and compares with what f gives when nothing
+    -- waits, so the Lua at hand says what is right.
+    local function compare(wrong, path, f)
+        local function outcome(wait)
+            local ok, value = pcall(f, wait)
+            return tostring(ok) .. ' ' .. tostring(value)
+        end
+        local expected = outcome(function() return true end)
+        loop.newthread(function()
+            local got = outcome(sleeping(true))
+            if got ~= expected then
+                wrong[#wrong + 1] = path .. ' gives ' .. got
+            end
+            wrong.ended = wrong.ended + 1
+        end)
+    end
+
+    it('any of these inside any other, all at once', function()
+        local wrong, count = {ended = 0}, 0
+        local every = some(10) == 10 and 1 or 10
+        for i, outer in ipairs(names) do
+            for j = i % every + 1, #names, every do
+                local inner = names[j]
+                count = count + 1
+                compare(wrong, inner .. ' inside ' .. outer, function(wait)
+                    return (places[outer](function()
+                        return (places[inner](wait))
+                    end))
+                end)
+            end
+        end
+        drain()
+        assert.same({ended = count}, wrong)
+    end)
+
+    it('ten of these, one in the other', function()
+        local state = 1
+        local function random(n)
+            state = (state * 16807) % 2147483647
+            return state % n + 1
+        end
+        local wrong = {ended = 0}
+        local count = some(100)
+        for i = 1, count do
+            local path = {}
+            for j = 1, 10 do path[j] = names[random(#names)] end
+            compare(wrong, table.concat(path, ' < '), function(wait)
+                local f = wait
+                for j = 1, 10 do
+                    local inner = f
+                    f = function() return (places[path[j]](inner)) end
+                end
+                return f()
+            end)
+            if i % 10 == 0 then support.collect() end
+        end
+        drain()
+        assert.same({ended = count}, wrong)
+    end)
+end)
+
+describe('an error after a wait', function()
+    support.hooks(before_each, after_each)
+
+    for _, name in ipairs(names) do
+        it('goes the usual way in ' .. name, function()
+            local value = {}
+            local function outcome(wait)
+                local ok, err = pcall(places[name], function()
+                    wait()
+                    error(value)
+                end)
+                return {ok = ok, type = type(err), same = err == value}
+            end
+            assert.same(outcome(function() end), run(outcome, sleeping()))
+        end)
+    end
+
+    it('reaches the pcall around a frozen thread', function()
+        local ok, err = run(function()
+            return pcall(table.sort, {3, 2, 1}, function()
+                loop.sleep(0)
+                error('boom', 0)
+            end)
+        end)
+        assert.is_false(ok)
+        assert.equal('boom', err)
+    end)
+
+    it('reaches whoever resumed a nested coroutine', function()
+        local ok, err = run(function()
+            return coroutine.resume(coroutine.create(function()
+                loop.sleep(0)
+                error('boom', 0)
+            end))
+        end)
+        assert.is_false(ok)
+        assert.equal('boom', err)
+    end)
+
+    it('leaves the C stack fit for the next thread', function()
+        for _ = 1, 50 do
+            loop.newthread(function()
+                table.sort({1, 2}, function()
+                    loop.sleep(0)
+                    error 'boom'
+                end)
+            end)
+        end
+        local failed = 0
+        repeat
+            local ok, waiting = pcall(loop.step, 1)
+            if not ok then failed = failed + 1 end
+        until ok and not waiting
+        assert.equal(50, failed)
+        assert.equal('fine', run(function()
+            return places['a sort comparator'](sleeping 'fine')
+        end))
+    end)
+
+    it('leaves socket.protect as nil and the message', function()
+        local got = pack(run(function()
+            return socket.protect(function()
+                loop.sleep(0)
+                socket.try(nil, 'refused')
+            end)()
+        end))
+        assert.is_nil(got[1])
+        assert.equal('refused', got[2])
+    end)
+
+    it('runs a finalizer that waits before protect returns', function()
+        local log = {}
+        run(function()
+            local _, err = socket.protect(function()
+                socket.newtry(function()
+                    loop.sleep(0)
+                    log[#log + 1] = 'finalizer'
+                end)(nil, 'failed')
+            end)()
+            log[#log + 1] = err
+        end)
+        assert.same({'finalizer', 'failed'}, log)
+    end)
+end)
+
+describe('a nested coroutine', function()
+    support.hooks(before_each, after_each)
+
+    it('yields to its resumer, waits in the loop', function()
+        local got = {}
+        run(function()
+            for value in coroutine.wrap(function()
+                for i = 1, 5 do
+                    loop.sleep(0)
+                    coroutine.yield(i)
+                    loop.sleep(0)
+                end
+            end) do
+                got[#got + 1] = value
+            end
+        end)
+        assert.same({1, 2, 3, 4, 5}, got)
+    end)
+
+    it('keeps several generators apart in one thread', function()
+        local function generator(first)
+            return coroutine.wrap(function()
+                for i = first, first + 4 do
+                    loop.sleep(0)
+                    coroutine.yield(i)
+                end
+            end)
+        end
+        local got = {}
+        run(function()
+            local a, b = generator(1), generator(11)
+            for _ = 1, 5 do
+                got[#got + 1] = a()
+                got[#got + 1] = b()
+            end
+        end)
+        assert.same({1, 11, 2, 12, 3, 13, 4, 14, 5, 15}, got)
+    end)
+
+    it('may be handed from thread to thread between its waits', function()
+        local generate = coroutine.wrap(function()
+            for i = 1, 10 do
+                loop.sleep(0)
+                coroutine.yield(i)
+            end
+        end)
+        local sum = 0
+        for _ = 1, 10 do
+            run(function() sum = sum + generate() end)
+        end
+        assert.equal(55, sum)
+    end)
+
+    it('can be made before the loop knows of it', function()
+        local nested = coroutine.wrap(function(value)
+            loop.sleep(0)
+            return value
+        end)
+        assert.equal('x', run(nested, 'x'))
+        local co = coroutine.create(function(value)
+            loop.sleep(0)
+            return value
+        end)
+        local ok, value = run(coroutine.resume, co, 'y')
+        assert.is_true(ok)
+        assert.equal('y', value)
+    end)
+
+    it('is refused to another thread while it waits', function()
+        local ok, err
+        run(function()
+            local nested = coroutine.create(function() loop.sleep(0) end)
+            loop.newthread(function()
+                ok = 'not yet'
+                loop.sleep(0)
+            end)
+            loop.newthread(coroutine.resume, nested)
+            ok, err = coroutine.resume(nested)
+            loop.sleep(0)
+            loop.sleep(0)
+        end)
+        assert.is_false(ok)
+        assert.matches('cannot resume', err)
+    end)
+
+    it('has the status normal while it waits', function()
+        local status
+        run(function()
+            local nested
+            loop.newthread(function()
+                nested = coroutine.create(function() loop.sleep(0) end)
+                coroutine.resume(nested)
+            end)
+            status = coroutine.status(nested)
+            loop.sleep(0)
+            loop.sleep(0)
+        end)
+        assert.equal('normal', status)
+    end)
+
+    it('is alive while it waits, with nothing but its C stack', function()
+        -- Neither the thread nor the coroutine is referred to by any table.
+        local done = 0
+        local count = some(100)
+        for _ = 1, count do
+            loop.newthread(function()
+                coroutine.wrap(function()
+                    coroutine.wrap(function()
+                        local text = ('x'):rep(100) .. tostring({})
+                        loop.sleep(0)
+                        support.collect()
+                        assert(#text > 100)
+                        done = done + 1
+                    end)()
+                end)()
+            end)
+        end
+        support.collect()
+        drain()
+        assert.equal(count, done)
+    end)
+end)
+
+describe('4000 threads', function()
+    support.hooks(before_each, after_each)
+
+    local mix = {
+        'pcall', 'a sort comparator', 'a gsub callback', '__index',
+        'a for-iterator', 'a nested coroutine', '__lt', 'xpcall',
+        'coroutines nested five deep', 'a package.preload loader',
+    }
+
+    -- Starts them all, suspended in the loop by wait(); every third is to
+    -- fail with a value of its own after that.
+    local function freeze(wait, count)
+        local ended, failed, wrong = 0, 0, 0
+        for i = 1, count do
+            local name = mix[i % #mix + 1]
+            local place, value = places[name], truth[name] or i
+            loop.newthread(function()
+                local ok, result = pcall(function()
+                    local got = place(function()
+                        wait(i)
+                        if i % 3 == 0 then error({i}) end
+                        return value
+                    end)
+                    if type(got) == 'table' then error(got) end
+                    return got
+                end)
+                if i % 3 == 0 then
+                    failed = failed + 1
+                    if ok or result[1] ~= i then wrong = wrong + 1 end
+                elseif not ok or result ~= value then
+                    wrong = wrong + 1
+                end
+                ended = ended + 1
+            end)
+        end
+        return function() return ended, failed, wrong end
+    end
+
+    it('sleep in non-yieldable places, all at once', function()
+        local count = some(4000)
+        local results = freeze(function(i) loop.sleep((i % 7) / 1000) end,
+                               count)
+        support.collect()
+        while loop.step(1) do collectgarbage 'step' end
+        local ended, failed, wrong = results()
+        assert.equal(count, ended)
+        assert.equal(math.floor(count / 3), failed)
+        assert.equal(0, wrong)
+    end)
+
+    it('are suspended there and resumed in another order', function()
+        local count, threads = some(4000), {}
+        local results = freeze(function(i)
+            threads[i] = loop.current()
+            loop.suspend()
+        end, count)
+        support.collect()
+        assert.is_false(loop.step(0))
+        assert.equal(0, (results()))
+        for offset = 7, 1, -1 do
+            for i = offset, count, 7 do
+                loop.resume(threads[i])
+                threads[i] = nil
+            end
+            collectgarbage()
+        end
+        local ended, failed, wrong = results()
+        assert.equal(count, ended)
+        assert.equal(math.floor(count / 3), failed)
+        assert.equal(0, wrong)
+    end)
+
+    it('fail there uncaught, and the loop goes on', function()
+        local count = some(400)
+        for i = 1, count do
+            local place = places[mix[i % #mix + 1]]
+            loop.newthread(function()
+                place(function() loop.sleep(0) return true end)
+                table.sort({1, 2}, function()
+                    loop.sleep(0)
+                    error({})
+                end)
+            end)
+        end
+        local failed = 0
+        repeat
+            local ok, waiting = pcall(loop.step, 1)
+            if not ok then
+                failed = failed + 1
+                assert.equal('table', type(waiting))
+                if failed % 100 == 0 then support.collect() end
+            end
+        until ok and not waiting
+        assert.equal(count, failed)
+    end)
+end)
+
+describe('deep recursion', function()
+    support.hooks(before_each, after_each)
+
+    it('waits a hundred C calls deep', function()
+        -- 200 is Lua's own limit; busted has used some of it already.
+        local function deep(n)
+            if n == 0 then loop.sleep(0) return 'x' end
+            return (string.gsub('x', 'x', function() return deep(n - 1) end))
+        end
+        local done = 0
+        for _ = 1, 10 do
+            loop.newthread(function()
+                assert.equal('x', deep(100))
+                done = done + 1
+            end)
+        end
+        support.collect()
+        drain()
+        assert.equal(10, done)
+    end)
+end)
+
+-- These could take the interpreter down, so each has one of its own.
+describe('recursion without end', function()
+    after_each(process.cleanup)
+
+    local prelude = [[
+        local loop = require 'socketloop'
+        local function report(ok, err)
+            assert(not ok, 'no error')
+            err = tostring(err):sub(-200)
+            print(err:match 'C stack overflow' or err:match 'stack overflow'
+                  or err:match 'too many' or err:match 'error in error'
+                  or 'another error: ' .. err)
+        end
+        local function run(f)
+            local ended
+            loop.newthread(function()
+                loop.sleep(0)
+                report(pcall(f))
+                -- The thread and its C stack are still good.
+                table.sort({1, 2}, function() loop.sleep(0) end)
+                -- LuaJIT takes its time to unwind thousands of C functions.
+                if not jit then report(pcall(f)) end
+                ended = true
+            end)
+            loop.start()
+            assert(ended)
+            print 'alive'
+        end
+    ]]
+
+    local function survives(body)
+        local status, output = process.lua(prelude .. body)
+        assert.equal(0, status, output)
+        assert.matches('alive', output)
+        assert.not_matches('another error', output)
+    end
+
+    it('in pcall is an error', function()
+        survives [[
+            local function f()
+                local ok, err = pcall(f)
+                if not ok then error(err, 0) end
+            end
+            run(f)
+        ]]
+    end)
+
+    it('in a sort comparator is an error', function()
+        survives [[
+            local function f() table.sort({1, 2}, f) end
+            run(f)
+        ]]
+    end)
+
+    it('in a metamethod is an error', function()
+        survives [[
+            local mt = {}
+            function mt.__index(t, k) return t[k + 1] end
+            run(function() return setmetatable({}, mt)[1] end)
+        ]]
+    end)
+
+    it('in Lua itself is an error', function()
+        survives [[
+            local function f() return 1 + f() end
+            run(f)
+        ]]
+    end)
+
+    it('in coroutine.resume inside Lua functions is an error', function()
+        survives [[
+            local function f() table.sort({1, 2}, function() f() end) end
+            run(function() assert(coroutine.resume(coroutine.create(f))) end)
+        ]]
+    end)
+
+    it('in require is an error', function()
+        survives [[
+            local n = 0
+            local function f()
+                n = n + 1
+                local name = 'deeper' .. n
+                package.preload[name] = f
+                require(name)
+            end
+            run(f)
+        ]]
+    end)
+
+    it('in dofile is an error', function()
+        local name = process.tempdir() .. '/deeper.lua'
+        process.write_file(name, 'deeper()')
+        survives(([[
+            function deeper() dofile 'NAME' end
+            run(deeper)
+        ]]):gsub('NAME', name))
+    end)
+
+    it('in a reader of load is an error', function()
+        survives [[
+            local function f() assert(load(function() f() end)) end
+            run(f)
+        ]]
+    end)
+
+    it('in __tostring is an error', function()
+        survives [[
+            local mt = {}
+            function mt.__tostring()
+                local object = setmetatable({}, mt)
+                return _VERSION == 'Lua 5.1' and not jit and
+                       tostring(object) or string.format('%s', object)
+            end
+            run(function() return tostring(setmetatable({}, mt)) end)
+        ]]
+    end)
+
+    it('in socket.protect is an error', function()
+        survives [[
+            local socket = require 'socket'
+            local function f()
+                local _, err = socket.protect(function() f() end)()
+                if err then error(err, 0) end
+            end
+            run(f)
+        ]]
+    end)
+
+    it('in a handler of xpcall is an error', function()
+        survives [[
+            run(function()
+                local depth = 0
+                local function f()
+                    depth = depth + 1
+                    if depth < 1e5 then return (xpcall(error, f)) end
+                end
+                xpcall(error, f)
+                error 'stack overflow'      -- it was one, or is endless
+            end)
+        ]]
+    end)
+
+    it('in a chunk\'s syntax is an error', function()
+        survives [[
+            run(function()
+                assert((loadstring or load)('return ' .. ('('):rep(5000) ..
+                                            '1' .. (')'):rep(5000)))
+            end)
+        ]]
+    end)
+
+    it('in loops of newthread is an error', function()
+        survives [[
+            local function f() loop.newthread(f) end
+            run(f)
+        ]]
+    end)
+
+    -- LuaJIT alone overruns the C stack of the main program here, too.
+    if not luajit then
+        it('in a gsub callback is an error', function()
+            survives [[
+                local function f() string.gsub('x', 'x', f) end
+                run(f)
+            ]]
+        end)
+
+        it('in coroutine.wrap is an error', function()
+            survives [[
+                local function f() coroutine.wrap(f)() end
+                run(f)
+            ]]
+        end)
+    end
+
+    it('in several threads at once is an error', function()
+        survives [[
+            local count, all = 0, jit and 3 or 100
+            local function f() table.sort({1, 2}, f) end
+            for i = 1, all do
+                loop.newthread(function()
+                    table.sort({1, 2}, function() loop.sleep(0) end)
+                    assert(not pcall(f))
+                    count = count + 1
+                end)
+            end
+            loop.start()
+            assert(count == all)
+            print 'alive'
+        ]]
+    end)
+
+    it('in gsub callbacks two hundred deep still works', function()
+        survives [[
+            local function deep(n)
+                if n == 0 then loop.sleep(0) return 'x' end
+                return (string.gsub('x', 'x', function()
+                    return deep(n - 1)
+                end))
+            end
+            local count = 0
+            for i = 1, 20 do
+                loop.newthread(function()
+                    assert(deep(180) == 'x')
+                    count = count + 1
+                end)
+            end
+            collectgarbage()
+            loop.start()
+            assert(count == 20)
+            print 'alive'
+        ]]
+    end)
+end)
+
+-- Places where Lua calls back at a time of its own choice.
+describe('a wait inside', function()
+    after_each(process.cleanup)
+
+    -- Others are the threads that run beside, which must lose nothing.
+    local prelude = [[
+        local loop = require 'socketloop'
+        local function finalizable(f)
+            if not newproxy then return setmetatable({}, {__gc = f}) end
+            local proxy = newproxy(true)
+            getmetatable(proxy).__gc = f
+            return proxy
+        end
+        local function collect()
+            collectgarbage()
+            collectgarbage()
+        end
+        local turns = 0
+        local function others()
+            for i = 1, 3 do
+                loop.newthread(function()
+                    for j = 1, 5 do
+                        loop.sleep(0.001)
+                        turns = turns + 1
+                    end
+                end)
+                loop.newthread(function()
+                    for j = 1, 5 do
+                        table.sort({1, 2}, function() loop.sleep(0) end)
+                        turns = turns + 1
+                    end
+                end)
+            end
+        end
+    ]]
+
+    local function script(body)
+        local status, output = process.lua(prelude .. body)
+        assert.equal(0, status, output)
+        return output
+    end
+
+    it('a finalizer disturbs nobody', function()
+        local output = script [[
+            local finalized = 0
+            for i = 1, 3 do
+                loop.newthread(function()
+                    loop.sleep(0)
+                    finalizable(function()
+                        local ok = pcall(loop.sleep, 0.002)
+                        if ok then finalized = finalized + 1 end
+                    end)
+                    collect()
+                end)
+            end
+            others()
+            loop.start()
+            io.write(finalized, ' finalized, ', turns, ' turns')
+        ]]
+        assert.matches(' 30 turns$', output)
+        -- LuaJIT may refuse it.
+        if not luajit then assert.matches('^3 finalized', output) end
+    end)
+
+    it('a thread that a finalizer starts disturbs nobody', function()
+        local output = script [[
+            finalizable(function()
+                pcall(loop.newthread, function()
+                    loop.sleep(0.001)
+                    io.write 'woken, '
+                end)
+            end)
+            others()
+            collect()
+            loop.start()
+            io.write(turns, ' turns')
+        ]]
+        assert.matches('30 turns$', output)
+        if not luajit then assert.matches('^woken', output) end
+    end)
+
+    it('a finalizer that the main program runs is refused', function()
+        assert.matches('^false', script [[
+            finalizable(function() print(pcall(loop.sleep, 0)) end)
+            collect()
+        ]])
+    end)
+
+    it('a debug hook disturbs nobody', function()
+        assert.equal('sorted, 30 turns', script [[
+            if jit then jit.off() end
+            local hooks = 0
+            loop.newthread(function()
+                debug.sethook(function()
+                    hooks = hooks + 1
+                    if hooks % 10 == 0 then pcall(loop.sleep, 0) end
+                end, '', 100)
+                local list = {}
+                for i = 1, 1000 do list[i] = i * 7919 % 1009 end
+                table.sort(list, function(a, b) return a < b end)
+                debug.sethook()
+                for i = 2, 1000 do assert(list[i - 1] <= list[i]) end
+                io.write 'sorted, '
+            end)
+            others()
+            loop.start()
+            assert(hooks > 10)
+            io.write(turns, ' turns')
+        ]])
+    end)
+end)
+
+describe('the end of the program', function()
+    after_each(process.cleanup)
+
+    local prelude = [[
+        local loop = require 'socketloop'
+        local function frozen() table.sort({1, 2}, function()
+            loop.sleep(60)
+        end) end
+        local function nested() coroutine.wrap(function()
+            loop.sleep(60)
+        end)() end
+        for i = 1, 20 do
+            loop.newthread(frozen)
+            loop.newthread(nested)
+            loop.newthread(pcall, loop.sleep, 60)
+            loop.newthread(loop.sleep, 60)
+            loop.newthread(loop.suspend)
+            loop.newthread(function()
+                string.gsub('x', 'x', function() loop.suspend() end)
+            end)
+        end
+        local server = loop.newserver('127.0.0.1', 0, function(client)
+            string.gsub('x', 'x', function() client:receive() end)
+        end)
+        local _, port = server:getsockname()
+        loop.newthread(function()
+            local client = loop.connect('127.0.0.1', port)
+            client:receive()
+        end)
+        for i = 1, 5 do loop.step(0) end
+    ]]
+
+    local function ends(status, body)
+        local got, output = process.lua(prelude .. body)
+        -- A leak checker does not see what LuaJIT's heap refers to, which
+        -- only matters where the state is not closed.
+        if body:match 'os.exit%(3%)' and luajit and
+           output:match 'LeakSanitizer: detected' then
+            return
+        end
+        assert.equal(status, got, output)
+    end
+
+    it('is clean with threads waiting in all ways', function()
+        ends(0, '')
+    end)
+
+    it('is clean after an error', function()
+        ends(1, 'error "boom"')
+    end)
+
+    it('is clean after an error in a thread', function()
+        ends(1, [[
+            loop.newthread(function() loop.sleep(0) error 'boom' end)
+            loop.start()
+        ]])
+    end)
+
+    it('is clean by os.exit', function()
+        ends(3, 'os.exit(3)')
+    end)
+
+    it('is clean by os.exit in a thread', function()
+        ends(3, [[
+            loop.newthread(function() loop.sleep(0) os.exit(3) end)
+            loop.start()
+        ]])
+    end)
+
+    it('is clean by os.exit in a frozen thread', function()
+        ends(3, [[
+            loop.newthread(function()
+                table.sort({1, 2}, function()
+                    loop.sleep(0)
+                    os.exit(3)
+                end)
+            end)
+            loop.start()
+        ]])
+    end)
+
+    if version >= 5.2 or luajit then
+        it('is clean by os.exit that closes the state', function()
+            ends(3, 'os.exit(3, true)')
+        end)
+
+        it('is clean when a thread closes the state', function()
+            ends(3, [[
+                loop.newthread(function() loop.sleep(0) os.exit(3, true) end)
+                loop.start()
+            ]])
+        end)
+
+        it('is clean when a frozen thread closes the state', function()
+            ends(3, [[
+                loop.newthread(function()
+                    coroutine.wrap(function()
+                        table.sort({1, 2}, function()
+                            loop.sleep(0)
+                            os.exit(3, true)
+                        end)
+                    end)()
+                end)
+                loop.start()
+            ]])
+        end)
+    end
+
+    it('is clean inside a step of the loop', function()
+        ends(1, [[
+            loop.newthread(function()
+                loop.sleep(0)
+                error(setmetatable({}, {__tostring = function()
+                    return 'boom'
+                end}))
+            end)
+            loop.start()
+        ]])
+    end)
+end)

@@ -1,0 +1,692 @@
+-- The loop: start, stop, step, sleep, now, poller, and loading the module.
+
+local loop = require 'socketloop'
+local socket = require 'socket'
+local support = require 'support'
+local process = require 'process'
+
+local run = support.run
+
+-- A busy collector (see gc.lua) makes everything slow, so take less of it.
+local function some(many)
+    return os.getenv 'SOCKETLOOP_TEST_GC' and math.ceil(many / 10) or many
+end
+
+local function failure(f, ...)
+    local ok, err = pcall(f, ...)
+    assert.is_false(ok)
+    return err
+end
+
+local function drain()
+    local deadline = socket.gettime() + support.limit
+    while loop.step(1) do
+        assert(socket.gettime() < deadline, 'the loop does not come to rest')
+    end
+end
+
+-- A thread that waits until the function returned is called.
+local function waiting()
+    local listener = loop.tcp('127.0.0.1', 0)
+    listener:listen()
+    loop.newthread(function() listener:accept() end)
+    return function() listener:close() end
+end
+
+describe('step', function()
+    support.hooks(before_each, after_each)
+
+    it('is false at once when nothing waits', function()
+        local elapsed, result = support.timed(loop.step, 5)
+        assert.is_false(result)
+        assert.is_true(elapsed < 2)
+        assert.is_false(loop.step())
+        assert.is_false(loop.step(0))
+    end)
+
+    it('returns exactly one value', function()
+        assert.equal(1, select('#', loop.step(0)))
+        loop.newthread(loop.sleep, 0)
+        assert.equal(1, select('#', loop.step(0)))
+    end)
+
+    it('is true when a thread had its turn', function()
+        loop.newthread(loop.sleep, 0)
+        assert.is_true(loop.step(1))
+        assert.is_false(loop.step(1))
+    end)
+
+    it('is true when it timed out', function()
+        local finish = waiting()
+        assert.is_true(loop.step(0))
+        assert.is_true(loop.step(0.001))
+        finish()
+    end)
+
+    it('waits as long as the timeout says', function()
+        local finish = waiting()
+        local elapsed = support.timed(loop.step, 0.05)
+        assert.is_true(elapsed >= 0.049)
+        assert.is_true(elapsed < 5)
+        finish()
+    end)
+
+    it('does not wait with timeout 0', function()
+        local finish = waiting()
+        local elapsed = support.timed(function()
+            for _ = 1, 100 do loop.step(0) end
+        end)
+        assert.is_true(elapsed < 2)
+        finish()
+    end)
+
+    it('waits no longer than until the next deadline', function()
+        local woken = false
+        loop.newthread(function()
+            loop.sleep(0.01)
+            woken = true
+        end)
+        local elapsed = support.timed(function()
+            repeat until not loop.step(8)
+        end)
+        assert.is_true(woken)
+        assert.is_true(elapsed < 4)
+    end)
+
+    it('needs no timeout', function()
+        local woken = false
+        loop.newthread(function()
+            loop.sleep(0.01)
+            woken = true
+        end)
+        repeat until not loop.step()
+        assert.is_true(woken)
+    end)
+
+    it('takes a huge timeout', function()
+        for _, timeout in ipairs {1e9, 1e300, math.huge} do
+            loop.newthread(loop.sleep, 0.001)
+            repeat until not loop.step(timeout)
+        end
+    end)
+
+    it('does not wait while a thread is ready', function()
+        loop.newthread(function() for _ = 1, 3 do loop.sleep(0) end end)
+        local elapsed = support.timed(function()
+            repeat until not loop.step(5)
+        end)
+        assert.is_true(elapsed < 2)
+    end)
+
+    it('returns although threads are always ready', function()
+        local turns, stop = 0, false
+        loop.newthread(function()
+            while not stop do
+                turns = turns + 1
+                loop.sleep(0)
+            end
+        end)
+        for _ = 1, 10 do assert.is_true(loop.step(1)) end
+        assert.is_true(turns <= 12)
+        stop = true
+        drain()
+    end)
+
+    it('wants a number or nothing', function()
+        for _, timeout in ipairs {'x', {}, true, print} do
+            assert.matches('bad argument #1 .*number expected',
+                           failure(loop.step, timeout))
+        end
+        assert.matches("'step'", failure(function() loop.step 'x' end))
+    end)
+
+    it('raises in a loop thread', function()
+        local err = run(function()
+            return failure(function() loop.step(0) end)
+        end)
+        assert.is_true(err:match 'must not be called from a loop thread'
+                       ~= nil or err:match 'already running' ~= nil, err)
+        assert.matches('step', err)
+    end)
+
+    it('raises in a loop thread that has waited', function()
+        local err = run(function()
+            loop.sleep(0)
+            return failure(loop.step, 0)
+        end)
+        assert.is_truthy(err:match 'must not be called' or
+                         err:match 'already running')
+    end)
+
+    it('raises in a coroutine nested in a loop thread', function()
+        for _, wait in ipairs {false, true} do
+            local err = run(function()
+                if wait then loop.sleep(0) end
+                return coroutine.wrap(function()
+                    return failure(loop.step, 0)
+                end)()
+            end)
+            assert.is_truthy(err:match 'must not be called' or
+                             err:match 'already running')
+        end
+    end)
+
+    it('raises in a thread that a thread resumed', function()
+        local err
+        local thread = loop.newthread(function()
+            loop.suspend()
+            err = failure(loop.step, 0)
+        end)
+        run(function() loop.resume(thread) end)
+        assert.is_truthy(err:match 'must not be called' or
+                         err:match 'already running')
+    end)
+
+    it('works after it was refused', function()
+        run(function() failure(loop.step, 0) end)
+        loop.newthread(loop.sleep, 0)
+        assert.is_true(loop.step(1))
+        assert.is_false(loop.step(1))
+    end)
+
+    it('can be called from a plain coroutine', function()
+        local woken = false
+        loop.newthread(function()
+            pcall(loop.sleep, 0)
+            woken = true
+        end)
+        coroutine.wrap(function()
+            while loop.step(1) do coroutine.yield() end
+        end)()
+        assert.is_true(woken)
+    end)
+
+    it('can be called from different coroutines in turn', function()
+        local turns = 0
+        loop.newthread(function()
+            for _ = 1, 10 do
+                table.sort({1, 2}, function() loop.sleep(0) end)
+                turns = turns + 1
+            end
+        end)
+        for _ = 1, 10 do
+            coroutine.wrap(function() loop.step(1) end)()
+            support.collect()
+            loop.step(1)
+        end
+        drain()
+        assert.equal(10, turns)
+    end)
+end)
+
+describe('start', function()
+    support.hooks(before_each, after_each)
+
+    it('returns at once when nothing waits', function()
+        local elapsed = support.timed(loop.start)
+        assert.is_true(elapsed < 2)
+    end)
+
+    it('runs until nothing waits', function()
+        local count = 0
+        for i = 1, 10 do
+            loop.newthread(function()
+                for _ = 1, i do loop.sleep(0.001) end
+                count = count + 1
+            end)
+        end
+        loop.start()
+        assert.equal(10, count)
+        assert.is_false(loop.step(0))
+    end)
+
+    it('runs threads that are started meanwhile', function()
+        local depth = 0
+        local function spawn()
+            loop.sleep(0)
+            depth = depth + 1
+            if depth < 20 then loop.newthread(spawn) end
+        end
+        loop.newthread(spawn)
+        loop.start()
+        assert.equal(20, depth)
+    end)
+
+    it('takes a timeout for each step', function()
+        local woken = 0
+        loop.newthread(function()
+            for _ = 1, 3 do
+                loop.sleep(0.01)
+                woken = woken + 1
+            end
+        end)
+        loop.start(0.001)
+        assert.equal(3, woken)
+    end)
+
+    it('wants a number or nothing', function()
+        for _, timeout in ipairs {'x', {}, true} do
+            assert.matches('bad argument #1 .*number expected',
+                           failure(loop.start, timeout))
+        end
+    end)
+
+    it('raises in a loop thread', function()
+        local err = run(function()
+            return failure(function() loop.start() end)
+        end)
+        assert.matches('start', err)
+        assert.is_truthy(err:match 'must not be called' or
+                         err:match 'already running')
+    end)
+
+    it('raises in a loop thread while start runs', function()
+        local err
+        loop.newthread(function()
+            loop.sleep(0)
+            err = failure(loop.start, 0)
+        end)
+        loop.start()
+        assert.is_truthy(err:match 'must not be called' or
+                         err:match 'already running')
+    end)
+end)
+
+describe('stop', function()
+    support.hooks(before_each, after_each)
+
+    it('makes start return after the step', function()
+        local count, finish = 0, waiting()
+        loop.newthread(function()
+            while count < 100 do
+                loop.sleep(0)
+                count = count + 1
+                if count == 5 then loop.stop() end
+            end
+        end)
+        loop.start()
+        assert.equal(5, count)
+        finish()
+        drain()
+        assert.equal(100, count)
+    end)
+
+    it('lets the others that are ready have their turn', function()
+        local log = {}
+        for i = 1, 3 do
+            loop.newthread(function()
+                loop.sleep(0)
+                log[#log + 1] = i
+                if i == 2 then loop.stop() end
+            end)
+        end
+        loop.start()
+        assert.same({1, 2, 3}, log)
+    end)
+
+    it('leaves the waiting threads for the next start', function()
+        local woken = false
+        loop.newthread(function()
+            loop.sleep(0.01)
+            woken = true
+        end)
+        loop.newthread(function()
+            loop.sleep(0)
+            loop.stop()
+        end)
+        loop.start()
+        assert.is_false(woken)
+        loop.start()
+        assert.is_true(woken)
+    end)
+
+    it('before start makes it return after one step', function()
+        local turns = 0
+        loop.newthread(function()
+            for _ = 1, 5 do
+                loop.sleep(0)
+                turns = turns + 1
+            end
+        end)
+        loop.stop()
+        loop.start()
+        assert.equal(1, turns)
+        loop.start()
+        assert.equal(5, turns)
+    end)
+
+    it('before a start with nothing to do is forgotten, too', function()
+        local turns = 0
+        loop.stop()
+        loop.start()
+        loop.newthread(function()
+            for _ = 1, 3 do
+                loop.sleep(0)
+                turns = turns + 1
+            end
+        end)
+        loop.start()
+        assert.equal(3, turns)
+    end)
+
+    it('is forgotten when an error leaves start', function()
+        local turns = 0
+        loop.newthread(function()
+            loop.sleep(0)
+            loop.stop()
+            error 'boom'
+        end)
+        assert.is_false((pcall(loop.start)))
+        loop.newthread(function()
+            for _ = 1, 3 do
+                loop.sleep(0)
+                turns = turns + 1
+            end
+        end)
+        loop.start()
+        assert.equal(3, turns)
+    end)
+
+    it('returns nothing', function()
+        assert.equal(0, select('#', loop.stop()))
+        loop.start()
+    end)
+end)
+
+describe('sleep', function()
+    support.hooks(before_each, after_each)
+
+    it('returns nothing', function()
+        assert.equal(0, run(function() return (select('#', loop.sleep(0))) end))
+        assert.equal(0, run(function()
+            return (select('#', loop.sleep(0.001)))
+        end))
+    end)
+
+    it('lasts at least as long as asked', function()
+        for _, seconds in ipairs {0.001, 0.0105, 0.03} do
+            local elapsed = support.timed(run, loop.sleep, seconds)
+            assert.is_true(elapsed >= seconds - 0.0005, elapsed)
+            assert.is_true(elapsed < 5)
+        end
+    end)
+
+    it('lasts as long by the loop\'s clock', function()
+        local elapsed = run(function()
+            local start = loop.now()
+            loop.sleep(0.02)
+            return loop.now() - start
+        end)
+        assert.is_true(elapsed >= 0.0199, elapsed)
+    end)
+
+    it('does not spin before the deadline', function()
+        local steps = 0
+        loop.newthread(function()
+            for _ = 1, 5 do loop.sleep(0.0107) end
+        end)
+        repeat
+            local waits = loop.step()
+            steps = steps + 1
+        until not waits
+        assert.is_true(steps <= 13, steps)
+    end)
+
+    it('wakes in the order of the deadlines', function()
+        local log = {}
+        for _, ms in ipairs {60, 20, 100, 40, 80, 0} do
+            loop.newthread(function()
+                loop.sleep(ms / 1000)
+                log[#log + 1] = ms
+            end)
+        end
+        drain()
+        assert.same({0, 20, 40, 60, 80, 100}, log)
+    end)
+
+    it('wakes threads with equal deadlines in the order they slept', function()
+        local log, expected = {}, {}
+        for i = 1, 500 do
+            loop.newthread(function()
+                loop.sleep(0.02)
+                log[#log + 1] = i
+            end)
+            expected[i] = i
+        end
+        drain()
+        assert.same(expected, log)
+    end)
+
+    it('of 0 gives the others a turn, round and round', function()
+        local log = {}
+        for i = 1, 3 do
+            loop.newthread(function()
+                for _ = 1, 3 do
+                    loop.sleep(0)
+                    log[#log + 1] = i
+                end
+            end)
+        end
+        drain()
+        assert.equal('1 2 3 1 2 3 1 2 3', table.concat(log, ' '))
+    end)
+
+    it('of 0 lets deadlines pass and I/O happen', function()
+        local got, woken
+        run(function()
+            local client, server = support.pair()
+            loop.newthread(function() got = server:receive '*l' end)
+            loop.newthread(function()
+                loop.sleep(0.001)
+                woken = true
+            end)
+            client:send 'hello\n'
+            local deadline = socket.gettime() + support.limit
+            repeat loop.sleep(0)
+            until got and woken or socket.gettime() > deadline
+            client:close()
+            server:close()
+        end)
+        assert.equal('hello', got)
+        assert.is_true(woken)
+    end)
+
+    it('takes a numeric string, as all of Lua does', function()
+        run(loop.sleep, '0.001')
+    end)
+
+    it('wants a number', function()
+        run(function()
+            for _, seconds in ipairs {'x', {}, true} do
+                assert.matches('bad argument #1 .*number expected',
+                               failure(loop.sleep, seconds))
+            end
+            assert.matches('bad argument #1', failure(loop.sleep))
+        end)
+    end)
+
+    it('of less than nothing does not hang', function()
+        run(function() pcall(loop.sleep, -1) end)
+        run(function() pcall(loop.sleep, -math.huge) end)
+        run(function() pcall(loop.sleep, 0 / 0) end)
+    end)
+
+    it('of two thousand threads is no burden', function()
+        local woken, count = 0, some(2000)
+        for i = 1, count do
+            loop.newthread(function()
+                loop.sleep((i * 7919 % 50) / 1000)
+                woken = woken + 1
+            end)
+        end
+        drain()
+        assert.equal(count, woken)
+    end)
+end)
+
+describe('now', function()
+    support.hooks(before_each, after_each)
+
+    it('is a number that never goes back', function()
+        local last = loop.now()
+        assert.equal('number', type(last))
+        for _ = 1, some(1000) do
+            local now = loop.now()
+            assert.is_true(now >= last)
+            last = now
+        end
+    end)
+
+    it('moves on', function()
+        local start = loop.now()
+        run(loop.sleep, 0.01)
+        local elapsed = loop.now() - start
+        assert.is_true(elapsed > 0.005)
+        assert.is_true(elapsed < 5)
+    end)
+end)
+
+describe('poller', function()
+    after_each(process.cleanup)
+
+    it('is the one that was asked for, or a known one', function()
+        local known = {epoll = true, kqueue = true, poll = true, select = true}
+        assert.is_true(known[loop.poller])
+        local wanted = os.getenv 'SOCKETLOOP_POLLER'
+        if wanted and wanted ~= '' then
+            assert.equal(wanted, loop.poller)
+        end
+    end)
+
+    it('is named by SOCKETLOOP_POLLER', function()
+        for _, name in ipairs {'poll', 'select'} do
+            local status, output = process.lua(
+                "print(require'socketloop'.poller)",
+                'SOCKETLOOP_POLLER=' .. name .. '; export SOCKETLOOP_POLLER')
+            assert.equal(0, status, output)
+            assert.equal(name .. '\n', output)
+        end
+    end)
+
+    it('has a default', function()
+        local status, output = process.lua(
+            "print(require'socketloop'.poller)", 'unset SOCKETLOOP_POLLER')
+        assert.equal(0, status, output)
+        assert.is_truthy(output == 'epoll\n' or output == 'kqueue\n' or
+                         output == 'poll\n')
+    end)
+
+    it('with an unknown name is an error that lists the known', function()
+        local status, output = process.lua("require'socketloop'",
+            'SOCKETLOOP_POLLER=nonsense; export SOCKETLOOP_POLLER')
+        assert.equal(1, status)
+        assert.matches('nonsense', output)
+        assert.matches('poll', (output:gsub('epoll', '')))
+        assert.matches('select', output)
+        local default = select(2, process.lua(
+            "print(require'socketloop'.poller)", 'unset SOCKETLOOP_POLLER'))
+        assert.matches(default:match '%a+', output)
+    end)
+end)
+
+describe('the module', function()
+    after_each(process.cleanup)
+
+    local function script(body)
+        local status, output = process.lua(body)
+        assert.equal(0, status, output)
+        return output
+    end
+
+    it('can be loaded from a coroutine that is garbage later', function()
+        assert.equal('woken\n', script [[
+            local loop
+            coroutine.wrap(function() loop = require 'socketloop' end)()
+            for i = 1, 3 do collectgarbage() end
+            loop.newthread(function()
+                loop.sleep(0)
+                table.sort({1, 2}, function() loop.sleep(0) end)
+                collectgarbage()
+                print 'woken'
+            end)
+            loop.start()
+        ]])
+    end)
+
+    it('can be loaded from a loop thread of another loop', function()
+        assert.equal('inner\nouter\n', script [[
+            local outer = require 'socketloop'
+            package.loaded.socketloop = nil
+            local inner
+            outer.newthread(function()
+                inner = require 'socketloop'
+                package.loaded.socketloop = nil
+                outer.sleep(0)
+            end)
+            outer.start()
+            assert(inner.sleep)
+            inner.newthread(function()
+                inner.sleep(0)
+                print 'inner'
+            end)
+            inner.start()
+            outer.newthread(function()
+                outer.sleep(0)
+                print 'outer'
+            end)
+            outer.start()
+        ]])
+    end)
+
+    it('gives an independent loop when it is loaded once more', function()
+        assert.equal('false\ntrue\n', script [[
+            local one = require 'socketloop'
+            package.loaded.socketloop = nil
+            local two = require 'socketloop'
+            if one == two then print 'false\ntrue' return end
+            two.newthread(function()
+                table.sort({1, 2}, function() two.sleep(0) end)
+            end)
+            print(one.step(0))
+            print(two.step(0))
+            two.start()
+        ]])
+    end)
+
+    it('does not need LuaSocket where its objects are not', function()
+        script [[
+            package.preload.socket = function() error 'no LuaSocket here' end
+            package.preload['socket.core'] = package.preload.socket
+            local loop = require 'socketloop'
+            local woken
+            loop.newthread(function()
+                loop.sleep(0)
+                woken = true
+            end)
+            loop.start()
+            assert(woken)
+        ]]
+    end)
+
+    it('has the functions the manual lists', function()
+        for _, name in ipairs {'wrap', 'tcp', 'connect', 'newthread',
+                'current', 'suspend', 'resume', 'newserver', 'start', 'stop',
+                'step', 'sleep', 'now'} do
+            assert.equal('function', type(loop[name]), name)
+        end
+        assert.is_nil(loop.onerror)
+    end)
+
+    it('makes no globals', function()
+        assert.equal('', script [[
+            local before = {}
+            for k in pairs(_G) do before[k] = true end
+            local loop = require 'socketloop'
+            loop.newthread(loop.sleep, 0)
+            loop.start()
+            for k in pairs(_G) do
+                if not before[k] then print(k) end
+            end
+        ]])
+    end)
+end)

@@ -1,0 +1,214 @@
+-- Real programs for the specs: started in the background, known by their
+-- pid, waited for with a bound and ended also when a test fails; and scripts
+-- run by the very Lua that runs the specs.
+--
+-- Every program is under coreutils' timeout, so that none outlives a runner
+-- that was killed. What a program prints goes to a file of its own in a
+-- temporary folder; process.cleanup (hang it on after_each or teardown) ends
+-- what still runs and removes the folders.
+
+local socket = require 'socket'
+
+local process = {}
+
+-- No program lives longer than this; no wait is longer. In seconds.
+process.limit = 60
+
+local folders, running = {}, {}
+
+-------------------------------------------------------------------------------
+-- The shell
+
+function process.quote(word)
+    return "'" .. tostring(word):gsub("'", [['\'']]) .. "'"
+end
+local quote = process.quote
+
+local function output_of(command)
+    local pipe = assert(io.popen(command, 'r'))
+    local text = pipe:read '*a'
+    pipe:close()
+    return text
+end
+
+local function read_file(name)
+    local file = io.open(name, 'rb')
+    if not file then return nil end
+    local text = file:read '*a'
+    file:close()
+    return text
+end
+
+local function write_file(name, text)
+    local file = assert(io.open(name, 'wb'))
+    assert(file:write(text))
+    file:close()
+    return name
+end
+process.read_file, process.write_file = read_file, write_file
+
+-- Where the program is, nil when it isn't installed.
+function process.which(name)
+    local path = output_of('command -v ' .. quote(name) .. ' 2>/dev/null; ' ..
+        'ls /usr/sbin/' .. quote(name) .. ' 2>/dev/null')
+    return path:match '[^\n]+'
+end
+
+-- What `ulimit -n` may be raised to.
+function process.max_descriptors()
+    return tonumber((output_of 'ulimit -Hn')) or math.huge
+end
+
+-- A new folder, removed by cleanup.
+function process.tempdir()
+    local name = output_of 'mktemp -d':match '[^\n]+'
+    assert(name, 'mktemp failed')
+    folders[#folders + 1] = name
+    return name
+end
+
+-------------------------------------------------------------------------------
+-- Programs
+
+local program = {}
+program.__index = program
+
+-- Has it ended? Its exit status if it has (124 or 137: killed by the bound).
+function program:status()
+    local text = read_file(self.folder .. '/status')
+    return text and tonumber(text:match '%d+')
+end
+
+-- What it has printed up to now, standard error included.
+function program:output()
+    return read_file(self.folder .. '/output') or ''
+end
+
+-- Polls cond every few milliseconds in the way pause does it.
+local function poll(cond, pause)
+    local deadline = socket.gettime() + process.limit
+    repeat
+        local result = cond()
+        if result then return result end
+        pause(0.005)
+    until socket.gettime() > deadline
+    return nil
+end
+
+-- Waits until it has ended: exit status, output. pause is what to do in the
+-- meantime: loop.sleep in a loop thread; default: socket.sleep.
+function program:wait(pause)
+    local status = poll(function() return self:status() end,
+                        pause or socket.sleep)
+    assert(status, 'a program did not end in time')
+    running[self] = nil
+    return status, self:output()
+end
+
+-- Ends it and everything it started: timeout leads a process group of its
+-- own, and a signal that comes before it has set itself up is not passed on.
+function program:stop()
+    if self:status() then return self:wait() end
+    os.execute('kill ' .. self.pid .. ' 2>/dev/null')
+    local status, output = self:wait()
+    os.execute('kill -s KILL -- -' .. self.pid .. ' 2>/dev/null')
+    return status, output
+end
+
+-- Waits until cond(output) is true.
+function program:expect(cond, pause)
+    local found = poll(function()
+        return cond(self:output()) or self:status() and 'ended'
+    end, pause or socket.sleep)
+    if found and found ~= 'ended' then return found end
+    error('a program did not get ready:\n' .. self:output(), 2)
+end
+
+-- Starts the shell command in the background.
+function process.start(command)
+    local self = setmetatable({folder = process.tempdir()}, program)
+    local script = ([[
+exec 3>&1
+{
+    timeout -k 1 %d sh -c %s >%s/output 2>&1 </dev/null 3>&- &
+    echo $! >&3
+    exec 3>&-
+    wait $!
+    echo $? >%s/ended
+    mv %s/ended %s/status
+} >/dev/null 2>&1 </dev/null &
+]]):format(process.limit, quote(command), self.folder, self.folder,
+           self.folder, self.folder)
+    self.pid = assert(tonumber((output_of(script))), 'no pid')
+    running[self] = true
+    return self
+end
+
+-- Runs the shell command to its end: exit status, output. This process does
+-- nothing else in the meantime.
+function process.run(command)
+    return process.start(command):wait()
+end
+
+-- Waits until something accepts connections on the port.
+function process.listening(port, pause)
+    return assert(poll(function()
+        local s = socket.connect('127.0.0.1', port)
+        if s then s:close() end
+        return s and true
+    end, pause or socket.sleep), 'nothing listens on port ' .. port)
+end
+
+-- A free port for a server that sets SO_REUSEADDR, and the socket that keeps
+-- it free of connections' own ends until it is closed.
+function process.freeport()
+    local holder = assert((socket.tcp4 or socket.tcp)())
+    assert(holder:setoption('reuseaddr', true))
+    assert(holder:bind('127.0.0.1', 0))
+    local _, port = holder:getsockname()
+    return port, holder
+end
+
+-------------------------------------------------------------------------------
+-- Lua scripts
+
+-- The interpreter that runs the specs.
+local function interpreter()
+    local first = 0
+    while arg and arg[first - 1] do first = first - 1 end
+    return os.getenv 'TEST_LUA' or first < 0 and arg[first] or 'lua'
+end
+process.interpreter = interpreter()
+
+-- The shell command that runs a Lua script given as text. before is what the
+-- shell does first ('ulimit -n 64', 'FOO=bar; export FOO').
+function process.script(code, before)
+    local name = process.tempdir() .. '/script.lua'
+    write_file(name, code)
+    return (before and before .. '; ' or '') ..
+        'exec ' .. quote(process.interpreter) .. ' ' .. quote(name)
+end
+
+-- Runs a Lua script to its end: exit status, output.
+function process.lua(code, before)
+    return process.run(process.script(code, before))
+end
+
+-------------------------------------------------------------------------------
+
+function process.cleanup()
+    local failures = {}
+    for each in pairs(running) do
+        local ok, err = pcall(each.stop, each)
+        if not ok then failures[#failures + 1] = err end
+    end
+    running = {}
+    if folders[1] then
+        for i, name in ipairs(folders) do folders[i] = quote(name) end
+        os.execute('rm -rf ' .. table.concat(folders, ' '))
+        folders = {}
+    end
+    assert(not failures[1], failures[1])
+end
+
+return process

@@ -1,0 +1,714 @@
+local loop = require 'socketloop'
+local socket = require 'socket'
+local support = require 'support'
+
+local pack, unpack = support.pack, support.unpack
+local run, plain = support.run, support.plain
+
+-- The same calls on a plain LuaSocket object and on a loop socket ------------
+
+-- What a call raised, without the names that differ from caller to caller.
+local function reason(err)
+    return (tostring(err):gsub("^.-bad argument #%d+ to '[^']*' ", ''))
+end
+
+-- Makes the calls, each a list of receive's arguments, one after another.
+local function receive_all(s, calls)
+    local results = {}
+    for i, args in ipairs(calls) do
+        local r = pack(pcall(s.receive, s, unpack(args, 1, args.n or #args)))
+        if not r[1] then r[2] = reason(r[2]) end
+        results[i] = r
+    end
+    return results
+end
+
+-- How a connected socket with a plain peer can come about in the loop.
+local makers = {
+    wrapped = function()
+        return support.mixed()
+    end,
+    connected = function()
+        local listener, port = plain.listen()
+        local client = assert(loop.connect('127.0.0.1', port))
+        local peer = support.track(assert(listener:accept()))
+        listener:close()
+        return support.track(client), peer
+    end,
+    accepted = function()
+        local listener = support.track(loop.tcp('127.0.0.1', 0))
+        assert(listener:listen())
+        local port = support.port(listener)
+        local peer = plain.connect(port)
+        local server = assert(listener:accept())
+        listener:close()
+        return support.track(server), peer
+    end,
+}
+
+-- Sends data from the peer, closes it if so told, waits until something has
+-- arrived and makes the calls with a short timeout.
+local function exchange(s, peer, data, close, calls)
+    assert(peer:send(data))
+    if close then peer:close() end
+    if data ~= '' or close then assert(socket.select({s}, nil, 5)[1]) end
+    s:settimeout(0.01)
+    local results = receive_all(s, calls)
+    s:close()
+    peer:close()
+    return results
+end
+
+local function compare(data, close, calls)
+    local s, peer = plain.pair()
+    local expected = exchange(s, peer, data, close, calls)
+    for how, make in pairs(makers) do
+        local got = run(function()
+            local a, b = make()
+            return exchange(a, b, data, close, calls)
+        end)
+        assert.same(expected, got, how)
+    end
+    return expected
+end
+
+-- Defines a test: the peer sends data and 'stays' or 'leaves'.
+local function like_luasocket(name, data, ending, ...)
+    local calls = {...}
+    it(name .. ', as LuaSocket does', function()
+        compare(data, ending == 'leaves', calls)
+    end)
+end
+
+describe('receive', function()
+    support.hooks(before_each, after_each)
+
+    describe('of a line', function()
+        like_luasocket('is the default', 'hello\nworld\n', 'stays', {}, {})
+        like_luasocket('is asked for with *l', 'hello\nworld\n', 'stays',
+            {'*l'}, {'*l'})
+        like_luasocket('takes nil for the default pattern', 'hello\n', 'stays',
+            {nil, nil, n = 2})
+        like_luasocket('ignores what follows in the pattern', 'hello\n',
+            'stays', {'*lfoo'})
+        like_luasocket('drops the CR of a CRLF', 'hello\r\nworld\r\n', 'stays',
+            {}, {})
+        like_luasocket('drops every CR', '\r\rhe\rl\r\rlo\r\r\n\r\n', 'stays',
+            {}, {})
+        like_luasocket('gives empty lines', '\n\r\n\n', 'stays', {}, {}, {})
+        like_luasocket('keeps NULs and high bytes', 'a\0b\255\n\0\n', 'stays',
+            {}, {})
+        like_luasocket('puts the prefix in front', 'hello\n', 'stays',
+            {'*l', 'oh, '})
+        like_luasocket('keeps CR and LF of the prefix', 'hello\n', 'stays',
+            {'*l', '\r\n\r'})
+        like_luasocket('takes a number as prefix', 'hello\n', 'stays',
+            {'*l', 42})
+        like_luasocket('is partial at the end without LF', 'hello\nwor',
+            'leaves', {}, {}, {})
+        like_luasocket('drops CRs of the partial line', 'w\ror\r', 'leaves', {})
+        like_luasocket('includes the prefix in the partial line', 'wor',
+            'leaves', {'*l', 'hello '}, {'*l', 'again'})
+        like_luasocket('gives closed and the prefix when nothing came', '',
+            'leaves', {'*l', 'prefix'}, {})
+        like_luasocket('is partial on timeout', 'hel\rlo', 'stays',
+            {'*l', 'x\r'}, {})
+        like_luasocket('of only CRs is an empty partial line', '\r\r', 'leaves',
+            {}, {})
+        like_luasocket('longer than any buffer is complete',
+            ('0123456789'):rep(5000) .. '\nrest\n', 'stays', {}, {})
+        like_luasocket('of many is split right',
+            ('line\r\n\n'):rep(3000), 'leaves', {}, {}, {}, {}, {}, {'*a'}, {})
+    end)
+
+    describe('of everything', function()
+        like_luasocket('ends when the peer closes', 'a\r\nb\0c\n', 'leaves',
+            {'*a'})
+        like_luasocket('ignores what follows in the pattern', 'ab', 'leaves',
+            {'*all'})
+        like_luasocket('puts the prefix in front', 'abc', 'leaves',
+            {'*a', 'pre'})
+        like_luasocket('is closed if not one byte came', '', 'leaves',
+            {'*a'}, {'*a', 'prefix'})
+        like_luasocket('is closed when asked for again', 'abc', 'leaves',
+            {'*a'}, {'*a'}, {'*a', 'x'})
+        like_luasocket('is partial on timeout', 'abc', 'stays',
+            {'*a', 'x'}, {'*a'})
+        like_luasocket('takes up where a line ended', 'abc\r\ndef\r\nghi',
+            'leaves', {}, {'*a'})
+        like_luasocket('may be long', ('0123456789'):rep(6000), 'leaves',
+            {'*a'})
+    end)
+
+    describe('of a number of bytes', function()
+        like_luasocket('gives just these', 'hello world', 'stays',
+            {5}, {1}, {5})
+        like_luasocket('keeps CR, LF and NUL', '\r\n\0\n\r', 'stays', {5})
+        like_luasocket('takes a numeric string', 'hello', 'stays',
+            {'2'}, {' 1 '}, {'0x2'})
+        like_luasocket('drops the fraction', 'hello', 'stays', {2.9}, {'1.5'})
+        like_luasocket('counts the prefix', 'hello', 'stays', {6, 'oh, '}, {3})
+        like_luasocket('gives a prefix that is long enough whole', 'hello',
+            'stays', {3, 'abc'}, {2, 'abc'}, {0, 'abc'}, {5})
+        like_luasocket('gives a long enough prefix after the end too', '',
+            'leaves', {1, 'abc'}, {1})
+        like_luasocket('is partial at the end', 'hello', 'leaves',
+            {10}, {10}, {1, ''})
+        like_luasocket('is partial with the prefix at the end', 'hello',
+            'leaves', {10, 'oh, '})
+        like_luasocket('is partial on timeout', 'hello', 'stays',
+            {10, 'oh, '}, {1})
+        like_luasocket('may be huge', 'hello', 'leaves', {1e15})
+        like_luasocket('may be as huge as 2^53', 'hello', 'leaves', {2^53, 'x'})
+        like_luasocket('may be larger than any buffer',
+            ('0123456789'):rep(6000), 'stays', {50001}, {9999})
+        like_luasocket('mixes with lines', '5\r\nhello\r\n0\r\n\r\n', 'stays',
+            {}, {5}, {}, {}, {'*l'})
+
+        for _, count in ipairs {1e300, math.huge} do
+            it(('may be %g'):format(count), function()
+                run(function()
+                    local s, peer = support.mixed()
+                    peer:send 'hello'
+                    peer:close()
+                    local data, err, partial = s:receive(count)
+                    assert.same({nil, 'closed', 'hello'},
+                        {data, err, partial})
+                    s:close()
+                end)
+            end)
+        end
+    end)
+
+    describe('of nothing', function()
+        it('gives an empty string at once', function()
+            run(function()
+                local s, peer = support.mixed()
+                assert.same(pack('', nil, nil), pack(s:receive(0)))
+                assert.same(pack('', nil, nil), pack(s:receive('0')))
+                assert.same(pack('', nil, nil), pack(s:receive(0.5)))
+                assert.same(pack('abc', nil, nil), pack(s:receive(0, 'abc')))
+                peer:send 'later\n'
+                assert.equal('later', s:receive())
+                s:close()
+                peer:close()
+            end)
+        end)
+
+        it('gives an empty string after the end too', function()
+            run(function()
+                local s, peer = support.mixed()
+                peer:close()
+                assert.equal('closed', select(2, s:receive()))
+                assert.same(pack('', nil, nil), pack(s:receive(0)))
+                s:close()
+            end)
+        end)
+    end)
+
+    describe('with bad arguments', function()
+        like_luasocket('raises for an unknown pattern', 'hello\n', 'stays',
+            {'*x'}, {'*n'}, {'*L'}, {'*'}, {''}, {'2x'}, {'x'}, {})
+        like_luasocket('raises for a negative number', 'hello\n', 'stays',
+            {-1}, {'-1'}, {-0.5}, {-1e300}, {-math.huge}, {})
+        like_luasocket('raises for a NaN', 'hello\n', 'stays', {0/0}, {})
+        like_luasocket('raises for a pattern of another type', 'hello\n',
+            'stays', {true}, {{}}, {print}, {})
+        like_luasocket('raises for a prefix of another type', 'hello\n',
+            'stays', {'*l', {}}, {5, true}, {})
+
+        it('says what is wrong', function()
+            run(function()
+                local s, peer = support.mixed()
+                for _, bad in ipairs {'*x', -1, 0/0} do
+                    local ok, err = pcall(function() s:receive(bad) end)
+                    assert.is_false(ok)
+                    assert.matches('bad argument', err, 1, true)
+                    assert.matches('invalid receive pattern', err, 1, true)
+                    assert.matches('receive', err, 1, true)
+                end
+                s:close()
+                peer:close()
+            end)
+        end)
+    end)
+
+    describe('without the star', function()
+        it('is known on Lua 5.3 and later only', function()
+            run(function()
+                local s, peer = support.mixed()
+                peer:send 'line\nall\nof it'
+                peer:close()
+                if support.lua_version >= 5.3 then
+                    assert.same(pack('line', nil, nil), pack(s:receive('l')))
+                    assert.same(pack('all\nof it', nil, nil),
+                        pack(s:receive('a')))
+                else
+                    assert.has_error(function() s:receive('l') end)
+                    assert.has_error(function() s:receive('a') end)
+                end
+                s:close()
+            end)
+        end)
+    end)
+
+    describe('with less_is_ok', function()
+        local function arrived(data, f)
+            run(function()
+                local s, peer = support.mixed()
+                peer:send(data)
+                assert(socket.select({s}, nil, 5)[1])
+                f(s, peer)
+                s:close()
+                peer:close()
+            end)
+        end
+
+        it('gives fewer bytes than asked for', function()
+            arrived('abc', function(s)
+                assert.same(pack('abc', nil, nil),
+                    pack(s:receive(10, nil, true)))
+            end)
+        end)
+
+        it('gives no more bytes than asked for', function()
+            arrived('abcdef', function(s)
+                assert.same(pack('abcd', nil, nil),
+                    pack(s:receive(4, nil, true)))
+                assert.same(pack('ef', nil, nil),
+                    pack(s:receive(4, nil, true)))
+            end)
+        end)
+
+        it('gives what there is of everything', function()
+            arrived('abc\n', function(s)
+                assert.same(pack('abc\n', nil, nil),
+                    pack(s:receive('*a', nil, true)))
+            end)
+        end)
+
+        it('gives the beginning of a line', function()
+            arrived('abc', function(s, peer)
+                assert.same(pack('abc', nil, nil),
+                    pack(s:receive('*l', nil, true)))
+                peer:send 'def\nghi\n'
+                assert.same(pack('def', nil, nil),
+                    pack(s:receive('*l', nil, true)))
+                assert.same(pack('ghi', nil, nil),
+                    pack(s:receive('*l', nil, true)))
+            end)
+        end)
+
+        it('puts the prefix in front', function()
+            arrived('abc', function(s)
+                assert.same(pack('>abc', nil, nil),
+                    pack(s:receive(10, '>', true)))
+            end)
+        end)
+
+        it('waits while nothing has arrived', function()
+            run(function()
+                local s, peer = support.mixed()
+                local result
+                loop.newthread(function()
+                    result = pack(s:receive(10, nil, true))
+                end)
+                loop.sleep(0)
+                assert.is_nil(result)
+                peer:send 'x'
+                assert.is_true(support.eventually(function()
+                    return result
+                end))
+                assert.same(pack('x', nil, nil), result)
+                s:close()
+                peer:close()
+            end)
+        end)
+
+        it('is closed at the end', function()
+            run(function()
+                local s, peer = support.mixed()
+                peer:close()
+                for _, pattern in ipairs {'*l', '*a', 5} do
+                    assert.same(pack(nil, 'closed', 'p'),
+                        pack(s:receive(pattern, 'p', true)))
+                end
+                s:close()
+            end)
+        end)
+
+        it('times out if nothing arrives', function()
+            run(function()
+                local s, peer = support.mixed()
+                s:settimeout(0.01)
+                assert.same(pack(nil, 'timeout', 'p'),
+                    pack(s:receive('*l', 'p', true)))
+                s:close()
+                peer:close()
+            end)
+        end)
+
+        it('changes nothing when false', function()
+            arrived('abc', function(s)
+                s:settimeout(0.01)
+                assert.same(pack(nil, 'timeout', 'abc'),
+                    pack(s:receive(10, nil, false)))
+            end)
+        end)
+    end)
+
+    describe('waiting', function()
+        it('lets other threads run', function()
+            run(function()
+                local a, b = support.pair()
+                local order = {}
+                loop.newthread(function()
+                    order[#order + 1] = 'waits'
+                    local line = a:receive()
+                    order[#order + 1] = line
+                end)
+                order[#order + 1] = 'runs'
+                b:send 'gets\n'
+                assert.is_true(support.eventually(function()
+                    return order[3]
+                end))
+                assert.same({'waits', 'runs', 'gets'}, order)
+                a:close()
+                b:close()
+            end)
+        end)
+
+        it('gathers a line from pieces', function()
+            run(function()
+                local a, b = support.pair()
+                local result
+                loop.newthread(function() result = pack(a:receive()) end)
+                for piece in ('one\r two\r\n'):gmatch '.' do
+                    b:send(piece)
+                    loop.sleep(0)
+                end
+                assert.is_true(support.eventually(function()
+                    return result
+                end))
+                assert.same(pack('one two', nil, nil), result)
+                a:close()
+                b:close()
+            end)
+        end)
+
+        it('gathers everything from pieces', function()
+            run(function()
+                local a, b = support.pair()
+                local result
+                loop.newthread(function()
+                    result = pack(a:receive('*a', '>'))
+                end)
+                for i = 1, 20 do
+                    b:send(i .. '\r\n')
+                    loop.sleep(0)
+                end
+                b:close()
+                assert.is_true(support.eventually(function()
+                    return result
+                end))
+                local all = {'>'}
+                for i = 1, 20 do all[i + 1] = i .. '\r\n' end
+                assert.same(pack(table.concat(all), nil, nil), result)
+                a:close()
+            end)
+        end)
+
+        it('gathers a number of bytes from pieces', function()
+            run(function()
+                local a, b = support.pair()
+                local result
+                loop.newthread(function() result = pack(a:receive(6, '>')) end)
+                for piece in ('\r\n\0abc'):gmatch '.' do
+                    b:send(piece)
+                    loop.sleep(0)
+                end
+                assert.is_true(support.eventually(function()
+                    return result
+                end))
+                assert.same(pack('>\r\n\0ab', nil, nil), result)
+                assert.equal('c', a:receive(1))
+                a:close()
+                b:close()
+            end)
+        end)
+
+        it('sees the end that came together with the data', function()
+            run(function()
+                local a, b = support.pair()
+                local lines = {}
+                local ended
+                loop.newthread(function()
+                    while true do
+                        local line, err = a:receive()
+                        if not line then ended = err break end
+                        lines[#lines + 1] = line
+                    end
+                end)
+                b:send 'one\ntwo\n'
+                b:close()
+                assert.is_true(support.eventually(function()
+                    return ended
+                end))
+                assert.same({'one', 'two'}, lines)
+                assert.equal('closed', ended)
+                a:close()
+            end)
+        end)
+
+        it('is not needed for what is buffered already', function()
+            run(function()
+                local s, peer = support.mixed()
+                peer:send 'one\ntwo\nthree'
+                assert.equal('one', s:receive())
+                local others
+                loop.newthread(function()
+                    loop.sleep(0)
+                    others = true
+                end)
+                assert.equal('two', s:receive())
+                assert.equal('thr', s:receive(3))
+                assert.is_nil(others)
+                s:close()
+                peer:close()
+            end)
+        end)
+
+        it('outlives any amount of data', function()
+            run(function()
+                local a, b = support.pair()
+                local block = ('0123456789abcdef'):rep(4096)
+                local all = block:rep(20)
+                loop.newthread(function()
+                    for _ = 1, 20 do assert(b:send(block)) end
+                    b:close()
+                end)
+                local got = assert(a:receive('*a'))
+                assert.equal(#all, #got)
+                assert.is_true(all == got)
+                a:close()
+            end)
+        end)
+
+        it('gets a line of megabytes whole', function()
+            run(function()
+                local a, b = support.pair()
+                local line = ('0123456789abcdef'):rep(65536)
+                loop.newthread(function()
+                    assert(b:send(line))
+                    assert(b:send('\r\nnext\n'))
+                end)
+                assert.is_true(line == a:receive('*l'))
+                assert.equal('next', a:receive('*l'))
+                a:close()
+                b:close()
+            end)
+        end)
+    end)
+
+    -- Whatever the pieces in which data arrives, the results are LuaSocket's.
+    describe('of pieces', function()
+        local seed = 42
+        local function random(n)
+            seed = (seed * 1103515245 + 12345) % 2147483648
+            return math.floor(seed / 65536) % n + 1
+        end
+
+        local bytes = {'\r', '\n', '\r\n', '\0', 'a', 'b', 'word', '\255'}
+        local patterns = {'*l', 1, 3, 7, 0, 20, '*l', '*l'}
+        local prefixes = {'', '', '', 'p', 'pre\r\n', 42}
+
+        local function random_data()
+            local t = {}
+            for i = 1, 20 + random(60) do t[i] = bytes[random(#bytes)] end
+            return table.concat(t)
+        end
+
+        local function random_calls()
+            local calls = {}
+            for i = 1, random(12) do
+                local pattern, prefix =
+                    patterns[random(#patterns)], prefixes[random(#prefixes)]
+                -- LuaSocket waits for data when asked for none.
+                if pattern == 0 and prefix == '' then prefix = 'p' end
+                calls[i] = {pattern, prefix}
+            end
+            calls[#calls + 1] = {'*a'}
+            calls[#calls + 1] = {'*l', 'end'}
+            return calls
+        end
+
+        it('does not depend on how they are cut', function()
+            for _ = 1, 40 do
+                local data, calls = random_data(), random_calls()
+                local s, peer = plain.pair()
+                peer:send(data)
+                peer:close()
+                local expected = receive_all(s, calls)
+                s:close()
+                local got = run(function()
+                    local a, b = support.pair()
+                    loop.newthread(function()
+                        local at = 1
+                        while at <= #data do
+                            local size = random(10)
+                            b:send(data, at, at + size - 1)
+                            at = at + size
+                            loop.sleep(0)
+                        end
+                        b:close()
+                    end)
+                    local results = receive_all(a, calls)
+                    a:close()
+                    return results
+                end)
+                assert.same(expected, got, ('%q'):format(data))
+            end
+        end)
+    end)
+
+    describe('after a failure', function()
+        it('continues with the partial result as prefix', function()
+            run(function()
+                local s, peer = support.mixed()
+                s:settimeout(0.01)
+                peer:send 'hel'
+                assert(socket.select({s}, nil, 5)[1])
+                local _, err, partial = s:receive(8)
+                assert.equal('timeout', err)
+                assert.equal('hel', partial)
+                peer:send 'lo you'
+                s:settimeout(5)
+                assert.equal('hello yo', s:receive(8, partial))
+                assert.equal('u', s:receive(1))
+                s:close()
+                peer:close()
+            end)
+        end)
+
+        it('is closed as often as it is asked', function()
+            run(function()
+                local a, b = support.pair()
+                b:close()
+                for _ = 1, 3 do
+                    assert.same(pack(nil, 'closed', ''), pack(a:receive()))
+                    assert.same(pack(nil, 'closed', ''), pack(a:receive('*a')))
+                    assert.same(pack(nil, 'closed', ''), pack(a:receive(1)))
+                end
+                a:close()
+            end)
+        end)
+
+        it('reports a reset as closed', function()
+            run(function()
+                local s, peer = support.mixed()
+                peer:setoption('linger', {on = true, timeout = 0})
+                peer:close()
+                assert.same(pack(nil, 'closed', ''), pack(s:receive()))
+                s:close()
+            end)
+        end)
+
+        it('reports a reset while waiting as closed', function()
+            run(function()
+                local s, peer = support.mixed()
+                local result
+                loop.newthread(function() result = pack(s:receive('*a')) end)
+                peer:setoption('linger', {on = true, timeout = 0})
+                peer:close()
+                assert.is_true(support.eventually(function()
+                    return result
+                end))
+                assert.same(pack(nil, 'closed', ''), result)
+                s:close()
+            end)
+        end)
+    end)
+
+    describe('misused', function()
+        it('raises for a second reader and spares the first', function()
+            run(function()
+                local s, peer = support.mixed()
+                local first
+                loop.newthread(function() first = pack(s:receive()) end)
+                local ok, err = pcall(s.receive, s)
+                assert.is_false(ok)
+                assert.matches('already waited on by another thread', err, 1,
+                    true)
+                peer:send 'for the first\n'
+                assert.is_true(support.eventually(function() return first end))
+                assert.same(pack('for the first', nil, nil), first)
+                peer:send 'for the next\n'
+                assert.equal('for the next', s:receive())
+                s:close()
+                peer:close()
+            end)
+        end)
+
+        it('raises outside a loop thread', function()
+            local s, peer = support.mixed()
+            local ok, err = pcall(function() return s:receive() end)
+            assert.is_false(ok)
+            assert.matches('must be called from a loop thread', err, 1, true)
+            assert.matches('newthread', err, 1, true)
+            assert.matches('receive', err, 1, true)
+            s:close()
+            peer:close()
+        end)
+
+        it('raises on a socket that was never connected', function()
+            run(function()
+                local s = loop.tcp()
+                local ok, err = pcall(s.receive, s)
+                assert.is_false(ok)
+                assert.matches('tcp{client} expected', err, 1, true)
+                s:close()
+            end)
+        end)
+
+        it('raises on a listening socket', function()
+            run(function()
+                local s = loop.tcp('127.0.0.1', 0)
+                assert(s:listen())
+                local ok, err = pcall(s.receive, s)
+                assert.is_false(ok)
+                assert.matches('tcp{client} expected', err, 1, true)
+                s:close()
+            end)
+        end)
+
+        it('raises for another self', function()
+            run(function()
+                local s, peer = support.mixed()
+                for _, self in ipairs {42, 'x', {}, io.stdout, peer} do
+                    assert.is_false((pcall(s.receive, self)))
+                end
+                assert.is_false((pcall(s.receive)))
+                s:close()
+                peer:close()
+            end)
+        end)
+    end)
+
+    it('runs in both directions at once', function()
+        run(function()
+            local a, b = support.pair()
+            local got_a, got_b
+            loop.newthread(function() got_a = a:receive() end)
+            loop.newthread(function() got_b = b:receive() end)
+            a:send 'from a\n'
+            b:send 'from b\n'
+            assert.is_true(support.eventually(function()
+                return got_a and got_b
+            end))
+            assert.equal('from b', got_a)
+            assert.equal('from a', got_b)
+            a:close()
+            b:close()
+        end)
+    end)
+end)

@@ -1,0 +1,248 @@
+-- Many connections, and a loop that has nothing to do.
+
+local loop = require 'socketloop'
+local support = require 'support'
+local process = require 'process'
+
+-- A run under emulation or with a busy collector takes it easier.
+local eased = os.getenv 'SOCKETLOOP_TEST_GC'
+
+-- Raises the limit of descriptors for a script; nil where we may not.
+local function raised(count)
+    if process.max_descriptors() < count + 100 then return nil end
+    return 'ulimit -n ' .. count + 100
+end
+
+local function script(code, before)
+    local status, output = process.lua(code, before)
+    assert.equal(0, status, output)
+    return output
+end
+
+-- Clients and server in one process. IDLE connections, then ACTIVE ones that
+-- talk; the idle ones are still there at the end.
+local crowd = [[
+    local loop = require 'socketloop'
+    local idle, active, turns = IDLE, ACTIVE, 20
+    local served = 0
+    local listener = loop.newserver('127.0.0.1', 0, function(client)
+        served = served + 1
+        while true do
+            local line = client:receive()
+            if not line then break end
+            client:send(line .. '\n')
+        end
+        client:close()
+    end)
+    local _, port = listener:getsockname()
+    local clients = {}
+
+    local left = idle
+    for i = 1, 50 do
+        loop.newthread(function()
+            while left > 0 do
+                left = left - 1
+                local client = assert(loop.connect('127.0.0.1', port))
+                clients[#clients + 1] = client
+            end
+        end)
+    end
+    while #clients < idle or served < idle do
+        assert(loop.step(10))
+    end
+
+    local finished = 0
+    for i = 1, active do
+        loop.newthread(function()
+            local client = assert(loop.connect('127.0.0.1', port))
+            for j = 1, turns do
+                assert(client:send(j .. '\n'))
+                assert(client:receive() == tostring(j))
+            end
+            client:close()
+            finished = finished + 1
+        end)
+    end
+    while finished < active do assert(loop.step(10)) end
+    print(('%d active beside %d idle'):format(finished, #clients))
+
+    -- Every hundredth of the idle is woken.
+    local woken = 0
+    for i = 1, idle, 100 do
+        loop.newthread(function()
+            clients[i]:send 'hello\n'
+            assert(clients[i]:receive() == 'hello')
+            woken = woken + 1
+        end)
+    end
+    while woken < math.ceil(idle / 100) do assert(loop.step(10)) end
+
+    -- And all of them hang up.
+    for i = 1, idle do clients[i]:close() end
+    listener:close()
+    while loop.step(10) do end
+    print 'done'
+]]
+
+describe('the loop', function()
+    after_each(process.cleanup)
+
+    it('has room for 8000 idle connections and 100 active ones', function()
+        if loop.poller == 'select' then
+            return pending 'select has no room for that'
+        end
+        local idle = eased and 800 or 8000
+        local before = raised(2 * idle + 300)
+        if not before then
+            return pending 'the limit of descriptors is too low'
+        end
+        local output = script(crowd:gsub('IDLE', idle):gsub('ACTIVE', 100),
+                              before)
+        assert.equal(('100 active beside %d idle\ndone\n'):format(idle),
+                     output)
+    end)
+
+    it('has room for 400 connections with every poller', function()
+        local before = raised(1000)
+        local output = script(crowd:gsub('IDLE', 400):gsub('ACTIVE', 50),
+                              before)
+        assert.equal('50 active beside 400 idle\ndone\n', output)
+    end)
+
+    if loop.poller == 'select' then
+        it('refuses descriptors that select cannot hold', function()
+            local before = raised(3000)
+            if not before then
+                return pending 'the limit of descriptors is too low'
+            end
+            local output = script([[
+                local loop = require 'socketloop'
+                local listener = loop.newserver('127.0.0.1', 0, function(c)
+                    c:send 'hello\n'
+                    c:close()
+                end)
+                local _, port = listener:getsockname()
+                local files = {}
+                for i = 1, 1100 do files[i] = assert(io.open '/dev/null') end
+                local function try()
+                    local client, err = loop.connect('127.0.0.1', port)
+                    return client and 'connected' or 'refused: ' .. err
+                end
+                loop.newthread(function()
+                    local ok, result = pcall(try)
+                    print(ok and result or 'refused: ' .. tostring(result))
+                    -- With room below the limit all is well again.
+                    for i = 1, 1100 do files[i]:close() end
+                    local client = assert(loop.connect('127.0.0.1', port))
+                    print(client:receive())
+                    listener:close()
+                end)
+                loop.start()
+            ]], before)
+            assert.matches('^refused: [^\n]+', output)
+            assert.matches('\nhello', output)
+        end)
+    end
+end)
+
+describe('a loop with nothing to do', function()
+    support.hooks(before_each, after_each)
+    after_each(process.cleanup)
+
+    it('uses no CPU', function()
+        local port, listener = support.serve(function(client)
+            client:receive()
+            client:close()
+        end)
+        local clients = {}
+        for i = 1, 10 do clients[i] = support.plain.connect(port) end
+        for _ = 1, 20 do loop.step(0.001) end
+        local start = os.clock()
+        loop.step(0.3)
+        local used = os.clock() - start
+        for i = 1, 10 do clients[i]:close() end
+        listener:close()
+        assert.is_true(used < 0.1, used)
+    end)
+
+    it('makes no system calls', function()
+        if not process.which 'strace' then
+            return pending 'strace is not installed'
+        end
+        local trace = process.tempdir() .. '/trace'
+        local command = process.script [[
+            local loop = require 'socketloop'
+            local listener = loop.newserver('127.0.0.1', 0, function(client)
+                client:receive()
+            end)
+            local _, port = listener:getsockname()
+            loop.newthread(function()
+                local client = loop.connect('127.0.0.1', port)
+                client:settimeout(30)
+                client:receive()
+            end)
+            loop.newthread(loop.sleep, 30)
+            for i = 1, 30 do loop.step(0.001) end
+            io.stderr:write 'waiting starts here\n'
+            loop.step(0.3)
+            io.stderr:write 'waiting ends here\n'
+            os.exit(0)
+        ]]
+        local _, output = process.run('strace -f -o ' ..
+            process.quote(trace) .. ' sh -c ' .. process.quote(command))
+        local calls = process.read_file(trace)
+        if not calls or not calls:match 'waiting starts' then
+            return pending('strace does not work here: ' .. output)
+        end
+        calls = calls:match 'waiting starts here[^\n]*\n(.-)[^\n]*waiting ends'
+        local _, count = calls:gsub('\n', '')
+        -- The one wait, and where the clock is one, two looks at it;
+        -- ucontext's switch of stacks makes calls of its own.
+        count = count - select(2, calls:gsub('rt_sigprocmask', ''))
+        assert.is_true(count <= 3, calls)
+        assert.is_true(count >= 1, calls)
+    end)
+
+    it('makes few system calls for a round trip', function()
+        if not process.which 'strace' then
+            return pending 'strace is not installed'
+        end
+        local trace = process.tempdir() .. '/trace'
+        local command = process.script [[
+            local loop = require 'socketloop'
+            local listener = loop.newserver('127.0.0.1', 0, function(client)
+                while true do
+                    local line = client:receive()
+                    if not line then break end
+                    client:send(line .. '\n')
+                end
+            end)
+            local _, port = listener:getsockname()
+            loop.newthread(function()
+                local client = loop.connect('127.0.0.1', port)
+                client:settimeout(30)
+                for i = 1, 120 do
+                    if i == 21 then io.stderr:write 'starts here\n' end
+                    client:send 'hello\n'
+                    client:receive()
+                end
+                io.stderr:write 'ends here\n'
+                os.exit(0)
+            end)
+            loop.start()
+        ]]
+        local _, output = process.run('strace -f -o ' ..
+            process.quote(trace) .. ' sh -c ' .. process.quote(command))
+        local calls = process.read_file(trace)
+        if not calls or not calls:match 'starts here' then
+            return pending('strace does not work here: ' .. output)
+        end
+        calls = calls:match 'starts here[^\n]*\n(.-)[^\n]*ends here'
+        local _, count = calls:gsub('\n', '')
+        -- A round trip is send, receive, send, receive. Each receive may be
+        -- tried once before it waits, and each waits once. ucontext's switch
+        -- of stacks makes calls of its own.
+        count = count - select(2, calls:gsub('rt_sigprocmask', ''))
+        assert.is_true(count <= 100 * 8 + 20, count)
+    end)
+end)

@@ -1,0 +1,280 @@
+-- What the specs share: running a function inside the loop with a bound on
+-- its time, pairs of connected sockets, plain LuaSocket peers to compare
+-- with, and the check that a test left nothing behind.
+--
+-- Everything stays on the loopback interface and on ports the system picks.
+
+local loop = require 'socketloop'
+local socket = require 'socket'
+
+local support = {}
+
+support.unpack = table.unpack or unpack      -- luacheck: ignore
+
+function support.pack(...)
+    return {n = select('#', ...), ...}
+end
+
+local pack, unpack = support.pack, support.unpack
+
+-- Which Lua this is: a number (5.1 for LuaJIT) and whether it is LuaJIT.
+support.lua_version = tonumber(_VERSION:match '%d+%.%d+')
+support.luajit = rawget(_G, 'jit') ~= nil
+
+-- Compiles source, so that a spec can hold syntax of newer Luas only.
+support.load = rawget(_G, 'loadstring') or load
+
+-- How long run, check and eventually wait before they give up, in seconds.
+support.limit = 10
+
+-- The wall clock is LuaSocket's: the loop's own clock is under test.
+local now = socket.gettime
+
+-------------------------------------------------------------------------------
+-- Running things in the loop
+
+-- The sockets made here, as long as they live; closed when a test fails.
+local made = setmetatable({}, {__mode = 'k'})
+support.made = made
+
+local function track(s)
+    made[s] = true
+    return s
+end
+support.track = track
+
+-- Calls f(...) in a new loop thread, steps the loop until it has ended and
+-- returns its results. An error in any thread is raised here.
+function support.run(f, ...)
+    local results
+    local thread = loop.newthread(function(...)
+        results = pack(f(...))
+    end, ...)
+    local deadline = now() + support.limit
+    while not results do
+        local left = deadline - now()
+        if left <= 0 then
+            error(debug.traceback(thread, 'test timed out'), 2)
+        end
+        if not loop.step(left) and not results then
+            error(debug.traceback(thread, 'test waits for nothing'), 2)
+        end
+    end
+    return unpack(results, 1, results.n)
+end
+
+-- In a loop thread: lets the others run until cond() is true; false if it
+-- never becomes so.
+function support.eventually(cond)
+    local deadline = now() + support.limit
+    while not cond() do
+        if now() > deadline then return false end
+        loop.sleep(0.001)
+    end
+    return true
+end
+
+-- Seconds that f(...) took, then its results.
+function support.timed(f, ...)
+    local start = now()
+    local results = pack(f(...))
+    return now() - start, unpack(results, 1, results.n)
+end
+
+-------------------------------------------------------------------------------
+-- Sockets
+
+-- Two connected loop sockets: client and server side. To be called in a loop
+-- thread. Options: host, recvbuf and sendbuf (sizes of the kernel's buffers).
+function support.pair(opts)
+    opts = opts or {}
+    local host = opts.host or '127.0.0.1'
+    local listener = track(loop.tcp(host, 0))
+    if opts.recvbuf then
+        assert(listener:setoption('recv-buffer-size', opts.recvbuf))
+    end
+    assert(listener:listen(8))
+    local client = track(assert(loop.connect(host, support.port(listener))))
+    local server = track(assert(listener:accept()))
+    listener:close()
+    if opts.sendbuf then
+        assert(client:setoption('send-buffer-size', opts.sendbuf))
+        assert(server:setoption('send-buffer-size', opts.sendbuf))
+    end
+    return client, server
+end
+
+-- A server of the loop on a port of its own: port, listening socket.
+function support.serve(handler, host)
+    local listener = track(loop.newserver(host or '127.0.0.1', 0, handler))
+    return support.port(listener), listener
+end
+
+-- A name (host, port, family) in a table. LuaSocket 3.1 gives some ports as
+-- strings, so plain sockets and loop sockets are compared through this.
+function support.name(host, port, family)
+    return {host, tonumber(port), family}
+end
+
+-- The port a socket is bound to.
+function support.port(s)
+    local _, port = assert(s:getsockname())
+    return tonumber(port)
+end
+
+-- A port on which nothing listens.
+function support.closedport()
+    local s = assert(socket.bind('127.0.0.1', 0))
+    local port = support.port(s)
+    s:close()
+    return port
+end
+
+-- Can this machine talk IPv6 to itself?
+function support.has_ipv6()
+    local s = socket.tcp6 and socket.tcp6()
+    if not s then return false end
+    local ok = s:bind('::1', 0)
+    s:close()
+    return ok ~= nil
+end
+
+-- Plain, blocking LuaSocket peers in this very process. They never block for
+-- long: connecting to a listening socket needs no accept, small writes fit
+-- in the kernel's buffers, and a read that finds nothing gives up.
+local plain = {}
+support.plain = plain
+
+function plain.listen(host)
+    local listener = track(assert(socket.bind(host or '127.0.0.1', 0)))
+    listener:settimeout(5)
+    return listener, support.port(listener)
+end
+
+function plain.connect(port, host)
+    local client = track(assert(socket.connect(host or '127.0.0.1', port)))
+    client:settimeout(5)
+    return client
+end
+
+-- Two connected plain sockets.
+function plain.pair(host)
+    local listener, port = plain.listen(host)
+    local client = plain.connect(port, host)
+    local server = track(assert(listener:accept()))
+    server:settimeout(5)
+    listener:close()
+    return client, server
+end
+
+-- A loop socket and its plain peer.
+function support.mixed(host)
+    local client, server = plain.pair(host)
+    return track(loop.wrap(client)), server
+end
+
+-------------------------------------------------------------------------------
+-- Before and after each test
+
+local fd_folder
+for _, folder in ipairs {'/proc/self/fd', '/dev/fd'} do
+    local ok, lfs = pcall(require, 'lfs')
+    if ok and lfs.attributes(folder, 'mode') == 'directory' then
+        fd_folder = folder
+        break
+    end
+end
+
+-- The open descriptors, without the one that listing them takes: number ->
+-- what it is, and how many; nil where there's no way to tell.
+function support.fds()
+    if not fd_folder then return nil end
+    local lfs = require 'lfs'
+    local fds, count = {}, 0
+    for name in lfs.dir(fd_folder) do
+        if name:match '^%d+$' then
+            local link = lfs.symlinkattributes(fd_folder .. '/' .. name)
+            local target = link and link.target or '?'
+            if not target:match '^/proc/%d+/fd$' then
+                fds[name] = target
+                count = count + 1
+            end
+        end
+    end
+    return fds, count
+end
+
+-- Number of open descriptors, 0 where there's no way to tell.
+function support.fd_count()
+    local _, count = support.fds()
+    return count or 0
+end
+
+function support.collect()
+    collectgarbage()
+    collectgarbage()
+end
+
+local before
+
+function support.begin()
+    support.collect()
+    before = support.fds()
+end
+
+-- Steps the loop as long as threads are ready; is nothing left waiting?
+local function settled()
+    for _ = 1, 100 do
+        if loop.step(0) == false then return true end
+    end
+    return false
+end
+
+-- A failed test must not fail those that follow.
+local function tidy_up()
+    for s in pairs(made) do pcall(s.close, s) end
+    local deadline = now() + 2
+    while now() < deadline do
+        local ok, waiting = pcall(loop.step, 0.01)
+        if ok and not waiting then break end
+    end
+    support.collect()
+end
+
+local function leaked_fds()
+    local after, list = support.fds(), {}
+    for name, target in pairs(after or {}) do
+        if not before[name] then list[#list + 1] = name .. ' ' .. target end
+    end
+    for name, target in pairs(before or {}) do
+        if not after[name] then
+            list[#list + 1] = name .. ' ' .. target .. ' was closed'
+        end
+    end
+    return table.concat(list, ', ')
+end
+
+-- Nothing may be left waiting and no descriptor open that was not before.
+function support.check()
+    support.collect()
+    local ok, quiet = pcall(settled)
+    if not (ok and quiet) then
+        tidy_up()
+        error(ok and 'the test left something waiting in the loop' or quiet, 0)
+    end
+    support.collect()
+    local leaked = leaked_fds()
+    if leaked ~= '' then
+        tidy_up()
+        error('descriptors leaked: ' .. leaked, 0)
+    end
+end
+
+-- Installs begin and check for a whole spec file:
+-- support.hooks(before_each, after_each)
+function support.hooks(before_each, after_each)
+    before_each(support.begin)
+    after_each(support.check)
+end
+
+return support

@@ -1,0 +1,953 @@
+-- Threads: newthread, current, suspend, resume, and what garbage is.
+
+local loop = require 'socketloop'
+local support = require 'support'
+
+local run, pack, unpack = support.run, support.pack, support.unpack
+
+-- Calls f(...), which must fail, and returns its error.
+local function failure(f, ...)
+    local ok, err = pcall(f, ...)
+    assert.is_false(ok)
+    return err
+end
+
+-- Steps the loop until nothing waits.
+local function drain()
+    for _ = 1, 1000 do
+        if not loop.step(1) then return end
+    end
+    error 'the loop does not come to rest'
+end
+
+-- The numbers 1 to n as arguments.
+local function numbers(n)
+    local list = {}
+    for i = 1, n do list[i] = i end
+    return unpack(list, 1, n)
+end
+
+-- What a suspended thread does around suspend() to be frozen on some Lua.
+local inside = {
+    ['a Lua function'] = function(f) f() end,
+    ['pcall'] = function(f)
+        local ok, err = pcall(f)
+        if not ok then error(err, 0) end
+    end,
+    ['a sort comparator'] = function(f)
+        table.sort({1, 2}, function() f() return false end)
+    end,
+    ['a gsub callback'] = function(f)
+        string.gsub('x', 'x', function() f() end)
+    end,
+    ['a metamethod'] = function(f)
+        return setmetatable({}, {__index = function() f() end}).x
+    end,
+    ['a coroutine of its own'] = function(f) coroutine.wrap(f)() end,
+}
+
+describe('newthread', function()
+    support.hooks(before_each, after_each)
+
+    it('returns a thread', function()
+        assert.equal('thread', type(loop.newthread(function() end)))
+    end)
+
+    it('runs the handler at once', function()
+        local ran = false
+        loop.newthread(function() ran = true end)
+        assert.is_true(ran)
+    end)
+
+    it('passes all the arguments', function()
+        local got
+        loop.newthread(function(...) got = pack(...) end, 1, nil, 'x', nil)
+        assert.same({n = 4, 1, nil, 'x', nil}, got)
+    end)
+
+    it('passes no argument when there is none', function()
+        local got
+        loop.newthread(function(...) got = pack(...) end)
+        assert.equal(0, got.n)
+    end)
+
+    it('passes two hundred arguments', function()
+        local got
+        loop.newthread(function(...) got = pack(...) end, numbers(200))
+        assert.equal(200, got.n)
+        assert.equal(200, got[200])
+    end)
+
+    it('returns exactly one value', function()
+        local got = pack(loop.newthread(function() return 1, 2, 3 end))
+        assert.equal(1, got.n)
+    end)
+
+    it('returns when the thread first waits', function()
+        local log = {}
+        loop.newthread(function()
+            log[#log + 1] = 'started'
+            loop.sleep(0)
+            log[#log + 1] = 'woken'
+        end)
+        log[#log + 1] = 'returned'
+        drain()
+        assert.same({'started', 'returned', 'woken'}, log)
+    end)
+
+    it('returns when the thread suspends', function()
+        local after = false
+        local thread = loop.newthread(function()
+            loop.suspend()
+            after = true
+        end)
+        assert.is_false(after)
+        loop.resume(thread)
+        assert.is_true(after)
+    end)
+
+    it('returns the thread also when it has already ended', function()
+        local thread = loop.newthread(function() end)
+        assert.equal('dead', coroutine.status(thread))
+    end)
+
+    it('runs a thread started by a thread at once', function()
+        local log = {}
+        run(function()
+            log[#log + 1] = 'outer'
+            loop.newthread(function()
+                log[#log + 1] = 'inner'
+                loop.sleep(0)
+                log[#log + 1] = 'inner woken'
+            end)
+            log[#log + 1] = 'outer again'
+            loop.sleep(0)
+            loop.sleep(0)
+        end)
+        assert.same({'outer', 'inner', 'outer again', 'inner woken'}, log)
+    end)
+
+    it('takes a C function as the handler', function()
+        local thread = loop.newthread(loop.sleep, 0)
+        assert.not_equal('dead', coroutine.status(thread))
+        drain()
+        assert.equal('dead', coroutine.status(thread))
+    end)
+
+    it('takes a C function that calls back as the handler', function()
+        local done = false
+        loop.newthread(pcall, function()
+            loop.sleep(0)
+            done = true
+        end)
+        assert.is_false(done)
+        drain()
+        assert.is_true(done)
+    end)
+
+    it('keeps a waiting thread alive that nobody else refers to', function()
+        local done = false
+        loop.newthread(function()
+            loop.sleep(0.001)
+            done = true
+        end)
+        support.collect()
+        drain()
+        assert.is_true(done)
+    end)
+
+    it('starts threads from a plain coroutine too', function()
+        local log = {}
+        local wrapped = coroutine.wrap(function()
+            loop.newthread(function()
+                log[#log + 1] = 'started'
+                loop.sleep(0)
+                log[#log + 1] = 'woken'
+            end)
+            log[#log + 1] = 'returned'
+            coroutine.yield()
+        end)
+        wrapped()
+        drain()
+        assert.same({'started', 'returned', 'woken'}, log)
+    end)
+
+    it('goes on when the coroutine that started it is garbage', function()
+        local done = false
+        coroutine.wrap(function()
+            loop.newthread(function()
+                pcall(loop.sleep, 0)
+                done = true
+            end)
+        end)()
+        support.collect()
+        drain()
+        assert.is_true(done)
+    end)
+
+    it('raises an error before the first wait in its caller', function()
+        local err = failure(loop.newthread, function() error 'boom' end)
+        assert.matches('thread_spec%.lua:%d+: boom', err)
+    end)
+
+    it('adds the traceback of the thread to the message', function()
+        local err = failure(loop.newthread, function()
+            local function culprit() error 'boom' end
+            culprit()
+        end)
+        assert.matches('boom\nstack traceback:\n', err)
+        assert.matches('culprit', err)
+    end)
+
+    it('raises an error that is not a string as it is', function()
+        local value = {}
+        assert.equal(value, failure(loop.newthread, error, value))
+        assert.equal(false, failure(loop.newthread, error, false))
+        assert.is_nil(failure(loop.newthread, error, nil))
+    end)
+
+    it('leaves the thread that failed dead', function()
+        local thread
+        failure(loop.newthread, function()
+            thread = loop.current()
+            error 'boom'
+        end)
+        assert.equal('dead', coroutine.status(thread))
+        assert.is_false(loop.step(0))
+    end)
+
+    it('raises in the thread that started it, which can go on', function()
+        local err = run(function()
+            local err = failure(loop.newthread, function() error 'boom' end)
+            loop.sleep(0)
+            return err
+        end)
+        assert.matches('boom', err)
+    end)
+
+    it('wants a function', function()
+        for _, handler in ipairs {1, 'x', {}, true} do
+            assert.matches('bad argument #1 .*function expected',
+                           failure(loop.newthread, handler))
+        end
+        assert.matches('bad argument #1 .*function expected',
+                       failure(loop.newthread))
+        assert.matches("'newthread'", failure(function()
+            loop.newthread(1)
+        end))
+    end)
+end)
+
+describe('current', function()
+    support.hooks(before_each, after_each)
+
+    it('is what coroutine.running gives in the main program', function()
+        local thread, ismain = coroutine.running()
+        local current, ismain_too = loop.current()
+        assert.equal(thread, current)
+        assert.equal(ismain, ismain_too)
+    end)
+
+    it('is what coroutine.running gives in a plain coroutine', function()
+        coroutine.wrap(function()
+            local thread, ismain = coroutine.running()
+            local current, ismain_too = loop.current()
+            assert.equal(thread, current)
+            assert.equal(ismain or false, ismain_too or false)
+        end)()
+    end)
+
+    it('is the running thread', function()
+        local current, ismain
+        local thread = loop.newthread(function()
+            current, ismain = loop.current()
+        end)
+        assert.equal(thread, current)
+        assert.is_falsy(ismain)
+    end)
+
+    it('is the same before and after a wait', function()
+        local before, after = run(function()
+            local before = loop.current()
+            loop.sleep(0)
+            return before, (loop.current())
+        end)
+        assert.equal(before, after)
+    end)
+
+    it('is the same before and after a wait inside a C function', function()
+        local before, after = run(function()
+            local before, after = loop.current()
+            table.sort({1, 2}, function()
+                loop.sleep(0)
+                after = loop.current()
+            end)
+            return before, after
+        end)
+        assert.equal(before, after)
+    end)
+
+    it('is the loop thread inside a nested coroutine', function()
+        local outer, inner, later = run(function()
+            local inner, later
+            coroutine.wrap(function()
+                coroutine.wrap(function()
+                    inner = loop.current()
+                    loop.sleep(0)
+                    later = loop.current()
+                end)()
+            end)()
+            return loop.current(), inner, later
+        end)
+        assert.equal(outer, inner)
+        assert.equal(outer, later)
+    end)
+
+    it('is the starter again when a started thread waits', function()
+        run(function()
+            local starter = loop.current()
+            local other
+            local started = loop.newthread(function()
+                other = loop.current()
+                loop.sleep(0)
+            end)
+            assert.equal(started, other)
+            assert.equal(starter, (loop.current()))
+            loop.sleep(0)
+        end)
+    end)
+
+    it('is the starter again when a started thread fails', function()
+        run(function()
+            local starter = loop.current()
+            pcall(loop.newthread, error)
+            assert.equal(starter, (loop.current()))
+        end)
+    end)
+
+    it('is the main program again after a step', function()
+        loop.newthread(loop.sleep, 0)
+        drain()
+        assert.equal((coroutine.running()), (loop.current()))
+    end)
+end)
+
+describe('suspend and resume', function()
+    support.hooks(before_each, after_each)
+
+    local function suspended(keep)
+        return loop.newthread(function()
+            repeat
+                keep[#keep + 1] = pack(loop.suspend())
+            until keep.stop
+        end)
+    end
+
+    it('pass no value', function()
+        local got = {}
+        loop.resume(suspended(got))
+        assert.same({n = 0}, got[1])
+    end)
+
+    it('pass any number of values, nil among them', function()
+        local got = {}
+        local thread = suspended(got)
+        loop.resume(thread, nil)
+        loop.resume(thread, 1, nil, 'x', nil, nil)
+        loop.resume(thread, numbers(200))
+        assert.same({n = 1}, got[1])
+        assert.same({n = 5, 1, nil, 'x'}, got[2])
+        assert.same(pack(numbers(200)), got[3])
+    end)
+
+    it('pass more values than fit on a small stack', function()
+        for name, around in pairs(inside) do
+            local got
+            local thread = loop.newthread(function()
+                around(function() got = pack(loop.suspend()) end)
+            end)
+            loop.resume(thread, numbers(5000))
+            assert.equal(5000, got.n, name)
+            assert.equal(5000, got[5000], name)
+        end
+    end)
+
+    for name, around in pairs(inside) do
+        it('pass values inside ' .. name, function()
+            local got
+            local thread = loop.newthread(function()
+                around(function() got = pack(loop.suspend()) end)
+            end)
+            assert.is_nil(got)
+            support.collect()
+            loop.resume(thread, 1, nil, 3, nil)
+            assert.same({n = 4, 1, nil, 3}, got)
+        end)
+    end
+
+    it('drop what suspend is given', function()
+        local thread = loop.newthread(function() loop.suspend(1, 2, 3) end)
+        assert.equal(0, pack(loop.resume(thread)).n)
+    end)
+
+    it('resume returns nothing when the thread ends', function()
+        local thread = loop.newthread(function()
+            loop.suspend()
+            return 1, 2, 3
+        end)
+        assert.equal(0, pack(loop.resume(thread)).n)
+    end)
+
+    it('resume returns when the thread waits', function()
+        local log = {}
+        local thread = loop.newthread(function()
+            loop.suspend()
+            loop.sleep(0)
+            log[#log + 1] = 'woken'
+        end)
+        loop.resume(thread)
+        log[#log + 1] = 'returned'
+        drain()
+        assert.same({'returned', 'woken'}, log)
+    end)
+
+    it('work from thread to thread', function()
+        local log = {}
+        run(function()
+            local me = loop.current()
+            local other = loop.newthread(function()
+                log[#log + 1] = loop.suspend()
+                log[#log + 1] = loop.suspend()
+                loop.sleep(0)
+                loop.resume(me, 'done')
+            end)
+            loop.resume(other, 'one')
+            loop.resume(other, 'two')
+            log[#log + 1] = loop.suspend()
+        end)
+        assert.same({'one', 'two', 'done'}, log)
+    end)
+
+    it('work through a chain of two hundred threads', function()
+        -- Each is resumed by the one before it only after that has waited,
+        -- so the chain is long but not deep.
+        local threads, last = {}, nil
+        for i = 1, 200 do
+            threads[i] = loop.newthread(function()
+                local value = loop.suspend()
+                loop.sleep(0)
+                if i < 200 then loop.resume(threads[i + 1], value + 1)
+                else last = value end
+            end)
+        end
+        loop.resume(threads[1], 1)
+        drain()
+        assert.equal(200, last)
+    end)
+
+    it('work a thousand times', function()
+        local sum = 0
+        local thread = loop.newthread(function()
+            while true do sum = sum + loop.suspend() end
+        end)
+        for i = 1, 1000 do loop.resume(thread, i) end
+        assert.equal(500500, sum)
+    end)
+
+    it('work from a plain coroutine', function()
+        local got = {}
+        local thread = suspended(got)
+        coroutine.wrap(function() loop.resume(thread, 'x') end)()
+        assert.equal('x', got[1][1])
+    end)
+
+    it('suspend inside a nested coroutine suspends the thread', function()
+        local got
+        local thread = loop.newthread(function()
+            got = coroutine.wrap(function()
+                return 'value: ' .. loop.suspend()
+            end)()
+        end)
+        loop.resume(thread, 'x')
+        assert.equal('value: x', got)
+    end)
+
+    it('coroutine.yield in a thread suspends it', function()
+        local got
+        local thread = loop.newthread(function()
+            got = pack(coroutine.yield('dropped'))
+        end)
+        assert.is_nil(got)
+        assert.is_false(loop.step(0))
+        loop.resume(thread, 1, nil)
+        assert.same({n = 2, 1}, got)
+    end)
+
+    it('a suspended thread does not keep the loop alive', function()
+        local thread = loop.newthread(loop.suspend)
+        assert.is_false(loop.step(5))
+        loop.start()
+        loop.resume(thread)
+        assert.equal('dead', coroutine.status(thread))
+    end)
+
+    it('resume raises the error of the thread', function()
+        local thread = loop.newthread(function()
+            loop.suspend()
+            error 'boom'
+        end)
+        assert.matches('thread_spec%.lua:%d+: boom',
+                       failure(loop.resume, thread))
+        assert.equal('dead', coroutine.status(thread))
+    end)
+
+    it('resume raises an error that is not a string as it is', function()
+        local value = setmetatable({}, {__tostring = function() return 'x' end})
+        local thread = loop.newthread(function()
+            loop.suspend()
+            error(value)
+        end)
+        assert.equal(value, failure(loop.resume, thread))
+    end)
+
+    it('resume raises the error of a thread frozen in a C function', function()
+        for _, around in pairs(inside) do
+            local value = {}
+            local thread = loop.newthread(function()
+                around(function() loop.suspend() end)
+                table.sort({1, 2}, function()
+                    loop.suspend()
+                    error(value)
+                end)
+            end)
+            loop.resume(thread)
+            assert.equal(value, failure(loop.resume, thread))
+        end
+    end)
+
+    it('resume refuses a dead thread', function()
+        local thread = loop.newthread(function() end)
+        assert.matches('cannot resume dead', failure(loop.resume, thread))
+    end)
+
+    it('resume refuses a thread that has failed', function()
+        local thread = loop.newthread(function()
+            loop.suspend()
+            error 'boom'
+        end)
+        failure(loop.resume, thread)
+        assert.matches('cannot resume dead', failure(loop.resume, thread))
+    end)
+
+    it('resume refuses the running thread', function()
+        local err = run(function()
+            return failure(loop.resume, (loop.current()))
+        end)
+        assert.matches('running', err)
+    end)
+
+    it('resume refuses the running thread in a nested coroutine', function()
+        local err = run(function()
+            local me = loop.current()
+            return coroutine.wrap(function()
+                return failure(loop.resume, me)
+            end)()
+        end)
+        assert.matches('resume', err)
+    end)
+
+    it('resume refuses the thread that resumed the caller', function()
+        local err
+        run(function()
+            local me = loop.current()
+            loop.newthread(function() err = failure(loop.resume, me) end)
+            loop.sleep(0)
+        end)
+        assert.matches('resume', err)
+    end)
+
+    it('resume refuses a sleeping thread, which sleeps on', function()
+        local woken
+        local thread = loop.newthread(function()
+            woken = pack(loop.sleep(0.005))
+        end)
+        assert.matches('waits', failure(loop.resume, thread, 'x'))
+        drain()
+        assert.equal(0, woken.n)
+    end)
+
+    it('resume refuses a thread frozen in a sleep', function()
+        local thread = loop.newthread(function()
+            table.sort({1, 2}, function() loop.sleep(0.005) return false end)
+        end)
+        assert.matches('waits', failure(loop.resume, thread))
+        drain()
+        assert.equal('dead', coroutine.status(thread))
+    end)
+
+    it('resume refuses a thread that waits for I/O', function()
+        local listener = loop.tcp('127.0.0.1', 0)
+        listener:listen()
+        local got
+        local thread = loop.newthread(function()
+            got = pack(listener:accept())
+        end)
+        assert.matches('waits', failure(loop.resume, thread, 'x'))
+        assert.is_nil(got)
+        listener:close()
+        drain()
+        assert.same({nil, 'closed'}, {got[1], got[2]})
+    end)
+
+    it('resume wants a thread', function()
+        for _, value in ipairs {1, 'x', {}, true, print} do
+            assert.matches('bad argument #1 .*expected',
+                           failure(loop.resume, value))
+        end
+        assert.matches('bad argument #1 .*expected', failure(loop.resume))
+    end)
+
+    it('suspend raises in the main program', function()
+        local err = failure(function() loop.suspend() end)
+        assert.matches('suspend', err)
+        assert.matches('must be called from a loop thread', err)
+        assert.matches('newthread', err)
+    end)
+
+    it('sleep raises in the main program', function()
+        local err = failure(function() loop.sleep(0) end)
+        assert.matches('sleep', err)
+        assert.matches('must be called from a loop thread', err)
+        assert.is_false(loop.step(0))
+    end)
+
+    it('accept raises in the main program', function()
+        local listener = loop.tcp('127.0.0.1', 0)
+        listener:listen()
+        local err = failure(function() listener:accept() end)
+        listener:close()
+        assert.matches('must be called from a loop thread', err)
+        assert.matches('accept', err)
+    end)
+end)
+
+describe('a plain coroutine outside the loop\'s threads', function()
+    support.hooks(before_each, after_each)
+
+    it('may sleep: its resumer goes on, the loop wakes it', function()
+        local log = {}
+        local co = coroutine.create(function()
+            log[#log + 1] = 'started'
+            loop.sleep(0.001)
+            log[#log + 1] = 'woken'
+        end)
+        assert.is_true((coroutine.resume(co)))
+        log[#log + 1] = 'resumed'
+        support.collect()
+        drain()
+        assert.same({'started', 'resumed', 'woken'}, log)
+        assert.equal('dead', coroutine.status(co))
+    end)
+
+    it('may do I/O', function()
+        local client, server = support.mixed()
+        local got
+        coroutine.wrap(function() got = pack(client:receive()) end)()
+        assert.is_nil(got)
+        server:send 'hello\n'
+        drain()
+        assert.equal('hello', got[1])
+        client:close()
+        server:close()
+    end)
+
+    it('may wait again and again', function()
+        local turns = 0
+        coroutine.wrap(function()
+            for _ = 1, 20 do
+                loop.sleep(0)
+                turns = turns + 1
+            end
+        end)()
+        drain()
+        assert.equal(20, turns)
+    end)
+
+    it('may wait inside C functions once the loop has woken it', function()
+        local done
+        coroutine.wrap(function()
+            loop.sleep(0)
+            table.sort({1, 2}, function() loop.sleep(0) end)
+            done = true
+        end)()
+        drain()
+        assert.is_true(done)
+    end)
+
+    it('either waits inside a C function or is told why not', function()
+        -- Its C stack is the main program's, and only 5.2 and later and
+        -- LuaJIT can do without it, in some functions.
+        for name, around in pairs(inside) do
+            local ended, err
+            coroutine.wrap(function()
+                local ok
+                ok, err = pcall(around, function() loop.sleep(0) end)
+                ended = true
+                if ok then err = nil end
+            end)()
+            drain()
+            assert.is_true(ended, name)
+            if err then assert.equal('string', type(err), name) end
+        end
+    end)
+
+    it('may be garbage after its wait', function()
+        local list = setmetatable({}, {__mode = 'v'})
+        list[1] = coroutine.create(function() loop.sleep(0) end)
+        coroutine.resume(list[1])
+        drain()
+        support.collect()
+        assert.is_nil(list[1])
+    end)
+
+    it('may fail after its wait, and the error leaves step', function()
+        coroutine.wrap(function()
+            loop.sleep(0)
+            error 'boom'
+        end)()
+        local ok, err = pcall(drain)
+        assert.is_false(ok)
+        assert.matches('boom', err)
+        drain()
+    end)
+end)
+
+describe('a program that meddles with the threads', function()
+    support.hooks(before_each, after_each)
+
+    -- Whatever becomes of the thread, the loop must work on.
+    local function works()
+        assert.equal('fine', run(function()
+            loop.sleep(0)
+            return 'fine'
+        end))
+    end
+
+    it('may resume a sleeping thread with coroutine.resume', function()
+        local thread = loop.newthread(function() loop.sleep(0.002) end)
+        pcall(coroutine.resume, thread)
+        works()
+        drain()
+    end)
+
+    it('may resume it when it goes on to wait again', function()
+        local thread = loop.newthread(function()
+            for _ = 1, 3 do loop.sleep(0.002) end
+        end)
+        pcall(coroutine.resume, thread)
+        pcall(coroutine.resume, thread)
+        works()
+        drain()
+    end)
+
+    it('may resume a suspended thread with coroutine.resume', function()
+        local thread = loop.newthread(function()
+            loop.suspend()
+            loop.sleep(0)
+        end)
+        pcall(coroutine.resume, thread)
+        works()
+        drain()
+    end)
+
+    it('may resume a thread frozen in a C function', function()
+        local ended = false
+        local thread = loop.newthread(function()
+            table.sort({1, 2}, function() loop.sleep(0.002) return false end)
+            ended = true
+        end)
+        assert.is_false((coroutine.resume(thread)))
+        works()
+        drain()
+        assert.is_true(ended)
+    end)
+
+    it('may resume a nested coroutine that waits', function()
+        local nested, ended
+        loop.newthread(function()
+            nested = coroutine.create(function() loop.sleep(0.002) end)
+            ended = coroutine.resume(nested)
+        end)
+        assert.is_false((coroutine.resume(nested)))
+        works()
+        drain()
+        assert.is_true(ended)
+    end)
+
+    if coroutine.close then
+        it('may close a thread that waits', function()
+            local thread = loop.newthread(function() loop.sleep(0.002) end)
+            pcall(coroutine.close, thread)
+            works()
+            drain()
+        end)
+
+        it('may close a thread that waits for I/O', function()
+            local listener = loop.tcp('127.0.0.1', 0)
+            listener:listen()
+            local thread = loop.newthread(function() listener:accept() end)
+            pcall(coroutine.close, thread)
+            works()
+            listener:close()
+            drain()
+        end)
+
+        it('may try to close a frozen thread', function()
+            local ended = false
+            local thread = loop.newthread(function()
+                table.sort({1, 2}, function()
+                    loop.sleep(0.002)
+                    return false
+                end)
+                ended = true
+            end)
+            assert.is_false((pcall(coroutine.close, thread)))
+            works()
+            drain()
+            assert.is_true(ended)
+        end)
+    end
+
+    it('may look at the traceback of a waiting thread', function()
+        for name, around in pairs(inside) do
+            local thread = loop.newthread(function()
+                local function sleeper() loop.sleep(0) end
+                around(sleeper)
+            end)
+            local text = debug.traceback(thread)
+            assert.matches('stack traceback', text, nil, nil, name)
+            drain()
+        end
+    end)
+
+    it('may hand resume a coroutine of its own', function()
+        pcall(loop.resume, coroutine.create(function() end))
+        pcall(loop.resume, coroutine.create(function() loop.suspend() end))
+        pcall(loop.resume, (coroutine.running()))
+        works()
+    end)
+end)
+
+describe('garbage', function()
+    support.hooks(before_each, after_each)
+
+    -- Makes count threads in a function of its own, so that no stack slot
+    -- refers to them any more; the list is weak.
+    local function make(count, handler)
+        local list = setmetatable({}, {__mode = 'v'})
+        for i = 1, count do list[i] = loop.newthread(handler) end
+        return list
+    end
+
+    local function alive(list)
+        support.collect()
+        local count = 0
+        for _ in pairs(list) do count = count + 1 end
+        return count
+    end
+
+    it('is a thread that has ended', function()
+        assert.equal(0, alive(make(10, function() end)))
+    end)
+
+    it('is a thread that has ended after a wait', function()
+        local list = make(10, function() loop.sleep(0) end)
+        drain()
+        assert.equal(0, alive(list))
+    end)
+
+    it('is a thread that has failed after a wait', function()
+        local list = make(1, function()
+            loop.sleep(0)
+            error 'boom'
+        end)
+        repeat local ok, waiting = pcall(loop.step, 1)
+        until ok and not waiting
+        assert.equal(0, alive(list))
+    end)
+
+    for name, around in pairs(inside) do
+        it('is a thread suspended inside ' .. name, function()
+            assert.equal(0, alive(make(20, function()
+                around(function() loop.suspend() end)
+            end)))
+        end)
+
+        it('is a thread suspended again inside ' .. name, function()
+            local list = make(20, function()
+                around(function()
+                    loop.sleep(0)
+                    loop.suspend()
+                end)
+            end)
+            drain()
+            assert.equal(0, alive(list))
+        end)
+    end
+
+    it('is a thread suspended in coroutine.yield', function()
+        assert.equal(0, alive(make(20, coroutine.yield)))
+    end)
+
+    it('is not a suspended thread that somebody refers to', function()
+        local list = make(1, function()
+            table.sort({1, 2}, function() loop.suspend() return false end)
+        end)
+        local thread = list[1]
+        assert.equal(1, alive(list))
+        loop.resume(thread)
+        assert.equal('dead', coroutine.status(thread))
+    end)
+
+    it('is not a waiting thread', function()
+        for _, around in pairs(inside) do
+            local list = make(10, function()
+                around(function() loop.sleep(0) end)
+            end)
+            assert.equal(10, alive(list))
+            drain()
+        end
+    end)
+
+    it('gives its C stacks back', function()
+        local rounds = os.getenv 'SOCKETLOOP_TEST_GC' and 2 or 20
+        for _ = 1, rounds do
+            local list = make(300, function()
+                table.sort({1, 2}, function() loop.suspend() end)
+            end)
+            assert.equal(0, alive(list))
+        end
+    end)
+
+    it('takes along the sockets of a suspended thread', function()
+        local listener = loop.tcp('127.0.0.1', 0)
+        listener:listen()
+        local _, port = listener:getsockname()
+        local accepted
+        local list = make(1, function()
+            local client = loop.connect('127.0.0.1', port)
+            accepted = listener:accept()
+            pcall(function() loop.suspend(client) end)
+        end)
+        for _ = 1, 100 do
+            if accepted then break end
+            loop.step(1)
+        end
+        assert.equal(0, alive(list))
+        assert.same({nil, 'closed', ''}, {run(function()
+            return accepted:receive '*l'
+        end)})
+        accepted:close()
+        listener:close()
+    end)
+end)
