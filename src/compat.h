@@ -22,16 +22,23 @@
 #define LUA_OK 0
 #endif
 
+#if SL_LUAJIT
+#include <luajit.h>
+#endif
+
 /* From 5.3 on receive takes 'l' for '*l', as io.read does. */
 #define SL_STAR_OPTIONAL (LUA_VERSION_NUM >= 503)
 
 /* coroutine.running of 5.1 and LuaJIT gives nil for the main program. */
 #define SL_MAIN_IS_NIL (LUA_VERSION_NUM == 501)
 
-/* Whether L can yield right here. 5.1 and 5.2 cannot tell: never. */
+/* Whether L can yield right here. 5.1 and 5.2 cannot tell: never. While a
+ * hook runs in any thread, a yield of LuaJIT's is taken for the hook's. */
 static inline int sl_isyieldable(lua_State *L)
 {
-#if LUA_VERSION_NUM >= 503 || SL_LUAJIT
+#if SL_LUAJIT
+    return lua_gethook(L) == NULL && lua_isyieldable(L);
+#elif LUA_VERSION_NUM >= 503
     return lua_isyieldable(L);
 #else
     (void)L;
@@ -167,6 +174,18 @@ static inline void sl_rawsetp(lua_State *L, int index, const void *key)
     lua_pushlightuserdata(L, (void *)key);
     lua_insert(L, -2);
     lua_rawset(L, index < 0 && index > LUA_REGISTRYINDEX ? index - 1 : index);
+}
+
+/* Raises if L runs a finalizer of LuaJIT's, during which its threads cannot
+ * be switched. There is no other way to ask: setmode refuses to work then,
+ * and this mode of it does nothing. */
+static inline void sl_checkfinalizer(lua_State *L)
+{
+#if SL_LUAJIT
+    luaJIT_setmode(L, 0, LUAJIT_MODE_DEBUG);
+#else
+    (void)L;
+#endif
 }
 
 /* Whether L is the main program, outside every coroutine. */

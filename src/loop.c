@@ -498,7 +498,7 @@ static void take_turn(lua_State *L, sl_loop *loop, sl_thread *t)
     if (!here) {
         if (wait != NULL)
             wait->thread = NULL;
-    } else if (sl_thread_run(L, t)) {
+    } else if (sl_thread_wake(L, t)) {
         fail(L);
     }
     if (loop->failures > 0)

@@ -1,104 +1,18 @@
 /*
  * thread.c - runs Lua threads on fibers. See thread.h for the states.
- *
- * Two registry tables: the anchors (slot -> coroutine, or false), and the
- * stopped ones (weak keys: coroutine -> how to find its record):
- *
- *   frozen in suspend()  -> a userdata that gives the stack back when the
- *                           coroutine is collected;
- *   adopted, waiting     -> a table with the record and the arguments of the
- *                           C function that yielded.
  */
 
 #include "thread.h"
 
-#include <stdlib.h>
+#include "record.h"
+
 #include <string.h>
 
-static const char threads_key = 0;    /* its address is the registry key */
-
-enum {
-    DEPTH_MAX = 160,    /* threads that start threads that start ... */
-    FREE_SLOTS = LUA_MINSTACK    /* on every stopped coroutine */
-};
-
-/* What the stopped table holds for a thread frozen in suspend(). */
-typedef struct holder {
-    sl_threads *all;      /* borrowed */
-    sl_thread *thread;    /* owned, until somebody resumes it */
-} holder;
-
-/* --- records ----------------------------------------------------------- */
-
-/* [-1, +0, m] anchors[slot] = the value on the top. */
-static void set_anchor(lua_State *L, sl_thread *t)
-{
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->anchors);
-    lua_insert(L, -2);
-    lua_rawseti(L, -2, t->slot);
-    lua_pop(L, 1);
-}
-
-static void clear_anchor(lua_State *L, sl_thread *t)
-{
-    lua_pushboolean(L, 0);
-    set_anchor(L, t);
-}
-
-/* A record with its slot in the anchors made. */
-static sl_thread *new_record(lua_State *L, sl_threads *all)
-{
-    sl_thread *t = calloc(1, sizeof *t);
-    if (t == NULL)
-        luaL_error(L, "not enough memory");
-    t->all = all;
-    t->slot = ++all->count;
-    t->next_record = all->records;
-    all->records = t;
-    t->next_free = all->free;
-    all->free = t;
-    clear_anchor(L, t);
-    return t;
-}
-
-static void free_record(sl_thread *t)
-{
-    t->next_free = t->all->free;
-    t->all->free = t;
-}
-
-/* The coroutine at index gets a record, running on behalf of loop. */
-static sl_thread *acquire(lua_State *L, sl_threads *all, int index, void *loop)
-{
-    if (all->closed)
-        luaL_error(L, "socketloop: the Lua state is being closed");
-    if (all->running != NULL && all->running->depth >= DEPTH_MAX)
-        luaL_error(L, "C stack overflow: too many threads that run threads");
-    sl_thread *t = all->free != NULL ? all->free : new_record(L, all);
-    lua_pushvalue(L, index);
-    set_anchor(L, t);
-    all->free = t->next_free;
-    t->co = t->at = lua_tothread(L, index);
-    t->state = SL_RUNNING;
-    t->fiber = NULL;
-    t->adopted = NULL;
-    t->loop = loop;
-    t->wait = NULL;
-    t->spent = 0;
-    return t;
-}
-
-static void release(lua_State *L, sl_thread *t)
-{
-    clear_anchor(L, t);
-    free_record(t);
-}
-
-static int do_nothing(lua_State *L)
-{
-    (void)L;
-    return 0;
-}
+/* A coroutine that yielded in a hand-over or suspension has the address of
+ * one of these on top of its stack; with SL_HOME_VALUE its home lies below.
+ * Which one: its home, plus PROTECTED. */
+enum { PROTECTED = SL_HOME_KINDS };
+static const char markers[2 * SL_HOME_KINDS] = {0};
 
 void sl_thread_settle(lua_State *L, sl_threads *all)
 {
@@ -108,7 +22,193 @@ void sl_thread_settle(lua_State *L, sl_threads *all)
     }
 }
 
-/* --- running ------------------------------------------------------------- */
+static int fail_memory(lua_State *L, sl_threads *all)
+{
+    sl_thread_settle(L, all);
+    return luaL_error(L, "not enough memory for a C stack");
+}
+
+/* Makes room for n values on a stopped coroutine, if it can be had. Those up
+ * to LUA_MINSTACK are there. */
+static int has_room(lua_State *co, int n)
+{
+    return n < LUA_MINSTACK || lua_checkstack(co, n);
+}
+
+/* Whether L, which runs in t, can stop by a yield. */
+static int can_yield(lua_State *L, const sl_thread *t)
+{
+    return L == t->co && sl_isyieldable(L);
+}
+
+/* --- running one thread ------------------------------------------------------ */
+
+/* What is on its way lies on the top of a stack: n values, and above them
+ * whom they are for: a thread, nil for nobody, or true for the base. */
+static void pass(sl_threads *all, int what, int n)
+{
+    all->passing = what;
+    all->nvalues = n;
+}
+
+/* [-0, +(n + 1), e] Brings it from another stack to this one. */
+static void bring(lua_State *L, sl_threads *all, lua_State *from)
+{
+    int n = all->nvalues + 1;
+    if (n > LUA_MINSTACK / 2) {
+        sl_thread_settle(L, all);
+        luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
+    }
+    lua_xmove(from, L, n);
+}
+
+/* [-0, +1, -] Pushes for whom is what t gives when it ends or fails. */
+static void push_destination(lua_State *L, sl_thread *t)
+{
+    if (t->home == SL_HOME_BASE || t->home == SL_HOME_CALLER) {
+        lua_pushboolean(L, 1);
+        return;
+    }
+    sl_record_pushhome(L, t);
+    if (lua_istable(L, -1)) {
+        lua_pushnil(L);
+        lua_rawseti(L, -2, 2);
+        lua_rawgeti(L, -1, 1);
+        lua_remove(L, -2);
+    }
+}
+
+/* [-0, +(n + 1), e] The thread yielded, or ended, with n values that are for
+ * its home. */
+static void pass_results(lua_State *L, sl_thread *t)
+{
+    int n = t->nresults;
+    if (n > LUA_MINSTACK / 2)
+        luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
+    lua_xmove(t->co, L, n);
+    push_destination(L, t);
+    pass(t->all, SL_CONTROL, n);
+}
+
+/* Who called the thread may not be its base any more when it ends: notes
+ * him. */
+static void note_caller(lua_State *L, sl_thread *t)
+{
+    if (t->home != SL_HOME_CALLER)
+        return;
+    if (t->resumer != NULL) {
+        sl_thread_push(L, t->resumer);
+    } else {
+        lua_State *bottom = t->all->bottom;
+        lua_pushthread(bottom);
+        lua_xmove(bottom, L, 1);
+    }
+    sl_record_sethome(L, t);
+}
+
+/* [-0, +1, -] Pushes the thread to which t returns, or something else. */
+static void push_returnee(lua_State *L, sl_thread *t)
+{
+    if (t->home == SL_HOME_CALLER && t->resumer != NULL) {
+        sl_thread_push(L, t->resumer);
+    } else if (t->home == SL_HOME_VALUE &&
+               (t->state == SL_SUSPENDED || t->state == SL_CALLING)) {
+        lua_pushvalue(t->at, -1);    /* it is held: see freeze */
+        lua_xmove(t->at, L, 1);
+    } else {
+        sl_record_pushhome(L, t);
+    }
+}
+
+/* [-1, +0, m] Adds to the traceback below the thread on the top its frames,
+ * those of the thread to which it returns, and so on. */
+static void trace_returnees(lua_State *L, sl_threads *all)
+{
+    while (lua_isthread(L, -1)) {
+        lua_State *co = lua_tothread(L, -1);
+        sl_thread *t = sl_record_find(all, co);
+        lua_insert(L, -2);
+        sl_traceback(L, co);
+        const char *frames = strchr(lua_tostring(L, -1), '\n');
+        lua_pushstring(L, frames != NULL ? frames : "");
+        lua_remove(L, -2);
+        lua_concat(L, 2);
+        if (t != NULL)
+            push_returnee(L, t);
+        else
+            lua_pushnil(L);
+        lua_remove(L, -3);
+    }
+    lua_pop(L, 1);
+}
+
+/* [-0, +4, m] Buries a thread that failed, or to which message happened;
+ * passes on the thread, the error and a traceback. */
+static void bury(lua_State *L, sl_thread *t, const char *message)
+{
+    sl_threads *all = t->all;
+    lua_State *co = t->co;
+    sl_thread_settle(L, all);
+    luaL_checkstack(L, LUA_MINSTACK, "too many nested threads");
+    push_destination(L, t);
+    sl_thread_push(L, t);
+    if (message != NULL)
+        lua_pushstring(L, message);
+    else
+        lua_xmove(co, L, 1);
+    sl_traceback(L, co);
+    push_returnee(L, t);
+    trace_returnees(L, all);
+    sl_record_release(L, t);
+    sl_reset(co);
+    lua_pushvalue(L, -4);
+    lua_remove(L, -5);
+    pass(all, SL_FAILURE, 3);
+}
+
+/* [-0, +n, e] The thread's function has returned. */
+static void end(lua_State *L, sl_thread *t)
+{
+    if (t->home == SL_HOME_NOBODY) {
+        lua_settop(t->co, 0);
+        bury(L, t, "coroutine ended without transferring control");
+        return;
+    }
+    if (t->home != SL_HOME_BASE)
+        pass_results(L, t);
+    lua_settop(t->co, 0);
+    sl_record_release(L, t);
+}
+
+/* [-0, +n, e] It handed control over by a yield: what it passes on lies on its
+ * stack below the marker (and its home). These stay there. */
+static void take_over(lua_State *L, sl_thread *t)
+{
+    sl_threads *all = t->all;
+    lua_State *co = t->co;
+    void *marker = lua_touserdata(co, -1);
+    lua_pop(co, 1);
+    if (t->home == SL_HOME_VALUE)
+        lua_insert(co, -(all->nvalues + 2));
+    bring(L, all, co);
+    lua_pushlightuserdata(co, marker);
+}
+
+/* [-0, +n, e] The thread yielded: in a wait, in a hand-over or suspension of
+ * ours, or by coroutine.yield, which gives the values to its home. */
+static void yielded(lua_State *L, sl_thread *t)
+{
+    if (t->state == SL_WAITING)
+        return;
+    if (t->all->passing != SL_NOTHING) {
+        take_over(L, t);
+    } else if (t->state == SL_RUNNING) {
+        if (t->home == SL_HOME_CALLER || t->home == SL_HOME_VALUE)
+            pass_results(L, t);
+        lua_settop(t->co, 0);
+    }
+    sl_record_release(L, t);
+}
 
 static void resume_on_fiber(void *arg)
 {
@@ -116,79 +216,318 @@ static void resume_on_fiber(void *arg)
     t->status = sl_resume(t->co, t->from, t->nargs, &t->nresults);
 }
 
-/* [-0, +3, m] Buries a failed thread: pushes it, its error, a traceback. */
-static void bury(lua_State *L, sl_thread *t)
-{
-    lua_State *co = t->co;
-    sl_thread_settle(L, t->all);
-    sl_thread_push(L, t);
-    release(L, t);
-    lua_xmove(co, L, 1);
-    sl_traceback(L, co);
-    sl_reset(co);
-}
-
-int sl_thread_run(lua_State *L, sl_thread *t)
+/* [-0, +n, e] Runs a thread until it stops. Pushes what it passes on. */
+static void run(lua_State *L, sl_thread *t)
 {
     sl_threads *all = t->all;
     t->resumer = all->running;
     t->depth = t->resumer != NULL ? t->resumer->depth + 1 : 1;
     t->state = SL_RUNNING;
     t->from = L;
+    t->takes = 0;
+    t->got = all->passing;
+    all->passing = SL_NOTHING;
     all->running = t;
     int frozen = sl_fiber_run(t->fiber, resume_on_fiber, t);
     all->running = t->resumer;
-    if (frozen)
-        return 0;
+    if (frozen) {
+        if (all->passing != SL_NOTHING)
+            bring(L, all, t->at);
+        return;
+    }
     sl_fiber_give(&all->fibers, t->fiber);
     t->fiber = NULL;
-    if (t->status == LUA_YIELD) {
-        if (t->state == SL_WAITING)
-            return 0;
-        lua_pop(t->co, t->nresults);
-    } else if (t->status == LUA_OK) {
-        lua_settop(t->co, 0);
-    } else {
-        bury(L, t);
-        return 1;
-    }
-    release(L, t);
-    return 0;
+    if (t->status == LUA_YIELD)
+        yielded(L, t);
+    else if (t->status == LUA_OK)
+        end(L, t);
+    else
+        bury(L, t, NULL);
 }
 
-static void take_fiber(lua_State *L, sl_thread *t)
+/* --- freezing for the sake of others -------------------------------------------- */
+
+/* Freezes the running thread t, whose C function runs on L, until control
+ * comes back to it; what it passes on lies on the top of L. With
+ * SL_HOME_VALUE its home lies below that. */
+static void freeze(lua_State *L, sl_thread *t, int state, int what, int n)
 {
-    t->fiber = sl_fiber_take(&t->all->fibers);
-    if (t->fiber == NULL) {
-        release(L, t);
-        luaL_error(L, "not enough memory for a C stack");
+    note_caller(L, t);
+    if (t->home == SL_HOME_VALUE) {
+        sl_record_pushhome(L, t);
+        if (what != SL_NOTHING)
+            lua_insert(L, -(n + 2));
+    }
+    sl_record_hold(L, t);
+    t->at = L;
+    t->state = state;
+    pass(t->all, what, n);
+    sl_fiber_freeze(t->fiber);
+    sl_thread_settle(L, t->all);
+}
+
+/* [-0, +n, e] Takes what control brought to a frozen thread. */
+static int take_values(lua_State *L, sl_thread *t)
+{
+    if (t->nargs > LUA_MINSTACK / 2)
+        luaL_checkstack(L, t->nargs + LUA_MINSTACK, "too many values");
+    lua_xmove(t->from, L, t->nargs);
+    return t->nargs;
+}
+
+/* Yields the running thread with all of the stack of L. */
+static int yield(lua_State *L, sl_thread *t, int is_protected)
+{
+    note_caller(L, t);
+    if (t->home == SL_HOME_VALUE)
+        sl_record_pushhome(L, t);
+    t->state = SL_SUSPENDED;
+    lua_pushlightuserdata(L, (void *)&markers[t->home +
+                                              is_protected * PROTECTED]);
+    return lua_yield(L, lua_gettop(L));
+}
+
+/* The marker that a coroutine left when it yielded, or -1. */
+static int marker_of(lua_State *co)
+{
+    if (lua_gettop(co) == 0)
+        return -1;
+    const char *marker = lua_touserdata(co, -1);
+    return marker >= markers && marker < markers + sizeof markers
+               ? (int)(marker - markers) : -1;
+}
+
+/* The bottom answers for the main program, also in a coroutine of its. */
+static int is_bottom(sl_threads *all, lua_State *co)
+{
+    return co == all->bottom || sl_ismain(co);
+}
+
+/* --- where a coroutine is --------------------------------------------------------- */
+
+/* Of a coroutine that has yielded. */
+static enum sl_where where_yielded(lua_State *L, sl_threads *all, int index)
+{
+    lua_State *co = lua_tothread(L, index);
+    if (marker_of(co) >= 0)
+        return SL_IS_SUSPENDED;
+    sl_record_getadopted(L, all, index);
+    int is_waiting = lua_istable(L, -1) ||
+                     (lua_gettop(co) > 0 && lua_islightuserdata(co, -1));
+    lua_pop(L, 1);
+    return is_waiting ? SL_IS_WAITING : SL_IS_SUSPENDED;
+}
+
+/* Of a coroutine that has begun and not yielded. */
+static enum sl_where where_begun(lua_State *L, sl_threads *all, int index)
+{
+    lua_State *co = lua_tothread(L, index);
+    sl_thread *t = all->running;
+    if (co == L || (t != NULL ? t->co == co : sl_ismain(co)))
+        return SL_IS_RUNNING;
+    for (; t != NULL; t = t->resumer)
+        if (t->co == co)
+            return SL_IS_BELOW;
+    if (all->running != NULL && is_bottom(all, co))
+        return SL_IS_BELOW;
+    t = sl_record_find(all, co);
+    if (t == NULL)
+        return SL_IS_NORMAL;
+    return t->state == SL_SUSPENDED ? SL_IS_SUSPENDED
+         : t->state == SL_CALLING ? SL_IS_CALLING : SL_IS_WAITING;
+}
+
+enum sl_where sl_thread_where(lua_State *L, sl_threads *all, int index)
+{
+    lua_State *co = lua_tothread(L, index);
+    lua_Debug unused;
+    if (lua_status(co) == LUA_YIELD)
+        return where_yielded(L, all, index);
+    if (co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &unused)))
+        return where_begun(L, all, index);
+    return lua_status(co) == LUA_OK && lua_gettop(co) > 0 ? SL_IS_FRESH
+                                                          : SL_IS_DEAD;
+}
+
+/* --- the base -------------------------------------------------------------------- */
+
+/* Takes off a stopped coroutine what it left there when it yielded, and puts
+ * there what control brings besides values. */
+static void unmark(lua_State *L, sl_thread *t)
+{
+    int marker = marker_of(t->co);
+    if (marker >= 0) {
+        t->home = marker % SL_HOME_KINDS;
+        if (t->home == SL_HOME_VALUE) {
+            lua_pop(t->co, 1);
+            lua_xmove(t->co, L, 1);
+            sl_record_sethome(L, t);
+        }
+    }
+    lua_settop(t->co, 0);
+    if (marker >= PROTECTED)
+        lua_pushboolean(t->co, 1);
+}
+
+/* [-1, +0, e] A fresh or yielded coroutine gets a record and a fiber. */
+static sl_thread *revive_yielded(lua_State *L, sl_threads *all)
+{
+    lua_State *co = lua_tothread(L, -1);
+    int n = all->nvalues;
+    if (!has_room(co, n + 1))
+        luaL_error(L, "too many values");
+    if (sl_fibers_reserve(&all->fibers) != 0)
+        fail_memory(L, all);
+    sl_thread *t = sl_record_acquire(L, all, NULL);
+    int is_fresh = lua_status(co) != LUA_YIELD;
+    if (is_fresh)
+        t->home = SL_HOME_NOBODY;
+    else
+        unmark(L, t);
+    lua_xmove(L, co, n);
+    t->nargs = lua_gettop(co) - is_fresh;    /* its function lies below */
+    t->fiber = sl_fiber_take(&all->fibers);
+    return t;
+}
+
+/* [-1, +0, -] A frozen one will take the values itself. */
+static sl_thread *revive_held(lua_State *L, sl_thread *t)
+{
+    sl_record_unhold(L, t);
+    if (t->home == SL_HOME_VALUE) {
+        lua_xmove(t->at, L, 1);
+        sl_record_sethome(L, t);
+    }
+    t->nargs = t->takes = t->all->nvalues;
+    return t;
+}
+
+/* [-1, +0, e] The thread on the top is to run next, with the values below it,
+ * which it takes unless it is frozen. NULL if it cannot, and then it's still
+ * there. */
+static sl_thread *revive(lua_State *L, sl_threads *all)
+{
+    if (!lua_isthread(L, -1))
+        return NULL;
+    lua_State *co = lua_tothread(L, -1);
+    if (lua_status(co) != LUA_YIELD) {
+        sl_thread *t = sl_record_held(L, all, -1);
+        if (t != NULL && (all->passing != SL_FAILURE ||
+                          t->state == SL_CALLING))
+            return revive_held(L, t);
+    }
+    if (all->passing == SL_FAILURE)
+        return NULL;    /* an error cannot be raised in one that yielded */
+    enum sl_where where = sl_thread_where(L, all, lua_gettop(L));
+    return where == SL_IS_FRESH || where == SL_IS_SUSPENDED
+               ? revive_yielded(L, all) : NULL;
+}
+
+/* Whether control can come back to that thread below the base's own. */
+static int is_below(sl_threads *all, lua_State *co)
+{
+    if (all->running == NULL)
+        return 0;
+    for (sl_thread *t = all->running->resumer; t != NULL; t = t->resumer)
+        if (t->co == co)
+            return 1;
+    return is_bottom(all, co);
+}
+
+/* [-(n + 1), +n, e] The base's thread freezes, and passes on what lies on the
+ * top of L. Returns how control came back, with what it brought. */
+static enum sl_outcome descend(lua_State *L, sl_thread *base)
+{
+    freeze(L, base, SL_CALLING, base->all->passing, base->all->nvalues);
+    take_values(L, base);
+    return base->got == SL_FAILURE ? SL_FAILED : SL_RETURNED;
+}
+
+/* [-(n + 1), +n, e] What is passed on is for somebody who cannot be reached:
+ * an error goes to the bottom, values are lost. */
+static enum sl_outcome give_up(lua_State *L, sl_threads *all, int passes_on)
+{
+    if (all->passing == SL_CONTROL) {
+        lua_pop(L, all->nvalues + 1);
+        all->passing = SL_NOTHING;
+    }
+    if (passes_on)
+        return descend(L, all->running);
+    if (all->passing == SL_NOTHING)
+        return SL_STOPPED;
+    lua_pop(L, 1);
+    return SL_FAILED;
+}
+
+/* [-0, +n, e] Runs t, then whoever gets control, until it comes back to the
+ * base. */
+static enum sl_outcome drive_on(lua_State *L, sl_thread *t, int passes_on)
+{
+    sl_threads *all = t->all;
+    sl_thread *base = all->running;
+    lua_State *self = base != NULL ? base->co : L;
+    for (;;) {
+        run(L, t);
+        if (all->passing == SL_NOTHING)
+            return passes_on ? descend(L, base) : SL_STOPPED;
+        lua_State *to = lua_tothread(L, -1);
+        if (to == self || lua_isboolean(L, -1) ||
+            (base == NULL && to != NULL && sl_ismain(to))) {
+            lua_pop(L, 1);
+            return all->passing == SL_FAILURE ? SL_FAILED : SL_RETURNED;
+        }
+        if (to != NULL && is_below(all, to))
+            return descend(L, base);
+        t = revive(L, all);
+        if (t == NULL)
+            return give_up(L, all, passes_on);
     }
 }
 
-/* Makes room for n values on a stopped coroutine, if it can be had. */
-static int has_room(lua_State *co, int n)
+enum sl_outcome sl_thread_drive(lua_State *L, sl_thread *t, int passes_on)
 {
-    return n < FREE_SLOTS || lua_checkstack(co, n);
+    sl_threads *all = t->all;
+    luaL_checkstack(L, LUA_MINSTACK, "too many nested threads");
+    if (all->running == NULL) {
+        all->bottom = L;
+        passes_on = 0;
+    }
+    enum sl_outcome outcome = drive_on(L, t, passes_on);
+    all->passing = SL_NOTHING;
+    return outcome;
+}
+
+sl_thread *sl_thread_ready(lua_State *L, sl_threads *all, int n)
+{
+    luaL_checkstack(L, LUA_MINSTACK, "too many values");
+    pass(all, SL_CONTROL, n);
+    return revive(L, all);
 }
 
 int sl_thread_start(lua_State *L, sl_threads *all, int nargs, void *loop)
 {
-    luaL_checkstack(L, 5, "too many arguments");
+    luaL_checkstack(L, LUA_MINSTACK, "too many arguments");
     lua_State *co = lua_newthread(L);
-    lua_insert(L, -(nargs + 2));
     if (!has_room(co, nargs + 1))
         luaL_error(L, "too many arguments");
-    sl_thread *t = acquire(L, all, lua_gettop(L) - nargs - 1, loop);
-    take_fiber(L, t);
+    if (sl_fibers_reserve(&all->fibers) != 0)
+        fail_memory(L, all);
+    lua_pushvalue(L, -1);
+    sl_thread *t = sl_record_acquire(L, all, loop);
+    lua_insert(L, -(nargs + 2));
     lua_xmove(L, co, nargs + 1);
+    t->fiber = sl_fiber_take(&all->fibers);
     t->nargs = nargs;
-    int failed = sl_thread_run(L, t);
-    if (failed)
-        lua_remove(L, -4);    /* the failure brings the thread, too */
-    return failed;
+    int top = lua_gettop(L);
+    if (sl_thread_drive(L, t, 0) == SL_FAILED) {
+        lua_remove(L, top);    /* the failure brings the thread, too */
+        return 1;
+    }
+    lua_settop(L, top);
+    return 0;
 }
 
-/* --- waiting --------------------------------------------------------------- */
+/* --- waiting --------------------------------------------------------------------- */
 
 void sl_thread_check(lua_State *L, sl_threads *all, const char *what)
 {
@@ -199,12 +538,11 @@ void sl_thread_check(lua_State *L, sl_threads *all, const char *what)
 
 sl_thread *sl_thread_current(lua_State *L, sl_threads *all)
 {
+    sl_checkfinalizer(L);
     if (all->running != NULL)
         return all->running;
     lua_pushthread(L);
-    sl_thread *t = acquire(L, all, lua_gettop(L), NULL);
-    lua_pop(L, 1);
-    return t;
+    return sl_record_acquire(L, all, NULL);
 }
 
 /* The C function in which a coroutine is. */
@@ -218,14 +556,12 @@ static lua_CFunction innermost(lua_State *co)
     return function;
 }
 
-/* stopped[co] = {record, arguments...}: nobody else may look at the values
- * that an adopted coroutine yields, as its resumer gets them. */
+/* Nobody else may look at the values that an adopted coroutine yields, as its
+ * resumer gets them: the record and the arguments go into a table. */
 static int yield_to_user(lua_State *L, sl_thread *t)
 {
     int n = lua_gettop(L);
     luaL_checkstack(L, 4, "too many arguments");
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->stopped);
-    lua_pushthread(L);
     lua_createtable(L, n + 1, 0);
     lua_pushlightuserdata(L, t);
     lua_rawseti(L, -2, 1);
@@ -233,7 +569,7 @@ static int yield_to_user(lua_State *L, sl_thread *t)
         lua_pushvalue(L, i);
         lua_rawseti(L, -2, i + 1);
     }
-    lua_rawset(L, -3);
+    sl_record_setadopted(L, t->all);
     t->adopted = innermost(L);
     return lua_yield(L, 0);
 }
@@ -241,54 +577,36 @@ static int yield_to_user(lua_State *L, sl_thread *t)
 int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results,
                    void *arg)
 {
+    note_caller(L, t);
     t->results = results;
     t->results_arg = arg;
     t->state = SL_WAITING;
     t->at = L;
     if (t->fiber == NULL)
         return yield_to_user(L, t);
-    if (L == t->co && sl_isyieldable(L)) {
+    if (can_yield(L, t)) {
         /* All of the arguments stay on the stack, so they stay alive; the
          * record above them marks the wait. */
         lua_pushlightuserdata(L, t);
         return lua_yield(L, lua_gettop(L));
     }
-    sl_fiber_freeze(t->fiber);
-    sl_thread_settle(L, t->all);
+    sl_thread_freeze(L, t);
     return results(L, arg);
 }
 
 void sl_thread_freeze(lua_State *L, sl_thread *t)
 {
+    note_caller(L, t);
     t->state = SL_WAITING;
     sl_fiber_freeze(t->fiber);
     sl_thread_settle(L, t->all);
-}
-
-/* [-0, +1, -] Pushes stopped[the coroutine on the top]. */
-static void get_stopped(lua_State *L, sl_threads *all)
-{
-    lua_rawgeti(L, LUA_REGISTRYINDEX, all->stopped);
-    lua_pushvalue(L, -2);
-    lua_rawget(L, -2);
-    lua_remove(L, -2);
-}
-
-/* [-0, +0, m] Forgets what get_stopped gives for the coroutine on the top. */
-static void clear_stopped(lua_State *L, sl_threads *all)
-{
-    lua_rawgeti(L, LUA_REGISTRYINDEX, all->stopped);
-    lua_pushvalue(L, -2);
-    lua_pushnil(L);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
 }
 
 /* Whether an adopted coroutine is still in the wait it yielded from. */
 static int adopted_waits(lua_State *L, sl_thread *t)
 {
     sl_thread_push(L, t);
-    get_stopped(L, t->all);
+    sl_record_getadopted(L, t->all, lua_gettop(L));
     int waits = lua_istable(L, -1);
     if (waits) {
         lua_rawgeti(L, -1, 1);
@@ -297,15 +615,6 @@ static int adopted_waits(lua_State *L, sl_thread *t)
     }
     lua_pop(L, 2);
     return waits;
-}
-
-/* An adopted coroutine becomes one of ours. */
-static void own(lua_State *L, sl_thread *t)
-{
-    sl_thread_push(L, t);
-    clear_stopped(L, t->all);
-    lua_pop(L, 1);
-    t->adopted = NULL;
 }
 
 int sl_thread_waits(lua_State *L, sl_thread *t)
@@ -324,175 +633,106 @@ int sl_thread_prepare(lua_State *L, sl_thread *t)
     if (t->fiber != NULL)
         return 1;
     if (!sl_thread_waits(L, t)) {
-        release(L, t);
+        sl_record_release(L, t);
         return 0;
     }
     if (sl_fibers_reserve(&t->all->fibers) != 0)
-        luaL_error(L, "not enough memory for a C stack");
+        fail_memory(L, t->all);
     int n = t->results(L, t->results_arg);
     t->fiber = sl_fiber_take(&t->all->fibers);
     if (t->adopted != NULL)
-        own(L, t);
+        sl_record_own(L, t);
     lua_settop(t->co, 0);
     lua_xmove(L, t->co, n);
     t->nargs = n;
     return 1;
 }
 
-/* --- suspending ------------------------------------------------------------ */
-
-/* Called when a coroutine frozen in suspend() is collected. */
-static int holder_gc(lua_State *L)
+int sl_thread_wake(lua_State *L, sl_thread *t)
 {
-    holder *h = lua_touserdata(L, 1);
-    sl_thread *t = h->thread;
-    if (t != NULL && !h->all->closed) {
-        sl_fiber_give(&h->all->fibers, t->fiber);
-        t->fiber = NULL;
-        free_record(t);
-    }
-    h->thread = NULL;
+    int top = lua_gettop(L);
+    if (sl_thread_drive(L, t, 0) == SL_FAILED)
+        return 1;
+    lua_settop(L, top);
     return 0;
 }
 
-/* [-0, +0, m] stopped[t's coroutine] = a holder of t. */
-static void hold(lua_State *L, sl_thread *t)
-{
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->stopped);
-    sl_thread_push(L, t);
-    holder *h = sl_newuserdata(L, sizeof *h);
-    h->all = t->all;
-    h->thread = NULL;
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, holder_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-    h->thread = t;
-}
-
-/* What resume() passed lies on its caller's stack. */
-static int resumed_with(lua_State *L, sl_thread *t)
-{
-    luaL_checkstack(L, t->nargs, "too many arguments to resume");
-    lua_xmove(t->from, L, t->nargs);
-    return t->nargs;
-}
+/* --- suspending and handing over ------------------------------------------------------ */
 
 int sl_thread_suspend(lua_State *L, sl_threads *all)
 {
     sl_thread *t = all->running;
     lua_settop(L, 0);
-    if (t == NULL || (L == t->co && sl_isyieldable(L)))
+    if (t == NULL)
         return lua_yield(L, 0);
-    hold(L, t);
-    clear_anchor(L, t);
-    t->state = SL_SUSPENDED;
-    sl_fiber_freeze(t->fiber);
-    sl_thread_settle(L, all);
-    return resumed_with(L, t);
+    if (can_yield(L, t))
+        return yield(L, t, 0);
+    freeze(L, t, SL_SUSPENDED, SL_NOTHING, 0);
+    return take_values(L, t);
 }
 
-/* Takes the thread at index 1 out of its holder, if it is in one. */
-static sl_thread *unhold(lua_State *L, sl_threads *all)
+static const char *const not_resumable[] = {
+    [SL_IS_WAITING] = "trying to resume a thread that waits in I/O or sleep; "
+                      "resume is for those in suspend()",
+    [SL_IS_DEAD] = "cannot resume dead thread",
+    [SL_IS_RUNNING] = "trying to resume the running thread",
+    [SL_IS_BELOW] = "trying to resume the running thread: it runs this one",
+    [SL_IS_CALLING] = "trying to resume a thread that has resumed another",
+    [SL_IS_NORMAL] = "trying to resume a thread that is not suspended",
+};
+
+int sl_thread_resume(lua_State *L, sl_threads *all, void *loop)
 {
-    sl_thread *t = NULL;
+    enum sl_where where = sl_thread_where(L, all, 1);
+    if (where != SL_IS_FRESH && where != SL_IS_SUSPENDED)
+        return luaL_error(L, "%s", not_resumable[where]);
+    int n = lua_gettop(L) - 1;
     lua_pushvalue(L, 1);
-    get_stopped(L, all);
-    if (lua_type(L, -1) == LUA_TUSERDATA) {
-        holder *h = lua_touserdata(L, -1);
-        t = h->thread;
-        h->thread = NULL;
-    }
-    lua_pop(L, 1);
-    if (t != NULL) {
-        clear_stopped(L, all);
-        lua_pushvalue(L, 1);
-        set_anchor(L, t);
-    }
-    lua_pop(L, 1);
-    return t;
+    sl_thread *t = sl_thread_ready(L, all, n);
+    t->loop = loop;
+    if (where == SL_IS_FRESH)
+        t->home = SL_HOME_BASE;
+    return sl_thread_drive(L, t, 0) == SL_FAILED;
 }
 
-/* Whether the coroutine at index 1 is anchored by a record. */
-static int is_anchored(lua_State *L, sl_threads *all)
+void sl_thread_checktarget(lua_State *L, sl_threads *all, int index)
 {
-    int found = 0;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, all->anchors);
-    for (int slot = 1; slot <= all->count && !found; slot++) {
-        lua_rawgeti(L, -1, slot);
-        found = lua_rawequal(L, -1, 1);
-        lua_pop(L, 1);
+    switch (sl_thread_where(L, all, index)) {
+    case SL_IS_FRESH: case SL_IS_SUSPENDED: case SL_IS_BELOW:
+    case SL_IS_CALLING:
+        return;
+    case SL_IS_RUNNING:
+        luaL_error(L, "trying to transfer to the running thread");
+        return;
+    case SL_IS_WAITING:
+        luaL_error(L, "trying to transfer to a thread that waits in I/O or "
+                      "sleep");
+        return;
+    case SL_IS_DEAD:
+        luaL_error(L, "cannot resume dead coroutine");
+        return;
+    case SL_IS_NORMAL:
+        luaL_error(L, "trying to transfer to a thread that is not suspended");
     }
-    lua_pop(L, 1);
-    return found;
 }
 
-static int resume_error(lua_State *L, sl_threads *all)
+int sl_thread_transfer(lua_State *L, sl_threads *all, int n,
+                       int is_protected)
 {
-    lua_State *co = lua_tothread(L, 1);
-    for (sl_thread *t = all->running; t != NULL; t = t->resumer)
-        if (t->co == co)
-            return luaL_error(L, "trying to resume the running thread");
-    if (co == L)
-        return luaL_error(L, "trying to resume the running thread");
-    if (is_anchored(L, all))
-        return luaL_error(L, "trying to resume a thread that waits in I/O or "
-                             "sleep; resume is for those in suspend()");
-    lua_Debug unused;
-    if (lua_status(co) <= LUA_YIELD && lua_getstack(co, 0, &unused))
-        return luaL_error(L, "trying to resume a thread that is not "
-                             "suspended");
-    return luaL_error(L, "cannot resume dead thread");
-}
-
-/* Whether a coroutine can be resumed by lua_resume: it has not begun, or
- * has yielded and not in one of our waits. */
-static int is_resumable(lua_State *L, sl_threads *all)
-{
-    lua_State *co = lua_tothread(L, 1);
-    lua_Debug unused;
-    if (lua_status(co) == LUA_YIELD) {
-        lua_pushvalue(L, 1);
-        get_stopped(L, all);
-        int adopted = lua_istable(L, -1);
-        lua_pop(L, 2);
-        return !adopted && (lua_gettop(co) == 0 ||
-                            lua_type(co, -1) != LUA_TLIGHTUSERDATA);
+    sl_thread *t = all->running;
+    luaL_checkstack(L, 4, "too many values");
+    if (can_yield(L, t)) {
+        pass(all, SL_CONTROL, n);
+        return yield(L, t, is_protected);
     }
-    return lua_status(co) == LUA_OK && lua_gettop(co) > 0 &&
-           !lua_getstack(co, 0, &unused);
+    freeze(L, t, SL_SUSPENDED, SL_CONTROL, n);
+    lua_settop(L, 0);
+    if (is_protected)
+        lua_pushboolean(L, 1);
+    return take_values(L, t) + is_protected;
 }
 
-int sl_thread_resume(lua_State *L, sl_threads *all, int nargs, void *loop)
-{
-    lua_State *co = lua_tothread(L, 1);
-    luaL_checkstack(L, 5, "too many arguments");
-    sl_thread *t = unhold(L, all);
-    if (t != NULL) {
-        t->loop = loop;
-    } else if (co != L && is_resumable(L, all)) {
-        if (!has_room(co, nargs))
-            return luaL_error(L, "too many arguments to resume");
-        t = acquire(L, all, 1, loop);
-        take_fiber(L, t);
-        lua_xmove(L, co, nargs);
-    } else {
-        return resume_error(L, all);
-    }
-    t->nargs = nargs;
-    return sl_thread_run(L, t);
-}
-
-/* --- about threads ------------------------------------------------------------ */
-
-void sl_thread_push(lua_State *L, sl_thread *t)
-{
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->anchors);
-    lua_rawgeti(L, -1, t->slot);
-    lua_remove(L, -2);
-}
+/* --- errors ------------------------------------------------------------------------- */
 
 void sl_thread_message(lua_State *L)
 {
@@ -505,64 +745,4 @@ void sl_thread_message(lua_State *L)
         lua_pop(L, 1);
     }
     lua_remove(L, -2);
-}
-
-/* --- making and unmaking ------------------------------------------------------ */
-
-static int is_running(sl_threads *all, sl_thread *t)
-{
-    for (sl_thread *r = all->running; r != NULL; r = r->resumer)
-        if (r == t)
-            return 1;
-    return 0;
-}
-
-/* The Lua state is being closed. Stacks we may be standing on (os.exit from
- * a thread) cannot be unmapped; they end with the process. */
-static int threads_gc(lua_State *L)
-{
-    sl_threads *all = lua_touserdata(L, 1);
-    all->closed = 1;
-    sl_thread *next;
-    for (sl_thread *t = all->records; t != NULL; t = next) {
-        next = t->next_record;
-        if (is_running(all, t))
-            continue;
-        if (t->fiber != NULL)
-            sl_fiber_give(&all->fibers, t->fiber);
-        free(t);
-    }
-    all->records = all->free = NULL;
-    sl_fibers_free(&all->fibers);
-    return 0;
-}
-
-sl_threads *sl_threads_get(lua_State *L)
-{
-    sl_rawgetp(L, LUA_REGISTRYINDEX, &threads_key);
-    sl_threads *all = lua_touserdata(L, -1);
-    if (all != NULL) {
-        lua_pop(L, 1);
-        return all;
-    }
-    all = sl_newuserdata(L, sizeof *all);
-    memset(all, 0, sizeof *all);
-    sl_fibers_init(&all->fibers);
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, threads_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);
-    lua_newtable(L);
-    all->anchors = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    all->stopped = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_pushcfunction(L, do_nothing);
-    all->nothing = luaL_ref(L, LUA_REGISTRYINDEX);
-    sl_rawsetp(L, LUA_REGISTRYINDEX, &threads_key);
-    lua_pop(L, 1);
-    return all;
 }

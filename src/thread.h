@@ -1,5 +1,6 @@
 /*
- * thread.h - running Lua threads so that they can stop anywhere.
+ * thread.h - running Lua threads so that they can stop anywhere, and hand
+ * control to one another.
  *
  * A thread is a Lua coroutine that runs on a C stack of its own (fiber.h).
  * It stops in one of two ways:
@@ -13,19 +14,30 @@
  * And it stops for one of two reasons:
  *
  *   waiting    for something its loop will tell it (sl_thread_wake). It is
- *              anchored: referenced from the anchors table, so it lives;
- *   suspended  until somebody resumes it. It is not anchored, and collected
+ *              anchored: referenced from a table of ours, so it lives;
+ *   suspended  until somebody resumes it. It is not anchored: it is collected
  *              with its stack when nobody refers to it.
  *
- * A record (sl_thread) exists while a thread runs, waits or is frozen. It
- * has a slot in the anchors table, which holds the coroutine except while it
- * is suspended. A coroutine that is suspended and yielded has no record.
+ * A record (sl_thread) exists while a thread runs, waits or is frozen. A
+ * coroutine that is suspended and yielded has none; what there is to know
+ * about it lies on top of its stack: its home, and a marker.
+ *
+ * Whoever runs threads (a loop's step, newthread, coro.resume, the main
+ * program in coro.transfer) is a base. The thread that a base runs may hand
+ * control to another one, and that to a third: the base runs each of them, so
+ * no stack grows. Handed to the base itself, control returns to its caller;
+ * handed to somebody below the base, the base's own thread freezes and passes
+ * it on.
+ *
+ * Where a thread returns to when it ends or fails is its home, one of enum
+ * sl_home. An error for nobody goes to the bottom, the base below which there
+ * is no thread.
  *
  * Rules: an error is thrown only on the stack that is running, so nothing
  * here may raise on the lua_State of another thread. What a yielded thread
- * gets is pushed on the waker's stack and moved; a frozen one, once switched
- * to, pushes its own. There is one sl_threads for a whole Lua state, shared
- * by all loops; it knows nothing about them.
+ * gets is pushed on the base's stack and moved; a frozen one, once switched
+ * to, takes it itself. There is one sl_threads for a whole Lua state, shared
+ * by all loops and coro; it knows nothing about them.
  */
 
 #ifndef SL_THREAD_H
@@ -37,30 +49,63 @@
 
 typedef struct sl_threads sl_threads;
 typedef struct sl_thread sl_thread;
+typedef struct sl_holder sl_holder;
 
 /* [-0, +n, e] Pushes what a wait gives to the thread; returns n, at most
  * LUA_MINSTACK. May raise before it changes anything, and is then called
  * again later. */
 typedef int (*sl_thread_results)(lua_State *L, void *arg);
 
-enum sl_thread_state { SL_RUNNING, SL_WAITING, SL_SUSPENDED };
+enum sl_home {
+    SL_HOME_BASE,              /* the base that runs it, which gets no values */
+    SL_HOME_NOBODY,            /* to end without a hand-over is an error */
+    SL_HOME_CALLER,            /* the base that runs it, with its values; if
+                                  it stops before, this becomes: */
+    SL_HOME_VALUE,             /* a thread, or a table whose [1] is a thread;
+                                  its [2] is cleared at the end */
+    SL_HOME_KINDS
+};
+
+enum sl_thread_state {
+    SL_RUNNING, SL_WAITING,
+    SL_SUSPENDED,              /* in suspend, coro.transfer, coro.yield */
+    SL_CALLING                 /* as a base, waiting for control's return */
+};
+
+/* What goes from the thread that stopped to the base. */
+enum sl_passing {
+    SL_NOTHING,                /* it waits or is suspended */
+    SL_CONTROL,                /* to a thread, with values */
+    SL_FAILURE                 /* to a thread: thread, error, traceback */
+};
+
+/* How running a thread came to an end for the base. */
+enum sl_outcome {
+    SL_STOPPED,                /* it waits, is suspended, or has ended */
+    SL_RETURNED,               /* control was handed to the base: values */
+    SL_FAILED                  /* pushed: thread, error, traceback */
+};
 
 struct sl_thread {
     sl_threads *all;           /* borrowed */
-    lua_State *co;             /* the coroutine */
+    lua_State *co;             /* the coroutine; NULL: record not in use */
     lua_State *at;             /* whose C function stopped: co or nested */
     lua_State *from;           /* who runs it; only while it runs */
-    sl_thread *resumer;        /* the thread that runs it, if one does */
+    sl_thread *resumer;        /* the thread below, which runs it */
     sl_fiber *fiber;           /* runs or is frozen on it; else NULL */
     sl_thread_results results; /* of its wait */
     void *results_arg;
-    int state;                 /* of enum sl_thread_state */
-    int slot;                  /* in the anchors table */
-    int depth;                 /* threads that run threads */
-    int nargs;                 /* on from's (frozen) or co's stack */
-    int status, nresults;      /* of the last lua_resume */
+    sl_holder *holder;         /* of its stack, once it froze; see record.c */
     lua_CFunction adopted;     /* in which it waits, if the user, not we,
                                   resumed the coroutine; else NULL */
+    int state;                 /* of enum sl_thread_state */
+    int slot;                  /* in the anchors table */
+    int home;                  /* of enum sl_home */
+    int depth;                 /* threads that run threads */
+    int nargs;                 /* on from's (frozen) or co's stack */
+    int takes;                 /* of from's stack, when it is frozen */
+    int got;                   /* of enum sl_passing, when frozen */
+    int status, nresults;      /* of the last lua_resume */
     sl_thread *next_record;    /* in the list of all records */
     sl_thread *next_free;      /* in the list of unused ones */
 
@@ -75,17 +120,26 @@ struct sl_thread {
 struct sl_threads {
     sl_fibers fibers;          /* owned */
     sl_thread *running;        /* the innermost of those that run */
+    lua_State *bottom;         /* the base below all threads, if any runs */
+    int passing;               /* of enum sl_passing: what is on its way */
+    int nvalues;               /* with it, besides whom it is for */
     sl_thread *records;        /* owned; all of them */
     sl_thread *free;           /* the unused ones */
     int count;                 /* of records */
-    int anchors;               /* registry reference: slot -> coroutine */
-    int stopped;               /* registry reference: see thread.c */
-    int nothing;               /* registry reference: a function */
+    int anchors;               /* registry references; see record.c */
+    int stopped;
+    int holder_class;
+    int nothing;               /* a function that does it */
     int closed;                /* the Lua state is being closed */
 };
 
 /* [-0, +0, m] The threads of this Lua state, made at the first call. */
 sl_threads *sl_threads_get(lua_State *L);
+
+/* [-0, +1, -] Pushes the coroutine of a running or waiting thread. */
+void sl_thread_push(lua_State *L, sl_thread *t);
+
+/* --- starting, waiting, suspending ------------------------------------------ */
 
 /* [-(nargs + 1), +1, e] Runs the function and its arguments as a new thread
  * until it first stops or ends, for the given loop. Pushes the thread. True
@@ -118,22 +172,56 @@ int sl_thread_prepare(lua_State *L, sl_thread *t);
 
 /* Runs a thread that was prepared until it stops or ends. True if it failed,
  * and then pushes the thread, the error and a traceback. */
-int sl_thread_run(lua_State *L, sl_thread *t);
+int sl_thread_wake(lua_State *L, sl_thread *t);
 
 /* Ends the running C function in a suspension: `return sl_thread_suspend`. */
 int sl_thread_suspend(lua_State *L, sl_threads *all);
 
-/* [-nargs, +0, e] Resumes the suspended thread at index 1 with the nargs
- * values on the top, which are all that lies above it. True if it failed,
- * and then pushes as sl_thread_run does. */
-int sl_thread_resume(lua_State *L, sl_threads *all, int nargs, void *loop);
+/* [-n, +0, e] Resumes the suspended thread at index 1 with the values that
+ * lie above it, for the given loop. True if it failed, and then pushes as
+ * sl_thread_wake does. */
+int sl_thread_resume(lua_State *L, sl_threads *all, void *loop);
+
+/* --- handing control over ----------------------------------------------------- */
+
+/* Where a coroutine is. */
+enum sl_where {
+    SL_IS_FRESH, SL_IS_SUSPENDED, SL_IS_WAITING, SL_IS_DEAD,
+    SL_IS_RUNNING,             /* it is the one that runs */
+    SL_IS_BELOW,               /* it is a base's: control can return to it */
+    SL_IS_CALLING,             /* a base's, frozen */
+    SL_IS_NORMAL               /* it has resumed another by Lua's means */
+};
+
+/* [-0, +0, -] Of the coroutine at index. */
+enum sl_where sl_thread_where(lua_State *L, sl_threads *all, int index);
+
+/* [-0, +0, e] Raises if control can't be handed to the coroutine at index. */
+void sl_thread_checktarget(lua_State *L, sl_threads *all, int index);
+
+/* Ends the running C function in handing control over: on the top of the
+ * stack lie n values and the thread they are for (true: the base). When
+ * control comes back it brings values; is_protected: true before them. Only
+ * where a thread is running. */
+int sl_thread_transfer(lua_State *L, sl_threads *all, int n,
+                       int is_protected);
+
+/* [-1, +0, e] The coroutine on the top, which is fresh, suspended or calling,
+ * gets the n values below it (a frozen one when it runs) and can be given
+ * another home. A fresh one has none. */
+sl_thread *sl_thread_ready(lua_State *L, sl_threads *all, int n);
+
+/* [-0, +n, e] Makes the running function the base that runs a thread that is
+ * ready. Pushes by enum sl_outcome: nothing, the values control came back
+ * with, or thread, error and traceback. passes_on: if the thread waits, so
+ * does this base's thread. */
+enum sl_outcome sl_thread_drive(lua_State *L, sl_thread *t, int passes_on);
+
+/* --- errors -------------------------------------------------------------------- */
 
 /* After threads have run, and before anything is thrown on L: LuaJIT's VM
  * learns that it is L's turn only when a C function returns or calls. */
 void sl_thread_settle(lua_State *L, sl_threads *all);
-
-/* [-0, +1, -] Pushes the coroutine of a running or waiting thread. */
-void sl_thread_push(lua_State *L, sl_thread *t);
 
 /* [-3, +1, m] Makes of thread, error and traceback the one error value: the
  * error itself, or a string with the traceback if it has none yet. */

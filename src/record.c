@@ -1,0 +1,325 @@
+/*
+ * record.c - two registry tables: the anchors, which hold the coroutine and
+ * the home of each record by its slot, and the stopped ones, with weak keys:
+ *
+ *   a thread that froze  -> a userdata that gives the stack back when the
+ *                           coroutine is collected while it is held;
+ *   adopted, waiting     -> a table with the record and the arguments of the
+ *                           C function that yielded.
+ */
+
+#include "record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char threads_key = 0;    /* its address is the registry key */
+
+enum { DEPTH_MAX = 195 };    /* threads that run threads that run ... */
+
+/* What the stopped table has for a thread that froze. */
+struct sl_holder {
+    sl_threads *all;      /* borrowed */
+    sl_thread *thread;    /* owned while it is held; else NULL */
+};
+
+/* --- anchors --------------------------------------------------------------- */
+
+static int place_of_co(const sl_thread *t)
+{
+    return 2 * t->slot - 1;
+}
+
+static int place_of_home(const sl_thread *t)
+{
+    return 2 * t->slot;
+}
+
+/* [-1, +0, -] The place was made with the record. */
+static void set_anchor(lua_State *L, sl_thread *t, int place)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->anchors);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, place);
+    lua_pop(L, 2);
+}
+
+static void push_anchor(lua_State *L, sl_thread *t, int place)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->anchors);
+    lua_rawgeti(L, -1, place);
+    lua_replace(L, -2);
+}
+
+void sl_thread_push(lua_State *L, sl_thread *t)
+{
+    push_anchor(L, t, place_of_co(t));
+}
+
+void sl_record_pushhome(lua_State *L, sl_thread *t)
+{
+    if (t->home == SL_HOME_VALUE)
+        push_anchor(L, t, place_of_home(t));
+    else
+        lua_pushnil(L);
+}
+
+void sl_record_sethome(lua_State *L, sl_thread *t)
+{
+    t->home = SL_HOME_VALUE;
+    set_anchor(L, t, place_of_home(t));
+}
+
+static void clear_anchors(lua_State *L, sl_thread *t)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->anchors);
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, place_of_co(t));
+    if (t->home == SL_HOME_VALUE) {
+        lua_pushboolean(L, 0);
+        lua_rawseti(L, -2, place_of_home(t));
+    }
+    lua_pop(L, 1);
+}
+
+/* --- records ----------------------------------------------------------------- */
+
+/* A record whose places in the anchors are made. */
+static sl_thread *new_record(lua_State *L, sl_threads *all)
+{
+    sl_thread *t = calloc(1, sizeof *t);
+    if (t == NULL)
+        luaL_error(L, "not enough memory");
+    t->all = all;
+    t->slot = ++all->count;
+    t->next_record = all->records;
+    all->records = t;
+    t->next_free = all->free;
+    all->free = t;
+    t->home = SL_HOME_VALUE;    /* so that both places are made */
+    clear_anchors(L, t);
+    return t;
+}
+
+sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop)
+{
+    if (all->closed)
+        luaL_error(L, "socketloop: the Lua state is being closed");
+    if (all->running != NULL && all->running->depth >= DEPTH_MAX)
+        luaL_error(L, "C stack overflow: too many threads that run threads");
+    sl_thread *t = all->free != NULL ? all->free : new_record(L, all);
+    t->co = t->at = lua_tothread(L, -1);
+    set_anchor(L, t, place_of_co(t));
+    all->free = t->next_free;
+    t->state = SL_RUNNING;
+    t->home = SL_HOME_BASE;
+    t->takes = 0;
+    t->fiber = NULL;
+    t->holder = NULL;
+    t->adopted = NULL;
+    t->loop = loop;
+    t->wait = NULL;
+    t->spent = 0;
+    return t;
+}
+
+static void free_record(sl_thread *t)
+{
+    t->co = NULL;
+    t->next_free = t->all->free;
+    t->all->free = t;
+}
+
+/* [-0, +0, -] stopped[the coroutine] = nil; it is there. */
+static void forget_stopped(lua_State *L, sl_thread *t)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->stopped);
+    sl_thread_push(L, t);
+    lua_pushnil(L);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+void sl_record_release(lua_State *L, sl_thread *t)
+{
+    if (t->holder != NULL || t->adopted != NULL)
+        forget_stopped(L, t);
+    clear_anchors(L, t);
+    free_record(t);
+}
+
+sl_thread *sl_record_find(sl_threads *all, lua_State *co)
+{
+    for (sl_thread *t = all->records; t != NULL; t = t->next_record)
+        if (t->co == co)
+            return t;
+    return NULL;
+}
+
+/* --- holding ------------------------------------------------------------------- */
+
+/* [-0, +1, -] Pushes stopped[the coroutine at index]. */
+static void get_stopped(lua_State *L, sl_threads *all, int index)
+{
+    lua_pushvalue(L, index);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, all->stopped);
+    lua_insert(L, -2);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+}
+
+/* A coroutine was collected; if its thread was held, so is its stack. */
+static int holder_gc(lua_State *L)
+{
+    sl_holder *h = lua_touserdata(L, 1);
+    sl_thread *t = h->thread;
+    if (t != NULL && !h->all->closed) {
+        sl_fiber_give(&h->all->fibers, t->fiber);
+        t->fiber = NULL;
+        free_record(t);
+    }
+    h->thread = NULL;
+    return 0;
+}
+
+static sl_holder *new_holder(lua_State *L, sl_thread *t)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->stopped);
+    sl_thread_push(L, t);
+    sl_holder *h = sl_newuserdata(L, sizeof *h);
+    h->all = t->all;
+    h->thread = NULL;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->holder_class);
+    lua_setmetatable(L, -2);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    return h;
+}
+
+void sl_record_hold(lua_State *L, sl_thread *t)
+{
+    if (t->holder == NULL)
+        t->holder = new_holder(L, t);
+    t->holder->thread = t;
+    clear_anchors(L, t);
+}
+
+sl_thread *sl_record_held(lua_State *L, sl_threads *all, int index)
+{
+    sl_thread *t = NULL;
+    get_stopped(L, all, index);
+    if (lua_type(L, -1) == LUA_TUSERDATA)
+        t = ((sl_holder *)lua_touserdata(L, -1))->thread;
+    lua_pop(L, 1);
+    return t;
+}
+
+void sl_record_unhold(lua_State *L, sl_thread *t)
+{
+    t->holder->thread = NULL;
+    set_anchor(L, t, place_of_co(t));
+}
+
+void sl_record_setadopted(lua_State *L, sl_threads *all)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, all->stopped);
+    lua_insert(L, -2);
+    lua_pushthread(L);
+    lua_insert(L, -2);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+void sl_record_getadopted(lua_State *L, sl_threads *all, int index)
+{
+    get_stopped(L, all, index);
+    if (!lua_istable(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushnil(L);
+    }
+}
+
+void sl_record_own(lua_State *L, sl_thread *t)
+{
+    forget_stopped(L, t);
+    t->adopted = NULL;
+}
+
+/* --- all of them ------------------------------------------------------------------ */
+
+static int is_running(sl_threads *all, sl_thread *t)
+{
+    for (sl_thread *r = all->running; r != NULL; r = r->resumer)
+        if (r == t)
+            return 1;
+    return 0;
+}
+
+/* The Lua state is being closed. Stacks we may be standing on (os.exit from
+ * a thread) cannot be unmapped; they end with the process. */
+static int threads_gc(lua_State *L)
+{
+    sl_threads *all = lua_touserdata(L, 1);
+    all->closed = 1;
+    sl_thread *next;
+    for (sl_thread *t = all->records; t != NULL; t = next) {
+        next = t->next_record;
+        if (is_running(all, t))
+            continue;
+        if (t->fiber != NULL)
+            sl_fiber_give(&all->fibers, t->fiber);
+        free(t);
+    }
+    all->records = all->free = NULL;
+    sl_fibers_free(&all->fibers);
+    return 0;
+}
+
+static int do_nothing(lua_State *L)
+{
+    (void)L;
+    return 0;
+}
+
+/* [-0, +1, m] Pushes a metatable with that finalizer. */
+static void push_class(lua_State *L, lua_CFunction gc)
+{
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, gc);
+    lua_setfield(L, -2, "__gc");
+}
+
+static void make_tables(lua_State *L, sl_threads *all)
+{
+    lua_newtable(L);
+    all->anchors = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    all->stopped = luaL_ref(L, LUA_REGISTRYINDEX);
+    push_class(L, holder_gc);
+    all->holder_class = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushcfunction(L, do_nothing);
+    all->nothing = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+sl_threads *sl_threads_get(lua_State *L)
+{
+    sl_rawgetp(L, LUA_REGISTRYINDEX, &threads_key);
+    sl_threads *all = lua_touserdata(L, -1);
+    if (all == NULL) {
+        lua_pop(L, 1);
+        all = sl_newuserdata(L, sizeof *all);
+        memset(all, 0, sizeof *all);
+        sl_fibers_init(&all->fibers);
+        push_class(L, threads_gc);
+        lua_setmetatable(L, -2);
+        make_tables(L, all);
+        lua_pushvalue(L, -1);
+        sl_rawsetp(L, LUA_REGISTRYINDEX, &threads_key);
+    }
+    lua_pop(L, 1);
+    return all;
+}
