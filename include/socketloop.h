@@ -27,6 +27,12 @@ extern "C" {
 /* [-0, +1, e] The loader of `require 'socketloop'`. */
 SOCKETLOOP_API int luaopen_socketloop(lua_State *L);
 
+/* [-0, +1, e] The loader of `require 'socketloop.coro'`. */
+SOCKETLOOP_API int luaopen_socketloop_coro(lua_State *L);
+
+/* [-0, +1, e] The loader of what `require 'coro'` gives. */
+SOCKETLOOP_API int luaopen_socketloop_symmetric(lua_State *L);
+
 #ifdef __cplusplus
 }
 #endif

@@ -261,6 +261,7 @@ static int wrap_descriptor(lua_State *L)
     static const char *const types[] = {"tcp", "tcp6", NULL};
     int fd = (int)luaL_checkinteger(L, 1);
     struct stat file;
+    luaL_optstring(L, 2, NULL);    /* LuaJIT's checkoption takes anything */
     luaL_checkoption(L, 2, "tcp", types);
     lua_settop(L, 1);
     luaL_argcheck(L, fd >= 0 && fstat(fd, &file) == 0, 1,

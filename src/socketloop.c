@@ -15,6 +15,7 @@
 #include "server.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* --- sockets ------------------------------------------------------------------ */
 
@@ -116,7 +117,7 @@ static int func_resume(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
     luaL_checktype(L, 1, LUA_TTHREAD);
-    if (sl_thread_resume(L, loop->threads, lua_gettop(L) - 1, loop))
+    if (sl_thread_resume(L, loop->threads, loop))
         return raise_failure(L);
     return 0;
 }
@@ -274,8 +275,33 @@ static void push_loop(lua_State *L)
     lua_remove(L, self);
 }
 
+/* The second loop is made when somebody asks for it. */
+static int module_index(lua_State *L)
+{
+    if (lua_type(L, 2) != LUA_TSTRING ||
+        strcmp(lua_tostring(L, 2), "coro") != 0)
+        return 0;
+    push_loop(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, 1, "coro");
+    return 1;
+}
+
 int luaopen_socketloop(lua_State *L)
 {
     push_loop(L);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, module_index);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+    return 1;
+}
+
+int luaopen_socketloop_coro(lua_State *L)
+{
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "socketloop");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "coro");
     return 1;
 }

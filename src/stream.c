@@ -29,8 +29,8 @@ static int failure(int err)
 {
     if (err == EAGAIN || err == EWOULDBLOCK)
         return SL_AGAIN;
-    if (err == EPIPE || err == ECONNRESET)
-        return SL_CLOSED;
+    if (err == EPIPE || err == ECONNRESET || err == EBADF)
+        return SL_CLOSED;    /* EBADF: closed behind our back */
     return err;
 }
 
@@ -353,7 +353,7 @@ static int accept_operation(lua_State *L, sl_source *source)
         if (err == EAGAIN || err == EWOULDBLOCK)
             source->readable = 0;
         else if (err != 0 && !is_transient(err))
-            return err;
+            return failure(err);
     }
     return 0;
 }
@@ -421,6 +421,7 @@ static int meth_shutdown(lua_State *L)
     static const int hows[] = {SHUT_RD, SHUT_WR, SHUT_RDWR};
     sl_asocket *a = sl_asocket_check(L);
     sl_asocket_checkkind(L, a, SL_CLIENT);
+    luaL_optstring(L, 2, NULL);    /* LuaJIT's checkoption takes anything */
     int how = hows[luaL_checkoption(L, 2, "both", names)];
     shutdown(a->source.fd, how);
     lua_pushinteger(L, 1);

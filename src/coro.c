@@ -1,0 +1,308 @@
+/*
+ * coro.c - `require 'coro'`: symmetric coroutines, which hand control to one
+ * another, and the functions of Lua's coroutine library on top of that.
+ *
+ * Each function has the threads of the Lua state as its first upvalue.
+ */
+
+#include "socketloop.h"
+
+#include "compat.h"
+#include "record.h"
+#include "thread.h"
+
+static sl_threads *get_threads(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* [-0, +1, -] Pushes the thread that runs: true if it's the main program. */
+static int push_running(lua_State *L)
+{
+    sl_threads *all = get_threads(L);
+    if (all->running == NULL)
+        return lua_pushthread(L);
+    sl_thread_push(L, all->running);
+    return 0;
+}
+
+/* running() -> thread, is it the main program */
+static int func_running(lua_State *L)
+{
+    lua_pushboolean(L, push_running(L));
+    return 2;
+}
+
+/* status(thread) -> 'running', 'suspended', 'normal' or 'dead' */
+static int func_status(lua_State *L)
+{
+    static const char *const names[] = {
+        [SL_IS_FRESH] = "suspended", [SL_IS_SUSPENDED] = "suspended",
+        [SL_IS_WAITING] = "suspended", [SL_IS_DEAD] = "dead",
+        [SL_IS_RUNNING] = "running", [SL_IS_BELOW] = "normal",
+        [SL_IS_CALLING] = "normal", [SL_IS_NORMAL] = "normal",
+    };
+    luaL_checktype(L, 1, LUA_TTHREAD);
+    lua_pushstring(L, names[sl_thread_where(L, get_threads(L), 1)]);
+    return 1;
+}
+
+/* [-0, +1, m] Pushes a coroutine that will run the function at index. */
+static void push_coroutine(lua_State *L, int index)
+{
+    luaL_checktype(L, index, LUA_TFUNCTION);
+    lua_State *co = lua_newthread(L);
+    lua_pushvalue(L, index);
+    lua_xmove(L, co, 1);
+}
+
+/* create(f) -> thread */
+static int func_create(lua_State *L)
+{
+    push_coroutine(L, 1);
+    return 1;
+}
+
+/* --- transfer ----------------------------------------------------------------- */
+
+/* The thread at index 1 ran; the results lie above it. */
+static int give(lua_State *L, enum sl_outcome outcome, int is_protected)
+{
+    if (outcome == SL_FAILED && !is_protected) {
+        sl_thread_message(L);
+        return lua_error(L);
+    }
+    if (outcome == SL_FAILED)
+        lua_remove(L, 2);    /* error and traceback remain */
+    if (!is_protected)
+        return lua_gettop(L) - 1;
+    lua_pushboolean(L, outcome != SL_FAILED);
+    lua_replace(L, 1);
+    return lua_gettop(L);
+}
+
+/* The bottom runs the thread; any other hands over to it. */
+static int transfer(lua_State *L, int is_protected)
+{
+    sl_threads *all = get_threads(L);
+    luaL_checktype(L, 1, LUA_TTHREAD);
+    sl_thread_checktarget(L, all, 1);
+    int n = lua_gettop(L) - 1;
+    lua_pushvalue(L, 1);
+    if (all->running != NULL)
+        return sl_thread_transfer(L, all, n, is_protected);
+    sl_thread *t = sl_thread_ready(L, all, n);
+    return give(L, sl_thread_drive(L, t, 0), is_protected);
+}
+
+/* transfer(thread, ...) -> what is passed when control comes back */
+static int func_transfer(lua_State *L)
+{
+    return transfer(L, 0);
+}
+
+/* ptransfer(thread, ...) -> true, ... or false, error, traceback */
+static int func_ptransfer(lua_State *L)
+{
+    return transfer(L, 1);
+}
+
+/* --- resume and yield ------------------------------------------------------------ */
+
+/* Runs the thread at index 1, which returns here, with the values above it. */
+static enum sl_outcome call(lua_State *L)
+{
+    int n = lua_gettop(L) - 1;
+    lua_pushvalue(L, 1);
+    sl_thread *t = sl_thread_ready(L, get_threads(L), n);
+    t->home = SL_HOME_CALLER;
+    return sl_thread_drive(L, t, 1);
+}
+
+/* [-0, +0, e] Why the thread at index 1 cannot be resumed, or NULL. */
+static const char *check_resumable(lua_State *L)
+{
+    enum sl_where where = sl_thread_where(L, get_threads(L), 1);
+    if (where == SL_IS_FRESH || where == SL_IS_SUSPENDED)
+        return NULL;
+    if (where == SL_IS_DEAD)
+        return "cannot resume dead coroutine";
+    if (where == SL_IS_WAITING)
+        return "cannot resume a coroutine that waits in I/O or sleep";
+    if (sl_ismain(lua_tothread(L, 1)))
+        luaL_error(L, "trying to resume the main thread");
+    if (where == SL_IS_RUNNING)
+        luaL_error(L, "trying to resume the running thread");
+    return "cannot resume non-suspended coroutine";
+}
+
+/* resume(thread, ...) -> true, ... or false, error, traceback */
+static int func_resume(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTHREAD);
+    const char *message = check_resumable(L);
+    if (message == NULL)
+        return give(L, call(L), 1);
+    lua_settop(L, 1);
+    lua_pushvalue(L, 1);
+    lua_pushstring(L, message);
+    sl_traceback(L, L);
+    return give(L, SL_FAILED, 1);
+}
+
+/* yield(...) -> what the next resume passes */
+static int func_yield(lua_State *L)
+{
+    sl_threads *all = get_threads(L);
+    sl_thread *t = all->running;
+    if (t == NULL && sl_ismain(L))
+        return luaL_error(L, "yielding from the main thread");
+    if (t == NULL)
+        return lua_yield(L, lua_gettop(L));
+    int n = lua_gettop(L);
+    luaL_checkstack(L, 2, "too many values");
+    if (t->home == SL_HOME_CALLER) {
+        lua_pushboolean(L, 1);
+    } else {
+        sl_record_pushhome(L, t);
+        if (!lua_isthread(L, -1))
+            return luaL_error(L, "yielding from a non-resumed thread");
+    }
+    t->home = SL_HOME_NOBODY;
+    return sl_thread_transfer(L, all, n, 0);
+}
+
+/* isyieldable() -> whether yield is possible */
+static int func_isyieldable(lua_State *L)
+{
+    sl_thread *t = get_threads(L)->running;
+    if (t == NULL) {
+        lua_pushboolean(L, !sl_cannotyield(L));
+    } else {
+        sl_record_pushhome(L, t);
+        lua_pushboolean(L, t->home == SL_HOME_CALLER || lua_isthread(L, -1));
+    }
+    return 1;
+}
+
+/* Upvalues: threads, coroutine. */
+static int call_wrapped(lua_State *L)
+{
+    luaL_checkstack(L, 2, "too many arguments");
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_insert(L, 1);
+    const char *message = check_resumable(L);
+    if (message != NULL)
+        return luaL_error(L, "%s", message);
+    return give(L, call(L), 0);
+}
+
+/* wrap(f) -> function that resumes a coroutine of f, and raises its errors */
+static int func_wrap(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    push_coroutine(L, 1);
+    lua_pushcclosure(L, call_wrapped, 2);
+    return 1;
+}
+
+/* --- safewrap ----------------------------------------------------------------------- */
+
+/* A table is the home of the coroutine and what its two functions share. */
+enum { CALLER = 1, YIELDER };    /* who called; who is to go on: nil if dead */
+
+/* Upvalues: threads, the table. Hands control to who yielded last. */
+static int call_safewrapped(lua_State *L)
+{
+    sl_threads *all = get_threads(L);
+    int state = lua_upvalueindex(2);
+    luaL_checkstack(L, 3, "too many arguments");
+    lua_rawgeti(L, state, YIELDER);
+    if (lua_isnil(L, -1))
+        return luaL_error(L, "cannot resume dead coroutine");
+    lua_insert(L, 1);
+    sl_thread_checktarget(L, all, 1);
+    push_running(L);
+    lua_rawseti(L, state, CALLER);
+    int is_fresh = sl_thread_where(L, all, 1) == SL_IS_FRESH;
+    int n = lua_gettop(L) - 1;
+    lua_pushvalue(L, 1);
+    sl_thread *t = sl_thread_ready(L, all, n);
+    if (is_fresh) {
+        lua_pushvalue(L, state);
+        sl_record_sethome(L, t);
+    }
+    return give(L, sl_thread_drive(L, t, 1), 0);
+}
+
+/* Upvalues: threads, the table. From any thread to the wrapper's caller. */
+static int yield_safely(lua_State *L)
+{
+    sl_threads *all = get_threads(L);
+    int state = lua_upvalueindex(2);
+    int n = lua_gettop(L);
+    luaL_checkstack(L, 3, "too many values");
+    if (all->running == NULL)
+        return luaL_error(L, "yielding from the main thread");
+    push_running(L);
+    lua_rawseti(L, state, YIELDER);
+    lua_rawgeti(L, state, CALLER);
+    sl_thread_checktarget(L, all, lua_gettop(L));
+    return sl_thread_transfer(L, all, n, 0);
+}
+
+/* The body of the coroutine: the function and its yield come first. */
+static int func_safewrap(lua_State *L)
+{
+    lua_settop(L, 1);
+    push_coroutine(L, 1);
+    lua_State *co = lua_tothread(L, 2);
+    lua_createtable(L, 2, 0);
+    lua_pushvalue(L, 2);
+    lua_rawseti(L, 3, YIELDER);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, 3);
+    lua_pushcclosure(L, yield_safely, 2);
+    lua_xmove(L, co, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, 3);
+    lua_pushcclosure(L, call_safewrapped, 2);
+    lua_pushvalue(L, 2);
+    return 2;
+}
+
+/* install() -> the old coroutine library, which this one replaces */
+static int func_install(lua_State *L)
+{
+    lua_getglobal(L, "coroutine");
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_setglobal(L, "coroutine");
+    return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"create", func_create},
+    {"isyieldable", func_isyieldable},
+    {"ptransfer", func_ptransfer},
+    {"resume", func_resume},
+    {"running", func_running},
+    {"safewrap", func_safewrap},
+    {"status", func_status},
+    {"transfer", func_transfer},
+    {"wrap", func_wrap},
+    {"yield", func_yield},
+    {NULL, NULL}
+};
+
+int luaopen_socketloop_symmetric(lua_State *L)
+{
+    sl_threads *all = sl_threads_get(L);
+    lua_newtable(L);
+    lua_pushlightuserdata(L, all);
+    sl_setfuncs(L, functions, 1);
+    lua_pushlightuserdata(L, all);
+    lua_pushvalue(L, -2);
+    lua_pushcclosure(L, func_install, 2);
+    lua_setfield(L, -2, "install");
+    return 1;
+}
