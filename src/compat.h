@@ -32,12 +32,14 @@
 /* coroutine.running of 5.1 and LuaJIT gives nil for the main program. */
 #define SL_MAIN_IS_NIL (LUA_VERSION_NUM == 501)
 
-/* Whether L can yield right here. 5.1 and 5.2 cannot tell: never. While a
- * hook runs in any thread, a yield of LuaJIT's is taken for the hook's. */
+/* Whether L can yield right here. 5.1 and 5.2 cannot tell: never. LuaJIT takes
+ * any yield during a hook or finalizer for the hook's; during a finalizer its
+ * collector is off. */
 static inline int sl_isyieldable(lua_State *L)
 {
 #if SL_LUAJIT
-    return lua_gethook(L) == NULL && lua_isyieldable(L);
+    return lua_gc(L, LUA_GCISRUNNING, 0) && lua_gethook(L) == NULL &&
+           lua_isyieldable(L);
 #elif LUA_VERSION_NUM >= 503
     return lua_isyieldable(L);
 #else

@@ -332,7 +332,7 @@ static enum sl_where where_begun(lua_State *L, sl_threads *all, int index)
         return SL_IS_BELOW;
     t = sl_record_find(all, co);
     if (t == NULL)
-        return SL_IS_NORMAL;
+        return lua_status(co) == LUA_OK ? SL_IS_NORMAL : SL_IS_DEAD;
     return t->state == SL_SUSPENDED ? SL_IS_SUSPENDED
          : t->state == SL_CALLING ? SL_IS_CALLING : SL_IS_WAITING;
 }
@@ -343,7 +343,7 @@ enum sl_where sl_thread_where(lua_State *L, sl_threads *all, int index)
     lua_Debug unused;
     if (lua_status(co) == LUA_YIELD)
         return where_yielded(L, all, index);
-    if (co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &unused)))
+    if (co == L || lua_getstack(co, 0, &unused))
         return where_begun(L, all, index);
     return lua_status(co) == LUA_OK && lua_gettop(co) > 0 ? SL_IS_FRESH
                                                           : SL_IS_DEAD;
