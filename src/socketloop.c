@@ -171,9 +171,10 @@ static int run_loop(lua_State *L, lua_CFunction body, const char *what)
 {
     sl_loop *loop = sl_loop_check(L);
     double timeout = check_timeout(L);
-    sl_thread *t = loop->threads->running;
-    if (t != NULL && t->loop == loop)
-        return luaL_error(L, "%s must not be called from a loop thread", what);
+    for (sl_thread *t = loop->threads->running; t != NULL; t = t->resumer)
+        if (t->loop == loop)
+            return luaL_error(L, "%s must not be called from a loop thread",
+                              what);
     if (loop->stepping)
         return luaL_error(L, "%s: the loop is already running", what);
     lua_settop(L, 0);

@@ -1,0 +1,118 @@
+# Builds, tests and installs socketloop.
+#
+#   make [LUA=lua5.1]  the module for one Lua, in build/lua5.1/; LUA is lua5.1,
+#                      lua5.2, lua5.3, lua5.4 or luajit
+#   make demo          fetches pages one by one, then all at once;
+#                      URLS="http://..." fetches these
+#   make test          all specs on five Luas and every poller
+#   make check         warnings, exported names, luacheck, style
+#   make asan          the specs under AddressSanitizer with a busy collector
+#   make valgrind      the specs under valgrind on one Lua
+#   make test-arm64    the specs of the lower layers on aarch64, emulated
+#   make install       into PREFIX, DESTDIR in front of it
+#   make clean
+#
+# demo, test, check, asan, valgrind and test-arm64 install the Debian packages
+# they lack (tools/setup.sh).
+
+LUAS := lua5.4 luajit lua5.3 lua5.2 lua5.1
+found := $(foreach l,$(LUAS),\
+           $(shell pkg-config --exists $(l) 2>/dev/null && echo $(l)))
+LUA ?= $(or $(firstword $(found)),lua5.4)
+
+# A variant is another build of the same sources, in a folder of its own.
+VARIANT ?=
+OUT := build/$(if $(VARIANT),$(VARIANT)-)$(LUA)
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+SHARED := -shared
+LUA_CFLAGS = $(or $(LUA_INCDIR:%=-I%),$(shell pkg-config --cflags $(LUA)))
+
+ifeq ($(shell uname -s),Darwin)
+SHARED := -bundle -undefined dynamic_lookup
+endif
+
+ifeq ($(VARIANT),asan)
+variant_flags := -fsanitize=address,undefined -fno-sanitize-recover=all \
+                 -fno-omit-frame-pointer
+LDFLAGS += -Wl,-z,nodelete      # leaks are looked for after it is unloaded
+else ifeq ($(VARIANT),ucontext)
+variant_flags := -DSL_FIBER_UCONTEXT
+else ifeq ($(VARIANT),valgrind)
+variant_flags := -DSL_VALGRIND
+else ifeq ($(VARIANT),arm64)
+CC := aarch64-linux-gnu-gcc
+arm64_headers := build/arm64/usr/include
+LUA_CFLAGS = -I$(arm64_headers)/aarch64-linux-gnu \
+             -I$(arm64_headers)/$(LUA:luajit=luajit-2.1)
+endif
+
+flags = -std=c99 -fPIC -pthread -fvisibility=hidden -funwind-tables \
+        -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
+        -Wmissing-prototypes -Iinclude $(LUA_CFLAGS) $(variant_flags)
+
+objects := $(patsubst src/%.c,$(OUT)/obj/%.o,$(sort $(wildcard src/*.c)))
+scripts := $(patsubst src/%,$(OUT)/%,$(wildcard src/*.lua))
+
+all: $(OUT)/socketloop.so $(scripts)
+
+$(OUT)/socketloop.so: $(objects)
+	$(CC) $(SHARED) $(flags) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(OUT)/obj/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(flags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/%.lua: src/%.lua
+	@mkdir -p $(@D)
+	cp $< $@
+
+-include $(objects:.o=.d)
+
+demo:
+	@tools/setup.sh demo $(LUA)
+	@$(MAKE) -s all
+	@LUA_PATH='$(OUT)/?.lua;;' LUA_CPATH='$(OUT)/?.so;;' \
+	    $(LUA) examples/demo.lua $(URLS)
+
+test:
+	@tools/setup.sh test
+	@tools/test.sh
+
+check:
+	@tools/setup.sh test
+	@tools/check.sh
+
+ASAN_LUAS ?= $(LUAS)
+asan:
+	@tools/setup.sh test
+	@SOCKETLOOP_TEST_GC=1 tools/test.sh $(ASAN_LUAS:%=asan-%:epoll)
+
+valgrind:
+	@tools/setup.sh test
+	@tools/test.sh valgrind-$(LUA):epoll
+
+test-arm64:
+	@tools/setup.sh arm64
+	@tools/arm64.sh
+
+PREFIX ?= /usr/local
+lua_version := $(or $(patsubst lua%,%,$(filter lua5.%,$(LUA))),5.1)
+LUA_CMOD ?= $(PREFIX)/lib/lua/$(lua_version)
+LUA_LMOD ?= $(PREFIX)/share/lua/$(lua_version)
+INCLUDE ?= $(PREFIX)/include
+
+install: all
+	install -d '$(DESTDIR)$(LUA_CMOD)' '$(DESTDIR)$(INCLUDE)'
+	install $(OUT)/socketloop.so '$(DESTDIR)$(LUA_CMOD)'
+	install -m 644 include/socketloop.h '$(DESTDIR)$(INCLUDE)'
+ifneq ($(scripts),)
+	install -d '$(DESTDIR)$(LUA_LMOD)'
+	install -m 644 $(scripts) '$(DESTDIR)$(LUA_LMOD)'
+endif
+
+clean:
+	rm -rf build
+
+.PHONY: all demo test check asan valgrind test-arm64 install clean

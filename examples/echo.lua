@@ -1,0 +1,16 @@
+-- An echo server: every line comes back.
+--
+--     lua examples/echo.lua [port]
+
+local loop = require 'socketloop'
+
+local server = loop.newserver('127.0.0.1', tonumber(arg[1]), function(client)
+    repeat
+        local line = client:receive()
+    until not (line and client:send(line .. '\n'))
+    client:close()
+end)
+
+print(('listening on %s, port %d'):format(server:getsockname()))
+io.stdout:flush()
+loop.start()

@@ -1,0 +1,56 @@
+rockspec_format = '3.0'
+package = 'socketloop'
+version = 'scm-1'
+source = {
+   url = '.',   -- built where it is: luarocks make rockspec/...
+}
+description = {
+   summary = 'Straight-line network code, thousands of connections at once',
+   detailed = [[
+      Each connection has its own coroutine; a call that would block lets the
+      others run, wherever it is made: inside pcall, an iterator, a sort
+      comparator or a library that knows nothing of coroutines. Works with
+      LuaSocket's objects and libraries.]],
+   license = 'MIT',
+}
+supported_platforms = {'unix'}
+dependencies = {
+   'lua >= 5.1, < 5.6',
+   'luasocket >= 3.0',
+}
+build = {
+   type = 'builtin',
+   modules = {
+      coro = 'src/coro.lua',
+      socketloop = {
+         sources = {
+            'src/address.c',
+            'src/asocket.c',
+            'src/buffer.c',
+            'src/clock.c',
+            'src/connect.c',
+            'src/coro.c',
+            'src/descriptor.c',
+            'src/fiber.c',
+            'src/loop.c',
+            'src/luasocket.c',
+            'src/option.c',
+            'src/poller.c',
+            'src/poller_epoll.c',
+            'src/poller_kqueue.c',
+            'src/poller_poll.c',
+            'src/poller_select.c',
+            'src/property.c',
+            'src/record.c',
+            'src/result.c',
+            'src/server.c',
+            'src/socketloop.c',
+            'src/stream.c',
+            'src/thread.c',
+            'src/timer.c',
+         },
+         incdirs = {'include'},
+         libraries = {'pthread'},
+      },
+   },
+}

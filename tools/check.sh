@@ -1,0 +1,78 @@
+#!/bin/bash
+# What can be checked without running anything: warnings of two compilers on
+# five Luas, exported names, the kqueue back-end (against a stub header),
+# luacheck, the style's cheap rules, and the rockspec.
+
+set -euo pipefail
+cd "$(dirname "$0")/.."
+unset MAKEFLAGS MFLAGS
+luas=(lua5.1 lua5.2 lua5.3 lua5.4 luajit)
+
+for compiler in gcc clang; do
+    for lua in "${luas[@]}"; do
+        make -s -j2 LUA="$lua" VARIANT="$compiler" CC="$compiler" \
+            CFLAGS='-O2 -Werror'
+    done
+    echo "$compiler: no warnings with ${luas[*]}"
+
+    "$compiler" -std=c99 -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
+        -Wmissing-prototypes -Werror -fsyntax-only -D_POSIX_C_SOURCE=200809L \
+        -DSL_HAVE_KQUEUE=1 -Itest/kqueue src/poller_kqueue.c
+    echo "$compiler: the kqueue back-end compiles against the stub header"
+done
+
+for lua in "${luas[@]}"; do
+    others=$(nm -D --defined-only "build/gcc-$lua/socketloop.so" |
+        awk '$3 !~ /^luaopen_/ { print $3 }')
+    if [[ -n $others ]]; then
+        echo "exported, but not luaopen_*:" "$others"
+        exit 1
+    fi
+done
+echo "only luaopen_* is exported"
+
+luacheck -q --no-color .
+
+find . \( -path ./build -o -path ./.git \) -prune -o -type f -print >build/files
+if xargs grep -nIP '[ \t]+$' <build/files; then
+    echo 'white space at the end of lines'
+    exit 1
+fi
+if grep -vE '(^|/)Makefile$' build/files | xargs grep -nIP '\t'; then
+    echo 'tabs'
+    exit 1
+fi
+if grep -E '\.([ch]|lua|sh)$' build/files | xargs grep -nIE '^.{81}'; then
+    echo 'lines of more than 80 columns'
+    exit 1
+fi
+echo 'no tabs, no white space at the end of lines, no line over 80 columns'
+
+for source in src/*.c src/*.lua; do
+    if ! grep -q "'$source'" rockspec/*.rockspec; then
+        echo "the rockspec lacks $source"
+        exit 1
+    fi
+done
+
+# The rock is built from a copy, since luarocks leaves its objects there.
+rm -rf build/rock
+mkdir build/rock
+cp -r src include rockspec build/rock
+for lua in lua5.1 lua5.3 lua5.4 luajit; do
+    version=${lua#lua}
+    headers=$(pkg-config --cflags "$lua" | tr -d " " | sed "s/^-I//")
+    [[ $lua != luajit ]] || version=5.1
+    (
+        cd build/rock
+        luarocks --lua-version "$version" --tree "tree-$lua" make \
+            --deps-mode=none rockspec/*.rockspec LUA_INCDIR="$headers" \
+            >log 2>&1 || { cat log; exit 1; }
+        rm -f src/*.o
+    )
+    tree=build/rock/tree-$lua
+    LUA_CPATH="$tree/lib/lua/$version/?.so;;" \
+        LUA_PATH="$tree/share/lua/$version/?.lua;;" \
+        "$lua" -e 'assert(require "socketloop".poller and require "coro")'
+    echo "$lua: the rock builds and loads"
+done

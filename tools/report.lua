@@ -1,0 +1,70 @@
+-- Output handler for busted, made to be counted even if the run dies:
+--
+--     busted -o tools/report.lua -Xoutput FILE
+--
+-- Writes one line to FILE for each thing that happens, at once: 'run NAME',
+-- 'pass NAME', 'fail NAME', 'skip NAME', and 'end' if the run got there.
+-- Failures go to the standard output too, with their message and traceback.
+
+return function(options)
+    local busted = require 'busted'
+    local handler = require 'busted.outputHandlers.base' ()
+    local file = assert(io.open(assert(options.arguments[1]), 'w'))
+    file:setvbuf 'no'
+
+    local function note(what, name)
+        file:write(what, ' ', (name:gsub('%s+', ' ')), '\n')
+    end
+
+    local function text(value)
+        if type(value) == 'string' then return value end
+        return require 'pl.pretty'.write(value)
+    end
+
+    local function fail(failure)
+        note('fail', failure.name)
+        local trace = failure.trace or {}
+        print('not ok: ' .. failure.name)
+        print(text(failure.message))
+        print(trace.traceback or '')
+        io.stdout:flush()
+    end
+
+    local function last(list) return list[#list] end
+
+    function handler.testStart(element)
+        note('run', handler.getFullName(element))
+        return nil, true
+    end
+
+    function handler.testEnd(element, _, status)
+        if status == 'success' then
+            note('pass', handler.getFullName(element))
+        elseif status == 'pending' then
+            note('skip', handler.getFullName(element))
+        else
+            fail(last(status == 'failure' and handler.failures
+                or handler.errors))
+        end
+        return nil, true
+    end
+
+    -- Outside a test: a file that doesn't compile, a failing setup, ...
+    function handler.outside(element)
+        if element.descriptor ~= 'it' then fail(last(handler.errors)) end
+        return nil, true
+    end
+
+    function handler.suiteEnd()
+        note('end', '')
+        return nil, true
+    end
+
+    busted.subscribe({'test', 'start'}, handler.testStart)
+    busted.subscribe({'test', 'end'}, handler.testEnd)
+    busted.subscribe({'error'}, handler.outside)
+    busted.subscribe({'failure'}, handler.outside)
+    busted.subscribe({'suite', 'end'}, handler.suiteEnd)
+
+    return handler
+end

@@ -1,0 +1,132 @@
+#!/bin/bash
+# Installs the Debian packages that a job needs and this system lacks:
+#
+#     tools/setup.sh demo|test|arm64 [LUA...]
+#
+# LUA: lua5.1, lua5.2, lua5.3, lua5.4, luajit; all of them if none is given.
+# Does nothing where all is there. Installs as root or through sudo; where it
+# can't, it says what is missing and fails.
+
+set -euo pipefail
+
+job=${1:?demo, test or arm64}
+shift
+luas=("$@")
+[[ $# -gt 0 ]] || luas=(lua5.1 lua5.2 lua5.3 lua5.4 luajit)
+
+# What is needed: the Debian packages, and how to find the same thing on
+# other systems: commands, what pkg-config knows, and modules of Lua.
+packages=(gcc libc6-dev make pkg-config lua-socket)
+commands=(cc make pkg-config "${luas[@]}")
+modules=(socket)
+
+for lua in "${luas[@]}"; do
+    case $lua in
+    lua5.1) packages+=(lua5.1 liblua5.1-0-dev) ;;
+    luajit) packages+=(luajit libluajit-5.1-dev) ;;
+    *) packages+=("$lua" "lib$lua-dev") ;;
+    esac
+done
+
+case $job in
+demo) ;;
+test)
+    packages+=(lua-busted lua-check lua-filesystem luarocks clang valgrind
+        nginx-light curl strace wrk)
+    commands+=(busted luacheck luarocks clang valgrind nginx curl strace wrk)
+    modules+=(lfs)
+    ;;
+arm64)
+    packages+=(lua-busted gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+            qemu-user-static)
+    commands+=(busted aarch64-linux-gnu-gcc qemu-aarch64-static apt-get)
+    ;;
+*)
+    echo "$0: no such job: $job" >&2
+    exit 2
+    ;;
+esac
+
+PATH=$PATH:/usr/sbin:/sbin      # nginx is there, a user's PATH may be not
+
+# The packages of the list that aren't installed.
+missing_packages() {
+    dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
+        awk '$1 == "installed" { print $2 }' | sort -u |
+        comm -13 - <(printf '%s\n' "$@" | sort -u)
+}
+
+# On a system that isn't Debian: what is not to be found.
+missing_tools() {
+    local name
+    for name in "${commands[@]}"; do
+        command -v "$name" >/dev/null || echo "the command $name"
+    done
+    for lua in "${luas[@]}"; do
+        pkg-config --exists "$lua" 2>/dev/null || echo "the headers of $lua"
+        command -v "$lua" >/dev/null || continue
+        for name in "${modules[@]}"; do
+            "$lua" -e "require '$name'" 2>/dev/null ||
+                echo "the module $name for $lua"
+        done
+    done
+}
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    missing=$(missing_tools)
+    [[ -n $missing ]] || exit 0
+    echo "$0: not a Debian system; please install what is missing:"
+    sed 's/^/    /' <<<"$missing"
+    echo "On Debian these packages bring it: ${packages[*]}"
+    exit 1
+fi >&2
+
+mapfile -t missing < <(missing_packages "${packages[@]}")
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+# Root installs as it is; others through sudo, which may ask for a password
+# only where someone can answer.
+if [[ $(id -u) = 0 ]]; then
+    root=(env)
+elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [[ -t 0 ]]; }
+then
+    root=(sudo env)
+else
+    echo "$0: not root and no sudo; please have these installed:" >&2
+    echo "    apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 1
+fi
+
+# nginx is wanted as a program for the tests, not as a service: it must be
+# neither started now nor at boot. An administrator's own policy stays.
+policy=/usr/sbin/policy-rc.d
+log=$(mktemp)
+cleanup() {
+    rm -f "$log"
+    [[ -z ${policy_made:-} ]] || "${root[@]}" rm -f "$policy"
+}
+trap cleanup EXIT
+if [[ " ${missing[*]} " = *' nginx-light '* && ! -e $policy ]]; then
+    policy_made=yes
+    printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" >/dev/null
+    "${root[@]}" chmod 755 "$policy"
+fi
+
+install_missing() {
+    "${root[@]}" DEBIAN_FRONTEND=noninteractive apt-get \
+        -o DPkg::Lock::Timeout=300 install -y --no-install-recommends \
+        "${missing[@]}" </dev/null >"$log" 2>&1
+}
+
+echo "installing: ${missing[*]}"
+if ! install_missing; then      # the package lists may be missing or old
+    "${root[@]}" apt-get update </dev/null >"$log" 2>&1 || true
+    if ! install_missing; then
+        cat "$log" >&2
+        echo "$0: could not install ${missing[*]}" >&2
+        exit 1
+    fi
+fi
+if [[ -n ${policy_made:-} ]]; then
+    "${root[@]}" update-rc.d nginx disable >/dev/null 2>&1 || true
+fi

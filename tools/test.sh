@@ -1,0 +1,157 @@
+#!/bin/bash
+# Builds and runs the specs, two runs at a time:
+#
+#     tools/test.sh [RUN...]        RUN: [VARIANT-]LUA:POLLER
+#
+# for example `tools/test.sh lua5.1:poll asan-luajit:epoll`; without a RUN all
+# Luas on all pollers, and the ucontext build on one. The environment may give
+#
+#     SPECS     files or folders, default test
+#     FILTER    a Lua pattern: only the tests with such a name
+#     JOBS      how many runs at a time, default 2
+#     LIMIT     seconds until a run is ended, default 300 (more where slow)
+#     SOCKETLOOP_TEST_GC    see test/gc.lua
+#
+# A run that crashes, hangs, or executes no test counts as one failure. The
+# last line is `N passed, N failed`, with `, N skipped` if some were.
+
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+unset MAKEFLAGS MFLAGS
+
+# Makes build/BUILD/lua where a variant takes more than the plain interpreter.
+# It is a script, so that programs that the specs start are not affected, and
+# specs can start further Luas of the same kind.
+make_interpreter() {
+    local command
+    case $variant in
+    asan)
+        command="export ASAN_OPTIONS=detect_leaks=1
+export UBSAN_OPTIONS=print_stacktrace=1
+export LSAN_OPTIONS=suppressions=$root/tools/lsan.supp:print_suppressions=0
+exec $(ldd "$(command -v "$lua")" | awk '/ld-linux/ { print $1 }') \
+--preload $(gcc -print-file-name=libasan.so) --argv0 \"\$0\" \
+$(command -v "$lua")"
+        ;;
+    valgrind)
+        command="exec valgrind -q --error-exitcode=99 --num-callers=24 \
+--leak-check=full --show-leak-kinds=definite \
+--errors-for-leak-kinds=definite $(command -v "$lua")"
+        ;;
+    arm64)
+        command="exec qemu-aarch64-static -L $root/build/arm64 -0 \"\$0\" \
+$root/build/arm64/usr/bin/$lua"
+        ;;
+    *)
+        return
+        ;;
+    esac
+    printf '#!/bin/sh\n%s "$@"\n' "$command" >"$folder/lua"
+    chmod +x "$folder/lua"
+}
+
+# Splits a RUN into variant, lua, poller and the folder of its build.
+parse() {
+    poller=${1#*:}
+    local build=${1%:*}
+    lua=${build##*-}
+    variant=${build%"$lua"}
+    variant=${variant%-}
+    folder=build/$build
+}
+
+# Runs the specs once. Leaves build/report/RUN (see report.lua) and RUN.log;
+# says in one line how it went, and shows the log if it went badly.
+run_one() {
+    parse "$1"
+    local command report=$root/build/report/$1 limit=${LIMIT:-300} status=0
+    local options=(-o tools/report.lua -Xoutput "$report")
+    case $variant in
+    asan) limit=${LIMIT:-600} ;;
+    valgrind | arm64) limit=${LIMIT:-1200} ;;
+    esac
+    [[ -z ${SOCKETLOOP_TEST_GC:-} ]] || options+=(--helper test/gc.lua)
+    [[ -z ${FILTER:-} ]] || options+=(--filter "$FILTER")
+    command=$root/$folder/lua
+    [[ -x $command ]] || command=$(command -v "$lua")
+    export SOCKETLOOP_POLLER=$poller
+    export LUA_PATH="$root/$folder/?.lua;$root/test/?.lua;;"
+    export LUA_CPATH="$root/$folder/?.so;;"
+    : >"$report"
+    local start=$SECONDS
+    # shellcheck disable=SC2086
+    timeout -k 5 "$limit" "$command" /usr/bin/busted "${options[@]}" \
+        ${SPECS:-test} </dev/null >"$report.log" 2>&1 &
+    trap 'kill $! 2>/dev/null; exit 1' INT TERM HUP
+    wait $! 2>/dev/null || status=$?
+
+    local failed=0 why=
+    read -r passed failed skipped < <(count "$report")
+    if ! grep -q '^end' "$report"; then
+        why="died with status $status"
+        [[ $status != 124 && $status != 137 ]] ||
+            why="was ended after $limit s"
+        why+=" in: $(grep '^run' "$report" | tail -n 1 | cut -c 5-)"
+    elif ((passed + failed == 0)); then
+        why='executed no test'
+    elif ((failed == 0 && status != 0)); then
+        why="ended with status $status"
+    fi
+    [[ -z $why ]] || echo "fail the run $why" >>"$report"
+    read -r passed failed skipped < <(count "$report")
+    exec 9>build/report/lock
+    flock 9     # the other run must not print in between
+    printf '%-24s %5d passed, %d failed, %d skipped, %d s%s\n' "$1" \
+        "$passed" "$failed" "$skipped" $((SECONDS - start)) "${why:+: $why}"
+    if ((failed > 0)); then
+        echo "    build/report/$1.log:"
+        head -n 100 "$report.log" | sed 's/^/    /'
+        [[ $(wc -l <"$report.log") -le 100 ]] || echo '    ...'
+        tail -n +101 "$report.log" | tail -n 100 | sed 's/^/    /'
+    fi
+}
+
+# Sums up report files: passed, failed, skipped.
+count() {
+    awk '{ n[$1]++ }
+        END { print n["pass"] + 0, n["fail"] + 0, n["skip"] + 0 }' "$@"
+}
+
+runs=("$@")
+if [[ $# -eq 0 ]]; then
+    for lua in lua5.1 lua5.2 lua5.3 lua5.4 luajit; do
+        for poller in epoll poll select; do
+            runs+=("$lua:$poller")
+        done
+    done
+    runs+=(ucontext-lua5.4:epoll)
+fi
+
+rm -rf build/report
+mkdir -p build/report
+for build in $(printf '%s\n' "${runs[@]%:*}" | sort -u); do
+    parse "$build:"
+    make -s -j2 LUA="$lua" VARIANT="$variant"
+    make_interpreter
+done
+echo "built; ${#runs[@]} runs of the specs"
+
+trap 'kill $(jobs -p) 2>/dev/null; exit 1' INT TERM HUP
+running=0
+for run in "${runs[@]}"; do
+    ((running++ < ${JOBS:-2})) || wait -n || true
+    run_one "$run" &
+done
+wait
+
+reports=()
+for run in "${runs[@]}"; do
+    [[ -s build/report/$run ]] || echo 'fail the run' >"build/report/$run"
+    reports+=("build/report/$run")
+done
+read -r passed failed skipped < <(count "${reports[@]}")
+summary="$passed passed, $failed failed"
+((skipped == 0)) || summary+=", $skipped skipped"
+echo "$summary"
+((failed == 0 && passed > 0))
