@@ -25,7 +25,7 @@ struct sl_holder {
 
 /* --- anchors --------------------------------------------------------------- */
 
-static int place_of_co(const sl_thread *t)
+int sl_record_place(const sl_thread *t)
 {
     return 2 * t->slot - 1;
 }
@@ -53,7 +53,7 @@ static void push_anchor(lua_State *L, sl_thread *t, int place)
 
 void sl_thread_push(lua_State *L, sl_thread *t)
 {
-    push_anchor(L, t, place_of_co(t));
+    push_anchor(L, t, sl_record_place(t));
 }
 
 void sl_record_pushhome(lua_State *L, sl_thread *t)
@@ -74,7 +74,7 @@ static void clear_anchors(lua_State *L, sl_thread *t)
 {
     lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->anchors);
     lua_pushboolean(L, 0);
-    lua_rawseti(L, -2, place_of_co(t));
+    lua_rawseti(L, -2, sl_record_place(t));
     if (t->home == SL_HOME_VALUE) {
         lua_pushboolean(L, 0);
         lua_rawseti(L, -2, place_of_home(t));
@@ -109,7 +109,7 @@ sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop)
         luaL_error(L, "C stack overflow: too many threads that run threads");
     sl_thread *t = all->free != NULL ? all->free : new_record(L, all);
     t->co = t->at = lua_tothread(L, -1);
-    set_anchor(L, t, place_of_co(t));
+    set_anchor(L, t, sl_record_place(t));
     all->free = t->next_free;
     t->state = SL_RUNNING;
     t->home = SL_HOME_BASE;
@@ -217,7 +217,7 @@ sl_thread *sl_record_held(lua_State *L, sl_threads *all, int index)
 void sl_record_unhold(lua_State *L, sl_thread *t)
 {
     t->holder->thread = NULL;
-    set_anchor(L, t, place_of_co(t));
+    set_anchor(L, t, sl_record_place(t));
 }
 
 void sl_record_setadopted(lua_State *L, sl_threads *all)

@@ -12,6 +12,9 @@
  * home is the base. Raises if too many threads run each other. */
 sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop);
 
+/* Where in the anchors the coroutine of a record is. */
+int sl_record_place(const sl_thread *t);
+
 /* The record is not needed any more. */
 void sl_record_release(lua_State *L, sl_thread *t);
 

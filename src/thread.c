@@ -14,6 +14,19 @@
 enum { PROTECTED = SL_HOME_KINDS };
 static const char markers[2 * SL_HOME_KINDS] = {0};
 
+/* So few values have room on every stack that stopped. */
+enum { FEW = LUA_MINSTACK / 2 };
+
+/* The marker that a coroutine left when it yielded, or -1. */
+static int marker_of(lua_State *co)
+{
+    if (lua_gettop(co) == 0)
+        return -1;
+    const char *marker = lua_touserdata(co, -1);
+    return marker >= markers && marker < markers + sizeof markers
+               ? (int)(marker - markers) : -1;
+}
+
 void sl_thread_settle(lua_State *L, sl_threads *all)
 {
     if (SL_LUAJIT) {
@@ -55,7 +68,7 @@ static void pass(sl_threads *all, int what, int n)
 static void bring(lua_State *L, sl_threads *all, lua_State *from)
 {
     int n = all->nvalues + 1;
-    if (n > LUA_MINSTACK / 2) {
+    if (n > FEW) {
         sl_thread_settle(L, all);
         luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
     }
@@ -83,7 +96,7 @@ static void push_destination(lua_State *L, sl_thread *t)
 static void pass_results(lua_State *L, sl_thread *t)
 {
     int n = t->nresults;
-    if (n > LUA_MINSTACK / 2)
+    if (n > FEW)
         luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
     lua_xmove(t->co, L, n);
     push_destination(L, t);
@@ -210,10 +223,49 @@ static void yielded(lua_State *L, sl_thread *t)
     sl_record_release(L, t);
 }
 
+/* The thread handed control to one that has yielded, too, and neither has a
+ * home to keep: the record passes to that one, and the fiber goes on. Uses
+ * only what cannot raise, and the stacks of the two. */
+static int pass_record(sl_thread *t)
+{
+    sl_threads *all = t->all;
+    lua_State *co = t->co;
+    int n = all->nvalues;
+    if (t->status != LUA_YIELD || t->state != SL_SUSPENDED ||
+        all->passing != SL_CONTROL || t->home == SL_HOME_VALUE ||
+        t->holder != NULL || n >= FEW)
+        return 0;
+    lua_State *to = lua_tothread(co, -2);    /* below the marker */
+    if (to == NULL || lua_status(to) != LUA_YIELD)
+        return 0;
+    int marker = marker_of(to);
+    if (marker < 0 || marker % PROTECTED == SL_HOME_VALUE)
+        return 0;
+    void *own_marker = lua_touserdata(co, -1);
+    lua_pop(co, 1);
+    lua_rawgeti(co, LUA_REGISTRYINDEX, all->anchors);
+    lua_insert(co, -2);
+    lua_rawseti(co, -2, sl_record_place(t));
+    lua_pop(co, 1);
+    lua_settop(to, 0);
+    if (marker >= PROTECTED)
+        lua_pushboolean(to, 1);
+    lua_xmove(co, to, n);
+    lua_pushlightuserdata(co, own_marker);
+    t->co = to;
+    t->home = marker % PROTECTED;
+    t->nargs = n + (marker >= PROTECTED);
+    t->state = SL_RUNNING;
+    all->passing = SL_NOTHING;
+    return 1;
+}
+
 static void resume_on_fiber(void *arg)
 {
     sl_thread *t = arg;
-    t->status = sl_resume(t->co, t->from, t->nargs, &t->nresults);
+    do
+        t->status = sl_resume(t->co, t->from, t->nargs, &t->nresults);
+    while (pass_record(t));
 }
 
 /* [-0, +n, e] Runs a thread until it stops. Pushes what it passes on. */
@@ -269,7 +321,7 @@ static void freeze(lua_State *L, sl_thread *t, int state, int what, int n)
 /* [-0, +n, e] Takes what control brought to a frozen thread. */
 static int take_values(lua_State *L, sl_thread *t)
 {
-    if (t->nargs > LUA_MINSTACK / 2)
+    if (t->nargs > FEW)
         luaL_checkstack(L, t->nargs + LUA_MINSTACK, "too many values");
     lua_xmove(t->from, L, t->nargs);
     return t->nargs;
@@ -285,16 +337,6 @@ static int yield(lua_State *L, sl_thread *t, int is_protected)
     lua_pushlightuserdata(L, (void *)&markers[t->home +
                                               is_protected * PROTECTED]);
     return lua_yield(L, lua_gettop(L));
-}
-
-/* The marker that a coroutine left when it yielded, or -1. */
-static int marker_of(lua_State *co)
-{
-    if (lua_gettop(co) == 0)
-        return -1;
-    const char *marker = lua_touserdata(co, -1);
-    return marker >= markers && marker < markers + sizeof markers
-               ? (int)(marker - markers) : -1;
 }
 
 /* The bottom answers for the main program, also in a coroutine of its. */
