@@ -29,7 +29,7 @@ static const char *const class_names[] = {
     "tcp{master}", "tcp{client}", "tcp{server}"
 };
 
-/* --- the object ------------------------------------------------------------ */
+/* --- the object -------------------------------------------------------- */
 
 sl_asocket *sl_asocket_test(lua_State *L, int index)
 {
@@ -189,7 +189,7 @@ static int meth_gc(lua_State *L)
     return 0;
 }
 
-/* --- wrapping --------------------------------------------------------------- */
+/* --- wrapping ---------------------------------------------------------- */
 
 static void check_claim(lua_State *L, int err)
 {
@@ -325,7 +325,7 @@ static int meth_setsocket(lua_State *L)
     return 0;
 }
 
-/* --- fields and methods --------------------------------------------------------- */
+/* --- fields and methods ------------------------------------------------ */
 
 /* A method of the LuaSocket object, called on the asocket: upvalue 2 is its
  * name. The object is looked up now, as setsocket may have changed it. */

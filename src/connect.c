@@ -21,7 +21,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* --- bind and listen --------------------------------------------------------- */
+/* --- bind and listen --------------------------------------------------- */
 
 /* Gives the asocket a new descriptor of that family. IPv6 sockets are for
  * IPv6 only, as LuaSocket's. */
@@ -136,7 +136,7 @@ static int meth_listen(lua_State *L)
     return give(L, sl_connect_listen(a, backlog));
 }
 
-/* --- connect -------------------------------------------------------------------- */
+/* --- connect ----------------------------------------------------------- */
 
 static int attempt_natively(sl_asocket *a, const struct addrinfo *ai)
 {

@@ -63,7 +63,7 @@ static int func_create(lua_State *L)
     return 1;
 }
 
-/* --- transfer ----------------------------------------------------------------- */
+/* --- transfer ---------------------------------------------------------- */
 
 /* The thread at index 1 ran; the results lie above it. */
 static int give(lua_State *L, enum sl_outcome outcome, int is_protected)
@@ -107,7 +107,7 @@ static int func_ptransfer(lua_State *L)
     return transfer(L, 1);
 }
 
-/* --- resume and yield ------------------------------------------------------------ */
+/* --- resume and yield -------------------------------------------------- */
 
 /* Runs the thread at index 1, which returns here, with the values above it. */
 static enum sl_outcome call(lua_State *L)
@@ -206,7 +206,7 @@ static int func_wrap(lua_State *L)
     return 1;
 }
 
-/* --- safewrap ----------------------------------------------------------------------- */
+/* --- safewrap ---------------------------------------------------------- */
 
 /* A table is the home of the coroutine and what its two functions share. */
 enum { CALLER = 1, YIELDER };    /* who called; who is to go on: nil if dead */

@@ -84,7 +84,7 @@ struct sl_fiber {
 #endif
 };
 
-/* --- the switch ------------------------------------------------------- */
+/* --- the switch -------------------------------------------------------- */
 
 #if defined(SL_FIBER_UCONTEXT)
 
@@ -272,7 +272,7 @@ static void forget_bytes(char *bottom, size_t size)
 #endif
 }
 
-/* --- fibers -------------------------------------------------------------- */
+/* --- fibers ------------------------------------------------------------ */
 
 static size_t page_size(void)
 {

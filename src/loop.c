@@ -39,7 +39,7 @@ void sl_loop_env(lua_State *L, int which)
     lua_remove(L, -2);
 }
 
-/* --- the ready queue ------------------------------------------------------- */
+/* --- the ready queue --------------------------------------------------- */
 
 static void enqueue(sl_loop *loop, sl_thread *t)
 {
@@ -66,7 +66,7 @@ static void dequeue(sl_loop *loop, sl_thread *t)
     loop->ready--;
 }
 
-/* --- sources ----------------------------------------------------------------- */
+/* --- sources ----------------------------------------------------------- */
 
 static void init_wait(sl_wait *wait, sl_source *source, int kind,
                       unsigned char interest)
@@ -168,7 +168,7 @@ static int tell_poller(sl_source *source)
     return err;
 }
 
-/* --- waits --------------------------------------------------------------------- */
+/* --- waits ------------------------------------------------------------- */
 
 /* The deadline of a wait that begins now. The timer in the heap stays where
  * it is if it fires earlier: it is set again then. */
@@ -385,7 +385,7 @@ int sl_loop_sleep(lua_State *L, sl_loop *loop, double seconds)
     return sl_thread_wait(L, t, no_results, NULL);
 }
 
-/* --- failures -------------------------------------------------------------------- */
+/* --- failures ---------------------------------------------------------- */
 
 void sl_loop_guard(lua_State *L, int thread, int value)
 {
@@ -462,7 +462,7 @@ static void tell_failures(lua_State *L, sl_loop *loop)
     }
 }
 
-/* --- the step ---------------------------------------------------------------------- */
+/* --- the step ---------------------------------------------------------- */
 
 /* Its operation goes on in its turn. True if the thread may run now. */
 static int advance(lua_State *L, sl_loop *loop, sl_thread *t,
@@ -657,7 +657,7 @@ int sl_loop_step(lua_State *L, sl_loop *loop, double timeout)
     return 1;
 }
 
-/* --- making and unmaking -------------------------------------------------------------- */
+/* --- making and unmaking ----------------------------------------------- */
 
 static int loop_gc(lua_State *L)
 {

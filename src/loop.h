@@ -105,7 +105,7 @@ void sl_loop_env(lua_State *L, int which);
 /* [-0, +1, e] Pushes a new loop, its table still empty but for the lists. */
 sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type);
 
-/* --- sources ------------------------------------------------------------- */
+/* --- sources ----------------------------------------------------------- */
 
 void sl_source_init(sl_source *source, sl_loop *loop);
 
@@ -124,7 +124,7 @@ void sl_source_free(sl_source *source);
 /* Wakes the waiting thread, if there is one, with the given status. */
 void sl_wait_finish(sl_wait *wait, int status);
 
-/* --- threads ------------------------------------------------------------- */
+/* --- threads ----------------------------------------------------------- */
 
 /* Raises where the calling thread must not use this wait: somebody else
  * does, or there is no thread. `what` names the calling function. */

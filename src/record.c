@@ -23,7 +23,7 @@ struct sl_holder {
     sl_thread *thread;    /* owned while it is held; else NULL */
 };
 
-/* --- anchors --------------------------------------------------------------- */
+/* --- anchors ----------------------------------------------------------- */
 
 int sl_record_place(const sl_thread *t)
 {
@@ -82,7 +82,7 @@ static void clear_anchors(lua_State *L, sl_thread *t)
     lua_pop(L, 1);
 }
 
-/* --- records ----------------------------------------------------------------- */
+/* --- records ----------------------------------------------------------- */
 
 /* A record whose places in the anchors are made. */
 static sl_thread *new_record(lua_State *L, sl_threads *all)
@@ -156,7 +156,7 @@ sl_thread *sl_record_find(sl_threads *all, lua_State *co)
     return NULL;
 }
 
-/* --- holding ------------------------------------------------------------------- */
+/* --- holding ----------------------------------------------------------- */
 
 /* [-0, +1, -] Pushes stopped[the coroutine at index]. */
 static void get_stopped(lua_State *L, sl_threads *all, int index)
@@ -245,7 +245,7 @@ void sl_record_own(lua_State *L, sl_thread *t)
     t->adopted = NULL;
 }
 
-/* --- all of them ------------------------------------------------------------------ */
+/* --- all of them ------------------------------------------------------- */
 
 static int is_running(sl_threads *all, sl_thread *t)
 {

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- sockets ------------------------------------------------------------------ */
+/* --- sockets ----------------------------------------------------------- */
 
 /* wrap(socket or fd [, type]) -> asocket */
 static int func_wrap(lua_State *L)
@@ -66,7 +66,7 @@ static int func_newserver(lua_State *L)
     return sl_server_new(L);
 }
 
-/* --- threads ------------------------------------------------------------------- */
+/* --- threads ----------------------------------------------------------- */
 
 /* [-3, +0, v] Raises a thread's error to the one that started or resumed it. */
 static int raise_failure(lua_State *L)
@@ -139,7 +139,7 @@ static int func_now(lua_State *L)
     return 1;
 }
 
-/* --- running the loop -------------------------------------------------------------- */
+/* --- running the loop -------------------------------------------------- */
 
 /* Seconds at most; negative, nil or none: as long as it takes. */
 static double check_timeout(lua_State *L)
@@ -211,7 +211,7 @@ static int func_stop(lua_State *L)
     return 0;
 }
 
-/* --- the module ---------------------------------------------------------------------- */
+/* --- the module -------------------------------------------------------- */
 
 static const luaL_Reg functions[] = {
     {"connect", func_connect},

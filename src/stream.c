@@ -48,7 +48,7 @@ static void look_behind(lua_State *L, sl_asocket *a, int receiving)
     lua_pop(L, 1);
 }
 
-/* --- receive ------------------------------------------------------------------ */
+/* --- receive ----------------------------------------------------------- */
 
 /* How many bytes more would finish it; 0: not known. */
 static size_t still_wanted(const sl_asocket *a)
@@ -224,7 +224,7 @@ static int meth_receive(lua_State *L)
                            a->total, receive_results);
 }
 
-/* --- send --------------------------------------------------------------------- */
+/* --- send -------------------------------------------------------------- */
 
 static int send_operation(lua_State *L, sl_source *source)
 {
@@ -324,7 +324,7 @@ static int meth_send(lua_State *L)
                            a->total, send_results);
 }
 
-/* --- accept ------------------------------------------------------------------- */
+/* --- accept ------------------------------------------------------------ */
 
 /* The connection is gone again, or an error of the network that accept(2)
  * passes on: the next connection may be fine. */
@@ -412,7 +412,7 @@ int sl_stream_pause(lua_State *L, sl_asocket *a, double seconds)
     return err == SL_TIMEOUT ? 0 : err;
 }
 
-/* --- shutdown and call_async ------------------------------------------------------ */
+/* --- shutdown and call_async ------------------------------------------- */
 
 /* shutdown(['receive' | 'send' | 'both']) -> 1 */
 static int meth_shutdown(lua_State *L)

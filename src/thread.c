@@ -54,7 +54,7 @@ static int can_yield(lua_State *L, const sl_thread *t)
     return L == t->co && sl_isyieldable(L);
 }
 
-/* --- running one thread ------------------------------------------------------ */
+/* --- running one thread ------------------------------------------------ */
 
 /* What is on its way lies on the top of a stack: n values, and above them
  * whom they are for: a thread, nil for nobody, or true for the base. */
@@ -297,7 +297,7 @@ static void run(lua_State *L, sl_thread *t)
         bury(L, t, NULL);
 }
 
-/* --- freezing for the sake of others -------------------------------------------- */
+/* --- freezing for the sake of others ----------------------------------- */
 
 /* Freezes the running thread t, whose C function runs on L, until control
  * comes back to it; what it passes on lies on the top of L. With
@@ -345,7 +345,7 @@ static int is_bottom(sl_threads *all, lua_State *co)
     return co == all->bottom || sl_ismain(co);
 }
 
-/* --- where a coroutine is --------------------------------------------------------- */
+/* --- where a coroutine is ---------------------------------------------- */
 
 /* Of a coroutine that has yielded. */
 static enum sl_where where_yielded(lua_State *L, sl_threads *all, int index)
@@ -391,7 +391,7 @@ enum sl_where sl_thread_where(lua_State *L, sl_threads *all, int index)
                                                           : SL_IS_DEAD;
 }
 
-/* --- the base -------------------------------------------------------------------- */
+/* --- the base ---------------------------------------------------------- */
 
 /* Takes off a stopped coroutine what it left there when it yielded, and puts
  * there what control brings besides values. */
@@ -569,7 +569,7 @@ int sl_thread_start(lua_State *L, sl_threads *all, int nargs, void *loop)
     return 0;
 }
 
-/* --- waiting --------------------------------------------------------------------- */
+/* --- waiting ----------------------------------------------------------- */
 
 void sl_thread_check(lua_State *L, sl_threads *all, const char *what)
 {
@@ -699,7 +699,7 @@ int sl_thread_wake(lua_State *L, sl_thread *t)
     return 0;
 }
 
-/* --- suspending and handing over ------------------------------------------------------ */
+/* --- suspending and handing over --------------------------------------- */
 
 int sl_thread_suspend(lua_State *L, sl_threads *all)
 {
@@ -774,7 +774,7 @@ int sl_thread_transfer(lua_State *L, sl_threads *all, int n,
     return take_values(L, t) + is_protected;
 }
 
-/* --- errors ------------------------------------------------------------------------- */
+/* --- errors ------------------------------------------------------------ */
 
 void sl_thread_message(lua_State *L)
 {

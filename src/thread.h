@@ -139,7 +139,7 @@ sl_threads *sl_threads_get(lua_State *L);
 /* [-0, +1, -] Pushes the coroutine of a running or waiting thread. */
 void sl_thread_push(lua_State *L, sl_thread *t);
 
-/* --- starting, waiting, suspending ------------------------------------------ */
+/* --- starting, waiting, suspending ------------------------------------- */
 
 /* [-(nargs + 1), +1, e] Runs the function and its arguments as a new thread
  * until it first stops or ends, for the given loop. Pushes the thread. True
@@ -182,7 +182,7 @@ int sl_thread_suspend(lua_State *L, sl_threads *all);
  * sl_thread_wake does. */
 int sl_thread_resume(lua_State *L, sl_threads *all, void *loop);
 
-/* --- handing control over ----------------------------------------------------- */
+/* --- handing control over ---------------------------------------------- */
 
 /* Where a coroutine is. */
 enum sl_where {
@@ -217,7 +217,7 @@ sl_thread *sl_thread_ready(lua_State *L, sl_threads *all, int n);
  * does this base's thread. */
 enum sl_outcome sl_thread_drive(lua_State *L, sl_thread *t, int passes_on);
 
-/* --- errors -------------------------------------------------------------------- */
+/* --- errors ------------------------------------------------------------ */
 
 /* After threads have run, and before anything is thrown on L: LuaJIT's VM
  * learns that it is L's turn only when a C function returns or calls. */
