@@ -24,6 +24,7 @@ build = {
       coro = 'src/coro.lua',
       socketloop = {
          sources = {
+            'src/accept.c',
             'src/address.c',
             'src/asocket.c',
             'src/buffer.c',
@@ -43,11 +44,14 @@ build = {
             'src/property.c',
             'src/record.c',
             'src/result.c',
+            'src/run.c',
             'src/server.c',
             'src/socketloop.c',
+            'src/source.c',
             'src/stream.c',
             'src/thread.c',
             'src/timer.c',
+            'src/wait.c',
          },
          incdirs = {'include'},
          libraries = {'pthread'},

@@ -16,6 +16,8 @@
 #include "buffer.h"
 #include "compat.h"
 #include "loop.h"
+#include "source.h"
+#include "wait.h"
 
 #include <netdb.h>
 
@@ -112,7 +114,11 @@ void sl_asocket_class(lua_State *L, const luaL_Reg *const *lists);
 extern const luaL_Reg sl_asocket_methods[];
 extern const luaL_Reg sl_property_methods[];
 extern const luaL_Reg sl_stream_methods[];
+extern const luaL_Reg sl_accept_methods[];
 extern const luaL_Reg sl_connect_methods[];
+
+/* How a system call on a socket failed, in our codes (stream.c). */
+int sl_stream_failure(int err);
 
 /* Frees what a connect that was never finished holds. */
 void sl_connect_abandon(sl_asocket *a);

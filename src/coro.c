@@ -9,6 +9,7 @@
 
 #include "compat.h"
 #include "record.h"
+#include "run.h"
 #include "thread.h"
 
 static sl_threads *get_threads(lua_State *L)
@@ -86,13 +87,13 @@ static int transfer(lua_State *L, int is_protected)
 {
     sl_threads *all = get_threads(L);
     luaL_checktype(L, 1, LUA_TTHREAD);
-    sl_thread_checktarget(L, all, 1);
+    sl_run_checktarget(L, all, 1);
     int n = lua_gettop(L) - 1;
     lua_pushvalue(L, 1);
     if (all->running != NULL)
         return sl_thread_transfer(L, all, n, is_protected);
-    sl_thread *t = sl_thread_ready(L, all, n);
-    return give(L, sl_thread_drive(L, t, 0), is_protected);
+    sl_thread *t = sl_run_ready(L, all, n);
+    return give(L, sl_run_drive(L, t, 0), is_protected);
 }
 
 /* transfer(thread, ...) -> what is passed when control comes back */
@@ -114,9 +115,9 @@ static enum sl_outcome call(lua_State *L)
 {
     int n = lua_gettop(L) - 1;
     lua_pushvalue(L, 1);
-    sl_thread *t = sl_thread_ready(L, get_threads(L), n);
+    sl_thread *t = sl_run_ready(L, get_threads(L), n);
     t->home = SL_HOME_CALLER;
-    return sl_thread_drive(L, t, 1);
+    return sl_run_drive(L, t, 1);
 }
 
 /* [-0, +0, e] Why the thread at index 1 cannot be resumed, or NULL. */
@@ -221,18 +222,18 @@ static int call_safewrapped(lua_State *L)
     if (lua_isnil(L, -1))
         return luaL_error(L, "cannot resume dead coroutine");
     lua_insert(L, 1);
-    sl_thread_checktarget(L, all, 1);
+    sl_run_checktarget(L, all, 1);
     push_running(L);
     lua_rawseti(L, state, CALLER);
     int is_fresh = sl_thread_where(L, all, 1) == SL_IS_FRESH;
     int n = lua_gettop(L) - 1;
     lua_pushvalue(L, 1);
-    sl_thread *t = sl_thread_ready(L, all, n);
+    sl_thread *t = sl_run_ready(L, all, n);
     if (is_fresh) {
         lua_pushvalue(L, state);
         sl_record_sethome(L, t);
     }
-    return give(L, sl_thread_drive(L, t, 1), 0);
+    return give(L, sl_run_drive(L, t, 1), 0);
 }
 
 /* Upvalues: threads, the table. From any thread to the wrapper's caller. */
@@ -247,7 +248,7 @@ static int yield_safely(lua_State *L)
     push_running(L);
     lua_rawseti(L, state, YIELDER);
     lua_rawgeti(L, state, CALLER);
-    sl_thread_checktarget(L, all, lua_gettop(L));
+    sl_run_checktarget(L, all, lua_gettop(L));
     return sl_thread_transfer(L, all, n, 0);
 }
 

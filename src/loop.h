@@ -69,6 +69,9 @@ struct sl_source {
     sl_wait reader, writer;
 };
 
+/* What a timer belongs to (sl_timer.kind). */
+enum { SL_OF_SLEEP, SL_OF_WAIT };
+
 /* Positions in the table that belongs to a loop (sl_loop_env). */
 enum {
     SL_ENV_MODULE = 1,      /* the table of functions: has onerror */
@@ -104,43 +107,6 @@ void sl_loop_env(lua_State *L, int which);
 
 /* [-0, +1, e] Pushes a new loop, its table still empty but for the lists. */
 sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type);
-
-/* --- sources ----------------------------------------------------------- */
-
-void sl_source_init(sl_source *source, sl_loop *loop);
-
-/* The source becomes the owner of fd; who owned it before becomes closed and
- * its waiters are woken. 0, ENOMEM or SL_TOO_BIG, and then nothing changed. */
-int sl_source_claim(sl_source *source, int fd);
-
-/* The source lets go of its descriptor; closing: which will be closed at
- * once. release also wakes those who wait; detach leaves them waiting. */
-void sl_source_release(sl_source *source, int closing);
-void sl_source_detach(sl_source *source, int closing);
-
-/* The source's memory is about to go. */
-void sl_source_free(sl_source *source);
-
-/* Wakes the waiting thread, if there is one, with the given status. */
-void sl_wait_finish(sl_wait *wait, int status);
-
-/* --- threads ----------------------------------------------------------- */
-
-/* Raises where the calling thread must not use this wait: somebody else
- * does, or there is no thread. `what` names the calling function. */
-void sl_wait_check(lua_State *L, sl_wait *wait, const char *what);
-
-/* Ends the running C function in an operation: tries it, and waits for it if
- * it must, at most block seconds at a time and total seconds in all
- * (negative: no limit). results pushes what it gave. */
-int sl_wait_operate(lua_State *L, sl_wait *wait, sl_operation operation,
-                    double block, double total,
-                    int (*results)(lua_State *L, sl_wait *wait));
-
-/* The same for straight-line C in a thread of our own, for at most limit
- * seconds: returns the operation's status. */
-int sl_wait_block(lua_State *L, sl_wait *wait, sl_operation operation,
-                  double limit);
 
 /* Ends the running C function in a sleep of so many seconds. */
 int sl_loop_sleep(lua_State *L, sl_loop *loop, double seconds);

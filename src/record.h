@@ -1,6 +1,6 @@
 /*
- * record.h - the records of threads, and what keeps their coroutines alive.
- * For thread.c only.
+ * record.h - the records of threads, what keeps their coroutines alive, and
+ * what else thread.c and run.c share. For the files about threads only.
  */
 
 #ifndef SL_RECORD_H
@@ -45,5 +45,38 @@ void sl_record_own(lua_State *L, sl_thread *t);
 
 /* The record of that coroutine if it runs or waits, or NULL. Slow. */
 sl_thread *sl_record_find(sl_threads *all, lua_State *co);
+
+/* --- of thread.c, for run.c -------------------------------------------- */
+
+enum {
+    SL_PROTECTED = SL_HOME_KINDS,    /* in a marker, besides its home */
+    SL_FEW = LUA_MINSTACK / 2        /* values for which there is room on
+                                        every stack that stopped */
+};
+
+/* The marker that a coroutine left when it yielded, or -1. */
+int sl_thread_marker(lua_State *co);
+
+/* Makes room for n values on a stopped coroutine, if it can be had. */
+int sl_thread_hasroom(lua_State *co, int n);
+
+/* Whether co is the bottom, which answers for the main program, also when it
+ * is a coroutine of its. */
+int sl_thread_isbottom(sl_threads *all, lua_State *co);
+
+/* Raises. */
+int sl_thread_nomemory(lua_State *L, sl_threads *all);
+
+/* What is on its way lies on the top of a stack: n values, and above them
+ * whom they are for: a thread, nil for nobody, or true for the base. */
+void sl_thread_pass(sl_threads *all, int what, int n);
+
+/* Freezes the running thread t, whose C function runs on L, until control
+ * comes back to it; what it passes on lies on the top of L. With
+ * SL_HOME_VALUE its home lies below that. */
+void sl_thread_hold(lua_State *L, sl_thread *t, int state, int what, int n);
+
+/* [-0, +n, e] Takes what control brought to a frozen thread. */
+int sl_thread_take(lua_State *L, sl_thread *t);
 
 #endif

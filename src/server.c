@@ -8,10 +8,11 @@
 
 #include "server.h"
 
+#include "accept.h"
 #include "address.h"
 #include "connect.h"
 #include "result.h"
-#include "stream.h"
+#include "run.h"
 
 #include <errno.h>
 
@@ -27,7 +28,7 @@ static int serve_one(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
     lua_pushvalue(L, lua_upvalueindex(3));
-    int err = sl_stream_accept(L, lua_touserdata(L, lua_upvalueindex(2)));
+    int err = sl_accept_next(L, lua_touserdata(L, lua_upvalueindex(2)));
     if (err != 0) {
         lua_pushinteger(L, err);
         return 1;
@@ -35,7 +36,7 @@ static int serve_one(lua_State *L)
     int client = lua_gettop(L);
     lua_pushvalue(L, client);
     lua_insert(L, 1);    /* client handler client */
-    if (sl_thread_start(L, loop->threads, 1, loop)) {
+    if (sl_run_start(L, loop->threads, 1, loop)) {
         sl_asocket_close(L, 1);
         sl_loop_fail_later(L, loop);
     } else {
@@ -67,7 +68,7 @@ static int serve(lua_State *L)
         } else if (lua_tointeger(L, 1) == SL_CLOSED) {
             return 0;
         }
-        if (sl_stream_pause(L, listener, pause) == SL_CLOSED)
+        if (sl_accept_pause(L, listener, pause) == SL_CLOSED)
             return 0;
         if (pause < last_pause)
             pause *= 2;
@@ -99,7 +100,7 @@ int sl_server_new(lua_State *L)
     lua_pushvalue(L, 4);
     lua_pushvalue(L, 3);
     lua_pushcclosure(L, serve, 3);
-    if (sl_thread_start(L, loop->threads, 0, loop)) {
+    if (sl_run_start(L, loop->threads, 0, loop)) {
         sl_thread_message(L);
         return lua_error(L);
     }

@@ -12,6 +12,7 @@
 #include "connect.h"
 #include "loop.h"
 #include "result.h"
+#include "run.h"
 #include "server.h"
 
 #include <stdlib.h>
@@ -80,7 +81,7 @@ static int func_newthread(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
     luaL_checktype(L, 1, LUA_TFUNCTION);
-    if (sl_thread_start(L, loop->threads, lua_gettop(L) - 1, loop))
+    if (sl_run_start(L, loop->threads, lua_gettop(L) - 1, loop))
         return raise_failure(L);
     return 1;
 }
@@ -117,7 +118,7 @@ static int func_resume(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
     luaL_checktype(L, 1, LUA_TTHREAD);
-    if (sl_thread_resume(L, loop->threads, loop))
+    if (sl_run_resume(L, loop->threads, loop))
         return raise_failure(L);
     return 0;
 }
@@ -232,7 +233,7 @@ static const luaL_Reg functions[] = {
 
 static const luaL_Reg *const methods[] = {
     sl_asocket_methods, sl_property_methods, sl_stream_methods,
-    sl_connect_methods, NULL
+    sl_accept_methods, sl_connect_methods, NULL
 };
 
 /* The poller that SOCKETLOOP_POLLER names, or the system's best. */

@@ -1,12 +1,12 @@
 /*
- * stream.c - receive, send, accept, shutdown and call_async: the operations
- * on a connected or listening socket. What they give is LuaSocket's (see its
+ * stream.c - receive, send, shutdown and call_async: the operations on a
+ * connected socket. What they give is LuaSocket's (see its
  * tcp and buffer.c), what they do in between is the loop's.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
 
-#include "stream.h"
+#include "asocket.h"
 
 #include "clock.h"
 #include "descriptor.h"
@@ -18,14 +18,12 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum {
     ROUNDS_MAX = 16     /* of reading or writing, before it is others' turn */
 };
 
-/* How a system call of this socket failed, in our codes. */
-static int failure(int err)
+int sl_stream_failure(int err)
 {
     if (err == EAGAIN || err == EWOULDBLOCK)
         return SL_AGAIN;
@@ -91,7 +89,7 @@ static int fill(sl_asocket *a)
     }
     if (sl_buffer_count(&a->buffer) == 0)
         sl_buffer_free(&a->buffer, &source->loop->scratch);
-    err = err == 0 ? SL_CLOSED : failure(err);
+    err = err == 0 ? SL_CLOSED : sl_stream_failure(err);
     if (err == SL_AGAIN)
         source->readable = 0;
     return err;
@@ -244,8 +242,8 @@ static int send_operation(lua_State *L, sl_source *source)
         s->next += n;
         a->sent += (double)n;
         source->writer.progress |= n > 0;
-        if (err != 0 && failure(err) != SL_AGAIN)
-            return failure(err);
+        if (err != 0 && sl_stream_failure(err) != SL_AGAIN)
+            return sl_stream_failure(err);
         if (s->next < s->end)    /* what came short has filled the window */
             source->writable = 0;
     }
@@ -322,94 +320,6 @@ static int meth_send(lua_State *L)
     a->writer.send = (sl_send){data, next, end};
     return sl_wait_operate(L, &a->source.writer, send_operation, a->block,
                            a->total, send_results);
-}
-
-/* --- accept ------------------------------------------------------------ */
-
-/* The connection is gone again, or an error of the network that accept(2)
- * passes on: the next connection may be fine. */
-static int is_transient(int err)
-{
-    switch (err) {
-    case ECONNABORTED: case EPROTO: case ENETDOWN: case ENETUNREACH:
-    case EHOSTUNREACH: case ENOPROTOOPT: case EOPNOTSUPP: case ETIMEDOUT:
-        return 1;
-    }
-    return 0;
-}
-
-static int accept_operation(lua_State *L, sl_source *source)
-{
-    sl_asocket *a = (sl_asocket *)source;
-    (void)L;
-    for (int round = 0; a->accepted < 0; round++) {
-        if (source->fd < 0)
-            return SL_CLOSED;
-        if (!source->readable)
-            return SL_AGAIN;
-        if (round == ROUNDS_MAX)
-            return SL_BUSY;
-        int err = sl_fd_accept(source->fd, &a->accepted);
-        if (err == EAGAIN || err == EWOULDBLOCK)
-            source->readable = 0;
-        else if (err != 0 && !is_transient(err))
-            return failure(err);
-    }
-    return 0;
-}
-
-/* [-0, +1, m] Pushes the accepted connection: 0, or an error and nothing. */
-static int push_accepted(lua_State *L, sl_asocket *listener)
-{
-    sl_asocket *a = sl_asocket_new(L);
-    int fd = listener->accepted;
-    listener->accepted = -1;
-    int err = sl_asocket_take(a, fd, SL_CLIENT);
-    if (err != 0) {
-        close(fd);
-        lua_pop(L, 1);
-    }
-    return err;
-}
-
-/* asocket or nil, error */
-static int accept_results(lua_State *L, sl_wait *wait)
-{
-    int err = wait->status;
-    if (err == 0)
-        err = push_accepted(L, (sl_asocket *)wait->source);
-    return err == 0 ? 1 : sl_result_fail(L, err);
-}
-
-/* accept() -> asocket or nil, error */
-static int meth_accept(lua_State *L)
-{
-    sl_asocket *a = sl_asocket_check(L);
-    sl_asocket_checkkind(L, a, SL_SERVER);
-    sl_wait_check(L, &a->source.reader, "accept");
-    return sl_wait_operate(L, &a->source.reader, accept_operation, a->block,
-                           a->total, accept_results);
-}
-
-int sl_stream_accept(lua_State *L, sl_asocket *listener)
-{
-    int err = sl_wait_block(L, &listener->source.reader, accept_operation, -1);
-    return err == 0 ? push_accepted(L, listener) : err;
-}
-
-static int pause_operation(lua_State *L, sl_source *source)
-{
-    (void)L;
-    return source->fd < 0 ? SL_CLOSED : SL_AGAIN;
-}
-
-int sl_stream_pause(lua_State *L, sl_asocket *a, double seconds)
-{
-    sl_wait *wait = &a->source.reader;
-    wait->interest = 0;    /* in the time only */
-    int err = sl_wait_block(L, wait, pause_operation, seconds);
-    wait->interest = SL_READABLE;
-    return err == SL_TIMEOUT ? 0 : err;
 }
 
 /* --- shutdown and call_async ------------------------------------------- */
@@ -503,7 +413,6 @@ static int meth_call_async(lua_State *L)
 }
 
 const luaL_Reg sl_stream_methods[] = {
-    {"accept", meth_accept},
     {"call_async", meth_call_async},
     {"receive", meth_receive},
     {"send", meth_send},

@@ -13,7 +13,7 @@
  *
  * And it stops for one of two reasons:
  *
- *   waiting    for something its loop will tell it (sl_thread_wake). It is
+ *   waiting    for something its loop will tell it (sl_run_wake). It is
  *              anchored: referenced from a table of ours, so it lives;
  *   suspended  until somebody resumes it. It is not anchored: it is collected
  *              with its stack when nobody refers to it.
@@ -79,13 +79,6 @@ enum sl_passing {
     SL_FAILURE                 /* to a thread: thread, error, traceback */
 };
 
-/* How running a thread came to an end for the base. */
-enum sl_outcome {
-    SL_STOPPED,                /* it waits, is suspended, or has ended */
-    SL_RETURNED,               /* control was handed to the base: values */
-    SL_FAILED                  /* pushed: thread, error, traceback */
-};
-
 struct sl_thread {
     sl_threads *all;           /* borrowed */
     lua_State *co;             /* the coroutine; NULL: record not in use */
@@ -139,12 +132,7 @@ sl_threads *sl_threads_get(lua_State *L);
 /* [-0, +1, -] Pushes the coroutine of a running or waiting thread. */
 void sl_thread_push(lua_State *L, sl_thread *t);
 
-/* --- starting, waiting, suspending ------------------------------------- */
-
-/* [-(nargs + 1), +1, e] Runs the function and its arguments as a new thread
- * until it first stops or ends, for the given loop. Pushes the thread. True
- * if it failed, and then pushes also the error and a traceback. */
-int sl_thread_start(lua_State *L, sl_threads *all, int nargs, void *loop);
+/* --- waiting, suspending, handing over --------------------------------- */
 
 /* Whether L can stop: raises the misuse error in the main program. */
 void sl_thread_check(lua_State *L, sl_threads *all, const char *what);
@@ -170,19 +158,15 @@ int sl_thread_waits(lua_State *L, sl_thread *t);
  * is gone. */
 int sl_thread_prepare(lua_State *L, sl_thread *t);
 
-/* Runs a thread that was prepared until it stops or ends. True if it failed,
- * and then pushes the thread, the error and a traceback. */
-int sl_thread_wake(lua_State *L, sl_thread *t);
-
 /* Ends the running C function in a suspension: `return sl_thread_suspend`. */
 int sl_thread_suspend(lua_State *L, sl_threads *all);
 
-/* [-n, +0, e] Resumes the suspended thread at index 1 with the values that
- * lie above it, for the given loop. True if it failed, and then pushes as
- * sl_thread_wake does. */
-int sl_thread_resume(lua_State *L, sl_threads *all, void *loop);
-
-/* --- handing control over ---------------------------------------------- */
+/* Ends the running C function in handing control over: on the top of the
+ * stack lie n values and the thread they are for (true: the base). When
+ * control comes back it brings values; is_protected: true before them. Only
+ * where a thread is running. */
+int sl_thread_transfer(lua_State *L, sl_threads *all, int n,
+                       int is_protected);
 
 /* Where a coroutine is. */
 enum sl_where {
@@ -195,27 +179,6 @@ enum sl_where {
 
 /* [-0, +0, -] Of the coroutine at index. */
 enum sl_where sl_thread_where(lua_State *L, sl_threads *all, int index);
-
-/* [-0, +0, e] Raises if control can't be handed to the coroutine at index. */
-void sl_thread_checktarget(lua_State *L, sl_threads *all, int index);
-
-/* Ends the running C function in handing control over: on the top of the
- * stack lie n values and the thread they are for (true: the base). When
- * control comes back it brings values; is_protected: true before them. Only
- * where a thread is running. */
-int sl_thread_transfer(lua_State *L, sl_threads *all, int n,
-                       int is_protected);
-
-/* [-1, +0, e] The coroutine on the top, which is fresh, suspended or calling,
- * gets the n values below it (a frozen one when it runs) and can be given
- * another home. A fresh one has none. */
-sl_thread *sl_thread_ready(lua_State *L, sl_threads *all, int n);
-
-/* [-0, +n, e] Makes the running function the base that runs a thread that is
- * ready. Pushes by enum sl_outcome: nothing, the values control came back
- * with, or thread, error and traceback. passes_on: if the thread waits, so
- * does this base's thread. */
-enum sl_outcome sl_thread_drive(lua_State *L, sl_thread *t, int passes_on);
 
 /* --- errors ------------------------------------------------------------ */
 

@@ -1,18 +1,18 @@
 /*
- * stream.h - accepting in straight-line C, for a server's thread.
+ * accept.h - accepting in straight-line C, for a server's thread.
  */
 
-#ifndef SL_STREAM_H
-#define SL_STREAM_H
+#ifndef SL_ACCEPT_H
+#define SL_ACCEPT_H
 
 #include "asocket.h"
 
 /* [-0, +1, e] Waits for the next connection and pushes it: 0. Or how it
  * failed, and pushes nothing. Only in a thread of our own. */
-int sl_stream_accept(lua_State *L, sl_asocket *listener);
+int sl_accept_next(lua_State *L, sl_asocket *listener);
 
 /* Waits so many seconds or until the socket is closed: 0 or SL_CLOSED. Only
  * in a thread of our own. */
-int sl_stream_pause(lua_State *L, sl_asocket *a, double seconds);
+int sl_accept_pause(lua_State *L, sl_asocket *a, double seconds);
 
 #endif

@@ -1,0 +1,106 @@
+/*
+ * accept.c - taking connections from a listening socket.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "accept.h"
+
+#include "descriptor.h"
+#include "result.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum { ROUNDS_MAX = 16 };    /* before it is others' turn */
+
+/* The connection is gone again, or an error of the network that accept(2)
+ * passes on: the next connection may be fine. */
+static int is_transient(int err)
+{
+    switch (err) {
+    case ECONNABORTED: case EPROTO: case ENETDOWN: case ENETUNREACH:
+    case EHOSTUNREACH: case ENOPROTOOPT: case EOPNOTSUPP: case ETIMEDOUT:
+        return 1;
+    }
+    return 0;
+}
+
+static int accept_operation(lua_State *L, sl_source *source)
+{
+    sl_asocket *a = (sl_asocket *)source;
+    (void)L;
+    for (int round = 0; a->accepted < 0; round++) {
+        if (source->fd < 0)
+            return SL_CLOSED;
+        if (!source->readable)
+            return SL_AGAIN;
+        if (round == ROUNDS_MAX)
+            return SL_BUSY;
+        int err = sl_fd_accept(source->fd, &a->accepted);
+        if (err == EAGAIN || err == EWOULDBLOCK)
+            source->readable = 0;
+        else if (err != 0 && !is_transient(err))
+            return sl_stream_failure(err);
+    }
+    return 0;
+}
+
+/* [-0, +1, m] Pushes the accepted connection: 0, or an error and nothing. */
+static int push_accepted(lua_State *L, sl_asocket *listener)
+{
+    sl_asocket *a = sl_asocket_new(L);
+    int fd = listener->accepted;
+    listener->accepted = -1;
+    int err = sl_asocket_take(a, fd, SL_CLIENT);
+    if (err != 0) {
+        close(fd);
+        lua_pop(L, 1);
+    }
+    return err;
+}
+
+/* asocket or nil, error */
+static int accept_results(lua_State *L, sl_wait *wait)
+{
+    int err = wait->status;
+    if (err == 0)
+        err = push_accepted(L, (sl_asocket *)wait->source);
+    return err == 0 ? 1 : sl_result_fail(L, err);
+}
+
+/* accept() -> asocket or nil, error */
+static int meth_accept(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_asocket_checkkind(L, a, SL_SERVER);
+    sl_wait_check(L, &a->source.reader, "accept");
+    return sl_wait_operate(L, &a->source.reader, accept_operation, a->block,
+                           a->total, accept_results);
+}
+
+int sl_accept_next(lua_State *L, sl_asocket *listener)
+{
+    int err = sl_wait_block(L, &listener->source.reader, accept_operation, -1);
+    return err == 0 ? push_accepted(L, listener) : err;
+}
+
+static int pause_operation(lua_State *L, sl_source *source)
+{
+    (void)L;
+    return source->fd < 0 ? SL_CLOSED : SL_AGAIN;
+}
+
+int sl_accept_pause(lua_State *L, sl_asocket *a, double seconds)
+{
+    sl_wait *wait = &a->source.reader;
+    wait->interest = 0;    /* in the time only */
+    int err = sl_wait_block(L, wait, pause_operation, seconds);
+    wait->interest = SL_READABLE;
+    return err == SL_TIMEOUT ? 0 : err;
+}
+
+const luaL_Reg sl_accept_methods[] = {
+    {"accept", meth_accept},
+    {NULL, NULL}
+};

@@ -1,0 +1,460 @@
+/*
+ * run.c - running threads: what a base does. See thread.h.
+ */
+
+#include "run.h"
+
+#include "record.h"
+
+#include <string.h>
+
+/* --- running one thread ------------------------------------------------ */
+
+/* [-0, +(n + 1), e] Brings it from another stack to this one. */
+static void bring(lua_State *L, sl_threads *all, lua_State *from)
+{
+    int n = all->nvalues + 1;
+    if (n > SL_FEW) {
+        sl_thread_settle(L, all);
+        luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
+    }
+    lua_xmove(from, L, n);
+}
+
+/* [-0, +1, -] Pushes for whom is what t gives when it ends or fails. */
+static void push_destination(lua_State *L, sl_thread *t)
+{
+    if (t->home == SL_HOME_BASE || t->home == SL_HOME_CALLER) {
+        lua_pushboolean(L, 1);
+        return;
+    }
+    sl_record_pushhome(L, t);
+    if (lua_istable(L, -1)) {
+        lua_pushnil(L);
+        lua_rawseti(L, -2, 2);
+        lua_rawgeti(L, -1, 1);
+        lua_remove(L, -2);
+    }
+}
+
+/* [-0, +(n + 1), e] The thread yielded, or ended, with n values that are for
+ * its home. */
+static void pass_results(lua_State *L, sl_thread *t)
+{
+    int n = t->nresults;
+    if (n > SL_FEW)
+        luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
+    lua_xmove(t->co, L, n);
+    push_destination(L, t);
+    sl_thread_pass(t->all, SL_CONTROL, n);
+}
+
+/* [-0, +1, -] Pushes the thread to which t returns, or something else. */
+static void push_returnee(lua_State *L, sl_thread *t)
+{
+    if (t->home == SL_HOME_CALLER && t->resumer != NULL) {
+        sl_thread_push(L, t->resumer);
+    } else if (t->home == SL_HOME_VALUE &&
+               (t->state == SL_SUSPENDED || t->state == SL_CALLING)) {
+        lua_pushvalue(t->at, -1);    /* it is held: see freeze */
+        lua_xmove(t->at, L, 1);
+    } else {
+        sl_record_pushhome(L, t);
+    }
+}
+
+/* [-1, +0, m] Adds to the traceback below the thread on the top its frames,
+ * those of the thread to which it returns, and so on. */
+static void trace_returnees(lua_State *L, sl_threads *all)
+{
+    while (lua_isthread(L, -1)) {
+        lua_State *co = lua_tothread(L, -1);
+        sl_thread *t = sl_record_find(all, co);
+        lua_insert(L, -2);
+        sl_traceback(L, co);
+        const char *frames = strchr(lua_tostring(L, -1), '\n');
+        lua_pushstring(L, frames != NULL ? frames : "");
+        lua_remove(L, -2);
+        lua_concat(L, 2);
+        if (t != NULL)
+            push_returnee(L, t);
+        else
+            lua_pushnil(L);
+        lua_remove(L, -3);
+    }
+    lua_pop(L, 1);
+}
+
+/* [-0, +4, m] Buries a thread that failed, or to which message happened;
+ * passes on the thread, the error and a traceback. */
+static void bury(lua_State *L, sl_thread *t, const char *message)
+{
+    sl_threads *all = t->all;
+    lua_State *co = t->co;
+    sl_thread_settle(L, all);
+    luaL_checkstack(L, LUA_MINSTACK, "too many nested threads");
+    push_destination(L, t);
+    sl_thread_push(L, t);
+    if (message != NULL)
+        lua_pushstring(L, message);
+    else
+        lua_xmove(co, L, 1);
+    sl_traceback(L, co);
+    push_returnee(L, t);
+    trace_returnees(L, all);
+    sl_record_release(L, t);
+    sl_reset(co);
+    lua_pushvalue(L, -4);
+    lua_remove(L, -5);
+    sl_thread_pass(all, SL_FAILURE, 3);
+}
+
+/* [-0, +n, e] The thread's function has returned. */
+static void end(lua_State *L, sl_thread *t)
+{
+    if (t->home == SL_HOME_NOBODY) {
+        lua_settop(t->co, 0);
+        bury(L, t, "coroutine ended without transferring control");
+        return;
+    }
+    if (t->home != SL_HOME_BASE)
+        pass_results(L, t);
+    lua_settop(t->co, 0);
+    sl_record_release(L, t);
+}
+
+/* [-0, +n, e] It handed control over by a yield: what it passes on lies on its
+ * stack below the marker (and its home). These stay there. */
+static void take_over(lua_State *L, sl_thread *t)
+{
+    sl_threads *all = t->all;
+    lua_State *co = t->co;
+    void *marker = lua_touserdata(co, -1);
+    lua_pop(co, 1);
+    if (t->home == SL_HOME_VALUE)
+        lua_insert(co, -(all->nvalues + 2));
+    bring(L, all, co);
+    lua_pushlightuserdata(co, marker);
+}
+
+/* [-0, +n, e] The thread yielded: in a wait, in a hand-over or suspension of
+ * ours, or by coroutine.yield, which gives the values to its home. */
+static void yielded(lua_State *L, sl_thread *t)
+{
+    if (t->state == SL_WAITING)
+        return;
+    if (t->all->passing != SL_NOTHING) {
+        take_over(L, t);
+    } else if (t->state == SL_RUNNING) {
+        if (t->home == SL_HOME_CALLER || t->home == SL_HOME_VALUE)
+            pass_results(L, t);
+        lua_settop(t->co, 0);
+    }
+    sl_record_release(L, t);
+}
+
+/* The thread handed control to one that has yielded, too, and neither has a
+ * home to keep: the record passes to that one, and the fiber goes on. Uses
+ * only what cannot raise, and the stacks of the two. */
+static int pass_record(sl_thread *t)
+{
+    sl_threads *all = t->all;
+    lua_State *co = t->co;
+    int n = all->nvalues;
+    if (t->status != LUA_YIELD || t->state != SL_SUSPENDED ||
+        all->passing != SL_CONTROL || t->home == SL_HOME_VALUE ||
+        t->holder != NULL || n >= SL_FEW)
+        return 0;
+    lua_State *to = lua_tothread(co, -2);    /* below the marker */
+    if (to == NULL || lua_status(to) != LUA_YIELD)
+        return 0;
+    int marker = sl_thread_marker(to);
+    if (marker < 0 || marker % SL_PROTECTED == SL_HOME_VALUE)
+        return 0;
+    void *own_marker = lua_touserdata(co, -1);
+    lua_pop(co, 1);
+    lua_rawgeti(co, LUA_REGISTRYINDEX, all->anchors);
+    lua_insert(co, -2);
+    lua_rawseti(co, -2, sl_record_place(t));
+    lua_pop(co, 1);
+    lua_settop(to, 0);
+    if (marker >= SL_PROTECTED)
+        lua_pushboolean(to, 1);
+    lua_xmove(co, to, n);
+    lua_pushlightuserdata(co, own_marker);
+    t->co = to;
+    t->home = marker % SL_PROTECTED;
+    t->nargs = n + (marker >= SL_PROTECTED);
+    t->state = SL_RUNNING;
+    all->passing = SL_NOTHING;
+    return 1;
+}
+
+static void resume_on_fiber(void *arg)
+{
+    sl_thread *t = arg;
+    do
+        t->status = sl_resume(t->co, t->from, t->nargs, &t->nresults);
+    while (pass_record(t));
+}
+
+/* [-0, +n, e] Runs a thread until it stops. Pushes what it passes on. */
+static void run(lua_State *L, sl_thread *t)
+{
+    sl_threads *all = t->all;
+    t->resumer = all->running;
+    t->depth = t->resumer != NULL ? t->resumer->depth + 1 : 1;
+    t->state = SL_RUNNING;
+    t->from = L;
+    t->takes = 0;
+    t->got = all->passing;
+    all->passing = SL_NOTHING;
+    all->running = t;
+    int frozen = sl_fiber_run(t->fiber, resume_on_fiber, t);
+    all->running = t->resumer;
+    if (frozen) {
+        if (all->passing != SL_NOTHING)
+            bring(L, all, t->at);
+        return;
+    }
+    sl_fiber_give(&all->fibers, t->fiber);
+    t->fiber = NULL;
+    if (t->status == LUA_YIELD)
+        yielded(L, t);
+    else if (t->status == LUA_OK)
+        end(L, t);
+    else
+        bury(L, t, NULL);
+}
+
+/* --- the base ---------------------------------------------------------- */
+
+/* Takes off a stopped coroutine what it left there when it yielded, and puts
+ * there what control brings besides values. */
+static void unmark(lua_State *L, sl_thread *t)
+{
+    int marker = sl_thread_marker(t->co);
+    if (marker >= 0) {
+        t->home = marker % SL_HOME_KINDS;
+        if (t->home == SL_HOME_VALUE) {
+            lua_pop(t->co, 1);
+            lua_xmove(t->co, L, 1);
+            sl_record_sethome(L, t);
+        }
+    }
+    lua_settop(t->co, 0);
+    if (marker >= SL_PROTECTED)
+        lua_pushboolean(t->co, 1);
+}
+
+/* [-1, +0, e] A fresh or yielded coroutine gets a record and a fiber. */
+static sl_thread *revive_yielded(lua_State *L, sl_threads *all)
+{
+    lua_State *co = lua_tothread(L, -1);
+    int n = all->nvalues;
+    if (!sl_thread_hasroom(co, n + 1))
+        luaL_error(L, "too many values");
+    if (sl_fibers_reserve(&all->fibers) != 0)
+        sl_thread_nomemory(L, all);
+    sl_thread *t = sl_record_acquire(L, all, NULL);
+    int is_fresh = lua_status(co) != LUA_YIELD;
+    if (is_fresh)
+        t->home = SL_HOME_NOBODY;
+    else
+        unmark(L, t);
+    lua_xmove(L, co, n);
+    t->nargs = lua_gettop(co) - is_fresh;    /* its function lies below */
+    t->fiber = sl_fiber_take(&all->fibers);
+    return t;
+}
+
+/* [-1, +0, -] A frozen one will take the values itself. */
+static sl_thread *revive_held(lua_State *L, sl_thread *t)
+{
+    sl_record_unhold(L, t);
+    if (t->home == SL_HOME_VALUE) {
+        lua_xmove(t->at, L, 1);
+        sl_record_sethome(L, t);
+    }
+    t->nargs = t->takes = t->all->nvalues;
+    return t;
+}
+
+/* [-1, +0, e] The thread on the top is to run next, with the values below it,
+ * which it takes unless it is frozen. NULL if it cannot, and then it's still
+ * there. */
+static sl_thread *revive(lua_State *L, sl_threads *all)
+{
+    if (!lua_isthread(L, -1))
+        return NULL;
+    lua_State *co = lua_tothread(L, -1);
+    if (lua_status(co) != LUA_YIELD) {
+        sl_thread *t = sl_record_held(L, all, -1);
+        if (t != NULL && (all->passing != SL_FAILURE ||
+                          t->state == SL_CALLING))
+            return revive_held(L, t);
+    }
+    if (all->passing == SL_FAILURE)
+        return NULL;    /* an error cannot be raised in one that yielded */
+    enum sl_where where = sl_thread_where(L, all, lua_gettop(L));
+    return where == SL_IS_FRESH || where == SL_IS_SUSPENDED
+               ? revive_yielded(L, all) : NULL;
+}
+
+/* Whether control can come back to that thread below the base's own. */
+static int is_below(sl_threads *all, lua_State *co)
+{
+    if (all->running == NULL)
+        return 0;
+    for (sl_thread *t = all->running->resumer; t != NULL; t = t->resumer)
+        if (t->co == co)
+            return 1;
+    return sl_thread_isbottom(all, co);
+}
+
+/* [-(n + 1), +n, e] The base's thread freezes, and passes on what lies on the
+ * top of L. Returns how control came back, with what it brought. */
+static enum sl_outcome descend(lua_State *L, sl_thread *base)
+{
+    sl_thread_hold(L, base, SL_CALLING, base->all->passing, base->all->nvalues);
+    sl_thread_take(L, base);
+    return base->got == SL_FAILURE ? SL_FAILED : SL_RETURNED;
+}
+
+/* [-(n + 1), +n, e] What is passed on is for somebody who cannot be reached:
+ * an error goes to the bottom, values are lost. */
+static enum sl_outcome give_up(lua_State *L, sl_threads *all, int passes_on)
+{
+    if (all->passing == SL_CONTROL) {
+        lua_pop(L, all->nvalues + 1);
+        all->passing = SL_NOTHING;
+    }
+    if (passes_on)
+        return descend(L, all->running);
+    if (all->passing == SL_NOTHING)
+        return SL_STOPPED;
+    lua_pop(L, 1);
+    return SL_FAILED;
+}
+
+/* [-0, +n, e] Runs t, then whoever gets control, until it comes back to the
+ * base. */
+static enum sl_outcome drive_on(lua_State *L, sl_thread *t, int passes_on)
+{
+    sl_threads *all = t->all;
+    sl_thread *base = all->running;
+    lua_State *self = base != NULL ? base->co : L;
+    for (;;) {
+        run(L, t);
+        if (all->passing == SL_NOTHING)
+            return passes_on ? descend(L, base) : SL_STOPPED;
+        lua_State *to = lua_tothread(L, -1);
+        if (to == self || lua_isboolean(L, -1) ||
+            (base == NULL && to != NULL && sl_ismain(to))) {
+            lua_pop(L, 1);
+            return all->passing == SL_FAILURE ? SL_FAILED : SL_RETURNED;
+        }
+        if (to != NULL && is_below(all, to))
+            return descend(L, base);
+        t = revive(L, all);
+        if (t == NULL)
+            return give_up(L, all, passes_on);
+    }
+}
+
+enum sl_outcome sl_run_drive(lua_State *L, sl_thread *t, int passes_on)
+{
+    sl_threads *all = t->all;
+    luaL_checkstack(L, LUA_MINSTACK, "too many nested threads");
+    if (all->running == NULL) {
+        all->bottom = L;
+        passes_on = 0;
+    }
+    enum sl_outcome outcome = drive_on(L, t, passes_on);
+    all->passing = SL_NOTHING;
+    return outcome;
+}
+
+sl_thread *sl_run_ready(lua_State *L, sl_threads *all, int n)
+{
+    luaL_checkstack(L, LUA_MINSTACK, "too many values");
+    sl_thread_pass(all, SL_CONTROL, n);
+    return revive(L, all);
+}
+
+int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop)
+{
+    luaL_checkstack(L, LUA_MINSTACK, "too many arguments");
+    lua_State *co = lua_newthread(L);
+    if (!sl_thread_hasroom(co, nargs + 1))
+        luaL_error(L, "too many arguments");
+    if (sl_fibers_reserve(&all->fibers) != 0)
+        sl_thread_nomemory(L, all);
+    lua_pushvalue(L, -1);
+    sl_thread *t = sl_record_acquire(L, all, loop);
+    lua_insert(L, -(nargs + 2));
+    lua_xmove(L, co, nargs + 1);
+    t->fiber = sl_fiber_take(&all->fibers);
+    t->nargs = nargs;
+    int top = lua_gettop(L);
+    if (sl_run_drive(L, t, 0) == SL_FAILED) {
+        lua_remove(L, top);    /* the failure brings the thread, too */
+        return 1;
+    }
+    lua_settop(L, top);
+    return 0;
+}
+
+int sl_run_wake(lua_State *L, sl_thread *t)
+{
+    int top = lua_gettop(L);
+    if (sl_run_drive(L, t, 0) == SL_FAILED)
+        return 1;
+    lua_settop(L, top);
+    return 0;
+}
+
+static const char *const not_resumable[] = {
+    [SL_IS_WAITING] = "trying to resume a thread that waits in I/O or sleep; "
+                      "resume is for those in suspend()",
+    [SL_IS_DEAD] = "cannot resume dead thread",
+    [SL_IS_RUNNING] = "trying to resume the running thread",
+    [SL_IS_BELOW] = "trying to resume the running thread: it runs this one",
+    [SL_IS_CALLING] = "trying to resume a thread that has resumed another",
+    [SL_IS_NORMAL] = "trying to resume a thread that is not suspended",
+};
+
+int sl_run_resume(lua_State *L, sl_threads *all, void *loop)
+{
+    enum sl_where where = sl_thread_where(L, all, 1);
+    if (where != SL_IS_FRESH && where != SL_IS_SUSPENDED)
+        return luaL_error(L, "%s", not_resumable[where]);
+    int n = lua_gettop(L) - 1;
+    lua_pushvalue(L, 1);
+    sl_thread *t = sl_run_ready(L, all, n);
+    t->loop = loop;
+    if (where == SL_IS_FRESH)
+        t->home = SL_HOME_BASE;
+    return sl_run_drive(L, t, 0) == SL_FAILED;
+}
+
+void sl_run_checktarget(lua_State *L, sl_threads *all, int index)
+{
+    switch (sl_thread_where(L, all, index)) {
+    case SL_IS_FRESH: case SL_IS_SUSPENDED: case SL_IS_BELOW:
+    case SL_IS_CALLING:
+        return;
+    case SL_IS_RUNNING:
+        luaL_error(L, "trying to transfer to the running thread");
+        return;
+    case SL_IS_WAITING:
+        luaL_error(L, "trying to transfer to a thread that waits in I/O or "
+                      "sleep");
+        return;
+    case SL_IS_DEAD:
+        luaL_error(L, "cannot resume dead coroutine");
+        return;
+    case SL_IS_NORMAL:
+        luaL_error(L, "trying to transfer to a thread that is not suspended");
+    }
+}

@@ -1,0 +1,45 @@
+/*
+ * run.h - running threads: what a base does (see thread.h).
+ */
+
+#ifndef SL_RUN_H
+#define SL_RUN_H
+
+#include "thread.h"
+
+/* How running a thread came to an end for the base. */
+enum sl_outcome {
+    SL_STOPPED,                /* it waits, is suspended, or has ended */
+    SL_RETURNED,               /* control was handed to the base: values */
+    SL_FAILED                  /* pushed: thread, error, traceback */
+};
+
+/* [-(nargs + 1), +1, e] Runs the function and its arguments as a new thread
+ * until it first stops or ends, for the given loop. Pushes the thread. True
+ * if it failed, and then pushes also the error and a traceback. */
+int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop);
+
+/* Runs a thread that was prepared until it stops or ends. True if it failed,
+ * and then pushes the thread, the error and a traceback. */
+int sl_run_wake(lua_State *L, sl_thread *t);
+
+/* [-n, +0, e] Resumes the suspended thread at index 1 with the values that
+ * lie above it, for the given loop. True if it failed, and then pushes as
+ * sl_run_wake does. */
+int sl_run_resume(lua_State *L, sl_threads *all, void *loop);
+
+/* [-0, +0, e] Raises if control can't be handed to the coroutine at index. */
+void sl_run_checktarget(lua_State *L, sl_threads *all, int index);
+
+/* [-1, +0, e] The coroutine on the top, which is fresh, suspended or calling,
+ * gets the n values below it (a frozen one when it runs) and can be given
+ * another home. A fresh one has none. */
+sl_thread *sl_run_ready(lua_State *L, sl_threads *all, int n);
+
+/* [-0, +n, e] Makes the running function the base that runs a thread that is
+ * ready. Pushes by enum sl_outcome: nothing, the values control came back
+ * with, or thread, error and traceback. passes_on: if the thread waits, so
+ * does this base's thread. */
+enum sl_outcome sl_run_drive(lua_State *L, sl_thread *t, int passes_on);
+
+#endif

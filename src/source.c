@@ -1,0 +1,133 @@
+/*
+ * source.c - descriptors: their one owner in the loop, and what the poller is
+ * told about them.
+ */
+
+#include "source.h"
+
+#include "result.h"
+#include "wait.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void init_wait(sl_wait *wait, sl_source *source,
+                      unsigned char interest)
+{
+    wait->source = source;
+    wait->interest = interest;
+    wait->timer.kind = SL_OF_WAIT;
+}
+
+void sl_source_init(sl_source *source, sl_loop *loop)
+{
+    memset(source, 0, sizeof *source);
+    source->loop = loop;
+    source->fd = -1;
+    init_wait(&source->reader, source, SL_READABLE);
+    init_wait(&source->writer, source, SL_WRITABLE);
+}
+
+static int reserve_source(sl_loop *loop, int fd)
+{
+    if (fd < loop->sources_size)
+        return 0;
+    int size = loop->sources_size > 0 ? loop->sources_size : 64;
+    while (size <= fd)
+        size *= 2;
+    sl_source **sources = realloc(loop->sources,
+                                  (size_t)size * sizeof *sources);
+    if (sources == NULL)
+        return ENOMEM;
+    for (int i = loop->sources_size; i < size; i++)
+        sources[i] = NULL;
+    loop->sources = sources;
+    loop->sources_size = size;
+    return 0;
+}
+
+void sl_source_detach(sl_source *source, int closing)
+{
+    sl_loop *loop = source->loop;
+    int fd = source->fd;
+    if (fd < 0 || loop->closed)
+        return;
+    /* epoll and kqueue forget a descriptor themselves when it is closed. */
+    if (source->watched && !(closing && loop->type->edge_triggered))
+        loop->type->forget(loop->poller, fd);
+    loop->sources[fd] = NULL;
+    source->fd = -1;
+    source->watched = 0;
+}
+
+int sl_source_claim(sl_source *source, int fd)
+{
+    sl_loop *loop = source->loop;
+    if (!loop->type->holds(fd))
+        return SL_TOO_BIG;
+    if (reserve_source(loop, fd) != 0)
+        return ENOMEM;
+    sl_source *old = loop->sources[fd];
+    if (old == source)
+        return 0;
+    if (old != NULL)
+        sl_source_release(old, 0);
+    sl_source_detach(source, 0);
+    loop->sources[fd] = source;
+    source->fd = fd;
+    source->generation = ++loop->generation;
+    source->readable = source->writable = 1;
+    source->hangup = source->watched = 0;
+    return 0;
+}
+
+void sl_source_release(sl_source *source, int closing)
+{
+    sl_source_detach(source, closing);
+    if (source->loop->closed)
+        return;
+    sl_wait_finish(&source->reader, SL_CLOSED);
+    sl_wait_finish(&source->writer, SL_CLOSED);
+}
+
+static unsigned parked_interest(const sl_wait *wait)
+{
+    return wait->parked ? wait->interest : 0;
+}
+
+/* Tells the poller what the source's waits want; 0 or an errno. */
+int sl_source_tell(sl_source *source)
+{
+    sl_loop *loop = source->loop;
+    unsigned wanted = parked_interest(&source->reader) |
+                      parked_interest(&source->writer);
+    if (source->fd < 0 || (loop->type->edge_triggered &&
+                           (source->watched || wanted == 0)))
+        return 0;
+    int err = loop->type->watch(loop->poller, source->fd, source->generation,
+                                wanted);
+    if (err == 0)
+        source->watched = 1;
+    return err;
+}
+
+/* Its thread cannot be in the wait any more, or it would be alive: somebody
+ * closed or resumed the coroutine. In its turn the record ends. */
+static void abandon(sl_wait *wait)
+{
+    if (wait->thread != NULL && !wait->source->loop->threads->closed)
+        wait->thread->wait = NULL;
+    wait->thread = NULL;
+    sl_timer_cancel(&wait->source->loop->timers, &wait->timer);
+}
+
+void sl_source_free(sl_source *source)
+{
+    if (source->loop->closed)
+        return;
+    sl_source_release(source, 0);
+    abandon(&source->reader);
+    abandon(&source->writer);
+}
+

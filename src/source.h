@@ -1,0 +1,27 @@
+/*
+ * source.h - descriptors in the loop (their types are in loop.h).
+ */
+
+#ifndef SL_SOURCE_H
+#define SL_SOURCE_H
+
+#include "loop.h"
+
+void sl_source_init(sl_source *source, sl_loop *loop);
+
+/* The source becomes the owner of fd; who owned it before becomes closed and
+ * its waiters are woken. 0, ENOMEM or SL_TOO_BIG, and then nothing changed. */
+int sl_source_claim(sl_source *source, int fd);
+
+/* The source lets go of its descriptor; closing: which will be closed at
+ * once. release also wakes those who wait; detach leaves them waiting. */
+void sl_source_release(sl_source *source, int closing);
+void sl_source_detach(sl_source *source, int closing);
+
+/* The source's memory is about to go. */
+void sl_source_free(sl_source *source);
+
+/* Tells the poller what the source's waits want now; 0 or an errno. */
+int sl_source_tell(sl_source *source);
+
+#endif

@@ -1,0 +1,211 @@
+/*
+ * wait.c - what a thread waits for: trying it, waiting, being finished; and
+ * the queue of those that are ready.
+ */
+
+#include "wait.h"
+
+#include "clock.h"
+#include "result.h"
+#include "source.h"
+
+enum { OPERATIONS_MAX = 64 };    /* by one thread, before it is others' turn */
+
+void sl_wait_ready(sl_loop *loop, sl_thread *t)
+{
+    t->next = NULL;
+    t->prev = loop->last;
+    if (loop->last != NULL)
+        loop->last->next = t;
+    else
+        loop->first = t;
+    loop->last = t;
+    loop->ready++;
+}
+
+void sl_wait_unready(sl_loop *loop, sl_thread *t)
+{
+    if (t->prev != NULL)
+        t->prev->next = t->next;
+    else
+        loop->first = t->next;
+    if (t->next != NULL)
+        t->next->prev = t->prev;
+    else
+        loop->last = t->prev;
+    loop->ready--;
+}
+
+/* The deadline of a wait that begins now. The timer in the heap stays where
+ * it is if it fires earlier: it is set again then. */
+int sl_wait_setdeadline(sl_wait *wait, double now)
+{
+    sl_timers *timers = &wait->source->loop->timers;
+    wait->deadline = wait->block >= 0 ? now + wait->block : -1;
+    if (wait->until >= 0 &&
+        (wait->deadline < 0 || wait->until < wait->deadline))
+        wait->deadline = wait->until;
+    if (wait->deadline < 0)
+        return 0;
+    if (wait->timer.index > 0 &&
+        sl_timer_due(timers, &wait->timer) <= wait->deadline)
+        return 0;
+    return sl_timer_set(timers, &wait->timer, wait->deadline);
+}
+
+static void unpark(sl_wait *wait)
+{
+    wait->parked = 0;
+    wait->source->loop->waiting--;
+    if (!wait->source->loop->type->edge_triggered)
+        sl_source_tell(wait->source);
+}
+
+/* The thread begins to wait for readiness; 0 or why it can't. */
+int sl_wait_park(sl_wait *wait)
+{
+    int err = 0;
+    if (wait->block >= 0 || wait->until >= 0)
+        err = sl_wait_setdeadline(wait, sl_clock_now());
+    else
+        wait->deadline = -1;
+    if (err != 0)
+        return err;
+    wait->parked = 1;
+    wait->source->loop->waiting++;
+    err = sl_source_tell(wait->source);
+    if (err != 0)
+        unpark(wait);
+    return err;
+}
+
+void sl_wait_end(sl_wait *wait, int status)
+{
+    wait->status = status;
+    if (wait->parked) {
+        unpark(wait);
+        sl_wait_ready(wait->source->loop, wait->thread);
+    }
+}
+
+void sl_wait_finish(sl_wait *wait, int status)
+{
+    if (wait->parked || (wait->thread != NULL && wait->status == SL_BUSY))
+        sl_wait_end(wait, status);
+}
+
+/* Tries the operation; an answer of SL_AGAIN it may not wait for is a
+ * timeout. */
+int sl_wait_try(lua_State *L, sl_wait *wait)
+{
+    wait->progress = 0;
+    wait->status = wait->operation(L, wait->source);
+    if (wait->status == SL_AGAIN && (wait->block == 0 || wait->until == 0))
+        wait->status = SL_TIMEOUT;
+    return wait->status;
+}
+
+/* Pushes the results of the wait, then frees it for the next thread. */
+static int give_results(lua_State *L, void *arg)
+{
+    sl_wait *wait = arg;
+    int n = wait->results(L, wait);
+    wait->thread = NULL;
+    return n;
+}
+
+/* Whether the thread that occupies the wait is still in it: its coroutine
+ * may have been closed, or resumed by somebody else. */
+static int is_occupied(lua_State *L, sl_wait *wait)
+{
+    if (wait->thread == NULL)
+        return 0;
+    if (!wait->parked || sl_thread_waits(L, wait->thread))
+        return 1;
+    unpark(wait);
+    sl_thread_prepare(L, wait->thread);    /* ends the record */
+    wait->thread = NULL;
+    return 0;
+}
+
+void sl_wait_check(lua_State *L, sl_wait *wait, const char *what)
+{
+    sl_thread_check(L, wait->source->loop->threads, what);
+    if (is_occupied(L, wait))
+        luaL_error(L, "%s: the socket is already waited on by another thread",
+                   what);
+}
+
+/* The wait's operation has to go on: in a later turn, or when it is ready. */
+static int begin(lua_State *L, sl_wait *wait)
+{
+    sl_loop *loop = wait->source->loop;
+    sl_thread *t = sl_thread_current(L, loop->threads);
+    wait->thread = t;
+    t->loop = loop;
+    t->wait = wait;
+    if (wait->status == SL_BUSY) {
+        sl_wait_ready(loop, t);
+        return 0;
+    }
+    int err = sl_wait_park(wait);
+    if (err != 0) {
+        wait->thread = NULL;
+        wait->status = err;
+    }
+    return err;
+}
+
+static int must_wait(const sl_wait *wait)
+{
+    return wait->status == SL_AGAIN || wait->status == SL_BUSY;
+}
+
+/* Who may not wait for the poller's word asks the system instead. */
+static void assume_ready(sl_wait *wait)
+{
+    if (wait->interest & SL_READABLE)
+        wait->source->readable = 1;
+    if (wait->interest & SL_WRITABLE)
+        wait->source->writable = 1;
+}
+
+/* Tries it in the calling thread, unless it had its share already. */
+static void try_first(lua_State *L, sl_wait *wait, sl_operation operation)
+{
+    sl_thread *t = wait->source->loop->threads->running;
+    wait->operation = operation;
+    if (wait->block == 0 || wait->until == 0)
+        assume_ready(wait);
+    if (t != NULL && ++t->spent > OPERATIONS_MAX)
+        wait->status = SL_BUSY;
+    else
+        sl_wait_try(L, wait);
+}
+
+int sl_wait_operate(lua_State *L, sl_wait *wait, sl_operation operation,
+                    double block, double total,
+                    int (*results)(lua_State *L, sl_wait *wait))
+{
+    wait->results = results;
+    wait->block = block;
+    wait->until = total > 0 ? sl_clock_now() + total : total;
+    try_first(L, wait, operation);
+    if (must_wait(wait) && begin(L, wait) == 0)
+        return sl_thread_wait(L, wait->thread, give_results, wait);
+    return results(L, wait);
+}
+
+int sl_wait_block(lua_State *L, sl_wait *wait, sl_operation operation,
+                  double limit)
+{
+    wait->block = limit;
+    wait->until = -1;
+    try_first(L, wait, operation);
+    if (must_wait(wait) && begin(L, wait) == 0) {
+        sl_thread_freeze(L, wait->thread);
+        wait->thread = NULL;
+    }
+    return wait->status;
+}
+

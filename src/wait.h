@@ -1,0 +1,51 @@
+/*
+ * wait.h - what threads wait for (the types are in loop.h).
+ *
+ * A wait is parked while its thread waits for readiness or time; then the
+ * thread is ready, that is in the queue of those whose turn will come.
+ */
+
+#ifndef SL_WAIT_H
+#define SL_WAIT_H
+
+#include "loop.h"
+
+/* Raises where the calling thread must not use this wait: somebody else
+ * does, or there is no thread. `what` names the calling function. */
+void sl_wait_check(lua_State *L, sl_wait *wait, const char *what);
+
+/* Ends the running C function in an operation: tries it, and waits for it if
+ * it must, at most block seconds at a time and total seconds in all
+ * (negative: no limit). results pushes what it gave. */
+int sl_wait_operate(lua_State *L, sl_wait *wait, sl_operation operation,
+                    double block, double total,
+                    int (*results)(lua_State *L, sl_wait *wait));
+
+/* The same for straight-line C in a thread of our own, for at most limit
+ * seconds: returns the operation's status. */
+int sl_wait_block(lua_State *L, sl_wait *wait, sl_operation operation,
+                  double limit);
+
+/* Wakes the waiting thread, if there is one, with the given status. */
+void sl_wait_finish(sl_wait *wait, int status);
+
+/* --- for the loop ------------------------------------------------------ */
+
+/* Puts a thread into the ready queue, or takes it out. */
+void sl_wait_ready(sl_loop *loop, sl_thread *t);
+void sl_wait_unready(sl_loop *loop, sl_thread *t);
+
+/* Tries the operation; returns its status. An answer of SL_AGAIN for which
+ * it may not wait is a timeout. */
+int sl_wait_try(lua_State *L, sl_wait *wait);
+
+/* The thread begins to wait for readiness; 0 or why it can't. */
+int sl_wait_park(sl_wait *wait);
+
+/* The operation has that status now; a parked thread is ready. */
+void sl_wait_end(sl_wait *wait, int status);
+
+/* Sets the deadline of a wait that begins now; 0 or ENOMEM. */
+int sl_wait_setdeadline(sl_wait *wait, double now);
+
+#endif
