@@ -183,7 +183,7 @@ static int meth_gc(lua_State *L)
     if (a->accepted >= 0)
         close(a->accepted);
     if (a->connecting)
-        sl_connect_abandon(a);
+        sl_connect_abandon(L, a);
     sl_buffer_free(&a->buffer, &a->source.loop->scratch);
     a->source.loop = NULL;
     return 0;
@@ -317,6 +317,14 @@ static int meth_setsocket(lua_State *L)
                              "receive them before");
     if (a->source.reader.thread != NULL || a->source.writer.thread != NULL)
         return luaL_error(L, "setsocket: a thread waits on the socket");
+    if (a->has_object) {    /* whose asocket it is no longer */
+        sl_loop_env(L, SL_ENV_WRAPPERS);
+        sl_asocket_pushobject(L, 1);
+        lua_pushnil(L);
+        lua_rawset(L, -3);
+        lua_pop(L, 1);
+    }
+    a->ended = 0;
     int old = a->owned ? a->source.fd : -1;
     sl_source_release(&a->source, old >= 0);
     if (old >= 0)

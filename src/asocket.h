@@ -57,6 +57,7 @@ typedef struct sl_asocket {
     unsigned char has_fields; /* users set fields */
     unsigned char bound;      /* bind was called: keep the descriptor */
     unsigned char connecting; /* writer.connect is in use */
+    unsigned char ended;      /* the end of the stream was read */
     unsigned char attempted;  /* an attempt to connect may be in progress */
     unsigned long inode;      /* of a bare descriptor that was wrapped */
     double block, total;      /* settimeout, in seconds; negative: none */
@@ -121,6 +122,6 @@ extern const luaL_Reg sl_connect_methods[];
 int sl_stream_failure(int err);
 
 /* Frees what a connect that was never finished holds. */
-void sl_connect_abandon(sl_asocket *a);
+void sl_connect_abandon(lua_State *L, sl_asocket *a);
 
 #endif

@@ -4,7 +4,7 @@
  * An idle connection owns no memory for that. Reads go into the loop's one
  * scratch area, and the buffer that was read into last may leave its bytes
  * there: it is the scratch's user. Whoever needs the scratch next first moves
- * the user's bytes into memory of the user's own (sl_buffer_evict).
+ * the user's bytes into memory of the user's own.
  */
 
 #ifndef SL_BUFFER_H

@@ -98,6 +98,10 @@ static inline void sl_traceback(lua_State *L, lua_State *co)
     lua_pushthread(co);
     lua_xmove(co, L, 1);
     lua_call(L, 1, 1);
+    if (lua_type(L, -1) != LUA_TSTRING) {
+        lua_pop(L, 1);
+        lua_pushliteral(L, "stack traceback:");
+    }
 #endif
 }
 

@@ -120,6 +120,7 @@ static int meth_bind(lua_State *L)
     sl_asocket_checkkind(L, a, SL_MASTER);
     const char *host = luaL_checkstring(L, 2);
     const char *port = sl_address_checkport(L, 3);
+    lua_settop(L, 3);
     if (a->has_object)
         return through_object(L, a, "bind");
     return give(L, sl_connect_bind(a, host, port, 0));
@@ -131,6 +132,7 @@ static int meth_listen(lua_State *L)
     sl_asocket *a = sl_asocket_check(L);
     sl_asocket_checkkind(L, a, SL_MASTER);
     int backlog = (int)luaL_optnumber(L, 2, 32);
+    lua_settop(L, 2);
     if (a->has_object)
         return through_object(L, a, "listen");
     return give(L, sl_connect_listen(a, backlog));
@@ -172,6 +174,10 @@ static int attempt(lua_State *L, sl_asocket *a)
 {
     sl_connect *c = &a->writer.connect;
     const struct addrinfo *ai = c->next;
+    if (a->has_object && c->object == LUA_NOREF) {
+        c->next = NULL;    /* somebody asked for the object: it owns the */
+        return ECONNABORTED;    /* descriptor now, which stays as it is */
+    }
     c->next = c->next->ai_next;
     int err = c->object != LUA_NOREF ? attempt_through_object(L, a, ai)
                                      : attempt_natively(a, ai);
@@ -217,10 +223,13 @@ static int connect_operation(lua_State *L, sl_source *source)
     }
 }
 
-void sl_connect_abandon(sl_asocket *a)
+void sl_connect_abandon(lua_State *L, sl_asocket *a)
 {
-    if (a->writer.connect.list != NULL)
-        freeaddrinfo(a->writer.connect.list);
+    sl_connect *c = &a->writer.connect;
+    luaL_unref(L, LUA_REGISTRYINDEX, c->object);
+    luaL_unref(L, LUA_REGISTRYINDEX, c->result);
+    if (c->list != NULL)
+        freeaddrinfo(c->list);
     a->connecting = 0;
 }
 
@@ -236,14 +245,12 @@ static int connect_results(lua_State *L, sl_wait *wait)
         lua_rawgeti(L, LUA_REGISTRYINDEX, c->result);
     else
         lua_pushboolean(L, 1);
-    luaL_unref(L, LUA_REGISTRYINDEX, c->object);
-    luaL_unref(L, LUA_REGISTRYINDEX, c->result);
     a->attempted = err == SL_TIMEOUT && c->result == LUA_NOREF;
     if (err == 0)
         a->source.readable = a->source.writable = 1;
-    else if (c->fresh && !a->has_object && !a->attempted)
+    else if (c->fresh && a->owned && !a->attempted)
         drop_descriptor(a);
-    sl_connect_abandon(a);
+    sl_connect_abandon(L, a);
     return err == 0 ? 1 : 2;
 }
 
@@ -259,6 +266,8 @@ int sl_connect_start(lua_State *L, const char *host, const char *port,
     int self = lua_gettop(L);
     sl_asocket *a = lua_touserdata(L, self);
     sl_connect c = {NULL, NULL, LUA_NOREF, LUA_NOREF, 0, 0, 0};
+    if (a->connecting)
+        sl_connect_abandon(L, a);
     int goes_on = a->attempted && a->source.fd >= 0;
     c.fresh = a->source.fd < 0;
     if (!c.fresh && !goes_on && sl_fd_connected(a->source.fd) == 0)

@@ -70,8 +70,7 @@ void sl_loop_guard(lua_State *L, int thread, int value)
     lua_pop(L, 1);
 }
 
-/* [-0, +0, -] Calls close of what the thread at index was guarding. */
-static void close_guarded(lua_State *L, int thread)
+void sl_loop_closeguarded(lua_State *L, int thread)
 {
     sl_loop_env(L, SL_ENV_GUARDED);
     lua_pushvalue(L, thread);
@@ -90,7 +89,7 @@ static void close_guarded(lua_State *L, int thread)
  * out of this step. */
 static void fail(lua_State *L)
 {
-    close_guarded(L, lua_gettop(L) - 2);
+    sl_loop_closeguarded(L, lua_gettop(L) - 2);
     sl_loop_env(L, SL_ENV_MODULE);
     lua_getfield(L, -1, "onerror");
     lua_remove(L, -2);
@@ -142,6 +141,10 @@ static void tell_failures(lua_State *L, sl_loop *loop)
 static int advance(lua_State *L, sl_loop *loop, sl_thread *t,
                    sl_wait *wait)
 {
+    if (!sl_thread_waits(L, t)) {
+        sl_wait_drop(L, wait);
+        return 0;
+    }
     if (sl_wait_try(L, wait) == SL_BUSY) {
         sl_wait_unready(loop, t);
         sl_wait_ready(loop, t);
@@ -191,6 +194,10 @@ static void try_waiting(lua_State *L, sl_wait *wait)
 {
     if (!wait->parked || wait->interest == 0)
         return;
+    if (!sl_thread_waits(L, wait->thread)) {
+        sl_wait_drop(L, wait);
+        return;
+    }
     int status = sl_wait_try(L, wait);
     if (status == SL_AGAIN && !wait->source->watched) {
         int err = sl_source_tell(wait->source);    /* it took another one */
@@ -215,24 +222,31 @@ static sl_source *find_source(sl_loop *loop, const sl_event *event)
     return source;
 }
 
-/* Each direction looks its source up: a thread may have closed it. */
-static void dispatch(lua_State *L, sl_loop *loop, sl_event event)
+/* Takes a direction from an event, and what it is for, if that is there. */
+static sl_source *take_ready(sl_loop *loop, sl_event *event, unsigned what)
 {
-    sl_source *source = find_source(loop, &event);
-    if (source == NULL)
-        return;
-    if (event.ready & SL_HANGUP)
+    if (!(event->ready & what))
+        return NULL;
+    event->ready &= ~what;
+    return find_source(loop, event);
+}
+
+/* Each direction looks its source up, as a thread may have closed it, and is
+ * taken off before it is tried, as a thread may fail. */
+static void dispatch(lua_State *L, sl_loop *loop, sl_event *event)
+{
+    sl_source *source = take_ready(loop, event, SL_HANGUP);
+    if (source != NULL)
         source->hangup = 1;
-    if (event.ready & SL_WRITABLE)
-        source->writable = 1;
-    if (event.ready & SL_READABLE) {
+    source = take_ready(loop, event, SL_READABLE);
+    if (source != NULL) {
         source->readable = 1;
         try_waiting(L, &source->reader);
     }
-    if (event.ready & SL_WRITABLE) {
-        source = find_source(loop, &event);
-        if (source != NULL)
-            try_waiting(L, &source->writer);
+    source = take_ready(loop, event, SL_WRITABLE);
+    if (source != NULL) {
+        source->writable = 1;
+        try_waiting(L, &source->writer);
     }
 }
 
@@ -323,8 +337,8 @@ int sl_loop_step(lua_State *L, sl_loop *loop, double timeout)
         return 0;
     if (!unfinished)
         collect(L, loop, timeout > 0 ? sl_clock_now() + timeout : timeout);
-    while (loop->event < loop->event_count)
-        dispatch(L, loop, loop->events[loop->event++]);
+    for (; loop->event < loop->event_count; loop->event++)
+        dispatch(L, loop, &loop->events[loop->event]);
     fire_timers(L, loop);
     for (int n = loop->ready; n > 0 && loop->first != NULL; n--)
         take_turn(L, loop, loop->first);

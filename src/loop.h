@@ -115,6 +115,9 @@ int sl_loop_sleep(lua_State *L, sl_loop *loop, double seconds);
  * thread, error and traceback: the step that goes on will tell them. */
 void sl_loop_fail_later(lua_State *L, sl_loop *loop);
 
+/* [-0, +0, -] The thread at index failed: closes what it was guarding. */
+void sl_loop_closeguarded(lua_State *L, int thread);
+
 /* [-0, +0, m] If the thread at one index fails, the loop calls the method
  * close of the value at the other. */
 void sl_loop_guard(lua_State *L, int thread, int value);

@@ -151,7 +151,7 @@ void sl_record_release(lua_State *L, sl_thread *t)
 sl_thread *sl_record_find(sl_threads *all, lua_State *co)
 {
     for (sl_thread *t = all->records; t != NULL; t = t->next_record)
-        if (t->co == co)
+        if (t->co == co && (t->holder == NULL || t->holder->thread == NULL))
             return t;
     return NULL;
 }

@@ -43,7 +43,8 @@ void sl_record_getadopted(lua_State *L, sl_threads *all, int index);
 /* [-0, +0, m] An adopted thread becomes one of ours: its table goes. */
 void sl_record_own(lua_State *L, sl_thread *t);
 
-/* The record of that coroutine if it runs or waits, or NULL. Slow. */
+/* The record of that coroutine if it runs or waits, or NULL. Slow. Not of one
+ * that is held, which may be gone already: see sl_record_held. */
 sl_thread *sl_record_find(sl_threads *all, lua_State *co);
 
 /* --- of thread.c, for run.c -------------------------------------------- */

@@ -8,6 +8,10 @@
 
 #include <string.h>
 
+/* Of so many threads that return to one another a traceback has frames; they
+ * may do so in a circle. */
+enum { TRACED_MAX = 20 };
+
 /* --- running one thread ------------------------------------------------ */
 
 /* [-0, +(n + 1), e] Brings it from another stack to this one. */
@@ -67,9 +71,11 @@ static void push_returnee(lua_State *L, sl_thread *t)
  * those of the thread to which it returns, and so on. */
 static void trace_returnees(lua_State *L, sl_threads *all)
 {
-    while (lua_isthread(L, -1)) {
+    for (int i = 0; lua_isthread(L, -1) && i < TRACED_MAX; i++) {
         lua_State *co = lua_tothread(L, -1);
-        sl_thread *t = sl_record_find(all, co);
+        sl_thread *t = sl_record_held(L, all, -1);
+        if (t == NULL)
+            t = sl_record_find(all, co);
         lua_insert(L, -2);
         sl_traceback(L, co);
         const char *frames = strchr(lua_tostring(L, -1), '\n');
@@ -83,6 +89,18 @@ static void trace_returnees(lua_State *L, sl_threads *all)
         lua_remove(L, -3);
     }
     lua_pop(L, 1);
+}
+
+/* What is to be closed in a dead coroutine is closed outside of any thread,
+ * so it cannot wait. */
+static void close_pending(sl_threads *all, lua_State *co)
+{
+    sl_thread *running = all->running;
+    lua_State *bottom = all->bottom;
+    all->running = NULL;
+    sl_reset(co);
+    all->running = running;
+    all->bottom = bottom;
 }
 
 /* [-0, +4, m] Buries a thread that failed, or to which message happened;
@@ -103,7 +121,7 @@ static void bury(lua_State *L, sl_thread *t, const char *message)
     push_returnee(L, t);
     trace_returnees(L, all);
     sl_record_release(L, t);
-    sl_reset(co);
+    close_pending(all, co);
     lua_pushvalue(L, -4);
     lua_remove(L, -5);
     sl_thread_pass(all, SL_FAILURE, 3);

@@ -72,6 +72,7 @@ static int func_newserver(lua_State *L)
 /* [-3, +0, v] Raises a thread's error to the one that started or resumed it. */
 static int raise_failure(lua_State *L)
 {
+    sl_loop_closeguarded(L, lua_gettop(L) - 2);
     sl_thread_message(L);
     return lua_error(L);
 }

@@ -89,6 +89,7 @@ static int fill(sl_asocket *a)
     }
     if (sl_buffer_count(&a->buffer) == 0)
         sl_buffer_free(&a->buffer, &source->loop->scratch);
+    a->ended = err == 0;
     err = err == 0 ? SL_CLOSED : sl_stream_failure(err);
     if (err == SL_AGAIN)
         source->readable = 0;
@@ -107,7 +108,7 @@ static int receive_operation(lua_State *L, sl_source *source)
         if (!source->readable)
             return SL_AGAIN;
         int err = fill(a);
-        if (err == SL_CLOSED && a->receive.pattern == SL_ALL &&
+        if (err == SL_CLOSED && a->ended && a->receive.pattern == SL_ALL &&
             sl_buffer_count(&a->buffer) > 0)
             return 0;
         if (err != 0)
@@ -305,6 +306,8 @@ static int meth_send(lua_State *L)
     long last = clamp(luaL_optnumber(L, 4, -1));
     sl_asocket_checkkind(L, a, SL_CLIENT);
     sl_wait_check(L, &a->source.writer, "send");
+    if (a->connecting)
+        sl_connect_abandon(L, a);
     if (a->has_object)
         look_behind(L, a, 0);
     if (first < 0)
@@ -376,6 +379,8 @@ static int wait_ready(lua_State *L, sl_asocket *a, int wanted, double until)
         limit = limit < 0 ? left : fmin(limit, left);
     }
     sl_wait_check(L, wait, "call_async");
+    if (limit == 0)
+        return SL_TIMEOUT;
     if (reading)
         source->readable = 0;
     else
@@ -406,7 +411,10 @@ static int meth_call_async(lua_State *L)
         int err = wanted == 0 ? 0 : wait_ready(L, a, wanted, until);
         if (wanted == 0 || err != 0) {
             a->source.readable = a->source.writable = 1;
-            return err == 0 ? lua_gettop(L) - top : sl_result_fail(L, err);
+            if (err == 0)
+                return lua_gettop(L) - top;
+            lua_settop(L, top);
+            return sl_result_fail(L, err);
         }
         lua_settop(L, top);
     }

@@ -140,7 +140,9 @@ static enum sl_where where_begun(lua_State *L, sl_threads *all, int index)
             return SL_IS_BELOW;
     if (all->running != NULL && sl_thread_isbottom(all, co))
         return SL_IS_BELOW;
-    t = sl_record_find(all, co);
+    t = sl_record_held(L, all, index);
+    if (t == NULL)
+        t = sl_record_find(all, co);
     if (t == NULL)
         return lua_status(co) == LUA_OK ? SL_IS_NORMAL : SL_IS_DEAD;
     return t->state == SL_SUSPENDED ? SL_IS_SUSPENDED
@@ -175,6 +177,11 @@ sl_thread *sl_thread_current(lua_State *L, sl_threads *all)
         return all->running;
     lua_pushthread(L);
     return sl_record_acquire(L, all, NULL);
+}
+
+void sl_thread_disown(lua_State *L, sl_thread *t)
+{
+    sl_record_release(L, t);
 }
 
 /* The C function in which a coroutine is. */

@@ -158,6 +158,9 @@ int sl_thread_waits(lua_State *L, sl_thread *t);
  * is gone. */
 int sl_thread_prepare(lua_State *L, sl_thread *t);
 
+/* A thread that sl_thread_current made of L's coroutine will not wait. */
+void sl_thread_disown(lua_State *L, sl_thread *t);
+
 /* Ends the running C function in a suspension: `return sl_thread_suspend`. */
 int sl_thread_suspend(lua_State *L, sl_threads *all);
 

@@ -61,7 +61,6 @@ static void unpark(sl_wait *wait)
         sl_source_tell(wait->source);
 }
 
-/* The thread begins to wait for readiness; 0 or why it can't. */
 int sl_wait_park(sl_wait *wait)
 {
     int err = 0;
@@ -94,13 +93,14 @@ void sl_wait_finish(sl_wait *wait, int status)
         sl_wait_end(wait, status);
 }
 
-/* Tries the operation; an answer of SL_AGAIN it may not wait for is a
- * timeout. */
 int sl_wait_try(lua_State *L, sl_wait *wait)
 {
     wait->progress = 0;
     wait->status = wait->operation(L, wait->source);
     if (wait->status == SL_AGAIN && (wait->block == 0 || wait->until == 0))
+        wait->status = SL_TIMEOUT;
+    if (wait->status == SL_BUSY && wait->until >= 0 &&
+        sl_clock_now() >= wait->until)
         wait->status = SL_TIMEOUT;
     return wait->status;
 }
@@ -109,9 +109,28 @@ int sl_wait_try(lua_State *L, sl_wait *wait)
 static int give_results(lua_State *L, void *arg)
 {
     sl_wait *wait = arg;
+    if (wait->thread->fiber != NULL)
+        wait->thread = NULL;    /* frozen: it takes them once, or raises */
     int n = wait->results(L, wait);
     wait->thread = NULL;
     return n;
+}
+
+void sl_wait_drop(lua_State *L, sl_wait *wait)
+{
+    sl_thread *t = wait->thread;
+    if (wait->parked)
+        unpark(wait);
+    else
+        sl_wait_unready(wait->source->loop, t);
+    sl_thread_prepare(L, t);    /* ends the record */
+    wait->thread = NULL;
+    wait->status = SL_CLOSED;
+    if (wait == &wait->source->writer) {    /* lets go of what it holds */
+        int top = lua_gettop(L);
+        wait->results(L, wait);
+        lua_settop(L, top);
+    }
 }
 
 /* Whether the thread that occupies the wait is still in it: its coroutine
@@ -122,9 +141,7 @@ static int is_occupied(lua_State *L, sl_wait *wait)
         return 0;
     if (!wait->parked || sl_thread_waits(L, wait->thread))
         return 1;
-    unpark(wait);
-    sl_thread_prepare(L, wait->thread);    /* ends the record */
-    wait->thread = NULL;
+    sl_wait_drop(L, wait);
     return 0;
 }
 
@@ -152,6 +169,9 @@ static int begin(lua_State *L, sl_wait *wait)
     if (err != 0) {
         wait->thread = NULL;
         wait->status = err;
+        t->wait = NULL;
+        if (t->fiber == NULL)
+            sl_thread_disown(L, t);
     }
     return err;
 }

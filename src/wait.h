@@ -35,6 +35,10 @@ void sl_wait_finish(sl_wait *wait, int status);
 void sl_wait_ready(sl_loop *loop, sl_thread *t);
 void sl_wait_unready(sl_loop *loop, sl_thread *t);
 
+/* The thread is not in its wait any more (sl_thread_waits): its record ends,
+ * the wait is free. */
+void sl_wait_drop(lua_State *L, sl_wait *wait);
+
 /* Tries the operation; returns its status. An answer of SL_AGAIN for which
  * it may not wait is a timeout. */
 int sl_wait_try(lua_State *L, sl_wait *wait);
