@@ -8,7 +8,7 @@
 #   make check         warnings, exported names, luacheck, style
 #   make asan          the specs under AddressSanitizer with a busy collector
 #   make valgrind      the specs under valgrind on one Lua
-#   make test-arm64    the specs of the lower layers on aarch64, emulated
+#   make test-arm64    the specs of threads and the loop on aarch64, emulated
 #   make install       into PREFIX, DESTDIR in front of it
 #   make clean
 #
@@ -26,7 +26,8 @@ OUT := build/$(if $(VARIANT),$(VARIANT)-)$(LUA)
 
 CC ?= cc
 CFLAGS ?= -O2 -g
-SHARED := -shared
+# Stays loaded: a finalizer can need it after Lua has let go of it.
+SHARED := -shared -Wl,-z,nodelete
 LUA_CFLAGS = $(or $(LUA_INCDIR:%=-I%),$(shell pkg-config --cflags $(LUA)))
 
 ifeq ($(shell uname -s),Darwin)
@@ -36,7 +37,6 @@ endif
 ifeq ($(VARIANT),asan)
 variant_flags := -fsanitize=address,undefined -fno-sanitize-recover=all \
                  -fno-omit-frame-pointer
-LDFLAGS += -Wl,-z,nodelete      # leaks are looked for after it is unloaded
 else ifeq ($(VARIANT),ucontext)
 variant_flags := -DSL_FIBER_UCONTEXT
 else ifeq ($(VARIANT),valgrind)

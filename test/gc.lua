@@ -12,8 +12,8 @@ if _VERSION == 'Lua 5.2' or _VERSION == 'Lua 5.3' then
     pause, work = 101, 1000000      -- at 100 these two do nothing else
 elseif _VERSION ~= 'Lua 5.1' then
     -- The interpreter starts with the generational one.
-    collectgarbage('incremental', pause, 700, 10)
-    work = 700
+    collectgarbage('incremental', pause, 500, 10)
+    work = 500
 end
 collectgarbage('setpause', pause)
 collectgarbage('setstepmul', work)

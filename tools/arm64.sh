@@ -1,7 +1,7 @@
 #!/bin/bash
-# Runs the specs of the lower layers on aarch64: cross-compiled, with Debian's
-# arm64 packages unpacked into build/arm64, under QEMU's user emulation. This
-# system's own packages and apt configuration stay as they are.
+# Runs the specs of threads and the loop on aarch64: cross-compiled, with
+# Debian's arm64 packages unpacked into build/arm64, under QEMU's user
+# emulation. This system's own packages and apt configuration stay as they are.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -54,5 +54,5 @@ if [[ ! -e $root/complete ]]; then
     touch "$root/complete"
 fi
 
-export SPECS=${SPECS:-$(ls test/{fiber,thread,loop}_spec.lua)}
+export SPECS=${SPECS:-$(ls test/{fiber,thread,loop,coro,coroloop}_spec.lua)}
 exec tools/test.sh arm64-lua5.4:epoll arm64-luajit:epoll

@@ -1,0 +1,245 @@
+-- What switches cost, each compared with what the same Lua does bare:
+--
+--     lua5.4 bench/switch.lua [rounds]        21 rounds unless told
+--
+--     a transfer, or suspend and resume       one coroutine.resume and yield
+--     a value from a coro.wrap generator      one from a coroutine.wrap
+--     a thread that starts and ends           coroutine.create and resume
+--
+-- Every round measures the bare thing and all the others, one after another,
+-- in an order that turns round by round; a ratio is taken within the round,
+-- and its median over the rounds is reported, with the quartiles. So what
+-- else the machine does meanwhile hardly counts. Needs no LuaSocket.
+
+local coro = require 'coro'
+local loop = require 'socketloop'
+
+local rounds = tonumber(arg and arg[1]) or 21
+local slice = 0.02      -- seconds that one measurement takes, about
+
+local clock = os.clock
+
+-------------------------------------------------------------------------------
+-- What is measured: functions that do it n times
+
+local function bare_pair()
+    local resume, yield = coroutine.resume, coroutine.yield
+    local co = coroutine.create(function()
+        while true do yield() end
+    end)
+    return function(n)
+        for _ = 1, n do resume(co) end
+    end
+end
+
+-- One of the two transfers is there, the other back.
+local function transfer_from_main()
+    local transfer = coro.transfer
+    local main = coro.running()
+    local thread = coro.create(function()
+        while true do transfer(main) end
+    end)
+    return function(n)
+        for _ = 1, n / 2 do transfer(thread) end
+    end
+end
+
+local function transfer_among_threads()
+    local transfer = coro.transfer
+    local main = coro.running()
+    local left = 0
+    local a, b
+    a = coro.create(function()
+        while true do
+            for _ = 1, left / 2 do transfer(b) end
+            transfer(main)
+        end
+    end)
+    b = coro.create(function()
+        while true do transfer(a) end
+    end)
+    return function(n)
+        left = n
+        transfer(a)
+    end
+end
+
+local function suspend_and_resume(which)
+    return function()
+        local suspend, resume = which.suspend, which.resume
+        local thread = which.newthread(function()
+            while true do suspend() end
+        end)
+        return function(n)
+            for _ = 1, n do resume(thread) end
+        end
+    end
+end
+
+local function resume_and_yield()
+    local resume, yield = coro.resume, coro.yield
+    local thread = coro.create(function()
+        while true do yield() end
+    end)
+    return function(n)
+        for _ = 1, n do resume(thread) end
+    end
+end
+
+local function generator(wrap, yield)
+    return function()
+        local iterator = wrap(function()
+            local i = 0
+            while true do
+                i = i + 1
+                yield(i)
+            end
+        end)
+        return function(n)
+            for i in iterator do
+                n = n - 1
+                if n <= 0 then return i end
+            end
+        end
+    end
+end
+
+local function safe_generator()
+    local iterator = coro.safewrap(function(yield)
+        local i = 0
+        while true do
+            i = i + 1
+            yield(i)
+        end
+    end)
+    return function(n)
+        for i in iterator do
+            n = n - 1
+            if n <= 0 then return i end
+        end
+    end
+end
+
+local function nothing() end
+
+local function spawn_bare()
+    local create, resume = coroutine.create, coroutine.resume
+    return function(n)
+        for _ = 1, n do resume(create(nothing)) end
+    end
+end
+
+local function spawn(which)
+    return function()
+        local newthread = which.newthread
+        return function(n)
+            for _ = 1, n do newthread(nothing) end
+        end
+    end
+end
+
+local function spawn_coro()
+    local create, resume = coro.create, coro.resume
+    return function(n)
+        for _ = 1, n do resume(create(nothing)) end
+    end
+end
+
+-- Groups: what all of a group is compared with comes first. A limit is what
+-- the ratio should stay below.
+local groups = {
+    {
+        {'coroutine.resume + yield', bare_pair},
+        {'coro.transfer main <-> thread', transfer_from_main, 2},
+        {'coro.transfer thread <-> thread', transfer_among_threads, 2},
+        {'coro.resume + yield', resume_and_yield},
+        {'loop.suspend + resume', suspend_and_resume(loop), 1.5},
+        {'loop.coro.suspend + resume', suspend_and_resume(loop.coro), 1.5},
+    }, {
+        {'coroutine.wrap generator',
+            generator(coroutine.wrap, coroutine.yield)},
+        {'coro.wrap generator', generator(coro.wrap, coro.yield)},
+        {'coro.safewrap generator', safe_generator},
+    }, {
+        {'coroutine.create + resume', spawn_bare},
+        {'coro.create + resume', spawn_coro},
+        {'loop.newthread, ending', spawn(loop)},
+        {'loop.coro.newthread, ending', spawn(loop.coro)},
+    },
+}
+
+-------------------------------------------------------------------------------
+-- Measuring
+
+local function measure(f, n)
+    collectgarbage()
+    local start = clock()
+    f(n)
+    return clock() - start
+end
+
+-- How many times f can be done in about a slice.
+local function calibrate(f)
+    local n = 100
+    while true do
+        local seconds = measure(f, n)
+        if seconds > slice / 4 then
+            return math.max(2, math.floor(n * slice / seconds / 2) * 2)
+        end
+        n = n * 2
+    end
+end
+
+-- Seconds that each of a group takes once, round by round.
+local function measure_group(group)
+    local run, times, costs = {}, {}, {}
+    for i, each in ipairs(group) do
+        run[i] = each[2]()
+        times[i] = calibrate(run[i])
+        costs[i] = {}
+    end
+    for round = 1, rounds do
+        for k = 1, #group do
+            local i = (k + round) % #group + 1
+            costs[i][round] = measure(run[i], times[i]) / times[i]
+        end
+    end
+    return costs
+end
+
+local function quantile(list, fraction)
+    local sorted = {}
+    for i, value in ipairs(list) do sorted[i] = value end
+    table.sort(sorted)
+    local place = 1 + (#sorted - 1) * fraction
+    local low = math.floor(place)
+    local high = math.min(low + 1, #sorted)
+    return sorted[low] + (sorted[high] - sorted[low]) * (place - low)
+end
+
+local function report(group, costs)
+    print(('%-34s %8.1f ns'):format(group[1][1],
+                                    quantile(costs[1], 0.5) * 1e9))
+    for i = 2, #group do
+        local ratios = {}
+        for round, cost in ipairs(costs[i]) do
+            ratios[round] = cost / costs[1][round]
+        end
+        local limit = group[i][3]
+        print(('%-34s %8.1f ns  %5.2f x  (%.2f - %.2f)%s'):format(
+            group[i][1], quantile(costs[i], 0.5) * 1e9,
+            quantile(ratios, 0.5), quantile(ratios, 0.25),
+            quantile(ratios, 0.75),
+            limit and ('  at most %g x'):format(limit) or ''))
+    end
+end
+
+-------------------------------------------------------------------------------
+
+local version = rawget(_G, 'jit') and rawget(_G, 'jit').version or _VERSION
+print(('%s, %d rounds: median cost, median of the ratios (quartiles)')
+    :format(version, rounds))
+for _, group in ipairs(groups) do
+    print()
+    report(group, measure_group(group))
+end
