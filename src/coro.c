@@ -117,7 +117,10 @@ static enum sl_outcome call(lua_State *L)
     lua_pushvalue(L, 1);
     sl_thread *t = sl_run_ready(L, get_threads(L), n);
     t->home = SL_HOME_CALLER;
-    return sl_run_drive(L, t, 1);
+    enum sl_outcome outcome = sl_run_drive(L, t, 1);
+    if (outcome == SL_RETURNED)
+        sl_run_forget(L, get_threads(L), 1);
+    return outcome;
 }
 
 /* [-0, +0, e] Why the thread at index 1 cannot be resumed, or NULL. */

@@ -46,8 +46,9 @@
 #endif
 
 enum {
-    /* Room for Lua's 200 nested C calls, each with gsub's 8 KiB buffer. */
-    STACK_SIZE = 3 * 1024 * 1024,
+    /* Room for 200 nested C calls, each with an 8 KiB buffer; LuaJIT on
+     * aarch64 needs nearly 5 MiB for them. */
+    STACK_SIZE = 6 * 1024 * 1024,
     /* A frozen stack deeper than this gives its pages back at the end. */
     SHALLOW = 64 * 1024,
     IDLE_MAX = 256,

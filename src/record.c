@@ -67,6 +67,7 @@ void sl_record_pushhome(lua_State *L, sl_thread *t)
 void sl_record_sethome(lua_State *L, sl_thread *t)
 {
     t->home = SL_HOME_VALUE;
+    t->anchors_home = 1;
     set_anchor(L, t, place_of_home(t));
 }
 
@@ -75,9 +76,10 @@ static void clear_anchors(lua_State *L, sl_thread *t)
     lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->anchors);
     lua_pushboolean(L, 0);
     lua_rawseti(L, -2, sl_record_place(t));
-    if (t->home == SL_HOME_VALUE) {
+    if (t->anchors_home) {
         lua_pushboolean(L, 0);
         lua_rawseti(L, -2, place_of_home(t));
+        t->anchors_home = 0;
     }
     lua_pop(L, 1);
 }
@@ -96,7 +98,7 @@ static sl_thread *new_record(lua_State *L, sl_threads *all)
     all->records = t;
     t->next_free = all->free;
     all->free = t;
-    t->home = SL_HOME_VALUE;    /* so that both places are made */
+    t->anchors_home = 1;    /* so that both places are made */
     clear_anchors(L, t);
     return t;
 }

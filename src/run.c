@@ -319,6 +319,36 @@ static sl_thread *revive(lua_State *L, sl_threads *all)
                ? revive_yielded(L, all) : NULL;
 }
 
+/* Whether the value on the top of a stopped stack is the base's thread. */
+static int is_self(sl_threads *all, lua_State *L, lua_State *stopped)
+{
+    lua_State *home = lua_tothread(stopped, -1);
+    return all->running != NULL ? home == all->running->co : home == L;
+}
+
+void sl_run_forget(lua_State *L, sl_threads *all, int index)
+{
+    lua_State *co = lua_tothread(L, index);
+    if (lua_status(co) == LUA_YIELD) {
+        int marker = sl_thread_marker(co);
+        if (marker < 0 || marker % SL_PROTECTED != SL_HOME_VALUE)
+            return;
+        void *own_marker = lua_touserdata(co, -1);
+        lua_pop(co, 1);
+        if (is_self(all, L, co)) {
+            lua_pop(co, 1);
+            own_marker = (char *)own_marker + SL_HOME_NOBODY - SL_HOME_VALUE;
+        }
+        lua_pushlightuserdata(co, own_marker);
+        return;
+    }
+    sl_thread *t = sl_record_held(L, all, index);
+    if (t != NULL && t->home == SL_HOME_VALUE && is_self(all, L, t->at)) {
+        lua_pop(t->at, 1);
+        t->home = SL_HOME_NOBODY;
+    }
+}
+
 /* Whether control can come back to that thread below the base's own. */
 static int is_below(sl_threads *all, lua_State *co)
 {

@@ -42,4 +42,8 @@ sl_thread *sl_run_ready(lua_State *L, sl_threads *all, int n);
  * does this base's thread. */
 enum sl_outcome sl_run_drive(lua_State *L, sl_thread *t, int passes_on);
 
+/* [-0, +0, -] The thread at index, which the base's thread resumed, does not
+ * return to it any more: control came back from somebody else. */
+void sl_run_forget(lua_State *L, sl_threads *all, int index);
+
 #endif

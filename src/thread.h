@@ -94,6 +94,7 @@ struct sl_thread {
     int state;                 /* of enum sl_thread_state */
     int slot;                  /* in the anchors table */
     int home;                  /* of enum sl_home */
+    int anchors_home;          /* there is a value in its place */
     int depth;                 /* threads that run threads */
     int nargs;                 /* on from's (frozen) or co's stack */
     int takes;                 /* of from's stack, when it is frozen */

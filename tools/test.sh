@@ -61,11 +61,11 @@ parse() {
     folder=build/$build
 }
 
-# Runs the specs once. Leaves build/report/RUN (see report.lua) and RUN.log;
+# Runs the specs once. Leaves $reports/RUN (see report.lua) and RUN.log;
 # says in one line how it went, and shows the log if it went badly.
 run_one() {
     parse "$1"
-    local command report=$root/build/report/$1 limit=${LIMIT:-300} status=0
+    local command report=$root/$reports/$1 limit=${LIMIT:-300} status=0
     local options=(-o tools/report.lua -Xoutput "$report")
     case $variant in
     asan) limit=${LIMIT:-600} ;;
@@ -100,12 +100,12 @@ run_one() {
     fi
     [[ -z $why ]] || echo "fail the run $why" >>"$report"
     read -r passed failed skipped < <(count "$report")
-    exec 9>build/report/lock
+    exec 9>"$reports/lock"
     flock 9     # the other run must not print in between
     printf '%-24s %5d passed, %d failed, %d skipped, %d s%s\n' "$1" \
         "$passed" "$failed" "$skipped" $((SECONDS - start)) "${why:+: $why}"
     if ((failed > 0)); then
-        echo "    build/report/$1.log:"
+        echo "    $reports/$1.log:"
         head -n 100 "$report.log" | sed 's/^/    /'
         [[ $(wc -l <"$report.log") -le 100 ]] || echo '    ...'
         tail -n +101 "$report.log" | tail -n 100 | sed 's/^/    /'
@@ -128,8 +128,8 @@ if [[ $# -eq 0 ]]; then
     runs+=(ucontext-lua5.4:epoll)
 fi
 
-rm -rf build/report
-mkdir -p build/report
+mkdir -p build
+reports=$(mktemp -d build/report.XXXXXX)    # more than one may be at work
 for build in $(printf '%s\n' "${runs[@]%:*}" | sort -u); do
     parse "$build:"
     make -s -j2 LUA="$lua" VARIANT="$variant"
@@ -137,7 +137,8 @@ for build in $(printf '%s\n' "${runs[@]%:*}" | sort -u); do
 done
 echo "built; ${#runs[@]} runs of the specs"
 
-trap 'kill $(jobs -p) 2>/dev/null; exit 1' INT TERM HUP
+trap 'kill $(jobs -p) 2>/dev/null; echo "ended by a signal" >&2; exit 1' \
+    INT TERM HUP
 running=0
 for run in "${runs[@]}"; do
     ((running++ < ${JOBS:-2})) || wait -n || true
@@ -145,13 +146,14 @@ for run in "${runs[@]}"; do
 done
 wait
 
-reports=()
+files=()
 for run in "${runs[@]}"; do
-    [[ -s build/report/$run ]] || echo 'fail the run' >"build/report/$run"
-    reports+=("build/report/$run")
+    [[ -s $reports/$run ]] || echo 'fail the run' >"$reports/$run"
+    files+=("$reports/$run")
 done
-read -r passed failed skipped < <(count "${reports[@]}")
+read -r passed failed skipped < <(count "${files[@]}")
 summary="$passed passed, $failed failed"
 ((skipped == 0)) || summary+=", $skipped skipped"
+((failed > 0)) || rm -rf "$reports"
 echo "$summary"
 ((failed == 0 && passed > 0))
