@@ -59,7 +59,8 @@ describe('Once broken:', function()
 
     -- The traceback followed who returns to whom round and round.
     it('an error has a traceback though homes form a circle', function()
-        local main, a, b = coro.running()
+        local main = (coro.running())
+        local a, b
         a = coro.create(function()
             coro.resume(b)
             coro.transfer(main)
