@@ -27,6 +27,7 @@ build = {
             'src/accept.c',
             'src/address.c',
             'src/asocket.c',
+            'src/bind.c',
             'src/buffer.c',
             'src/clock.c',
             'src/connect.c',

@@ -116,6 +116,7 @@ extern const luaL_Reg sl_asocket_methods[];
 extern const luaL_Reg sl_property_methods[];
 extern const luaL_Reg sl_stream_methods[];
 extern const luaL_Reg sl_accept_methods[];
+extern const luaL_Reg sl_bind_methods[];
 extern const luaL_Reg sl_connect_methods[];
 
 /* How a system call on a socket failed, in our codes (stream.c). */

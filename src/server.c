@@ -10,7 +10,7 @@
 
 #include "accept.h"
 #include "address.h"
-#include "connect.h"
+#include "bind.h"
 #include "result.h"
 #include "run.h"
 
@@ -94,8 +94,8 @@ int sl_server_new(lua_State *L)
     luaL_checktype(L, 3, LUA_TFUNCTION);
     lua_settop(L, 3);
     sl_asocket *a = sl_asocket_new(L);
-    check(L, sl_connect_bind(a, host, port, 1));
-    check(L, sl_connect_listen(a, BACKLOG));
+    check(L, sl_bind_to(a, host, port, 1));
+    check(L, sl_bind_listen(a, BACKLOG));
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, 4);
     lua_pushvalue(L, 3);

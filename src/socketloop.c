@@ -8,6 +8,7 @@
 
 #include "address.h"
 #include "asocket.h"
+#include "bind.h"
 #include "clock.h"
 #include "connect.h"
 #include "loop.h"
@@ -35,7 +36,7 @@ static int push_tcp(lua_State *L, int first)
     const char *port = lua_isnoneornil(L, first + 1)
                            ? "0" : sl_address_checkport(L, first + 1);
     sl_asocket *a = sl_asocket_new(L);
-    return is_bound ? sl_connect_bind(a, host, port, 0) : 0;
+    return is_bound ? sl_bind_to(a, host, port, 0) : 0;
 }
 
 /* tcp([local address [, local port]]) -> asocket; raises if it can't bind */
@@ -234,7 +235,7 @@ static const luaL_Reg functions[] = {
 
 static const luaL_Reg *const methods[] = {
     sl_asocket_methods, sl_property_methods, sl_stream_methods,
-    sl_accept_methods, sl_connect_methods, NULL
+    sl_accept_methods, sl_bind_methods, sl_connect_methods, NULL
 };
 
 /* The poller that SOCKETLOOP_POLLER names, or the system's best. */

@@ -1,0 +1,136 @@
+/*
+ * bind.c - bind and listen: a socket's descriptor, and its near end.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "bind.h"
+
+#include "address.h"
+#include "descriptor.h"
+#include "luasocket.h"
+#include "result.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* IPv6 sockets are for IPv6 only, as LuaSocket's. */
+int sl_bind_open(sl_asocket *a, int family)
+{
+    int fd, on = 1;
+    int err = sl_fd_socket(family, &fd);
+    if (err != 0)
+        return err;
+    if (family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    err = sl_asocket_take(a, fd, a->kind);
+    if (err != 0)
+        close(fd);
+    return err;
+}
+
+void sl_bind_drop(sl_asocket *a)
+{
+    int fd = a->source.fd;
+    if (fd < 0)
+        return;
+    sl_source_detach(&a->source, 1);
+    close(fd);
+}
+
+static int try_address(sl_asocket *a, const struct addrinfo *ai, int reuse)
+{
+    int on = 1;
+    int err = a->source.fd < 0 ? sl_bind_open(a, ai->ai_family) : 0;
+    if (err != 0)
+        return err;
+    if (reuse)
+        setsockopt(a->source.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    return bind(a->source.fd, ai->ai_addr, ai->ai_addrlen) < 0 ? errno : 0;
+}
+
+int sl_bind_to(sl_asocket *a, const char *host, const char *port, int reuse)
+{
+    struct addrinfo *list;
+    int had = a->source.fd >= 0;
+    int family = had ? sl_fd_family(a->source.fd) : AF_UNSPEC;
+    int err = sl_address_resolve(host, port, family, 1, &list);
+    if (err != 0)
+        return err;
+    for (struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
+        err = try_address(a, ai, reuse);
+        if (err == 0)
+            break;
+        if (!had)
+            sl_bind_drop(a);
+    }
+    freeaddrinfo(list);
+    if (err == 0)
+        a->bound = 1;
+    return err;
+}
+
+int sl_bind_listen(sl_asocket *a, int backlog)
+{
+    if (listen(a->source.fd, backlog) < 0)
+        return errno;
+    a->kind = SL_SERVER;
+    a->source.readable = 1;
+    return 0;
+}
+
+/* [-0, +n, e] Calls the object's method of that name with our arguments. */
+static int through_object(lua_State *L, sl_asocket *a, const char *name)
+{
+    int top = lua_gettop(L);
+    sl_asocket_pushobject(L, 1);
+    lua_getfield(L, -1, name);
+    lua_pushvalue(L, -2);
+    for (int i = 2; i <= top; i++)
+        lua_pushvalue(L, i);
+    lua_call(L, top, LUA_MULTRET);
+    sl_asocket_sync(L, a, top + 1);
+    return lua_gettop(L) - top - 1;
+}
+
+static int give(lua_State *L, int err)
+{
+    if (err != 0)
+        return sl_result_fail(L, err);
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+/* bind(address, port) -> 1 or nil, error */
+static int meth_bind(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_asocket_checkkind(L, a, SL_MASTER);
+    const char *host = luaL_checkstring(L, 2);
+    const char *port = sl_address_checkport(L, 3);
+    lua_settop(L, 3);
+    if (a->has_object)
+        return through_object(L, a, "bind");
+    return give(L, sl_bind_to(a, host, port, 0));
+}
+
+/* listen([backlog]) -> 1 or nil, error */
+static int meth_listen(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_asocket_checkkind(L, a, SL_MASTER);
+    int backlog = (int)luaL_optnumber(L, 2, 32);
+    lua_settop(L, 2);
+    if (a->has_object)
+        return through_object(L, a, "listen");
+    return give(L, sl_bind_listen(a, backlog));
+}
+
+const luaL_Reg sl_bind_methods[] = {
+    {"bind", meth_bind},
+    {"listen", meth_listen},
+    {"setsockname", meth_bind},
+    {NULL, NULL}
+};

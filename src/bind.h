@@ -1,0 +1,23 @@
+/*
+ * bind.h - giving a socket its near end, for methods and functions.
+ */
+
+#ifndef SL_BIND_H
+#define SL_BIND_H
+
+#include "asocket.h"
+
+/* Gives the asocket a new descriptor of that family. 0 or how it failed. */
+int sl_bind_open(sl_asocket *a, int family);
+
+/* Lets go of our descriptor and closes it, waking nobody. */
+void sl_bind_drop(sl_asocket *a);
+
+/* Binds an asocket without a descriptor to the first local address that can
+ * be bound; host "*" is any. 0 or how it failed. */
+int sl_bind_to(sl_asocket *a, const char *host, const char *port, int reuse);
+
+/* Turns a bound asocket into a listening one. 0 or an errno. */
+int sl_bind_listen(sl_asocket *a, int backlog);
+
+#endif
