@@ -53,6 +53,7 @@ build = {
             'src/thread.c',
             'src/timer.c',
             'src/wait.c',
+            'src/wrap.c',
          },
          incdirs = {'include'},
          libraries = {'pthread'},

@@ -1,6 +1,6 @@
 /*
- * asocket.c - the object: making, wrapping, fields, closing, and the methods
- * that never wait. What waits is in stream.c and connect.c.
+ * asocket.c - the object: making, fields, closing. Its methods are in other
+ * files, listed at the end of asocket.h.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -9,16 +9,11 @@
 
 #include "address.h"
 #include "clock.h"
-#include "descriptor.h"
 #include "luasocket.h"
-#include "option.h"
 #include "result.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const char class_key = 0;    /* its address marks our metatables */
@@ -144,6 +139,28 @@ void sl_asocket_needobject(lua_State *L, int index)
     a->source.readable = a->source.writable = 1;
 }
 
+void sl_asocket_claim(lua_State *L, sl_asocket *a, int fd)
+{
+    int err = sl_source_claim(&a->source, fd);
+    if (err != 0)
+        luaL_error(L, "%s", sl_result_message(err));
+}
+
+void sl_asocket_sync(lua_State *L, sl_asocket *a, int object)
+{
+    int kind = sl_luasocket_kind(L, object);
+    int fd = sl_luasocket_fd(L, object);
+    if (kind >= 0)
+        a->kind = (unsigned char)kind;
+    a->source.readable = a->source.writable = 1;
+    if (fd == a->source.fd)
+        return;
+    if (fd < 0)
+        sl_source_release(&a->source, 0);
+    else
+        sl_asocket_claim(L, a, fd);
+}
+
 void sl_asocket_close(lua_State *L, int index)
 {
     sl_asocket *a = lua_touserdata(L, index);
@@ -186,150 +203,6 @@ static int meth_gc(lua_State *L)
         sl_connect_abandon(L, a);
     sl_buffer_free(&a->buffer, &a->source.loop->scratch);
     a->source.loop = NULL;
-    return 0;
-}
-
-/* --- wrapping ---------------------------------------------------------- */
-
-static void check_claim(lua_State *L, int err)
-{
-    if (err != 0)
-        luaL_error(L, "%s", sl_result_message(err));
-}
-
-void sl_asocket_sync(lua_State *L, sl_asocket *a, int object)
-{
-    int kind = sl_luasocket_kind(L, object);
-    int fd = sl_luasocket_fd(L, object);
-    if (kind >= 0)
-        a->kind = (unsigned char)kind;
-    a->source.readable = a->source.writable = 1;
-    if (fd == a->source.fd)
-        return;
-    if (fd < 0)
-        sl_source_release(&a->source, 0);
-    else
-        check_claim(L, sl_source_claim(&a->source, fd));
-}
-
-/* [-0, +1, m] Pushes what was wrapped for the key at index before, or nil. */
-static void find_wrapper(lua_State *L, int index)
-{
-    sl_loop_env(L, SL_ENV_WRAPPERS);
-    lua_pushvalue(L, index);
-    lua_rawget(L, -2);
-    lua_remove(L, -2);
-}
-
-/* The asocket at one index takes over the LuaSocket object at the other. */
-static void take_object(lua_State *L, int index, int object)
-{
-    sl_asocket *a = lua_touserdata(L, index);
-    int fd = sl_luasocket_fd(L, object);
-    if (fd >= 0) {
-        check_claim(L, sl_source_claim(&a->source, fd));
-        sl_fd_nonblock(fd);
-    }
-    a->kind = (unsigned char)sl_luasocket_kind(L, object);
-    sl_luasocket_nonblock(L, object);
-    lua_pushvalue(L, object);
-    sl_asocket_setobject(L, index);
-    if (a->kind == SL_CLIENT)
-        sl_luasocket_drain(L, object, a);
-}
-
-static int wrap_object(lua_State *L)
-{
-    lua_settop(L, 1);
-    find_wrapper(L, 1);
-    if (!lua_isnil(L, -1))
-        return 1;
-    sl_asocket_new(L);
-    take_object(L, 3, 1);
-    return 1;
-}
-
-static int connected_kind(int fd)
-{
-    if (sl_fd_listens(fd))
-        return SL_SERVER;
-    return sl_fd_connected(fd) == EINPROGRESS ? SL_MASTER : SL_CLIENT;
-}
-
-static int wrap_descriptor(lua_State *L)
-{
-    static const char *const types[] = {"tcp", "tcp6", NULL};
-    int fd = (int)luaL_checkinteger(L, 1);
-    struct stat file;
-    luaL_optstring(L, 2, NULL);    /* LuaJIT's checkoption takes anything */
-    luaL_checkoption(L, 2, "tcp", types);
-    lua_settop(L, 1);
-    luaL_argcheck(L, fd >= 0 && fstat(fd, &file) == 0, 1,
-                  "not an open descriptor");
-    luaL_argcheck(L, S_ISSOCK(file.st_mode), 1, "not a socket");
-    find_wrapper(L, 1);
-    sl_asocket *a = lua_touserdata(L, -1);
-    if (a != NULL && a->source.fd == fd &&
-        a->inode == (unsigned long)file.st_ino)
-        return 1;
-    a = sl_asocket_new(L);
-    a->inode = (unsigned long)file.st_ino;
-    sl_loop_env(L, SL_ENV_WRAPPERS);
-    lua_pushvalue(L, 1);
-    lua_pushvalue(L, 3);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-    check_claim(L, sl_asocket_take(a, fd, connected_kind(fd)));
-    sl_fd_nonblock(fd);
-    return 1;
-}
-
-int sl_asocket_wrap(lua_State *L)
-{
-    luaL_checkany(L, 1);
-    if (sl_asocket_test(L, 1) != NULL) {
-        lua_settop(L, 1);
-        return 1;
-    }
-    if (lua_type(L, 1) == LUA_TNUMBER)
-        return wrap_descriptor(L);
-    if (sl_luasocket_kind(L, 1) >= 0)
-        return wrap_object(L);
-    return luaL_argerror(L, 1, "LuaSocket object, asocket or descriptor "
-                               "expected");
-}
-
-static int meth_getsocket(lua_State *L)
-{
-    sl_asocket_check(L);
-    sl_asocket_needobject(L, 1);
-    return 1;
-}
-
-static int meth_setsocket(lua_State *L)
-{
-    sl_asocket *a = sl_asocket_check(L);
-    luaL_argcheck(L, sl_luasocket_kind(L, 2) >= 0, 2,
-                  "LuaSocket object expected");
-    lua_settop(L, 2);
-    if (sl_buffer_count(&a->buffer) > 0)
-        return luaL_error(L, "setsocket: received bytes are still buffered; "
-                             "receive them before");
-    if (a->source.reader.thread != NULL || a->source.writer.thread != NULL)
-        return luaL_error(L, "setsocket: a thread waits on the socket");
-    if (a->has_object) {    /* whose asocket it is no longer */
-        sl_loop_env(L, SL_ENV_WRAPPERS);
-        sl_asocket_pushobject(L, 1);
-        lua_pushnil(L);
-        lua_rawset(L, -3);
-        lua_pop(L, 1);
-    }
-    a->ended = 0;
-    int old = a->owned ? a->source.fd : -1;
-    sl_source_release(&a->source, old >= 0);
-    if (old >= 0)
-        close(old);
-    take_object(L, 1, 2);
     return 0;
 }
 
@@ -432,8 +305,6 @@ static int meth_tostring(lua_State *L)
 
 const luaL_Reg sl_asocket_methods[] = {
     {"close", meth_close},
-    {"getsocket", meth_getsocket},
-    {"setsocket", meth_setsocket},
     {NULL, NULL}
 };
 

@@ -100,12 +100,12 @@ void sl_asocket_pushobject(lua_State *L, int index);
  * gets it may read and write behind our back. */
 void sl_asocket_needobject(lua_State *L, int index);
 
+/* [-0, +0, e] The asocket becomes the owner of fd in the loop. */
+void sl_asocket_claim(lua_State *L, sl_asocket *a, int fd);
+
 /* [-0, +0, e] After methods of the object at the index on the stack were
  * called: takes over its descriptor and kind. */
 void sl_asocket_sync(lua_State *L, sl_asocket *a, int object);
-
-/* [-0, +1, e] wrap(socket or fd [, type]) of the arguments at 1 and 2. */
-int sl_asocket_wrap(lua_State *L);
 
 /* [-1, +1, m] For the loop on the top pushes the metatable of its asockets,
  * with the methods of the given lists. */
@@ -113,6 +113,7 @@ void sl_asocket_class(lua_State *L, const luaL_Reg *const *lists);
 
 /* What the files about asockets add to the methods. */
 extern const luaL_Reg sl_asocket_methods[];
+extern const luaL_Reg sl_wrap_methods[];
 extern const luaL_Reg sl_property_methods[];
 extern const luaL_Reg sl_stream_methods[];
 extern const luaL_Reg sl_accept_methods[];

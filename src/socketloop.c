@@ -15,6 +15,7 @@
 #include "result.h"
 #include "run.h"
 #include "server.h"
+#include "wrap.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@
 /* wrap(socket or fd [, type]) -> asocket */
 static int func_wrap(lua_State *L)
 {
-    return sl_asocket_wrap(L);
+    return sl_wrap_value(L);
 }
 
 /* [-0, +1, e] Pushes a new asocket, bound to the local address and port at
@@ -234,8 +235,9 @@ static const luaL_Reg functions[] = {
 };
 
 static const luaL_Reg *const methods[] = {
-    sl_asocket_methods, sl_property_methods, sl_stream_methods,
-    sl_accept_methods, sl_bind_methods, sl_connect_methods, NULL
+    sl_asocket_methods, sl_wrap_methods, sl_property_methods,
+    sl_stream_methods, sl_accept_methods, sl_bind_methods,
+    sl_connect_methods, NULL
 };
 
 /* The poller that SOCKETLOOP_POLLER names, or the system's best. */

@@ -1,0 +1,149 @@
+/*
+ * wrap.c - making asockets of what others made: LuaSocket's objects and bare
+ * descriptors; and handing an asocket's object out, or another one in.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "wrap.h"
+
+#include "descriptor.h"
+#include "luasocket.h"
+#include "result.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* --- wrapping ---------------------------------------------------------- */
+
+/* [-0, +1, m] Pushes what was wrapped for the key at index before, or nil. */
+static void find_wrapper(lua_State *L, int index)
+{
+    sl_loop_env(L, SL_ENV_WRAPPERS);
+    lua_pushvalue(L, index);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+}
+
+/* The asocket at one index takes over the LuaSocket object at the other. */
+static void take_object(lua_State *L, int index, int object)
+{
+    sl_asocket *a = lua_touserdata(L, index);
+    int fd = sl_luasocket_fd(L, object);
+    if (fd >= 0) {
+        sl_asocket_claim(L, a, fd);
+        sl_fd_nonblock(fd);
+    }
+    a->kind = (unsigned char)sl_luasocket_kind(L, object);
+    sl_luasocket_nonblock(L, object);
+    lua_pushvalue(L, object);
+    sl_asocket_setobject(L, index);
+    if (a->kind == SL_CLIENT)
+        sl_luasocket_drain(L, object, a);
+}
+
+static int wrap_object(lua_State *L)
+{
+    lua_settop(L, 1);
+    find_wrapper(L, 1);
+    if (!lua_isnil(L, -1))
+        return 1;
+    sl_asocket_new(L);
+    take_object(L, 3, 1);
+    return 1;
+}
+
+static int connected_kind(int fd)
+{
+    if (sl_fd_listens(fd))
+        return SL_SERVER;
+    return sl_fd_connected(fd) == EINPROGRESS ? SL_MASTER : SL_CLIENT;
+}
+
+static int wrap_descriptor(lua_State *L)
+{
+    static const char *const types[] = {"tcp", "tcp6", NULL};
+    int fd = (int)luaL_checkinteger(L, 1);
+    struct stat file;
+    luaL_optstring(L, 2, NULL);    /* LuaJIT's checkoption takes anything */
+    luaL_checkoption(L, 2, "tcp", types);
+    lua_settop(L, 1);
+    luaL_argcheck(L, fd >= 0 && fstat(fd, &file) == 0, 1,
+                  "not an open descriptor");
+    luaL_argcheck(L, S_ISSOCK(file.st_mode), 1, "not a socket");
+    find_wrapper(L, 1);
+    sl_asocket *a = lua_touserdata(L, -1);
+    if (a != NULL && a->source.fd == fd &&
+        a->inode == (unsigned long)file.st_ino)
+        return 1;
+    a = sl_asocket_new(L);
+    a->inode = (unsigned long)file.st_ino;
+    sl_loop_env(L, SL_ENV_WRAPPERS);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 3);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    int err = sl_asocket_take(a, fd, connected_kind(fd));
+    if (err != 0)
+        return luaL_error(L, "%s", sl_result_message(err));
+    sl_fd_nonblock(fd);
+    return 1;
+}
+
+int sl_wrap_value(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    if (sl_asocket_test(L, 1) != NULL) {
+        lua_settop(L, 1);
+        return 1;
+    }
+    if (lua_type(L, 1) == LUA_TNUMBER)
+        return wrap_descriptor(L);
+    if (sl_luasocket_kind(L, 1) >= 0)
+        return wrap_object(L);
+    return luaL_argerror(L, 1, "LuaSocket object, asocket or descriptor "
+                               "expected");
+}
+
+/* --- handing objects out and in ---------------------------------------- */
+
+static int meth_getsocket(lua_State *L)
+{
+    sl_asocket_check(L);
+    sl_asocket_needobject(L, 1);
+    return 1;
+}
+
+static int meth_setsocket(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    luaL_argcheck(L, sl_luasocket_kind(L, 2) >= 0, 2,
+                  "LuaSocket object expected");
+    lua_settop(L, 2);
+    if (sl_buffer_count(&a->buffer) > 0)
+        return luaL_error(L, "setsocket: received bytes are still buffered; "
+                             "receive them before");
+    if (a->source.reader.thread != NULL || a->source.writer.thread != NULL)
+        return luaL_error(L, "setsocket: a thread waits on the socket");
+    if (a->has_object) {    /* whose asocket it is no longer */
+        sl_loop_env(L, SL_ENV_WRAPPERS);
+        sl_asocket_pushobject(L, 1);
+        lua_pushnil(L);
+        lua_rawset(L, -3);
+        lua_pop(L, 1);
+    }
+    a->ended = 0;
+    int old = a->owned ? a->source.fd : -1;
+    sl_source_release(&a->source, old >= 0);
+    if (old >= 0)
+        close(old);
+    take_object(L, 1, 2);
+    return 0;
+}
+
+const luaL_Reg sl_wrap_methods[] = {
+    {"getsocket", meth_getsocket},
+    {"setsocket", meth_setsocket},
+    {NULL, NULL}
+};
