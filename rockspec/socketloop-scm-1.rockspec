@@ -52,6 +52,7 @@ build = {
             'src/stream.c',
             'src/thread.c',
             'src/timer.c',
+            'src/transport.c',
             'src/wait.c',
             'src/wrap.c',
          },

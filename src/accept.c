@@ -49,7 +49,7 @@ static int accept_operation(lua_State *L, sl_source *source)
 /* [-0, +1, m] Pushes the accepted connection: 0, or an error and nothing. */
 static int push_accepted(lua_State *L, sl_asocket *listener)
 {
-    sl_asocket *a = sl_asocket_new(L);
+    sl_asocket *a = sl_asocket_new(L, listener->transport);
     int fd = listener->accepted;
     listener->accepted = -1;
     int err = sl_asocket_take(a, fd, SL_CLIENT);

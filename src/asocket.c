@@ -20,10 +20,6 @@ static const char class_key = 0;    /* its address marks our metatables */
 
 enum { AT_OBJECT = 1, AT_FIELDS };  /* in the user value */
 
-static const char *const class_names[] = {
-    "tcp{master}", "tcp{client}", "tcp{server}"
-};
-
 /* --- the object -------------------------------------------------------- */
 
 sl_asocket *sl_asocket_test(lua_State *L, int index)
@@ -48,20 +44,27 @@ sl_asocket *sl_asocket_check(lua_State *L)
     return a;
 }
 
+const char *sl_asocket_class(const sl_asocket *a)
+{
+    return sl_transports[a->transport].classes[a->kind];
+}
+
 void sl_asocket_checkkind(lua_State *L, sl_asocket *a, int kind)
 {
     if (a->kind != kind) {
-        lua_pushfstring(L, "%s expected", class_names[kind]);
+        lua_pushfstring(L, "%s expected",
+                        sl_transports[a->transport].classes[kind]);
         luaL_argerror(L, 1, lua_tostring(L, -1));
     }
 }
 
-sl_asocket *sl_asocket_new(lua_State *L)
+sl_asocket *sl_asocket_new(lua_State *L, int transport)
 {
     sl_loop *loop = sl_loop_check(L);
     sl_asocket *a = sl_newuserdata(L, sizeof *a);
     memset(a, 0, sizeof *a);
     sl_source_init(&a->source, loop);
+    a->transport = (unsigned char)transport;
     a->block = a->total = -1;
     a->birthday = sl_clock_now();
     a->accepted = -1;
@@ -130,7 +133,7 @@ void sl_asocket_needobject(lua_State *L, int index)
 {
     sl_asocket *a = lua_touserdata(L, index);
     if (!a->has_object) {
-        sl_luasocket_new(L, a->source.fd, a->kind);
+        sl_luasocket_new(L, a);
         lua_pushvalue(L, -1);
         sl_asocket_setobject(L, index);
     } else {
@@ -148,10 +151,8 @@ void sl_asocket_claim(lua_State *L, sl_asocket *a, int fd)
 
 void sl_asocket_sync(lua_State *L, sl_asocket *a, int object)
 {
-    int kind = sl_luasocket_kind(L, object);
     int fd = sl_luasocket_fd(L, object);
-    if (kind >= 0)
-        a->kind = (unsigned char)kind;
+    sl_luasocket_class(L, object, a);
     a->source.readable = a->source.writable = 1;
     if (fd == a->source.fd)
         return;
@@ -238,7 +239,7 @@ static int index_object(lua_State *L, sl_asocket *a)
         lua_pushvalue(L, 2);
         lua_gettable(L, -2);
     } else {
-        sl_luasocket_index(L, a->kind, 2);
+        sl_luasocket_index(L, a, 2);
     }
     if (lua_isfunction(L, -1)) {
         lua_pushvalue(L, lua_upvalueindex(1));
@@ -248,7 +249,7 @@ static int index_object(lua_State *L, sl_asocket *a)
     return 1;
 }
 
-/* Upvalue 2 is the table of our methods. */
+/* Upvalue 2 is the table of our methods' tables, by transport. */
 static int meth_index(lua_State *L)
 {
     sl_asocket *a = lua_touserdata(L, 1);
@@ -260,8 +261,9 @@ static int meth_index(lua_State *L)
             return 1;
         lua_pop(L, 2);
     }
+    lua_rawgeti(L, lua_upvalueindex(2), a->transport + 1);
     lua_pushvalue(L, 2);
-    lua_rawget(L, lua_upvalueindex(2));
+    lua_rawget(L, -2);
     if (!lua_isnil(L, -1))
         return 1;
     return index_object(L, a);
@@ -288,16 +290,19 @@ static int meth_tostring(lua_State *L)
     sl_asocket *a = sl_asocket_test(L, 1);
     luaL_argcheck(L, a != NULL, 1, "asocket expected");
     if (a->source.fd < 0) {
-        lua_pushfstring(L, "%s: %s", class_names[a->kind],
+        lua_pushfstring(L, "%s: %s", sl_asocket_class(a),
                         a->kind == SL_MASTER ? "no descriptor" : "closed");
         return 1;
     }
-    lua_pushfstring(L, "%s: fd %d", class_names[a->kind], a->source.fd);
+    lua_pushfstring(L, "%s: fd %d", sl_asocket_class(a), a->source.fd);
     int n = sl_address_push(L, a->source.fd, a->kind == SL_SERVER
                                                  ? getsockname : getpeername);
     if (n == 3)
         lua_pushfstring(L, "%s, %s port %d", lua_tostring(L, -4),
                         lua_tostring(L, -3), (int)lua_tointeger(L, -2));
+    else if (n == 1)
+        lua_pushfstring(L, "%s, %s", lua_tostring(L, -2),
+                        lua_tostring(L, -1));
     else
         lua_pop(L, n);
     return 1;
@@ -316,7 +321,21 @@ static const luaL_Reg metamethods[] = {
     {NULL, NULL}
 };
 
-void sl_asocket_class(lua_State *L, const luaL_Reg *const *lists)
+/* [-0, +1, m] Pushes a table of the methods in the lists; the loop at that
+ * index is their upvalue. */
+static void push_methods(lua_State *L, int loop, const luaL_Reg *const *lists)
+{
+    lua_newtable(L);
+    for (; *lists != NULL; lists++) {
+        lua_pushvalue(L, loop);
+        sl_setfuncs(L, *lists, 1);
+    }
+    lua_pushliteral(L, "socketloop_socket");
+    lua_setfield(L, -2, "type");
+}
+
+void sl_asocket_metatable(lua_State *L,
+                          const luaL_Reg *const *const *lists)
 {
     int loop = lua_gettop(L);
     lua_newtable(L);
@@ -327,13 +346,11 @@ void sl_asocket_class(lua_State *L, const luaL_Reg *const *lists)
     lua_pushliteral(L, "socketloop_socket");
     lua_setfield(L, -2, "__metatable");
     lua_pushvalue(L, loop);
-    lua_newtable(L);
-    for (; *lists != NULL; lists++) {
-        lua_pushvalue(L, loop);
-        sl_setfuncs(L, *lists, 1);
+    lua_createtable(L, SL_TRANSPORTS, 0);
+    for (int i = 0; i < SL_TRANSPORTS; i++) {
+        push_methods(L, loop, lists[i]);
+        lua_rawseti(L, -2, i + 1);
     }
-    lua_pushliteral(L, "socketloop_socket");
-    lua_setfield(L, -2, "type");
     lua_pushcclosure(L, meth_index, 2);
     lua_setfield(L, -2, "__index");
     lua_remove(L, loop);

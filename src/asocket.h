@@ -17,12 +17,10 @@
 #include "compat.h"
 #include "loop.h"
 #include "source.h"
+#include "transport.h"
 #include "wait.h"
 
 #include <netdb.h>
-
-/* As the classes of LuaSocket's objects. */
-enum sl_asocket_kind { SL_MASTER, SL_CLIENT, SL_SERVER };
 
 /* What a receive is after. */
 typedef struct sl_receive {
@@ -51,7 +49,8 @@ typedef struct sl_connect {
 typedef struct sl_asocket {
     sl_source source;         /* the first member: a source is an asocket */
     sl_buffer buffer;
-    unsigned char kind;       /* of enum sl_asocket_kind */
+    unsigned char transport;  /* its class: a row and a column of the */
+    unsigned char kind;       /* table in transport.h */
     unsigned char owned;      /* we close the descriptor ourselves */
     unsigned char has_object; /* there is a LuaSocket object */
     unsigned char has_fields; /* users set fields */
@@ -77,11 +76,14 @@ sl_asocket *sl_asocket_check(lua_State *L);
 /* The asocket at index, of any loop, or NULL. */
 sl_asocket *sl_asocket_test(lua_State *L, int index);
 
+/* LuaSocket's name of the asocket's class. */
+const char *sl_asocket_class(const sl_asocket *a);
+
 /* Raises LuaSocket's error if a method does not fit the kind. */
 void sl_asocket_checkkind(lua_State *L, sl_asocket *a, int kind);
 
 /* [-0, +1, m] Pushes a new asocket of the running function's loop. */
-sl_asocket *sl_asocket_new(lua_State *L);
+sl_asocket *sl_asocket_new(lua_State *L, int transport);
 
 /* Gives it a descriptor to own. 0 or an error, and then it's not owned. */
 int sl_asocket_take(sl_asocket *a, int fd, int kind);
@@ -104,12 +106,13 @@ void sl_asocket_needobject(lua_State *L, int index);
 void sl_asocket_claim(lua_State *L, sl_asocket *a, int fd);
 
 /* [-0, +0, e] After methods of the object at the index on the stack were
- * called: takes over its descriptor and kind. */
+ * called: takes over its descriptor and class. */
 void sl_asocket_sync(lua_State *L, sl_asocket *a, int object);
 
-/* [-1, +1, m] For the loop on the top pushes the metatable of its asockets,
- * with the methods of the given lists. */
-void sl_asocket_class(lua_State *L, const luaL_Reg *const *lists);
+/* [-1, +1, m] For the loop on the top pushes the metatable of its asockets;
+ * lists are those of each transport's methods. */
+void sl_asocket_metatable(lua_State *L,
+                          const luaL_Reg *const *const *lists);
 
 /* What the files about asockets add to the methods. */
 extern const luaL_Reg sl_asocket_methods[];

@@ -20,7 +20,8 @@
 int sl_bind_open(sl_asocket *a, int family)
 {
     int fd, on = 1;
-    int err = sl_fd_socket(family, &fd);
+    int err = sl_fd_socket(family, sl_transports[a->transport].socktype,
+                           &fd);
     if (err != 0)
         return err;
     if (family == AF_INET6)

@@ -30,9 +30,9 @@ int sl_fd_nonblock(int fd)
 
 #if defined(SOCK_NONBLOCK) && defined(SOCK_CLOEXEC)
 
-int sl_fd_socket(int family, int *fd)
+int sl_fd_socket(int family, int type, int *fd)
 {
-    *fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    *fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     return *fd < 0 ? errno : 0;
 }
 
@@ -61,9 +61,9 @@ static int prepare(int *fd)
     return err;
 }
 
-int sl_fd_socket(int family, int *fd)
+int sl_fd_socket(int family, int type, int *fd)
 {
-    *fd = socket(family, SOCK_STREAM, 0);
+    *fd = socket(family, type, 0);
     return prepare(fd);
 }
 
@@ -116,6 +116,13 @@ int sl_fd_connected(int fd)
     return errno == ENOTCONN ? EINPROGRESS : errno;
 }
 
+int sl_fd_haspeer(int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    return getpeername(fd, (struct sockaddr *)&peer, &size) == 0;
+}
+
 int sl_fd_listens(int fd)
 {
     int listens = 0;
@@ -129,4 +136,10 @@ int sl_fd_family(int fd)
     if (getsockname(fd, (struct sockaddr *)&name, &size) < 0)
         return -1;
     return name.ss_family;
+}
+
+int sl_fd_type(int fd)
+{
+    int type = -1;
+    return int_option(fd, SO_TYPE, &type) == 0 ? type : -1;
 }

@@ -9,8 +9,8 @@
 
 #include <stddef.h>
 
-/* A new stream socket of that family. */
-int sl_fd_socket(int family, int *fd);
+/* A new socket of that family and type. */
+int sl_fd_socket(int family, int type, int *fd);
 
 /* The next connection of a listening socket. */
 int sl_fd_accept(int listener, int *fd);
@@ -29,7 +29,13 @@ int sl_fd_connected(int fd);
 /* Whether fd is a listening socket. */
 int sl_fd_listens(int fd);
 
+/* Whether fd is connected. */
+int sl_fd_haspeer(int fd);
+
 /* AF_INET, ...; or -1 when fd is not a socket. */
 int sl_fd_family(int fd);
+
+/* SOCK_STREAM, ...; or -1 when fd is not a socket. */
+int sl_fd_type(int fd);
 
 #endif

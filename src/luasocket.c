@@ -1,11 +1,11 @@
 /*
  * luasocket.c - the only file that knows how LuaSocket's objects behave.
  *
- * Found by experiment with 3.0 and 3.1: socket.tcp() has no descriptor (-1)
- * before bind or connect; getfd gives a float on 5.3; the class of an object
- * is its metatable, and only connect, listen and accept change it: so an
- * object for a descriptor that is connected already is made by setfd and a
- * connect that comes too late (EISCONN) but sets the class.
+ * Found by experiment with 3.0 and 3.1: socket.tcp() and socket.udp() have no
+ * descriptor (-1) before they get a name; getfd gives a float on 5.3; the
+ * class of an object is its metatable, which lies in the registry, and all
+ * classes of a transport have the same object in common: so one for a
+ * descriptor that is connected already is made by setfd and setting the class.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -18,16 +18,21 @@
 
 #include <errno.h>
 
-static const char *const classes[] = {
-    "tcp{master}", "tcp{client}", "tcp{server}"
-};
-
-int sl_luasocket_kind(lua_State *L, int index)
+int sl_luasocket_class(lua_State *L, int index, sl_asocket *a)
 {
-    for (int kind = SL_MASTER; kind <= SL_SERVER; kind++)
-        if (sl_testudata(L, index, classes[kind]) != NULL)
-            return kind;
-    return -1;
+    for (int row = 0; row < SL_TRANSPORTS; row++) {
+        for (int kind = 0; kind < SL_KINDS; kind++) {
+            const char *name = sl_transports[row].classes[kind];
+            if (name == NULL || sl_testudata(L, index, name) == NULL)
+                continue;
+            if (a != NULL) {
+                a->transport = (unsigned char)row;
+                a->kind = (unsigned char)kind;
+            }
+            return 1;
+        }
+    }
+    return 0;
 }
 
 /* [-nargs, +nresults, e] Calls a method of the object at index (not relative
@@ -77,35 +82,34 @@ void sl_luasocket_drain(lua_State *L, int index, sl_asocket *a)
     }
 }
 
-/* [-0, +1, e] Pushes a function of require 'socket'. */
-static void socket_function(lua_State *L, const char *name)
+/* [-0, +1, e] Pushes a new object of that transport, made for a family. */
+static void make(lua_State *L, const sl_transport *t, int family)
 {
+    const char *name = family == AF_INET ? t->make4
+                     : family == AF_INET6 ? t->make6 : NULL;
     lua_getglobal(L, "require");
-    lua_pushliteral(L, "socket");
+    lua_pushstring(L, t->module);
     lua_call(L, 1, 1);
-    lua_getfield(L, -1, name);
+    lua_getfield(L, -1, name != NULL ? name : t->make);
     lua_remove(L, -2);
-}
-
-/* An address of the wrong family: connect fails in getaddrinfo, touches no
- * descriptor, and sets the class all the same. */
-static void make_client(lua_State *L, int object, int family)
-{
-    lua_pushstring(L, family == AF_INET6 ? "127.0.0.1" : "::1");
-    lua_pushinteger(L, 9);
-    call(L, object, "connect", 2, 0);
-}
-
-void sl_luasocket_new(lua_State *L, int fd, int kind)
-{
-    int family = fd >= 0 ? sl_fd_family(fd) : AF_UNSPEC;
-    socket_function(L, family == AF_INET6 ? "tcp6"
-                       : family == AF_INET ? "tcp4" : "tcp");
     lua_call(L, 0, 2);
     if (lua_isnil(L, -2))
         luaL_error(L, "cannot make a LuaSocket object: %s",
                    lua_tostring(L, -1));
     lua_pop(L, 1);
+}
+
+void sl_luasocket_setclass(lua_State *L, int index, const sl_asocket *a)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, sl_asocket_class(a));
+    lua_setmetatable(L, index);
+}
+
+void sl_luasocket_new(lua_State *L, const sl_asocket *a)
+{
+    int fd = a->source.fd;
+    make(L, &sl_transports[a->transport],
+         fd >= 0 ? sl_fd_family(fd) : AF_UNSPEC);
     int object = lua_gettop(L);
     sl_luasocket_nonblock(L, object);
     if (fd < 0)
@@ -113,10 +117,7 @@ void sl_luasocket_new(lua_State *L, int fd, int kind)
     call(L, object, "close", 0, 0);
     lua_pushinteger(L, fd);
     call(L, object, "setfd", 1, 0);
-    if (kind == SL_SERVER)
-        call(L, object, "listen", 0, 0);
-    else if (kind == SL_CLIENT)
-        make_client(L, object, family);
+    sl_luasocket_setclass(L, object, a);
 }
 
 /* What connect_body is called with, and what comes out. */
@@ -168,9 +169,9 @@ int sl_luasocket_connect(lua_State *L, int reference,
     return a.err;
 }
 
-void sl_luasocket_index(lua_State *L, int kind, int index)
+void sl_luasocket_index(lua_State *L, const sl_asocket *a, int index)
 {
-    lua_getfield(L, LUA_REGISTRYINDEX, classes[kind]);
+    lua_getfield(L, LUA_REGISTRYINDEX, sl_asocket_class(a));
     if (!lua_istable(L, -1))
         return;
     lua_getfield(L, -1, "__index");

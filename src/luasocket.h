@@ -1,5 +1,5 @@
 /*
- * luasocket.h - LuaSocket's TCP objects, used through their methods only.
+ * luasocket.h - LuaSocket's objects, used through their methods only.
  */
 
 #ifndef SL_LUASOCKET_H
@@ -7,8 +7,12 @@
 
 #include "asocket.h"
 
-/* Its kind (enum sl_asocket_kind), or -1 if it isn't a TCP object. */
-int sl_luasocket_kind(lua_State *L, int index);
+/* Whether it is one of LuaSocket's sockets; if so, its class becomes that of
+ * the asocket (or NULL). */
+int sl_luasocket_class(lua_State *L, int index, sl_asocket *a);
+
+/* [-0, +0, -] The object at index gets the asocket's class. */
+void sl_luasocket_setclass(lua_State *L, int index, const sl_asocket *a);
 
 /* [-0, +0, e] The descriptor of the object at index, -1 for none. */
 int sl_luasocket_fd(lua_State *L, int index);
@@ -19,9 +23,9 @@ void sl_luasocket_nonblock(lua_State *L, int index);
 /* [-0, +0, e] Moves what lies in the object's own buffer to the asocket's. */
 void sl_luasocket_drain(lua_State *L, int index, sl_asocket *a);
 
-/* [-0, +1, e] Pushes a new object for a bare descriptor of that kind, which
- * it owns from then on; for -1 an unconnected one. */
-void sl_luasocket_new(lua_State *L, int fd, int kind);
+/* [-0, +1, e] Pushes a new object of the asocket's class, which owns its
+ * descriptor from then on; without one an unconnected object. */
+void sl_luasocket_new(lua_State *L, const sl_asocket *a);
 
 /* Begins to connect the referenced object; fresh: on a new descriptor. Sets
  * *fd to what the object has then. 0, EINPROGRESS or how it failed. Never
@@ -29,8 +33,8 @@ void sl_luasocket_new(lua_State *L, int fd, int kind);
 int sl_luasocket_connect(lua_State *L, int reference,
                          const struct addrinfo *address, int fresh, int *fd);
 
-/* [-0, +1, m] Pushes what LuaSocket's objects of that kind have under the key
- * at index, or nil. */
-void sl_luasocket_index(lua_State *L, int kind, int index);
+/* [-0, +1, m] Pushes what LuaSocket's objects of the asocket's class have
+ * under the key at index, or nil. */
+void sl_luasocket_index(lua_State *L, const sl_asocket *a, int index);
 
 #endif

@@ -93,7 +93,7 @@ int sl_server_new(lua_State *L)
     const char *port = sl_address_checkport(L, 2);
     luaL_checktype(L, 3, LUA_TFUNCTION);
     lua_settop(L, 3);
-    sl_asocket *a = sl_asocket_new(L);
+    sl_asocket *a = sl_asocket_new(L, SL_TCP);
     check(L, sl_bind_to(a, host, port, 1));
     check(L, sl_bind_listen(a, BACKLOG));
     lua_pushvalue(L, lua_upvalueindex(1));

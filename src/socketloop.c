@@ -36,7 +36,7 @@ static int push_tcp(lua_State *L, int first)
     const char *host = luaL_optstring(L, first, "*");
     const char *port = lua_isnoneornil(L, first + 1)
                            ? "0" : sl_address_checkport(L, first + 1);
-    sl_asocket *a = sl_asocket_new(L);
+    sl_asocket *a = sl_asocket_new(L, SL_TCP);
     return is_bound ? sl_bind_to(a, host, port, 0) : 0;
 }
 
@@ -234,10 +234,18 @@ static const luaL_Reg functions[] = {
     {NULL, NULL}
 };
 
-static const luaL_Reg *const methods[] = {
+static const luaL_Reg *const tcp_methods[] = {
     sl_asocket_methods, sl_wrap_methods, sl_property_methods,
     sl_stream_methods, sl_accept_methods, sl_bind_methods,
     sl_connect_methods, NULL
+};
+
+static const luaL_Reg *const other_methods[] = {
+    sl_asocket_methods, sl_wrap_methods, sl_property_methods, NULL
+};
+
+static const luaL_Reg *const *const methods[SL_TRANSPORTS] = {
+    tcp_methods, other_methods, other_methods, other_methods
 };
 
 /* The poller that SOCKETLOOP_POLLER names, or the system's best. */
@@ -275,7 +283,7 @@ static void push_loop(lua_State *L)
     lua_pushvalue(L, -2);
     lua_rawseti(L, -2, SL_ENV_MODULE);
     lua_pushvalue(L, self);
-    sl_asocket_class(L, methods);
+    sl_asocket_metatable(L, methods);
     lua_rawseti(L, -2, SL_ENV_CLASS);
     lua_pop(L, 1);
     lua_remove(L, self);

@@ -12,6 +12,8 @@
 #include "result.h"
 
 #include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,11 +37,12 @@ static void take_object(lua_State *L, int index, int object)
         sl_asocket_claim(L, a, fd);
         sl_fd_nonblock(fd);
     }
-    a->kind = (unsigned char)sl_luasocket_kind(L, object);
+    sl_luasocket_class(L, object, a);
     sl_luasocket_nonblock(L, object);
     lua_pushvalue(L, object);
     sl_asocket_setobject(L, index);
-    if (a->kind == SL_CLIENT)
+    if (a->kind == SL_CLIENT &&
+        sl_transports[a->transport].socktype == SOCK_STREAM)
         sl_luasocket_drain(L, object, a);
 }
 
@@ -49,42 +52,66 @@ static int wrap_object(lua_State *L)
     find_wrapper(L, 1);
     if (!lua_isnil(L, -1))
         return 1;
-    sl_asocket_new(L);
+    sl_asocket_new(L, SL_TCP);
     take_object(L, 3, 1);
     return 1;
 }
 
-static int connected_kind(int fd)
+static int find_kind(int fd, int socktype)
 {
+    if (socktype != SOCK_STREAM)
+        return sl_fd_haspeer(fd) ? SL_CONNECTED : SL_UNCONNECTED;
     if (sl_fd_listens(fd))
         return SL_SERVER;
     return sl_fd_connected(fd) == EINPROGRESS ? SL_MASTER : SL_CLIENT;
 }
 
+/* The transport of the descriptor, which the type at index 2 must fit. */
+static int check_type(lua_State *L, int fd)
+{
+    static const char *const names[] = {
+        "tcp", "tcp6", "udp", "udp6", "unix", NULL
+    };
+    static const int types[] = {
+        SOCK_STREAM, SOCK_STREAM, SOCK_DGRAM, SOCK_DGRAM, 0
+    };
+    int family = sl_fd_family(fd), type = sl_fd_type(fd);
+    int transport = sl_transport_find(family, type);
+    luaL_argcheck(L, transport >= 0, 1, "not a TCP, UDP or unix socket");
+    if (luaL_optstring(L, 2, NULL) == NULL)    /* LuaJIT's checkoption */
+        return transport;                      /* takes anything */
+    int i = luaL_checkoption(L, 2, NULL, names);
+    int fits = types[i] == 0 ? family == AF_UNIX
+                             : family != AF_UNIX && type == types[i];
+    if (strchr(names[i], '6') != NULL && family != AF_INET6)
+        fits = 0;
+    luaL_argcheck(L, fits, 2, "the descriptor is of another type");
+    return transport;
+}
+
 static int wrap_descriptor(lua_State *L)
 {
-    static const char *const types[] = {"tcp", "tcp6", NULL};
     int fd = (int)luaL_checkinteger(L, 1);
     struct stat file;
-    luaL_optstring(L, 2, NULL);    /* LuaJIT's checkoption takes anything */
-    luaL_checkoption(L, 2, "tcp", types);
-    lua_settop(L, 1);
     luaL_argcheck(L, fd >= 0 && fstat(fd, &file) == 0, 1,
                   "not an open descriptor");
     luaL_argcheck(L, S_ISSOCK(file.st_mode), 1, "not a socket");
+    int transport = check_type(L, fd);
+    lua_settop(L, 1);
     find_wrapper(L, 1);
     sl_asocket *a = lua_touserdata(L, -1);
     if (a != NULL && a->source.fd == fd &&
         a->inode == (unsigned long)file.st_ino)
         return 1;
-    a = sl_asocket_new(L);
+    a = sl_asocket_new(L, transport);
     a->inode = (unsigned long)file.st_ino;
     sl_loop_env(L, SL_ENV_WRAPPERS);
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 3);
     lua_rawset(L, -3);
     lua_pop(L, 1);
-    int err = sl_asocket_take(a, fd, connected_kind(fd));
+    int kind = find_kind(fd, sl_transports[transport].socktype);
+    int err = sl_asocket_take(a, fd, kind);
     if (err != 0)
         return luaL_error(L, "%s", sl_result_message(err));
     sl_fd_nonblock(fd);
@@ -100,7 +127,7 @@ int sl_wrap_value(lua_State *L)
     }
     if (lua_type(L, 1) == LUA_TNUMBER)
         return wrap_descriptor(L);
-    if (sl_luasocket_kind(L, 1) >= 0)
+    if (sl_luasocket_class(L, 1, NULL))
         return wrap_object(L);
     return luaL_argerror(L, 1, "LuaSocket object, asocket or descriptor "
                                "expected");
@@ -118,7 +145,7 @@ static int meth_getsocket(lua_State *L)
 static int meth_setsocket(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    luaL_argcheck(L, sl_luasocket_kind(L, 2) >= 0, 2,
+    luaL_argcheck(L, sl_luasocket_class(L, 2, NULL), 2,
                   "LuaSocket object expected");
     lua_settop(L, 2);
     if (sl_buffer_count(&a->buffer) > 0)
