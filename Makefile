@@ -9,11 +9,14 @@
 #   make asan          the specs under AddressSanitizer with a busy collector
 #   make valgrind      the specs under valgrind on one Lua
 #   make test-arm64    the specs of threads and the loop on aarch64, emulated
+#   make bench         compares with raw C, luv, cqueues and copas, and writes
+#                      doc/benchmarks.md; ROUNDS=3 is quick, SCENARIOS="echo-50
+#                      churn" are only these
 #   make install       into PREFIX, DESTDIR in front of it
 #   make clean
 #
-# demo, test, check, asan, valgrind and test-arm64 install the Debian packages
-# they lack (tools/setup.sh).
+# demo, test, check, asan, valgrind, test-arm64 and bench install the Debian
+# packages they lack (tools/setup.sh).
 
 LUAS := lua5.4 luajit lua5.3 lua5.2 lua5.1
 found := $(foreach l,$(LUAS),\
@@ -97,6 +100,21 @@ test-arm64:
 	@tools/setup.sh arm64
 	@tools/arm64.sh
 
+bench_luas := luajit lua5.4 lua5.1
+bench_tools := build/bench/load build/bench/raw
+bench:
+	@tools/setup.sh bench $(bench_luas)
+	@for lua in $(bench_luas); do \
+	    $(MAKE) -s LUA=$$lua VARIANT= all || exit 1; done
+	@$(MAKE) -s $(bench_tools)
+	@ROUNDS='$(ROUNDS)' SCENARIOS='$(SCENARIOS)' lua5.4 bench/run.lua
+
+build/bench/load: bench/load.c bench/process.c bench/traffic.c
+build/bench/raw: bench/servers/raw.c
+$(bench_tools): $(wildcard bench/*.h) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(flags) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^)
+
 PREFIX ?= /usr/local
 lua_version := $(or $(patsubst lua%,%,$(filter lua5.%,$(LUA))),5.1)
 LUA_CMOD ?= $(PREFIX)/lib/lua/$(lua_version)
@@ -115,4 +133,4 @@ endif
 clean:
 	rm -rf build
 
-.PHONY: all demo test check asan valgrind test-arm64 install clean
+.PHONY: all demo test check asan valgrind test-arm64 bench install clean

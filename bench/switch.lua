@@ -1,6 +1,6 @@
 -- What switches cost, each compared with what the same Lua does bare:
 --
---     lua5.4 bench/switch.lua [rounds]        21 rounds unless told
+--     lua5.4 bench/switch.lua [rounds [plain]]    21 rounds unless told
 --
 --     a transfer, or suspend and resume       one coroutine.resume and yield
 --     a value from a coro.wrap generator      one from a coroutine.wrap
@@ -9,7 +9,8 @@
 -- Every round measures the bare thing and all the others, one after another,
 -- in an order that turns round by round; a ratio is taken within the round,
 -- and its median over the rounds is reported, with the quartiles. So what
--- else the machine does meanwhile hardly counts. Needs no LuaSocket.
+-- else the machine does meanwhile hardly counts. Needs no LuaSocket. plain
+-- is for bench/run.lua: title, nanoseconds, ratio and limit, by tabs.
 
 local coro = require 'coro'
 local loop = require 'socketloop'
@@ -163,8 +164,8 @@ local groups = {
     }, {
         {'coroutine.create + resume', spawn_bare},
         {'coro.create + resume', spawn_coro},
-        {'loop.newthread, ending', spawn(loop)},
-        {'loop.coro.newthread, ending', spawn(loop.coro)},
+        {'loop.newthread, ending', spawn(loop), 1.5},
+        {'loop.coro.newthread, ending', spawn(loop.coro), 1.5},
     },
 }
 
@@ -217,14 +218,28 @@ local function quantile(list, fraction)
     return sorted[low] + (sorted[high] - sorted[low]) * (place - low)
 end
 
+local function ratios_of(costs, base)
+    local ratios = {}
+    for round, cost in ipairs(costs) do
+        ratios[round] = cost / base[round]
+    end
+    return ratios
+end
+
+local function report_plainly(group, costs)
+    for i, each in ipairs(group) do
+        local ratio = i > 1 and ('%.3f'):format(
+            quantile(ratios_of(costs[i], costs[1]), 0.5)) or ''
+        print(('%s\t%.1f\t%s\t%s'):format(
+            each[1], quantile(costs[i], 0.5) * 1e9, ratio, each[3] or ''))
+    end
+end
+
 local function report(group, costs)
     print(('%-34s %8.1f ns'):format(group[1][1],
                                     quantile(costs[1], 0.5) * 1e9))
     for i = 2, #group do
-        local ratios = {}
-        for round, cost in ipairs(costs[i]) do
-            ratios[round] = cost / costs[1][round]
-        end
+        local ratios = ratios_of(costs[i], costs[1])
         local limit = group[i][3]
         print(('%-34s %8.1f ns  %5.2f x  (%.2f - %.2f)%s'):format(
             group[i][1], quantile(costs[i], 0.5) * 1e9,
@@ -235,6 +250,13 @@ local function report(group, costs)
 end
 
 -------------------------------------------------------------------------------
+
+if arg and arg[2] == 'plain' then
+    for _, group in ipairs(groups) do
+        report_plainly(group, measure_group(group))
+    end
+    return
+end
 
 local version = rawget(_G, 'jit') and rawget(_G, 'jit').version or _VERSION
 print(('%s, %d rounds: median cost, median of the ratios (quartiles)')

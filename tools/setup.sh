@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that a job needs and this system lacks:
 #
-#     tools/setup.sh demo|test|arm64 [LUA...]
+#     tools/setup.sh demo|test|arm64|bench [LUA...]
 #
 # LUA: lua5.1, lua5.2, lua5.3, lua5.4, luajit; all of them if none is given.
 # Does nothing where all is there. Installs as root or through sudo; where it
@@ -9,7 +9,7 @@
 
 set -euo pipefail
 
-job=${1:?demo, test or arm64}
+job=${1:?demo, test, arm64 or bench}
 shift
 luas=("$@")
 [[ $# -gt 0 ]] || luas=(lua5.1 lua5.2 lua5.3 lua5.4 luajit)
@@ -40,6 +40,10 @@ arm64)
     packages+=(lua-busted gcc-aarch64-linux-gnu libc6-dev-arm64-cross
             qemu-user-static)
     commands+=(busted aarch64-linux-gnu-gcc qemu-aarch64-static apt-get)
+    ;;
+bench)
+    packages+=(lua-luv lua-cqueues lua-copas valgrind strace gnuplot-nox)
+    commands+=(valgrind strace gnuplot)
     ;;
 *)
     echo "$0: no such job: $job" >&2
