@@ -1,5 +1,6 @@
 /*
- * address.c - names and addresses. Look-ups block (see getaddrinfo(3)).
+ * address.c - names and addresses. Look-ups block: see
+ * resolver.h for those that do not.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -12,18 +13,28 @@
 #include <errno.h>
 #include <string.h>
 
-int sl_address_resolve(const char *host, const char *port, int family,
-                       int passive, struct addrinfo **list)
+static int look_up(const sl_query *query, int flags, struct addrinfo **list)
 {
     struct addrinfo hints;
+    int is_any = query->passive && strcmp(query->host, "*") == 0;
     memset(&hints, 0, sizeof hints);
-    hints.ai_family = family;
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = passive ? AI_PASSIVE : 0;
-    if (passive && strcmp(host, "*") == 0)
-        host = NULL;
+    hints.ai_family = query->family;
+    hints.ai_socktype = query->socktype;
+    hints.ai_flags = flags | (query->passive ? AI_PASSIVE : 0);
     *list = NULL;
-    return sl_result_gai(getaddrinfo(host, port, &hints, list));
+    return getaddrinfo(is_any ? NULL : query->host, query->port, &hints,
+                       list);
+}
+
+int sl_address_resolve(const sl_query *query, struct addrinfo **list)
+{
+    return sl_result_gai(look_up(query, 0, list));
+}
+
+int sl_address_known(const sl_query *query, struct addrinfo **list)
+{
+    int flags = AI_NUMERICHOST | AI_NUMERICSERV;
+    return look_up(query, flags, list) == 0 ? 0 : SL_AGAIN;
 }
 
 int sl_address_format(const struct sockaddr *address, socklen_t size,

@@ -10,10 +10,20 @@
 #include <netdb.h>
 #include <sys/socket.h>
 
-/* The stream addresses of host and port; passive: to bind to, where host
- * "*" is any. 0 or how it failed (result.h). Free *list with freeaddrinfo. */
-int sl_address_resolve(const char *host, const char *port, int family,
-                       int passive, struct addrinfo **list);
+/* What to look up. */
+typedef struct sl_query {
+    const char *host;
+    const char *port;    /* number or service; NULL: none */
+    int family;          /* AF_UNSPEC, ... */
+    int socktype;        /* SOCK_STREAM, ... */
+    int passive;         /* to bind to: host "*" is any */
+} sl_query;
+
+/* Both: 0 or how it failed (result.h). Free *list with freeaddrinfo. resolve
+ * asks the system, and blocks; known gives SL_AGAIN if that is needed, which
+ * it isn't for numbers. */
+int sl_address_resolve(const sl_query *query, struct addrinfo **list);
+int sl_address_known(const sl_query *query, struct addrinfo **list);
 
 /* An address as text; false if it has none. */
 int sl_address_format(const struct sockaddr *address, socklen_t size,

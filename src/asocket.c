@@ -10,6 +10,7 @@
 #include "address.h"
 #include "clock.h"
 #include "luasocket.h"
+#include "resolve.h"
 #include "result.h"
 
 #include <string.h>
@@ -168,6 +169,8 @@ void sl_asocket_close(lua_State *L, int index)
     int fd = a->source.fd;
     int waited_on = a->source.reader.thread != NULL;
     sl_source_release(&a->source, 1);
+    if (a->connect != NULL && a->source.writer.thread == NULL)
+        sl_connect_abandon(L, a);
     if (!waited_on)
         sl_buffer_free(&a->buffer, &a->source.loop->scratch);
     if (a->has_object) {
@@ -200,8 +203,9 @@ static int meth_gc(lua_State *L)
         close(fd);
     if (a->accepted >= 0)
         close(a->accepted);
-    if (a->connecting)
+    if (a->connect != NULL)
         sl_connect_abandon(L, a);
+    sl_resolve_end(a);
     sl_buffer_free(&a->buffer, &a->source.loop->scratch);
     a->source.loop = NULL;
     return 0;

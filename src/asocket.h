@@ -20,7 +20,6 @@
 #include "transport.h"
 #include "wait.h"
 
-#include <netdb.h>
 
 /* What a receive is after. */
 typedef struct sl_receive {
@@ -36,15 +35,7 @@ typedef struct sl_send {
     size_t next, end;      /* bytes of it that are to be sent */
 } sl_send;
 
-typedef struct sl_connect {
-    struct addrinfo *list;    /* owned */
-    struct addrinfo *next;    /* the address to try next */
-    int object;               /* registry reference: LuaSocket object */
-    int result;               /* registry reference: what success gives */
-    int fresh;                /* each attempt gets a new descriptor */
-    int pending;              /* an attempt is in progress */
-    int failed;               /* how the last attempt failed */
-} sl_connect;
+typedef struct sl_connect sl_connect;    /* of connect.c */
 
 typedef struct sl_asocket {
     sl_source source;         /* the first member: a source is an asocket */
@@ -55,19 +46,16 @@ typedef struct sl_asocket {
     unsigned char has_object; /* there is a LuaSocket object */
     unsigned char has_fields; /* users set fields */
     unsigned char bound;      /* bind was called: keep the descriptor */
-    unsigned char connecting; /* writer.connect is in use */
     unsigned char ended;      /* the end of the stream was read */
-    unsigned char attempted;  /* an attempt to connect may be in progress */
     unsigned long inode;      /* of a bare descriptor that was wrapped */
     double block, total;      /* settimeout, in seconds; negative: none */
     double birthday;          /* for getstats */
     double received, sent;
     sl_receive receive;       /* the reader's operation, if not accept */
     int accepted;             /* a descriptor not given yet, or -1; owned */
-    union {
-        sl_send send;
-        sl_connect connect;
-    } writer;
+    sl_send send;             /* the writer's, if not connect */
+    sl_connect *connect;      /* begun and not finished; owned, or NULL */
+    struct sl_lookup *lookup; /* owned, or NULL */
 } sl_asocket;
 
 /* The asocket of the method that runs; raises if it is not one. */
@@ -126,7 +114,7 @@ extern const luaL_Reg sl_connect_methods[];
 /* How a system call on a socket failed, in our codes (stream.c). */
 int sl_stream_failure(int err);
 
-/* Frees what a connect that was never finished holds. */
+/* Ends a connect that was begun, which is there. */
 void sl_connect_abandon(lua_State *L, sl_asocket *a);
 
 #endif

@@ -9,23 +9,20 @@
 #include "address.h"
 #include "descriptor.h"
 #include "luasocket.h"
+#include "resolve.h"
 #include "result.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* IPv6 sockets are for IPv6 only, as LuaSocket's. */
 int sl_bind_open(sl_asocket *a, int family)
 {
-    int fd, on = 1;
+    int fd;
     int err = sl_fd_socket(family, sl_transports[a->transport].socktype,
                            &fd);
     if (err != 0)
         return err;
-    if (family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     err = sl_asocket_take(a, fd, a->kind);
     if (err != 0)
         close(fd);
@@ -52,22 +49,28 @@ static int try_address(sl_asocket *a, const struct addrinfo *ai, int reuse)
     return bind(a->source.fd, ai->ai_addr, ai->ai_addrlen) < 0 ? errno : 0;
 }
 
-int sl_bind_to(sl_asocket *a, const char *host, const char *port, int reuse)
+int sl_bind_to(lua_State *L, sl_asocket *a, const char *host,
+               const char *port, int reuse)
 {
-    struct addrinfo *list;
     int had = a->source.fd >= 0;
     int family = had ? sl_fd_family(a->source.fd) : AF_UNSPEC;
-    int err = sl_address_resolve(host, port, family, 1, &list);
+    sl_query query = {host, port, family,
+                      sl_transports[a->transport].socktype, 1};
+    if (a->source.writer.thread != NULL)
+        return EALREADY;
+    if (a->connect != NULL)
+        sl_connect_abandon(L, a);
+    int err = sl_resolve_now(L, a, &query);
     if (err != 0)
         return err;
-    for (struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
+    for (struct addrinfo *ai = a->lookup->list; ai != NULL; ai = ai->ai_next) {
         err = try_address(a, ai, reuse);
         if (err == 0)
             break;
         if (!had)
             sl_bind_drop(a);
     }
-    freeaddrinfo(list);
+    sl_resolve_end(a);
     if (err == 0)
         a->bound = 1;
     return err;
@@ -114,7 +117,7 @@ static int meth_bind(lua_State *L)
     lua_settop(L, 3);
     if (a->has_object)
         return through_object(L, a, "bind");
-    return give(L, sl_bind_to(a, host, port, 0));
+    return give(L, sl_bind_to(L, a, host, port, 0));
 }
 
 /* listen([backlog]) -> 1 or nil, error */

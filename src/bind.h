@@ -13,9 +13,11 @@ int sl_bind_open(sl_asocket *a, int family);
 /* Lets go of our descriptor and closes it, waking nobody. */
 void sl_bind_drop(sl_asocket *a);
 
-/* Binds an asocket without a descriptor to the first local address that can
- * be bound; host "*" is any. 0 or how it failed. */
-int sl_bind_to(sl_asocket *a, const char *host, const char *port, int reuse);
+/* [-0, +0, e] Binds the asocket to the first address of the local host that
+ * can be bound; host "*" is any. A name is waited for in a thread of our own.
+ * 0 or how it failed. */
+int sl_bind_to(lua_State *L, sl_asocket *a, const char *host,
+               const char *port, int reuse);
 
 /* Turns a bound asocket into a listening one. 0 or an errno. */
 int sl_bind_listen(sl_asocket *a, int backlog);

@@ -1,10 +1,15 @@
 /*
  * connect.c - connecting a socket.
  *
- * A connect tries all addresses of the name, one after another, on a new
- * descriptor each time, unless the socket had one before (it was bound, say).
- * Where there is a LuaSocket object, the attempts are made through it, so
- * that it learns its descriptor, family and class.
+ * The host is looked up; then a socket that has neither descriptor nor
+ * LuaSocket object races for a connection to its addresses (race.h). Others
+ * try one address after another: on the descriptor they have (they were
+ * bound, say), or through the object, on a new descriptor each time, so that
+ * the object learns its descriptor, family and class.
+ *
+ * All of it is one operation of the writer and has one deadline. What a call
+ * has begun when its time is over goes on: the next call for the same host
+ * and port finds it.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -15,28 +20,44 @@
 #include "bind.h"
 #include "descriptor.h"
 #include "luasocket.h"
+#include "race.h"
+#include "resolve.h"
 #include "result.h"
 
 #include <errno.h>
-#include <sys/socket.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct sl_connect {
+    const struct addrinfo *next;    /* the address to try next; borrowed from
+                                       the look-up */
+    sl_race *race;             /* owned; or NULL: one after another */
+    int object;                /* registry reference: LuaSocket object */
+    int result;                /* registry reference: what success gives */
+    unsigned char fresh;       /* each attempt gets a new descriptor */
+    unsigned char resolved;    /* there are addresses */
+    unsigned char pending;     /* an attempt is in progress */
+    int failed;                /* how an attempt failed, or 0 */
+    char *port;                /* in target */
+    char target[];             /* host and port */
+};
+
+/* --- one address after another ----------------------------------------- */
 
 static int attempt_natively(sl_asocket *a, const struct addrinfo *ai)
 {
-    sl_connect *c = &a->writer.connect;
-    if (c->fresh)
+    if (a->connect->fresh)
         sl_bind_drop(a);
     int err = a->source.fd < 0 ? sl_bind_open(a, ai->ai_family) : 0;
     if (err != 0)
         return err;
-    if (connect(a->source.fd, ai->ai_addr, ai->ai_addrlen) == 0)
-        return 0;
-    return errno == EINTR ? EINPROGRESS : errno;
+    return sl_fd_connect(a->source.fd, ai->ai_addr, ai->ai_addrlen);
 }
 
 static int attempt_through_object(lua_State *L, sl_asocket *a,
                                   const struct addrinfo *ai)
 {
-    sl_connect *c = &a->writer.connect;
+    sl_connect *c = a->connect;
     int fd;
     if (c->fresh)
         sl_source_detach(&a->source, 1);
@@ -52,7 +73,7 @@ static int attempt_through_object(lua_State *L, sl_asocket *a,
 /* Begins to connect to the next address. 0, SL_AGAIN or how it failed. */
 static int attempt(lua_State *L, sl_asocket *a)
 {
-    sl_connect *c = &a->writer.connect;
+    sl_connect *c = a->connect;
     const struct addrinfo *ai = c->next;
     if (a->has_object && c->object == LUA_NOREF) {
         c->next = NULL;    /* somebody asked for the object: it owns the */
@@ -78,18 +99,17 @@ static int attempt_result(sl_asocket *a)
         a->source.writable = 0;
         return SL_AGAIN;
     }
-    a->writer.connect.pending = 0;
+    a->connect->pending = 0;
     return err;
 }
 
-static int connect_operation(lua_State *L, sl_source *source)
+static int try_in_order(lua_State *L, sl_asocket *a)
 {
-    sl_asocket *a = (sl_asocket *)source;
-    sl_connect *c = &a->writer.connect;
+    sl_connect *c = a->connect;
     for (;;) {
         int err;
         if (c->pending) {
-            if (source->fd < 0)
+            if (a->source.fd < 0)
                 return SL_CLOSED;
             err = attempt_result(a);
         } else if (c->next != NULL) {
@@ -99,25 +119,67 @@ static int connect_operation(lua_State *L, sl_source *source)
         }
         if (err == 0 || err == SL_AGAIN)
             return err;
-        c->failed = err;
+        c->failed = sl_result_prefer(c->failed, err);
     }
+}
+
+/* --- the operation ----------------------------------------------------- */
+
+/* The look-up has its result: 0 or how it failed. */
+static int take_addresses(sl_asocket *a)
+{
+    sl_connect *c = a->connect;
+    int err = a->lookup->status;
+    if (err != 0)
+        return err;
+    c->resolved = 1;
+    c->next = a->lookup->list;
+    a->source.writer.interest = SL_WRITABLE;
+    a->source.writable = 1;
+    if (c->fresh && !a->has_object && c->next->ai_next != NULL) {
+        c->race = sl_race_new(&a->source.writer, c->next);
+        if (c->race == NULL)
+            return ENOMEM;
+    }
+    return 0;
+}
+
+static int run_race(sl_asocket *a)
+{
+    if (a->has_object)
+        return ECONNABORTED;    /* made meanwhile, without a descriptor */
+    int err = sl_race_advance(a->connect->race);
+    if (err == 0)
+        a->owned = 1;
+    return err;
+}
+
+static int connect_operation(lua_State *L, sl_source *source)
+{
+    sl_asocket *a = (sl_asocket *)source;
+    int err = a->connect->resolved ? 0 : take_addresses(a);
+    if (err != 0)
+        return err;
+    return a->connect->race != NULL ? run_race(a) : try_in_order(L, a);
 }
 
 void sl_connect_abandon(lua_State *L, sl_asocket *a)
 {
-    sl_connect *c = &a->writer.connect;
+    sl_connect *c = a->connect;
     luaL_unref(L, LUA_REGISTRYINDEX, c->object);
     luaL_unref(L, LUA_REGISTRYINDEX, c->result);
-    if (c->list != NULL)
-        freeaddrinfo(c->list);
-    a->connecting = 0;
+    if (c->race != NULL)
+        sl_race_free(c->race);
+    free(c);
+    a->connect = NULL;
+    sl_resolve_end(a);
 }
 
 /* true (or what loop.connect promised), or nil, error */
 static int connect_results(lua_State *L, sl_wait *wait)
 {
     sl_asocket *a = (sl_asocket *)wait->source;
-    sl_connect *c = &a->writer.connect;
+    sl_connect *c = a->connect;
     int err = wait->status;
     if (err != 0)
         sl_result_fail(L, err);
@@ -125,19 +187,69 @@ static int connect_results(lua_State *L, sl_wait *wait)
         lua_rawgeti(L, LUA_REGISTRYINDEX, c->result);
     else
         lua_pushboolean(L, 1);
-    a->attempted = err == SL_TIMEOUT && c->result == LUA_NOREF;
+    wait->interest = SL_WRITABLE;
+    if (err == SL_TIMEOUT && c->result == LUA_NOREF)
+        return 2;    /* it goes on */
     if (err == 0)
         a->source.readable = a->source.writable = 1;
-    else if (c->fresh && a->owned && !a->attempted)
+    else if ((c->fresh || c->result != LUA_NOREF) && a->owned)
         sl_bind_drop(a);
     sl_connect_abandon(L, a);
     return err == 0 ? 1 : 2;
 }
 
-static int reference(lua_State *L, int index)
+/* --- beginning --------------------------------------------------------- */
+
+static int make_reference(lua_State *L, int index)
 {
     lua_pushvalue(L, index);
     return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* 0 or how it failed. */
+static int make_connect(sl_asocket *a, const char *host, const char *port)
+{
+    size_t host_size = strlen(host) + 1, port_size = strlen(port) + 1;
+    sl_connect *c = calloc(1, sizeof *c + host_size + port_size);
+    if (c == NULL)
+        return ENOMEM;
+    c->object = c->result = LUA_NOREF;
+    c->fresh = a->source.fd < 0;
+    memcpy(c->target, host, host_size);
+    c->port = memcpy(c->target + host_size, port, port_size);
+    a->connect = c;
+    return 0;
+}
+
+/* [-0, +0, m] Begins anew. 0 or how it failed. */
+static int begin(lua_State *L, int self, const char *host, const char *port)
+{
+    sl_asocket *a = lua_touserdata(L, self);
+    int fd = a->source.fd;
+    if (fd >= 0 && sl_fd_connected(fd) == 0)
+        return EISCONN;
+    int err = make_connect(a, host, port);
+    if (err != 0)
+        return err;
+    a->kind = SL_CLIENT;
+    if (a->has_object) {
+        sl_asocket_pushobject(L, self);
+        a->connect->object = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    int family = fd < 0 ? AF_UNSPEC : sl_fd_family(fd);
+    sl_query query = {host, port, family, SOCK_STREAM, 0};
+    err = sl_resolve_begin(a, &query);
+    if (err != 0)
+        sl_connect_abandon(L, a);
+    return err;
+}
+
+/* Whether what an earlier call has begun is for that host and port. */
+static int goes_on(const sl_asocket *a, const char *host, const char *port)
+{
+    const sl_connect *c = a->connect;
+    return strcmp(c->target, host) == 0 && strcmp(c->port, port) == 0 &&
+           a->lookup != NULL && !(c->pending && a->source.fd < 0);
 }
 
 int sl_connect_start(lua_State *L, const char *host, const char *port,
@@ -145,34 +257,21 @@ int sl_connect_start(lua_State *L, const char *host, const char *port,
 {
     int self = lua_gettop(L);
     sl_asocket *a = lua_touserdata(L, self);
-    sl_connect c = {NULL, NULL, LUA_NOREF, LUA_NOREF, 0, 0, 0};
-    if (a->connecting)
+    double limit = sl_resolve_limit(a);
+    if (a->connect != NULL && !goes_on(a, host, port)) {
+        if (a->connect->fresh && a->owned)
+            sl_bind_drop(a);
         sl_connect_abandon(L, a);
-    int goes_on = a->attempted && a->source.fd >= 0;
-    c.fresh = a->source.fd < 0;
-    if (!c.fresh && !goes_on && sl_fd_connected(a->source.fd) == 0)
-        return sl_result_fail(L, EISCONN);
-    c.failed = EINVAL;
-    if (!goes_on) {
-        int family = c.fresh ? AF_UNSPEC : sl_fd_family(a->source.fd);
-        int err = sl_address_resolve(host, port, family, 0, &c.list);
-        if (err != 0)
-            return sl_result_fail(L, err);
     }
-    c.next = c.list;
-    c.pending = goes_on;
-    a->writer.connect = c;
-    a->connecting = 1;
-    a->kind = SL_CLIENT;
-    a->source.writable = 1;
-    if (a->has_object) {
-        sl_asocket_pushobject(L, self);
-        a->writer.connect.object = luaL_ref(L, LUA_REGISTRYINDEX);
-    }
+    int err = a->connect != NULL ? 0 : begin(L, self, host, port);
+    if (err != 0)
+        return sl_result_fail(L, err);
+    if (!a->connect->resolved && a->lookup->status == SL_AGAIN)
+        a->source.writer.interest = 0;
     if (result != 0)
-        a->writer.connect.result = reference(L, result);
-    return sl_wait_operate(L, &a->source.writer, connect_operation, a->block,
-                           a->total, connect_results);
+        a->connect->result = make_reference(L, result);
+    return sl_wait_operate(L, &a->source.writer, connect_operation, -1, limit,
+                           connect_results);
 }
 
 /* connect(host, port) -> true or nil, error */

@@ -1,14 +1,15 @@
 /*
- * descriptor.c - socket system calls; the only file with their differences
+ * descriptor.c - system calls on descriptors; the only file with their differences
  * between systems.
  */
 
-#define _GNU_SOURCE    /* accept4 */
+#define _GNU_SOURCE    /* accept4, pipe2 */
 
 #include "descriptor.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,7 +31,7 @@ int sl_fd_nonblock(int fd)
 
 #if defined(SOCK_NONBLOCK) && defined(SOCK_CLOEXEC)
 
-int sl_fd_socket(int family, int type, int *fd)
+static int make_socket(int family, int type, int *fd)
 {
     *fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     return *fd < 0 ? errno : 0;
@@ -42,6 +43,11 @@ int sl_fd_accept(int listener, int *fd)
         *fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     while (*fd < 0 && errno == EINTR);
     return *fd < 0 ? errno : 0;
+}
+
+int sl_fd_pipe(int ends[2])
+{
+    return pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0 ? errno : 0;
 }
 
 #else
@@ -61,7 +67,7 @@ static int prepare(int *fd)
     return err;
 }
 
-int sl_fd_socket(int family, int type, int *fd)
+static int make_socket(int family, int type, int *fd)
 {
     *fd = socket(family, type, 0);
     return prepare(fd);
@@ -75,7 +81,43 @@ int sl_fd_accept(int listener, int *fd)
     return prepare(fd);
 }
 
+int sl_fd_pipe(int ends[2])
+{
+    if (pipe(ends) < 0)
+        return errno;
+    for (int i = 0; i < 2; i++) {
+        sl_fd_nonblock(ends[i]);
+        fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+    }
+    return 0;
+}
+
 #endif
+
+void sl_fd_drain(int fd)
+{
+    char bytes[64];
+    ssize_t n;
+    do
+        n = read(fd, bytes, sizeof bytes);
+    while (n > 0 || (n < 0 && errno == EINTR));
+}
+
+int sl_fd_socket(int family, int type, int *fd)
+{
+    int on = 1;
+    int err = make_socket(family, type, fd);
+    if (err == 0 && family == AF_INET6)
+        setsockopt(*fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    return err;
+}
+
+int sl_fd_connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+    if (connect(fd, address, size) == 0)
+        return 0;
+    return errno == EINTR ? EINPROGRESS : errno;
+}
 
 int sl_fd_recv(int fd, char *data, size_t size, size_t *n)
 {

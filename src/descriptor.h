@@ -8,9 +8,13 @@
 #define SL_DESCRIPTOR_H
 
 #include <stddef.h>
+#include <sys/socket.h>
 
-/* A new socket of that family and type. */
+/* A new socket of that family and type; of IPv6: for IPv6 only. */
 int sl_fd_socket(int family, int type, int *fd);
+
+/* Connects, or begins to: EINPROGRESS. */
+int sl_fd_connect(int fd, const struct sockaddr *address, socklen_t size);
 
 /* The next connection of a listening socket. */
 int sl_fd_accept(int listener, int *fd);
@@ -21,6 +25,12 @@ int sl_fd_nonblock(int fd);
 int sl_fd_recv(int fd, char *data, size_t size, size_t *n);
 
 int sl_fd_send(int fd, const char *data, size_t size, size_t *n);
+
+/* A pipe: the end to read and the end to write. */
+int sl_fd_pipe(int ends[2]);
+
+/* Reads from a pipe all that is there. */
+void sl_fd_drain(int fd);
 
 /* How a connection attempt that was in progress ended; EINPROGRESS when it
  * has not. */

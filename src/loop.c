@@ -3,9 +3,12 @@
  * within a step. Knows descriptors and threads, no sockets.
  */
 
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
 #include "loop.h"
 
 #include "clock.h"
+#include "resolver.h"
 #include "result.h"
 #include "run.h"
 #include "source.h"
@@ -231,10 +234,25 @@ static sl_source *take_ready(sl_loop *loop, sl_event *event, unsigned what)
     return find_source(loop, event);
 }
 
+/* True if the event is for a source without waits. */
+static int tell(sl_loop *loop, sl_event *event)
+{
+    sl_source *source = find_source(loop, event);
+    if (source == NULL || source->told == NULL)
+        return 0;
+    source->readable |= (event->ready & SL_READABLE) != 0;
+    source->writable |= (event->ready & SL_WRITABLE) != 0;
+    event->ready = 0;
+    source->told(source);
+    return 1;
+}
+
 /* Each direction looks its source up, as a thread may have closed it, and is
  * taken off before it is tried, as a thread may fail. */
 static void dispatch(lua_State *L, sl_loop *loop, sl_event *event)
 {
+    if (tell(loop, event))
+        return;
     sl_source *source = take_ready(loop, event, SL_HANGUP);
     if (source != NULL)
         source->hangup = 1;
@@ -269,6 +287,11 @@ static void time_out(lua_State *L, sl_loop *loop, sl_wait *wait, double now)
         wake(L, wait, SL_TIMEOUT);
 }
 
+static void ring(sl_alarm *alarm)
+{
+    alarm->ring(alarm);
+}
+
 static void fire_timers(lua_State *L, sl_loop *loop)
 {
     if (loop->timers.count == 0)
@@ -278,8 +301,10 @@ static void fire_timers(lua_State *L, sl_loop *loop)
     while ((timer = sl_timers_pop(&loop->timers, now)) != NULL) {
         if (timer->kind == SL_OF_SLEEP)
             wake_sleeper(L, loop, CONTAINER(timer, sl_thread, timer));
-        else
+        else if (timer->kind == SL_OF_WAIT)
             time_out(L, loop, CONTAINER(timer, sl_wait, timer), now);
+        else
+            ring(CONTAINER(timer, sl_alarm, timer));
     }
 }
 
@@ -352,6 +377,7 @@ static int loop_gc(lua_State *L)
     sl_loop *loop = lua_touserdata(L, 1);
     if (loop->closed)
         return 0;
+    sl_resolver_free(loop);
     loop->closed = 1;
     if (loop->type != NULL)
         loop->type->close(loop->poller);

@@ -4,6 +4,8 @@
  * A source is a descriptor with two waits, one per direction. A wait is the
  * one place where a thread can wait for that direction, and holds the
  * operation the thread waits for: what tries it, its deadline, its result.
+ * A few sources have no waits: the loop calls their function `told`, which
+ * may bring about that another source's operation is tried again.
  *
  * An operation is first tried in the thread that calls it. If it would block
  * the thread waits; when the descriptor is ready the loop tries it again, and
@@ -37,6 +39,7 @@
 typedef struct sl_loop sl_loop;
 typedef struct sl_source sl_source;
 typedef struct sl_wait sl_wait;
+typedef struct sl_resolver sl_resolver;
 
 /* Tries an operation: 0 when it is finished, SL_AGAIN when it must wait,
  * SL_BUSY when it used up its share, else how it failed (result.h). It must
@@ -66,11 +69,20 @@ struct sl_source {
     unsigned char writable;
     unsigned char hangup;   /* seen: a short read is not the last */
     unsigned char watched;  /* the poller knows it */
+    unsigned char interest; /* SL_READABLE or SL_WRITABLE: what told is for */
+    void (*told)(sl_source *source);    /* called when it is ready, or NULL;
+                               must not raise */
     sl_wait reader, writer;
 };
 
+/* A time at which something has to be done that ends no thread's wait. */
+typedef struct sl_alarm {
+    sl_timer timer;
+    void (*ring)(struct sl_alarm *alarm);    /* must not raise */
+} sl_alarm;
+
 /* What a timer belongs to (sl_timer.kind). */
-enum { SL_OF_SLEEP, SL_OF_WAIT };
+enum { SL_OF_SLEEP, SL_OF_WAIT, SL_OF_ALARM };
 
 /* Positions in the table that belongs to a loop (sl_loop_env). */
 enum {
@@ -97,6 +109,7 @@ struct sl_loop {
     int failures;                 /* in SL_ENV_FAILURES */
     int stepping, stop_asked, closed;
     sl_scratch scratch;
+    sl_resolver *resolver;        /* owned; NULL until a name is looked up */
 };
 
 /* The loop of the running C function. */

@@ -7,6 +7,8 @@
 
 #include "asocket.h"
 
+#include <netdb.h>
+
 /* Whether it is one of LuaSocket's sockets; if so, its class becomes that of
  * the asocket (or NULL). */
 int sl_luasocket_class(lua_State *L, int index, sl_asocket *a);

@@ -63,6 +63,17 @@ int sl_result_code(const char *message)
     return EIO;
 }
 
+static int is_unreachable(int err)
+{
+    return err == ENETUNREACH || err == EHOSTUNREACH || err == ENETDOWN ||
+           err == EADDRNOTAVAIL || err == EAFNOSUPPORT;
+}
+
+int sl_result_prefer(int former, int latter)
+{
+    return former != 0 && is_unreachable(latter) ? former : latter;
+}
+
 int sl_result_gai(int gai)
 {
     if (gai == 0)

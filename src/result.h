@@ -26,6 +26,10 @@ const char *sl_result_message(int err);
 /* The err whose message that is: LuaSocket's objects tell only that. */
 int sl_result_code(const char *message);
 
+/* Which of two failures to tell (former may be 0): the latter, but rather what
+ * a host answered than that there is no way to it. */
+int sl_result_prefer(int former, int latter);
+
 /* getaddrinfo's result as one of our codes; uses errno. */
 int sl_result_gai(int gai);
 

@@ -94,7 +94,7 @@ int sl_server_new(lua_State *L)
     luaL_checktype(L, 3, LUA_TFUNCTION);
     lua_settop(L, 3);
     sl_asocket *a = sl_asocket_new(L, SL_TCP);
-    check(L, sl_bind_to(a, host, port, 1));
+    check(L, sl_bind_to(L, a, host, port, 1));
     check(L, sl_bind_listen(a, BACKLOG));
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, 4);

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "connect.h"
 #include "loop.h"
+#include "resolve.h"
 #include "result.h"
 #include "run.h"
 #include "server.h"
@@ -37,7 +38,7 @@ static int push_tcp(lua_State *L, int first)
     const char *port = lua_isnoneornil(L, first + 1)
                            ? "0" : sl_address_checkport(L, first + 1);
     sl_asocket *a = sl_asocket_new(L, SL_TCP);
-    return is_bound ? sl_bind_to(a, host, port, 0) : 0;
+    return is_bound ? sl_bind_to(L, a, host, port, 0) : 0;
 }
 
 /* tcp([local address [, local port]]) -> asocket; raises if it can't bind */
@@ -61,6 +62,12 @@ static int func_connect(lua_State *L)
     if (err != 0)
         return sl_result_fail(L, err);
     return sl_connect_start(L, host, port, lua_gettop(L));
+}
+
+/* resolve(host [, port [, timeout]]) -> addresses or nil, error */
+static int func_resolve(lua_State *L)
+{
+    return sl_resolve_names(L);
 }
 
 /* newserver(ip, port, handler) -> asocket */
@@ -223,6 +230,7 @@ static const luaL_Reg functions[] = {
     {"newserver", func_newserver},
     {"newthread", func_newthread},
     {"now", func_now},
+    {"resolve", func_resolve},
     {"resume", func_resume},
     {"sleep", func_sleep},
     {"start", func_start},

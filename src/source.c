@@ -82,6 +82,22 @@ int sl_source_claim(sl_source *source, int fd)
     return 0;
 }
 
+void sl_source_move(sl_source *from, sl_source *to)
+{
+    sl_loop *loop = from->loop;
+    sl_source_detach(to, 0);
+    loop->sources[from->fd] = to;
+    to->fd = from->fd;
+    to->generation = from->generation;
+    to->readable = to->writable = 1;
+    to->hangup = from->hangup;
+    to->watched = from->watched;
+    from->fd = -1;
+    from->watched = 0;
+    if (!loop->type->edge_triggered)
+        sl_source_tell(to);
+}
+
 void sl_source_release(sl_source *source, int closing)
 {
     sl_source_detach(source, closing);
@@ -96,12 +112,11 @@ static unsigned parked_interest(const sl_wait *wait)
     return wait->parked ? wait->interest : 0;
 }
 
-/* Tells the poller what the source's waits want; 0 or an errno. */
 int sl_source_tell(sl_source *source)
 {
     sl_loop *loop = source->loop;
     unsigned wanted = parked_interest(&source->reader) |
-                      parked_interest(&source->writer);
+                      parked_interest(&source->writer) | source->interest;
     if (source->fd < 0 || (loop->type->edge_triggered &&
                            (source->watched || wanted == 0)))
         return 0;

@@ -13,6 +13,10 @@ void sl_source_init(sl_source *source, sl_loop *loop);
  * its waiters are woken. 0, ENOMEM or SL_TOO_BIG, and then nothing changed. */
 int sl_source_claim(sl_source *source, int fd);
 
+/* The descriptor of one source goes over to another; the poller does not
+ * have to be told. */
+void sl_source_move(sl_source *from, sl_source *to);
+
 /* The source lets go of its descriptor; closing: which will be closed at
  * once. release also wakes those who wait; detach leaves them waiting. */
 void sl_source_release(sl_source *source, int closing);
@@ -21,7 +25,7 @@ void sl_source_detach(sl_source *source, int closing);
 /* The source's memory is about to go. */
 void sl_source_free(sl_source *source);
 
-/* Tells the poller what the source's waits want now; 0 or an errno. */
+/* Tells the poller what the source and its waits want now; 0 or an errno. */
 int sl_source_tell(sl_source *source);
 
 #endif

@@ -160,6 +160,8 @@ static int meth_setsocket(lua_State *L)
         lua_rawset(L, -3);
         lua_pop(L, 1);
     }
+    if (a->connect != NULL)
+        sl_connect_abandon(L, a);
     a->ended = 0;
     int old = a->owned ? a->source.fd : -1;
     sl_source_release(&a->source, old >= 0);

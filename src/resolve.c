@@ -1,0 +1,119 @@
+/*
+ * resolve.c - an asocket's look-up, and loop.resolve, which is one on an
+ * asocket that nobody sees. It occupies the writer, whose thread waits in the
+ * time only.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "resolve.h"
+
+#include "address.h"
+#include "clock.h"
+#include "result.h"
+#include "wait.h"
+
+int sl_resolve_begin(sl_asocket *a, const sl_query *query)
+{
+    sl_resolve_end(a);
+    int err = sl_resolver_begin(&a->source.writer, query, 0, &a->lookup);
+    if (err == 0 && a->lookup->status == SL_AGAIN)
+        a->source.writer.interest = 0;
+    return err;
+}
+
+void sl_resolve_end(sl_asocket *a)
+{
+    a->source.writer.interest = SL_WRITABLE;
+    if (a->lookup != NULL)
+        sl_resolver_end(a->lookup);
+    a->lookup = NULL;
+}
+
+static int lookup_operation(lua_State *L, sl_source *source)
+{
+    (void)L;
+    return ((sl_asocket *)source)->lookup->status;
+}
+
+int sl_resolve_now(lua_State *L, sl_asocket *a, const sl_query *query)
+{
+    sl_wait *wait = &a->source.writer;
+    int in_thread = a->source.loop->threads->running != NULL;
+    sl_resolve_end(a);
+    int err = sl_resolver_begin(wait, query, !in_thread, &a->lookup);
+    if (err != 0)
+        return err;
+    if (a->lookup->status == SL_AGAIN) {
+        wait->interest = 0;
+        err = sl_wait_block(L, wait, lookup_operation, sl_resolve_limit(a));
+        wait->interest = SL_WRITABLE;
+    }
+    if (err != 0)
+        sl_resolve_end(a);
+    return err;
+}
+
+double sl_resolve_limit(const sl_asocket *a)
+{
+    if (a->block < 0 || (a->total >= 0 && a->total < a->block))
+        return a->total;
+    return a->block;
+}
+
+/* --- resolve ----------------------------------------------------------- */
+
+/* [-0, +1, m] Pushes {family = 'inet' or 'inet6', addr =, port = if known}. */
+static void push_address(lua_State *L, const struct addrinfo *ai)
+{
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    lua_createtable(L, 0, 3);
+    if (!sl_address_format(ai->ai_addr, ai->ai_addrlen, host, port))
+        return;
+    lua_pushstring(L, ai->ai_family == AF_INET6 ? "inet6" : "inet");
+    lua_setfield(L, -2, "family");
+    lua_pushstring(L, host);
+    lua_setfield(L, -2, "addr");
+    lua_pushstring(L, port);
+    lua_pushinteger(L, (lua_Integer)lua_tonumber(L, -1));
+    lua_replace(L, -2);
+    if (lua_tointeger(L, -1) != 0)
+        lua_setfield(L, -2, "port");
+    else
+        lua_pop(L, 1);
+}
+
+/* addresses or nil, error */
+static int resolve_results(lua_State *L, sl_wait *wait)
+{
+    sl_asocket *a = (sl_asocket *)wait->source;
+    if (wait->status != 0) {
+        sl_resolve_end(a);
+        return sl_result_fail(L, wait->status);
+    }
+    lua_newtable(L);
+    int i = 1;
+    for (struct addrinfo *ai = a->lookup->list; ai != NULL; ai = ai->ai_next) {
+        push_address(L, ai);
+        lua_rawseti(L, -2, i++);
+    }
+    sl_resolve_end(a);
+    return 1;
+}
+
+int sl_resolve_names(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    sl_query query = {luaL_checkstring(L, 1), NULL, AF_UNSPEC, SOCK_STREAM, 0};
+    if (!lua_isnoneornil(L, 2))
+        query.port = sl_address_checkport(L, 2);
+    double timeout = luaL_optnumber(L, 3, -1);
+    luaL_argcheck(L, timeout == timeout, 3, "not a number");
+    sl_thread_check(L, loop->threads, "resolve");
+    sl_asocket *a = sl_asocket_new(L, SL_TCP);
+    int err = sl_resolve_begin(a, &query);
+    if (err != 0)
+        return sl_result_fail(L, err);
+    return sl_wait_operate(L, &a->source.writer, lookup_operation, -1,
+                           timeout < 0 ? -1 : timeout, resolve_results);
+}

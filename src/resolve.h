@@ -1,0 +1,29 @@
+/*
+ * resolve.h - looking names up for threads.
+ */
+
+#ifndef SL_RESOLVE_H
+#define SL_RESOLVE_H
+
+#include "asocket.h"
+#include "resolver.h"
+
+/* Begins the look-up a->lookup, for an operation of the writer. 0 or how it
+ * failed. */
+int sl_resolve_begin(sl_asocket *a, const sl_query *query);
+
+/* Ends it, if there is one; whoever waits on the writer wants the descriptor
+ * again. */
+void sl_resolve_end(sl_asocket *a);
+
+/* [-0, +0, e] In straight-line C: makes a->lookup a finished look-up. Waits
+ * for it in a thread of our own, blocks elsewhere. 0 or how it failed. */
+int sl_resolve_now(lua_State *L, sl_asocket *a, const sl_query *query);
+
+/* The seconds that a call on the socket may take, or negative. */
+double sl_resolve_limit(const sl_asocket *a);
+
+/* resolve(host [, port [, timeout]]) -> list of addresses or nil, error. */
+int sl_resolve_names(lua_State *L);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * resolver.h - names looked up without blocking the loop: by workers
+ * (worker.h), for a wait that is tried again when there is an answer.
+ *
+ * A loop's resolver has a pipe, in which the workers announce what they have
+ * finished, as long as something is being looked up.
+ */
+
+#ifndef SL_RESOLVER_H
+#define SL_RESOLVER_H
+
+#include "address.h"
+#include "loop.h"
+
+struct sl_job;
+
+typedef struct sl_lookup {
+    struct sl_job *job;        /* as long as it is being looked up; owned */
+    sl_wait *wait;             /* borrowed */
+    struct sl_lookup *prev, *next;    /* in the resolver, with a job */
+    struct addrinfo *list;     /* the addresses, once there; owned */
+    int status;                /* SL_AGAIN, 0, or how it failed */
+} sl_lookup;
+
+/* Begins a look-up for who will wait in that wait, which must not want
+ * readiness; it is finished at once where nothing needs to be looked up, or
+ * if it may block. 0, or how it failed and there is none. */
+int sl_resolver_begin(sl_wait *wait, const sl_query *query, int may_block,
+                      sl_lookup **lookup);
+
+/* Ends a look-up, finished or not, also after the loop. */
+void sl_resolver_end(sl_lookup *lookup);
+
+/* In the child after a fork: what is being looked up begins anew. */
+void sl_resolver_restart(sl_loop *loop);
+
+/* The loop is about to go; look-ups fail. */
+void sl_resolver_free(sl_loop *loop);
+
+#endif
