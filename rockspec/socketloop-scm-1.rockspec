@@ -34,6 +34,7 @@ build = {
             'src/coro.c',
             'src/descriptor.c',
             'src/fiber.c',
+            'src/foreign.c',
             'src/loop.c',
             'src/luasocket.c',
             'src/option.c',

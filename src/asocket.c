@@ -9,6 +9,7 @@
 
 #include "address.h"
 #include "clock.h"
+#include "foreign.h"
 #include "luasocket.h"
 #include "resolve.h"
 #include "result.h"
@@ -168,12 +169,14 @@ void sl_asocket_close(lua_State *L, int index)
     sl_asocket *a = lua_touserdata(L, index);
     int fd = a->source.fd;
     int waited_on = a->source.reader.thread != NULL;
-    sl_source_release(&a->source, 1);
+    int is_foreign = a->transport == SL_FOREIGN;    /* perhaps stays open */
+    sl_source_release(&a->source, !is_foreign);
     if (a->connect != NULL && a->source.writer.thread == NULL)
         sl_connect_abandon(L, a);
     if (!waited_on)
         sl_buffer_free(&a->buffer, &a->source.loop->scratch);
-    if (a->has_object) {
+    if (a->has_object && !a->let_go) {
+        a->let_go = (unsigned char)is_foreign;
         sl_asocket_pushobject(L, index);
         lua_getfield(L, -1, "close");
         lua_insert(L, -2);
@@ -225,9 +228,15 @@ static int forward(lua_State *L)
     lua_insert(L, 3);                            /* ... function args */
     lua_pushvalue(L, 2);
     lua_insert(L, 4);                            /* ... object args */
-    lua_call(L, lua_gettop(L) - 3, LUA_MULTRET);
+    int n;
+    if (a->transport == SL_FOREIGN) {
+        n = sl_foreign_call(L, a, 3, "call_async");
+    } else {
+        lua_call(L, lua_gettop(L) - 3, LUA_MULTRET);
+        n = lua_gettop(L) - 2;
+    }
     sl_asocket_sync(L, a, 2);
-    return lua_gettop(L) - 2;
+    return n;
 }
 
 /* What is neither a field nor a method of ours: the object's. */

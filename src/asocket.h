@@ -45,6 +45,8 @@ typedef struct sl_asocket {
     unsigned char owned;      /* we close the descriptor ourselves */
     unsigned char has_object; /* there is a LuaSocket object */
     unsigned char has_fields; /* users set fields */
+    unsigned char let_go;     /* the foreign object's close was called */
+    unsigned char handshaking;    /* starttls is at work */
     unsigned char bound;      /* bind was called: keep the descriptor */
     unsigned char ended;      /* the end of the stream was read */
     unsigned long inode;      /* of a bare descriptor that was wrapped */
@@ -107,6 +109,7 @@ extern const luaL_Reg sl_asocket_methods[];
 extern const luaL_Reg sl_wrap_methods[];
 extern const luaL_Reg sl_property_methods[];
 extern const luaL_Reg sl_stream_methods[];
+extern const luaL_Reg sl_foreign_methods[];
 extern const luaL_Reg sl_accept_methods[];
 extern const luaL_Reg sl_bind_methods[];
 extern const luaL_Reg sl_connect_methods[];

@@ -192,10 +192,10 @@ static void wake(lua_State *L, sl_wait *wait, int status)
     take_turn(L, wait->source->loop, t);
 }
 
-/* A direction became ready: tries the operation that waits for it. */
-static void try_waiting(lua_State *L, sl_wait *wait)
+/* The source became ready: tries the operation if it waits for that. */
+static void try_waiting(lua_State *L, sl_wait *wait, unsigned ready)
 {
-    if (!wait->parked || wait->interest == 0)
+    if (!wait->parked || !(wait->interest & ready))
         return;
     if (!sl_thread_waits(L, wait->thread)) {
         sl_wait_drop(L, wait);
@@ -225,15 +225,6 @@ static sl_source *find_source(sl_loop *loop, const sl_event *event)
     return source;
 }
 
-/* Takes a direction from an event, and what it is for, if that is there. */
-static sl_source *take_ready(sl_loop *loop, sl_event *event, unsigned what)
-{
-    if (!(event->ready & what))
-        return NULL;
-    event->ready &= ~what;
-    return find_source(loop, event);
-}
-
 /* True if the event is for a source without waits. */
 static int tell(sl_loop *loop, sl_event *event)
 {
@@ -247,25 +238,23 @@ static int tell(sl_loop *loop, sl_event *event)
     return 1;
 }
 
-/* Each direction looks its source up, as a thread may have closed it, and is
- * taken off before it is tried, as a thread may fail. */
+/* Each wait looks the source up, as a thread may have closed it. A wait may be
+ * for the other direction than its own (see foreign.h). If a thread fails, the
+ * event is dispatched again, which does no harm. */
 static void dispatch(lua_State *L, sl_loop *loop, sl_event *event)
 {
     if (tell(loop, event))
         return;
-    sl_source *source = take_ready(loop, event, SL_HANGUP);
+    sl_source *source = find_source(loop, event);
+    if (source == NULL)
+        return;
+    source->hangup |= (event->ready & SL_HANGUP) != 0;
+    source->readable |= (event->ready & SL_READABLE) != 0;
+    source->writable |= (event->ready & SL_WRITABLE) != 0;
+    try_waiting(L, &source->reader, event->ready);
+    source = find_source(loop, event);
     if (source != NULL)
-        source->hangup = 1;
-    source = take_ready(loop, event, SL_READABLE);
-    if (source != NULL) {
-        source->readable = 1;
-        try_waiting(L, &source->reader);
-    }
-    source = take_ready(loop, event, SL_WRITABLE);
-    if (source != NULL) {
-        source->writable = 1;
-        try_waiting(L, &source->writer);
-    }
+        try_waiting(L, &source->writer, event->ready);
 }
 
 static void wake_sleeper(lua_State *L, sl_loop *loop, sl_thread *t)

@@ -244,8 +244,8 @@ static const luaL_Reg functions[] = {
 
 static const luaL_Reg *const tcp_methods[] = {
     sl_asocket_methods, sl_wrap_methods, sl_property_methods,
-    sl_stream_methods, sl_accept_methods, sl_bind_methods,
-    sl_connect_methods, NULL
+    sl_stream_methods, sl_foreign_methods, sl_accept_methods,
+    sl_bind_methods, sl_connect_methods, NULL
 };
 
 static const luaL_Reg *const other_methods[] = {
@@ -253,7 +253,7 @@ static const luaL_Reg *const other_methods[] = {
 };
 
 static const luaL_Reg *const *const methods[SL_TRANSPORTS] = {
-    tcp_methods, other_methods, other_methods, other_methods
+    tcp_methods, other_methods, other_methods, other_methods, tcp_methods
 };
 
 /* The poller that SOCKETLOOP_POLLER names, or the system's best. */

@@ -1,20 +1,19 @@
 /*
- * stream.c - receive, send, shutdown and call_async: the operations on a
- * connected socket. What they give is LuaSocket's (see its
- * tcp and buffer.c), what they do in between is the loop's.
+ * stream.c - receive, send and shutdown: the operations on a connected
+ * socket. What they give is LuaSocket's (see its tcp and buffer.c), what they
+ * do in between is the loop's.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
 
-#include "asocket.h"
+#include "stream.h"
 
-#include "clock.h"
 #include "descriptor.h"
+#include "foreign.h"
 #include "luasocket.h"
 #include "result.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -56,8 +55,7 @@ static size_t still_wanted(const sl_asocket *a)
                                   : 0;
 }
 
-/* Whether what is in the buffer finishes the receive. */
-static int is_received(sl_asocket *a)
+int sl_stream_isreceived(sl_asocket *a)
 {
     const sl_receive *r = &a->receive;
     if (r->less_is_ok && sl_buffer_count(&a->buffer) > 0)
@@ -101,7 +99,7 @@ static int receive_operation(lua_State *L, sl_source *source)
     sl_asocket *a = (sl_asocket *)source;
     (void)L;
     for (int round = 0; round < ROUNDS_MAX; round++) {
-        if (is_received(a))
+        if (sl_stream_isreceived(a))
             return 0;
         if (source->fd < 0)
             return SL_CLOSED;
@@ -114,7 +112,7 @@ static int receive_operation(lua_State *L, sl_source *source)
         if (err != 0)
             return err;
     }
-    return is_received(a) ? 0 : SL_BUSY;
+    return sl_stream_isreceived(a) ? 0 : SL_BUSY;
 }
 
 /* [-0, +1, m] Pushes prefix and bytes, without their CRs if it's a line. */
@@ -165,18 +163,23 @@ static size_t take(sl_asocket *a, int finished, size_t *data)
     return *data;
 }
 
+void sl_stream_take(lua_State *L, sl_asocket *a, int finished)
+{
+    size_t data;
+    size_t taken = take(a, finished, &data);
+    const char *bytes = data > 0 ? sl_buffer_bytes(&a->buffer) : "";
+    push_bytes(L, &a->receive, bytes, data);
+    if (taken > 0)
+        sl_buffer_skip(&a->buffer, &a->source.loop->scratch, taken);
+}
+
 /* data, nil, nil or nil, error, partial */
 static int receive_results(lua_State *L, sl_wait *wait)
 {
     sl_asocket *a = (sl_asocket *)wait->source;
-    size_t data;
-    size_t taken = take(a, wait->status == 0, &data);
-    const char *bytes = data > 0 ? sl_buffer_bytes(&a->buffer) : "";
     if (wait->status != 0)
         sl_result_fail(L, wait->status);
-    push_bytes(L, &a->receive, bytes, data);
-    if (taken > 0)
-        sl_buffer_skip(&a->buffer, &a->source.loop->scratch, taken);
+    sl_stream_take(L, a, wait->status == 0);
     if (wait->status == 0) {
         lua_pushnil(L);
         lua_pushnil(L);
@@ -216,6 +219,10 @@ static int meth_receive(lua_State *L)
     check_pattern(L, &r);
     sl_asocket_checkkind(L, a, SL_CLIENT);
     sl_wait_check(L, &a->source.reader, "receive");
+    if (a->transport == SL_FOREIGN) {
+        a->receive = r;
+        return sl_foreign_receive(L, a);
+    }
     if (a->has_object)
         look_behind(L, a, 1);
     a->receive = r;
@@ -308,7 +315,7 @@ static int meth_send(lua_State *L)
     sl_wait_check(L, &a->source.writer, "send");
     if (a->connect != NULL)
         sl_connect_abandon(L, a);
-    if (a->has_object)
+    if (a->has_object && a->transport != SL_FOREIGN)
         look_behind(L, a, 0);
     if (first < 0)
         first += (long)size + 1;
@@ -321,11 +328,13 @@ static int meth_send(lua_State *L)
     size_t next = (size_t)first - 1;
     size_t end = last < first ? next : (size_t)last;
     a->send = (sl_send){data, next, end};
+    if (a->transport == SL_FOREIGN)
+        return sl_foreign_send(L, a);
     return sl_wait_operate(L, &a->source.writer, send_operation, a->block,
                            a->total, send_results);
 }
 
-/* --- shutdown and call_async ------------------------------------------- */
+/* --- shutdown ---------------------------------------------------------- */
 
 /* shutdown(['receive' | 'send' | 'both']) -> 1 */
 static int meth_shutdown(lua_State *L)
@@ -334,6 +343,8 @@ static int meth_shutdown(lua_State *L)
     static const int hows[] = {SHUT_RD, SHUT_WR, SHUT_RDWR};
     sl_asocket *a = sl_asocket_check(L);
     sl_asocket_checkkind(L, a, SL_CLIENT);
+    if (a->transport == SL_FOREIGN)
+        return sl_foreign_method(L, a, "shutdown");
     luaL_optstring(L, 2, NULL);    /* LuaJIT's checkoption takes anything */
     int how = hows[luaL_checkoption(L, 2, "both", names)];
     shutdown(a->source.fd, how);
@@ -341,87 +352,7 @@ static int meth_shutdown(lua_State *L)
     return 1;
 }
 
-static int readable_operation(lua_State *L, sl_source *source)
-{
-    (void)L;
-    if (source->fd < 0)
-        return SL_CLOSED;
-    return source->readable ? 0 : SL_AGAIN;
-}
-
-static int writable_operation(lua_State *L, sl_source *source)
-{
-    (void)L;
-    if (source->fd < 0)
-        return SL_CLOSED;
-    return source->writable ? 0 : SL_AGAIN;
-}
-
-/* Which readiness the results from index on ask for, or 0. */
-static int wanted_readiness(lua_State *L, int index)
-{
-    if (lua_toboolean(L, index) || lua_type(L, index + 1) != LUA_TSTRING)
-        return 0;
-    const char *what = lua_tostring(L, index + 1);
-    return strcmp(what, "wantread") == 0 ? SL_READABLE
-         : strcmp(what, "wantwrite") == 0 ? SL_WRITABLE : 0;
-}
-
-/* Waits for one direction; the descriptor was just found not ready. */
-static int wait_ready(lua_State *L, sl_asocket *a, int wanted, double until)
-{
-    sl_source *source = &a->source;
-    int reading = wanted == SL_READABLE;
-    sl_wait *wait = reading ? &source->reader : &source->writer;
-    double limit = a->block;
-    if (until >= 0) {
-        double left = fmax(until - sl_clock_now(), 0);
-        limit = limit < 0 ? left : fmin(limit, left);
-    }
-    sl_wait_check(L, wait, "call_async");
-    if (limit == 0)
-        return SL_TIMEOUT;
-    if (reading)
-        source->readable = 0;
-    else
-        source->writable = 0;
-    return sl_wait_block(L, wait, reading ? readable_operation
-                                          : writable_operation, limit);
-}
-
-/* call_async(f, ...) -> all results of f(...), which is called again, after
- * waiting for that, while it returns nil or false and 'wantread' or
- * 'wantwrite'. */
-static int meth_call_async(lua_State *L)
-{
-    sl_asocket *a = sl_asocket_check(L);
-    luaL_checkany(L, 2);
-    if (a->source.loop->threads->running == NULL)
-        return luaL_error(L, "call_async must be called from a loop thread "
-                             "(see newthread)");
-    int top = lua_gettop(L);
-    double until = a->total < 0 ? -1 : sl_clock_now() + a->total;
-    luaL_checkstack(L, top, "too many arguments");
-    for (;;) {
-        for (int i = 2; i <= top; i++)
-            lua_pushvalue(L, i);
-        lua_call(L, top - 2, LUA_MULTRET);
-        int wanted = lua_gettop(L) - top >= 2 ? wanted_readiness(L, top + 1)
-                                              : 0;
-        int err = wanted == 0 ? 0 : wait_ready(L, a, wanted, until);
-        if (wanted == 0 || err != 0) {
-            a->source.readable = a->source.writable = 1;
-            if (err == 0)
-                return lua_gettop(L) - top;
-            lua_settop(L, top);
-            return sl_result_fail(L, err);
-        }
-        lua_settop(L, top);
-    }
-}
-
 const luaL_Reg sl_stream_methods[] = {
-    {"call_async", meth_call_async},
     {"receive", meth_receive},
     {"send", meth_send},
     {"shutdown", meth_shutdown},

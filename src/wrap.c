@@ -8,6 +8,7 @@
 #include "wrap.h"
 
 #include "descriptor.h"
+#include "foreign.h"
 #include "luasocket.h"
 #include "result.h"
 
@@ -28,17 +29,23 @@ static void find_wrapper(lua_State *L, int index)
     lua_remove(L, -2);
 }
 
-/* The asocket at one index takes over the LuaSocket object at the other. */
+/* The asocket at one index takes over the object at the other. */
 static void take_object(lua_State *L, int index, int object)
 {
     sl_asocket *a = lua_touserdata(L, index);
     int fd = sl_luasocket_fd(L, object);
-    if (fd >= 0) {
+    int is_foreign = !sl_luasocket_class(L, object, a);
+    if (fd >= 0)
         sl_asocket_claim(L, a, fd);
+    if (is_foreign) {
+        a->transport = SL_FOREIGN;
+        a->kind = SL_CLIENT;
+        a->let_go = 0;
+        sl_foreign_prepare(L, object);
+    } else {
         sl_fd_nonblock(fd);
+        sl_luasocket_nonblock(L, object);
     }
-    sl_luasocket_class(L, object, a);
-    sl_luasocket_nonblock(L, object);
     lua_pushvalue(L, object);
     sl_asocket_setobject(L, index);
     if (a->kind == SL_CLIENT &&
@@ -118,6 +125,12 @@ static int wrap_descriptor(lua_State *L)
     return 1;
 }
 
+static int is_object(lua_State *L, int index)
+{
+    return sl_luasocket_class(L, index, NULL) ||
+           (sl_asocket_test(L, index) == NULL && sl_foreign_is(L, index));
+}
+
 int sl_wrap_value(lua_State *L)
 {
     luaL_checkany(L, 1);
@@ -127,9 +140,9 @@ int sl_wrap_value(lua_State *L)
     }
     if (lua_type(L, 1) == LUA_TNUMBER)
         return wrap_descriptor(L);
-    if (sl_luasocket_class(L, 1, NULL))
+    if (is_object(L, 1))
         return wrap_object(L);
-    return luaL_argerror(L, 1, "LuaSocket object, asocket or descriptor "
+    return luaL_argerror(L, 1, "socket object, asocket or descriptor "
                                "expected");
 }
 
@@ -145,8 +158,7 @@ static int meth_getsocket(lua_State *L)
 static int meth_setsocket(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    luaL_argcheck(L, sl_luasocket_class(L, 2, NULL), 2,
-                  "LuaSocket object expected");
+    luaL_argcheck(L, is_object(L, 2), 2, "socket object expected");
     lua_settop(L, 2);
     if (sl_buffer_count(&a->buffer) > 0)
         return luaL_error(L, "setsocket: received bytes are still buffered; "
