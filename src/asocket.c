@@ -306,6 +306,20 @@ static int meth_newindex(lua_State *L)
     return 0;
 }
 
+/* [-0, +n, m] Pushes the name to show: the peer's, if there is one that has
+ * one. */
+static int push_name(lua_State *L, const sl_asocket *a)
+{
+    int is_stream = sl_transports[a->transport].socktype != SOCK_DGRAM;
+    int far = a->kind == SL_CLIENT || (is_stream && a->kind == SL_MASTER);
+    int n = sl_address_push(L, a->source.fd, far ? getpeername : getsockname);
+    if (far && n == 1 && lua_tostring(L, -1)[0] == '\0') {
+        lua_pop(L, n);
+        n = sl_address_push(L, a->source.fd, getsockname);
+    }
+    return n;
+}
+
 static int meth_tostring(lua_State *L)
 {
     sl_asocket *a = sl_asocket_test(L, 1);
@@ -316,8 +330,7 @@ static int meth_tostring(lua_State *L)
         return 1;
     }
     lua_pushfstring(L, "%s: fd %d", sl_asocket_class(a), a->source.fd);
-    int n = sl_address_push(L, a->source.fd, a->kind == SL_SERVER
-                                                 ? getsockname : getpeername);
+    int n = push_name(L, a);
     if (n == 3)
         lua_pushfstring(L, "%s, %s port %d", lua_tostring(L, -4),
                         lua_tostring(L, -3), (int)lua_tointeger(L, -2));
