@@ -251,7 +251,10 @@ static void dispatch(lua_State *L, sl_loop *loop, sl_event *event)
     source->hangup |= (event->ready & SL_HANGUP) != 0;
     source->readable |= (event->ready & SL_READABLE) != 0;
     source->writable |= (event->ready & SL_WRITABLE) != 0;
-    try_waiting(L, &source->reader, event->ready);
+    sl_source_notify(source, event->ready);
+    source = find_source(loop, event);
+    if (source != NULL)
+        try_waiting(L, &source->reader, event->ready);
     source = find_source(loop, event);
     if (source != NULL)
         try_waiting(L, &source->writer, event->ready);

@@ -40,6 +40,7 @@ typedef struct sl_loop sl_loop;
 typedef struct sl_source sl_source;
 typedef struct sl_wait sl_wait;
 typedef struct sl_resolver sl_resolver;
+typedef struct sl_watch sl_watch;
 
 /* Tries an operation: 0 when it is finished, SL_AGAIN when it must wait,
  * SL_BUSY when it used up its share, else how it failed (result.h). It must
@@ -72,7 +73,18 @@ struct sl_source {
     unsigned char interest; /* SL_READABLE or SL_WRITABLE: what told is for */
     void (*told)(sl_source *source);    /* called when it is ready, or NULL;
                                must not raise */
+    unsigned char bare;     /* nobody's: made for its watches, goes with them */
     sl_wait reader, writer;
+    sl_watch *watches;      /* borrowed: who else is told of readiness */
+};
+
+/* Interest in a source from outside (watch.h). It is told once. */
+struct sl_watch {
+    sl_source *source;      /* in whose list it is; NULL: in none */
+    sl_watch *prev, *next;
+    unsigned interest;      /* of SL_READABLE and SL_WRITABLE */
+    void (*told)(sl_watch *watch);    /* must not run threads */
+    void *owner;
 };
 
 /* A time at which something has to be done that ends no thread's wait. */

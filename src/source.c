@@ -105,6 +105,7 @@ void sl_source_release(sl_source *source, int closing)
         return;
     sl_wait_finish(&source->reader, SL_CLOSED);
     sl_wait_finish(&source->writer, SL_CLOSED);
+    sl_source_notify(source, SL_READABLE | SL_WRITABLE);
 }
 
 static unsigned parked_interest(const sl_wait *wait)
@@ -117,6 +118,8 @@ int sl_source_tell(sl_source *source)
     sl_loop *loop = source->loop;
     unsigned wanted = parked_interest(&source->reader) |
                       parked_interest(&source->writer) | source->interest;
+    for (const sl_watch *w = source->watches; w != NULL; w = w->next)
+        wanted |= w->interest;
     if (source->fd < 0 || (loop->type->edge_triggered &&
                            (source->watched || wanted == 0)))
         return 0;
@@ -146,3 +149,78 @@ void sl_source_free(sl_source *source)
     abandon(&source->writer);
 }
 
+/* --- watches ----------------------------------------------------------- */
+
+/* The source of a descriptor: its owner, or one made for those who watch it.
+ * NULL: how it failed is in *err. */
+static sl_source *find_or_make(sl_loop *loop, int fd, int *err)
+{
+    *err = 0;
+    if (fd < loop->sources_size && loop->sources[fd] != NULL)
+        return loop->sources[fd];
+    sl_source *source = malloc(sizeof *source);
+    if (source == NULL) {
+        *err = ENOMEM;
+        return NULL;
+    }
+    sl_source_init(source, loop);
+    source->bare = 1;
+    *err = sl_source_claim(source, fd);
+    if (*err == 0)
+        return source;
+    free(source);
+    return NULL;
+}
+
+int sl_source_watch(sl_loop *loop, int fd, sl_watch *watch)
+{
+    int err;
+    sl_source *source = find_or_make(loop, fd, &err);
+    if (source == NULL)
+        return err;
+    watch->source = source;
+    watch->prev = NULL;
+    watch->next = source->watches;
+    if (source->watches != NULL)
+        source->watches->prev = watch;
+    source->watches = watch;
+    /* The one that the poller was told of may have been closed behind our
+     * back, and this one has its number. */
+    source->watched = 0;
+    err = sl_source_tell(source);
+    if (err != 0)
+        sl_source_unwatch(watch);
+    return err;
+}
+
+void sl_source_unwatch(sl_watch *watch)
+{
+    sl_source *source = watch->source;
+    if (source == NULL)
+        return;
+    watch->source = NULL;
+    if (watch->prev != NULL)
+        watch->prev->next = watch->next;
+    else
+        source->watches = watch->next;
+    if (watch->next != NULL)
+        watch->next->prev = watch->prev;
+    if (source->bare && source->watches == NULL) {
+        sl_source_detach(source, 0);
+        free(source);
+    } else if (!source->loop->closed && !source->loop->type->edge_triggered) {
+        sl_source_tell(source);
+    }
+}
+
+void sl_source_notify(sl_source *source, unsigned ready)
+{
+    sl_watch *next;
+    for (sl_watch *watch = source->watches; watch != NULL; watch = next) {
+        next = watch->next;
+        if (!(watch->interest & ready))
+            continue;
+        sl_source_unwatch(watch);
+        watch->told(watch);
+    }
+}

@@ -18,14 +18,25 @@ int sl_source_claim(sl_source *source, int fd);
 void sl_source_move(sl_source *from, sl_source *to);
 
 /* The source lets go of its descriptor; closing: which will be closed at
- * once. release also wakes those who wait; detach leaves them waiting. */
+ * once. release also wakes those who wait and watch, and a bare source is gone
+ * after it; detach leaves them waiting. */
 void sl_source_release(sl_source *source, int closing);
 void sl_source_detach(sl_source *source, int closing);
 
 /* The source's memory is about to go. */
 void sl_source_free(sl_source *source);
 
-/* Tells the poller what the source and its waits want now; 0 or an errno. */
+/* Tells the poller what the source, its waits and its watches want now; 0 or
+ * an errno. */
 int sl_source_tell(sl_source *source);
+
+/* Begins to watch fd, whoever's it is; 0 or how it failed. */
+int sl_source_watch(sl_loop *loop, int fd, sl_watch *watch);
+
+/* Ends it. Nothing to do where it was told. */
+void sl_source_unwatch(sl_watch *watch);
+
+/* Tells the watches that are interested, each once. May end a bare source. */
+void sl_source_notify(sl_source *source, unsigned ready);
 
 #endif

@@ -14,6 +14,10 @@
  * does, or there is no thread. `what` names the calling function. */
 void sl_wait_check(lua_State *L, sl_wait *wait, const char *what);
 
+/* Whether a thread is in the wait: it may have left it without a word, when
+ * its coroutine was closed, or resumed by somebody else. */
+int sl_wait_occupied(lua_State *L, sl_wait *wait);
+
 /* Ends the running C function in an operation: tries it, and waits for it if
  * it must, at most block seconds at a time and total seconds in all
  * (negative: no limit). results pushes what it gave. */
@@ -25,15 +29,6 @@ int sl_wait_operate(lua_State *L, sl_wait *wait, sl_operation operation,
  * seconds: returns the operation's status. */
 int sl_wait_block(lua_State *L, sl_wait *wait, sl_operation operation,
                   double limit);
-
-/* In straight-line C too, where no event tells of readiness: tries it now and
- * then; returns its status. Only in a thread. */
-int sl_wait_poll(lua_State *L, sl_wait *wait, sl_operation operation,
-                 double block, double total);
-
-/* Waits so many seconds or until the socket is closed: 0 or SL_CLOSED. Only
- * in a thread. */
-int sl_wait_pause(lua_State *L, sl_wait *wait, double seconds);
 
 /* Wakes the waiting thread, if there is one, with the given status. */
 void sl_wait_finish(sl_wait *wait, int status);

@@ -1,0 +1,245 @@
+/*
+ * watch.c - waiting for any of many descriptors, and asking which are ready.
+ *
+ * A descriptor that no socket of the loop owns is told to the poller when it
+ * is watched and forgotten afterwards: we could not know when it is closed.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "watch.h"
+
+#include "result.h"
+#include "source.h"
+#include "wait.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct sl_watcher {
+    sl_source self;       /* has no descriptor; its reader is the wait */
+    sl_watch *watches;    /* owned array */
+    int count, size;
+    int fired;            /* one of them was told */
+} sl_watcher;
+
+/* --- lists of descriptors ---------------------------------------------- */
+
+/* The arguments are numbers, arrays of numbers, or nil for none. */
+static int count_descriptors(lua_State *L, int index)
+{
+    if (lua_isnoneornil(L, index))
+        return 0;
+    if (lua_isnumber(L, index))
+        return 1;
+    luaL_checktype(L, index, LUA_TTABLE);
+    for (int n = 0;; n++) {
+        lua_rawgeti(L, index, n + 1);
+        int is_number = lua_isnumber(L, -1);
+        lua_pop(L, 1);
+        if (!is_number)
+            return n;
+    }
+}
+
+static int descriptor_at(lua_State *L, int index, int i)
+{
+    if (!lua_istable(L, index))
+        return (int)lua_tointeger(L, index);
+    lua_rawgeti(L, index, i + 1);
+    int fd = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return fd;
+}
+
+/* --- watchers ---------------------------------------------------------- */
+
+static sl_watcher *check_watcher(lua_State *L)
+{
+    sl_loop_check(L);
+    int is_watcher = lua_getmetatable(L, 1) &&
+                     lua_rawequal(L, -1, lua_upvalueindex(2));
+    luaL_argcheck(L, is_watcher, 1, "watcher expected");
+    return lua_touserdata(L, 1);
+}
+
+static void unwatch(sl_watcher *w)
+{
+    for (int i = 0; i < w->count; i++)
+        sl_source_unwatch(&w->watches[i]);
+    w->count = 0;
+}
+
+static void told(sl_watch *watch)
+{
+    sl_watcher *w = watch->owner;
+    w->fired = 1;
+    sl_wait_finish(&w->self.reader, 0);
+}
+
+static int reserve(sl_watcher *w, int size)
+{
+    if (size <= w->size)
+        return 0;
+    sl_watch *watches = realloc(w->watches, (size_t)size * sizeof *watches);
+    if (watches == NULL)
+        return ENOMEM;
+    w->watches = watches;
+    w->size = size;
+    return 0;
+}
+
+/* Watches the descriptors of the argument at index. 0 or how it failed. */
+static int watch_all(lua_State *L, sl_watcher *w, int index, int n,
+                     unsigned interest)
+{
+    for (int i = 0; i < n; i++) {
+        sl_watch *watch = &w->watches[w->count++];
+        *watch = (sl_watch){NULL, NULL, NULL, interest, told, w};
+        int fd = descriptor_at(L, index, i);
+        int err = fd < 0 ? EBADF : sl_source_watch(w->self.loop, fd, watch);
+        if (err == EPERM || err == EBADF)    /* epoll refuses files, which are
+                                                always ready */
+            w->fired = 1;
+        else if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+static int watch_operation(lua_State *L, sl_source *source)
+{
+    (void)L;
+    return ((sl_watcher *)source)->fired ? 0 : SL_AGAIN;
+}
+
+/* true if something happened, false if the time is over; nil, error */
+static int watch_results(lua_State *L, sl_wait *wait)
+{
+    unwatch((sl_watcher *)wait->source);
+    if (wait->status != 0 && wait->status != SL_TIMEOUT)
+        return sl_result_fail(L, wait->status);
+    lua_pushboolean(L, wait->status == 0);
+    return 1;
+}
+
+/* wait(seconds, reads, writes) -> whether one of the descriptors became
+ * ready, or may have; or nil, error. Seconds negative: no limit. */
+static int meth_wait(lua_State *L)
+{
+    sl_watcher *w = check_watcher(L);
+    double seconds = luaL_checknumber(L, 2);
+    int reads = count_descriptors(L, 3);
+    int writes = count_descriptors(L, 4);
+    sl_wait_check(L, &w->self.reader, "wait");
+    unwatch(w);
+    w->fired = 0;
+    int err = reserve(w, reads + writes);
+    if (err == 0)
+        err = watch_all(L, w, 3, reads, SL_READABLE);
+    if (err == 0)
+        err = watch_all(L, w, 4, writes, SL_WRITABLE);
+    if (err != 0) {
+        unwatch(w);
+        return sl_result_fail(L, err);
+    }
+    return sl_wait_operate(L, &w->self.reader, watch_operation, seconds, -1,
+                           watch_results);
+}
+
+/* waits() -> whether a thread waits with it */
+static int meth_waits(lua_State *L)
+{
+    sl_watcher *w = check_watcher(L);
+    lua_pushboolean(L, sl_wait_occupied(L, &w->self.reader));
+    return 1;
+}
+
+static int meth_gc(lua_State *L)
+{
+    sl_watcher *w = lua_touserdata(L, 1);
+    unwatch(w);
+    sl_source_free(&w->self);
+    free(w->watches);
+    w->watches = NULL;
+    w->size = 0;
+    return 0;
+}
+
+static const luaL_Reg methods[] = {
+    {"__gc", meth_gc},
+    {"wait", meth_wait},
+    {"waits", meth_waits},
+    {NULL, NULL}
+};
+
+/* Upvalues: loop, the class of watchers. */
+static int func_watcher(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    sl_watcher *w = lua_newuserdata(L, sizeof *w);
+    memset(w, 0, sizeof *w);
+    sl_source_init(&w->self, loop);
+    w->self.reader.interest = 0;
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_setmetatable(L, -2);
+    return 1;
+}
+
+void sl_watch_pushmaker(lua_State *L)
+{
+    int loop = lua_gettop(L);
+    lua_pushvalue(L, loop);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -2, "__index");
+    lua_pushvalue(L, -1);
+    lua_pushvalue(L, loop);
+    lua_pushvalue(L, -2);
+    sl_setfuncs(L, methods, 2);
+    lua_pop(L, 1);
+    lua_pushcclosure(L, func_watcher, 2);
+}
+
+/* --- asking ------------------------------------------------------------ */
+
+static void fill(lua_State *L, struct pollfd *set, int index, int n,
+                 short events)
+{
+    for (int i = 0; i < n; i++)
+        set[i] = (struct pollfd){descriptor_at(L, index, i), events, 0};
+}
+
+/* [-0, +1, m] Pushes an array of booleans: which of them are ready. */
+static void push_ready(lua_State *L, const struct pollfd *set, int n)
+{
+    lua_createtable(L, n, 0);
+    for (int i = 0; i < n; i++) {
+        lua_pushboolean(L, set[i].revents != 0);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+/* ready(reads, writes) -> how many descriptors are ready now, and two arrays
+ * that say which */
+int sl_watch_ready(lua_State *L)
+{
+    int reads = count_descriptors(L, 1);
+    int writes = count_descriptors(L, 2);
+    int count = reads + writes;
+    struct pollfd *set = lua_newuserdata(L, (size_t)(count + 1) * sizeof *set);
+    fill(L, set, 1, reads, POLLIN);
+    fill(L, set + reads, 2, writes, POLLOUT);
+    int n;
+    do
+        n = poll(set, (nfds_t)count, 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return luaL_error(L, "poll: %s", strerror(errno));
+    lua_pushinteger(L, n);
+    push_ready(L, set, reads);
+    push_ready(L, set + reads, writes);
+    return 3;
+}
