@@ -56,7 +56,7 @@ flags = -std=c99 -fPIC -pthread -fvisibility=hidden -funwind-tables \
         -Wmissing-prototypes -Iinclude $(LUA_CFLAGS) $(variant_flags)
 
 objects := $(patsubst src/%.c,$(OUT)/obj/%.o,$(sort $(wildcard src/*.c)))
-scripts := $(patsubst src/%,$(OUT)/%,$(wildcard src/*.lua))
+scripts := $(patsubst src/%,$(OUT)/%,$(wildcard src/*.lua src/*/*.lua))
 
 all: $(OUT)/socketloop.so $(scripts)
 
@@ -125,10 +125,9 @@ install: all
 	install -d '$(DESTDIR)$(LUA_CMOD)' '$(DESTDIR)$(INCLUDE)'
 	install $(OUT)/socketloop.so '$(DESTDIR)$(LUA_CMOD)'
 	install -m 644 include/socketloop.h '$(DESTDIR)$(INCLUDE)'
-ifneq ($(scripts),)
-	install -d '$(DESTDIR)$(LUA_LMOD)'
-	install -m 644 $(scripts) '$(DESTDIR)$(LUA_LMOD)'
-endif
+	install -d '$(DESTDIR)$(LUA_LMOD)/socketloop'
+	install -m 644 src/*.lua '$(DESTDIR)$(LUA_LMOD)'
+	install -m 644 src/socketloop/*.lua '$(DESTDIR)$(LUA_LMOD)/socketloop'
 
 clean:
 	rm -rf build

@@ -18,6 +18,8 @@
 
 #include <errno.h>
 
+static const char originals_key = 0;    /* its address is a registry key */
+
 int sl_luasocket_class(lua_State *L, int index, sl_asocket *a)
 {
     for (int row = 0; row < SL_TRANSPORTS; row++) {
@@ -35,12 +37,34 @@ int sl_luasocket_class(lua_State *L, int index, sl_asocket *a)
     return 0;
 }
 
+void sl_luasocket_setoriginals(lua_State *L)
+{
+    sl_rawsetp(L, LUA_REGISTRYINDEX, &originals_key);
+}
+
+void sl_luasocket_method(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name);
+    sl_rawgetp(L, LUA_REGISTRYINDEX, &originals_key);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_pushvalue(L, -2);
+    lua_rawget(L, -2);
+    lua_replace(L, -2);
+    if (lua_isnil(L, -1))
+        lua_pop(L, 1);
+    else
+        lua_replace(L, -2);
+}
+
 /* [-nargs, +nresults, e] Calls a method of the object at index (not relative
  * to the top) with the nargs values on the top. */
 static void call(lua_State *L, int index, const char *name, int nargs,
                  int nresults)
 {
-    lua_getfield(L, index, name);
+    sl_luasocket_method(L, index, name);
     lua_insert(L, -(nargs + 1));
     lua_pushvalue(L, index);
     lua_insert(L, -(nargs + 1));
@@ -112,8 +136,8 @@ void sl_luasocket_new(lua_State *L, const sl_asocket *a)
          fd >= 0 ? sl_fd_family(fd) : AF_UNSPEC);
     int object = lua_gettop(L);
     sl_luasocket_nonblock(L, object);
-    if (fd < 0 && !a->settled)
-        return;    /* unix sockets have one from the start */
+    if (fd < 0)
+        return;
     call(L, object, "close", 0, 0);
     lua_pushinteger(L, fd);
     call(L, object, "setfd", 1, 0);

@@ -19,6 +19,14 @@ void sl_luasocket_setclass(lua_State *L, int index, const sl_asocket *a);
 /* [-0, +0, e] The descriptor of the object at index, -1 for none. */
 int sl_luasocket_fd(lua_State *L, int index);
 
+/* [-0, +1, e] Pushes the object's method of that name: LuaSocket's, also where
+ * install has replaced it. */
+void sl_luasocket_method(lua_State *L, int index, const char *name);
+
+/* [-1, +0, m] The table on the top has the original of each method that
+ * install has put in its place; nil: there are none any more. */
+void sl_luasocket_setoriginals(lua_State *L);
+
 /* [-0, +0, e] Makes its methods return instead of waiting. */
 void sl_luasocket_nonblock(lua_State *L, int index);
 

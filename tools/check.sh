@@ -48,7 +48,7 @@ if grep -E '\.([ch]|lua|sh)$' build/files | xargs grep -nIE '^.{81}'; then
 fi
 echo 'no tabs, no white space at the end of lines, no line over 80 columns'
 
-for source in src/*.c src/*.lua; do
+for source in src/*.c src/*.lua src/*/*.lua; do
     if ! grep -q "'$source'" rockspec/*.rockspec; then
         echo "the rockspec lacks $source"
         exit 1
@@ -73,6 +73,6 @@ for lua in lua5.1 lua5.3 lua5.4 luajit; do
     tree=build/rock/tree-$lua
     LUA_CPATH="$tree/lib/lua/$version/?.so;;" \
         LUA_PATH="$tree/share/lua/$version/?.lua;;" \
-        "$lua" -e 'assert(require "socketloop".poller and require "coro")'
+        "$lua" -e 'assert(require "socketloop".install() and require "coro")'
     echo "$lua: the rock builds and loads"
 done

@@ -1,0 +1,143 @@
+/*
+ * install.c - loop.install, which makes LuaSocket itself cooperative: what
+ * the Lua files in socketloop/ need and Lua doesn't offer. They say how it is
+ * done.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "install.h"
+
+#include "descriptor.h"
+#include "loop.h"
+#include "luasocket.h"
+#include "result.h"
+#include "source.h"
+#include "watch.h"
+
+#include <errno.h>
+
+/* running() -> the id of the loop whose thread calls; false in a thread that
+ * belongs to no loop; nil in none. */
+static int func_running(lua_State *L)
+{
+    const sl_thread *t = sl_loop_check(L)->threads->running;
+    if (t == NULL)
+        return 0;
+    for (; t != NULL; t = t->resumer) {
+        if (t->loop != NULL) {
+            lua_pushlightuserdata(L, t->loop);
+            return 1;
+        }
+    }
+    lua_pushboolean(L, 0);
+    return 1;
+}
+
+/* stepping() -> whether the loop is in a step */
+static int func_stepping(lua_State *L)
+{
+    lua_pushboolean(L, sl_loop_check(L)->stepping);
+    return 1;
+}
+
+/* release(fd): it is about to be closed; who waits for it is woken. */
+static int func_release(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    int fd = (int)luaL_checknumber(L, 1);
+    if (fd >= 0 && fd < loop->sources_size && loop->sources[fd] != NULL)
+        sl_source_release(loop->sources[fd], 1);
+    return 0;
+}
+
+/* connected(fd) -> true, or nil and how connecting failed; 'timeout': it goes
+ * on */
+static int func_connected(lua_State *L)
+{
+    int err = sl_fd_connected((int)luaL_checknumber(L, 1));
+    if (err != 0)
+        return sl_result_fail(L, err == EINPROGRESS ? SL_TIMEOUT : err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* class(name) -> the table of methods of objects of that class, or nil */
+static int func_class(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, luaL_checkstring(L, 1));
+    if (!lua_istable(L, -1))
+        return 0;
+    lua_getfield(L, -1, "__index");
+    return lua_istable(L, -1);
+}
+
+/* upvalue(f, i [, value]) -> true and its i-th upvalue, or nothing if it has
+ * none; sets it if a value is given. Also of C functions, which 5.1's debug
+ * library refuses. */
+static int func_upvalue(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    int i = (int)luaL_checkinteger(L, 2);
+    if (lua_gettop(L) > 2) {
+        lua_settop(L, 3);
+        lua_setupvalue(L, 1, i);
+        return 0;
+    }
+    lua_pushboolean(L, 1);
+    return lua_getupvalue(L, 1, i) != NULL ? 2 : 0;
+}
+
+/* thread() -> the coroutine that runs, also if it is 5.1's main one */
+static int func_thread(lua_State *L)
+{
+    lua_pushthread(L);
+    return 1;
+}
+
+/* originals(t): t has LuaSocket's own method for each that replaces it. */
+static int func_originals(lua_State *L)
+{
+    lua_settop(L, 1);
+    sl_luasocket_setoriginals(L);
+    return 0;
+}
+
+static const luaL_Reg tools[] = {
+    {"class", func_class},
+    {"connected", func_connected},
+    {"originals", func_originals},
+    {"ready", sl_watch_ready},
+    {"release", func_release},
+    {"running", func_running},
+    {"stepping", func_stepping},
+    {"thread", func_thread},
+    {"upvalue", func_upvalue},
+    {NULL, NULL}
+};
+
+/* [-0, +1, m] Pushes the table of what is above. */
+static void push_tools(lua_State *L)
+{
+    lua_newtable(L);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    sl_setfuncs(L, tools, 1);
+    lua_pushlightuserdata(L, sl_loop_check(L));
+    lua_setfield(L, -2, "id");
+    lua_pushvalue(L, lua_upvalueindex(1));
+    sl_watch_pushmaker(L);
+    lua_setfield(L, -3, "watcher");
+    lua_pop(L, 1);
+}
+
+int sl_install(lua_State *L)
+{
+    lua_settop(L, 0);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "socketloop.install");
+    lua_call(L, 1, 1);
+    sl_loop_env(L, SL_ENV_MODULE);
+    push_tools(L);
+    lua_call(L, 2, 1);
+    return 1;
+}

@@ -1,0 +1,175 @@
+-- LuaSocket's functions that wait, as they are in loop threads. Those that
+-- make objects stay LuaSocket's: methods.lua is about their objects.
+
+local is_text = require 'socketloop.names'.is_text
+local loops = require 'socketloop.loops'
+local own = require 'socketloop.own'
+local socket = require 'socket'
+
+local unpack = table.unpack or unpack      -- luacheck: ignore
+
+-- Set by install: ready, of install.c.
+local functions = {}
+
+-------------------------------------------------------------------------------
+-- connect
+
+local makers = {
+    inet = socket.tcp4, inet6 = socket.tcp6, unspec = socket.tcp,
+}
+
+local function connect(original, _, host, port, local_host, local_port,
+                       family)
+    local make = makers[family or 'unspec']
+    if not (make and is_text(host) and is_text(port) and
+            is_text(local_host or '') and is_text(local_port or '')) then
+        return own.call('connect', original, host, port, local_host,
+                        local_port, family)    -- which raises
+    end
+    local object, err = make()
+    if not object then return nil, err end
+    local ok = true
+    if local_host then ok, err = object:bind(local_host, local_port or 0) end
+    if ok then ok, err = object:connect(host, port) end
+    if ok then return object end
+    object:close()
+    return nil, err
+end
+
+-------------------------------------------------------------------------------
+-- select
+
+-- As socket.select asks an object for its descriptor; nil if it has none.
+local function descriptor_of(object)
+    local getfd = object.getfd
+    local fd = getfd and getfd(object)
+    return type(fd) == 'number' and fd >= 0 and fd or nil
+end
+
+local function is_dirty(object)
+    local dirty = object.dirty
+    return dirty and dirty(object)
+end
+
+local function add(list, object)
+    local n = #list + 1
+    list[n] = object
+    list[object] = n
+end
+
+-- The objects of a list that have a descriptor, these descriptors, and, if
+-- the list is one to read from, the objects that have bytes already.
+local function sort(list, may_be_dirty)
+    local objects, fds, ready = {}, {}, {}
+    for _, object in ipairs(list or {}) do
+        local fd = descriptor_of(object)
+        if may_be_dirty and is_dirty(object) then
+            add(ready, object)
+        elseif fd then
+            objects[#objects + 1] = object
+            fds[#fds + 1] = fd
+        end
+    end
+    return objects, fds, ready
+end
+
+-- Adds those that are ready.
+local function add_ready(result, objects, is_ready)
+    for i, object in ipairs(objects) do
+        if is_ready[i] then add(result, object) end
+    end
+end
+
+local function select(original, here, reads, writes, timeout)
+    if reads ~= nil and type(reads) ~= 'table' or
+       writes ~= nil and type(writes) ~= 'table' or
+       timeout ~= nil and not tonumber(timeout) then
+        return own.call('select', original, reads, writes, timeout)
+    end
+    local readers, read_fds, readable = sort(reads, true)
+    local writers, write_fds, writable = sort(writes, false)
+    local seconds = readable[1] and 0 or tonumber(timeout) or -1
+    local deadline = here.loop.now() + seconds
+    local n, which_read, which_write
+    while true do
+        n, which_read, which_write = functions.ready(read_fds, write_fds)
+        if n > 0 or readable[1] then break end
+        local left = seconds > 0 and deadline - here.loop.now() or seconds
+        if seconds == 0 then loops.turn(here) end
+        if seconds >= 0 and left <= 0 then
+            return readable, writable, 'timeout'
+        end
+        local ok, err = loops.wait(here, left, read_fds, write_fds)
+        if ok == nil then own.misuse('select: ' .. err) end
+    end
+    add_ready(readable, readers, which_read)
+    add_ready(writable, writers, which_write)
+    loops.count(here)
+    return readable, writable
+end
+
+-------------------------------------------------------------------------------
+-- sleep
+
+local function sleep(original, here, seconds)
+    if not tonumber(seconds) then
+        return own.call('sleep', original, seconds)
+    end
+    here.loop.sleep(math.max(tonumber(seconds), 0))
+end
+
+-------------------------------------------------------------------------------
+-- dns
+
+local dns = {}
+
+function dns.getaddrinfo(original, here, host)
+    if not is_text(host) then return own.call('getaddrinfo', original, host) end
+    return here.loop.resolve(host)
+end
+
+-------------------------------------------------------------------------------
+-- Putting them in place
+
+-- { table, key, original, what takes its place }
+local replaced = {}
+
+local function in_threads(name, original, replacement)
+    return function(...)
+        local here = loops.here()
+        if here then return replacement(original, here, ...) end
+        return own.call(name, original, ...)
+    end
+end
+
+local function put(table_, key, replacement)
+    local original = table_[key]
+    local f = in_threads(key, original, replacement)
+    table_[key] = f
+    replaced[#replaced + 1] = {table_, key, original, f}
+end
+
+-- Replaces the functions; gives a table with what took the place of which.
+function functions.replace()
+    put(socket, 'connect', connect)
+    put(socket, 'select', select)
+    put(socket, 'sleep', sleep)
+    for name, f in pairs(dns) do put(socket.dns, name, f) end
+    local by_original = {}
+    for _, entry in ipairs(replaced) do by_original[entry[3]] = entry[4] end
+    return by_original
+end
+
+-- Puts them back, where nobody else has replaced ours; and which those were.
+function functions.restore()
+    local by_replacement = {}
+    for _, entry in ipairs(replaced) do
+        local table_, key, original, f = unpack(entry)
+        by_replacement[f] = original
+        if table_[key] == f then table_[key] = original end
+    end
+    replaced = {}
+    return by_replacement
+end
+
+return functions

@@ -1,0 +1,54 @@
+-- install: makes LuaSocket cooperative in loop threads.
+--
+-- What waits is replaced by a function that waits in the loop when it is
+-- called in one of its threads, and elsewhere calls what it has replaced:
+-- the methods of the classes of LuaSocket's and LuaSec's objects, and the
+-- functions that wait by themselves (connect, select, sleep, dns).
+--
+-- socket.tcp and its kin stay as they are and give LuaSocket's objects, in
+-- threads too. So it doesn't matter who made an object, when and where, and
+-- with a function remembered from when; LuaSec, whose wrap takes the
+-- descriptor of an object, and libraries that look into an object's metatable
+-- find what they expect; and an object that came from a thread works in the
+-- main program. Functions that somebody remembered are replaced where they
+-- are (replace.lua). What cannot be reached: a method that was taken from an
+-- object and kept.
+--
+-- It is in effect for threads of those loops whose install was called, and
+-- until each of these calls was undone.
+
+local loops = require 'socketloop.loops'
+local replace = require 'socketloop.replace'
+
+local functions, methods    -- loaded with LuaSocket
+
+local function load_all(tools)
+    local ok, err = pcall(require, 'socket')
+    if not ok then error('install needs LuaSocket: ' .. tostring(err), 0) end
+    pcall(require, 'socket.unix')    -- so that its classes are there
+    functions = require 'socketloop.functions'
+    methods = require 'socketloop.methods'
+    functions.ready = tools.ready
+    methods.class, methods.originals = tools.class, tools.originals
+end
+
+-- loop: the module's table; tools: what install.c offers for it. Returns a
+-- function that undoes it.
+return function(loop, tools)
+    load_all(tools)
+    local is_first = not loops.any()
+    local here = loops.add(loop, tools)
+    if is_first then
+        methods.replace()
+        replace(functions.replace(), {functions}, tools)
+    end
+    local is_undone = false
+    return function()
+        if is_undone then return end
+        is_undone = true
+        loops.remove(here)
+        if loops.any() then return end
+        methods.restore()
+        replace(functions.restore(), {functions}, tools)
+    end
+end

@@ -1,0 +1,89 @@
+-- The loops for which install is in effect, and waiting in the one whose
+-- thread is running.
+
+local loops = {}
+
+-- By id, as tools.running gives it. Each entry is what install.c gives for the
+-- loop (its tools), and
+--
+--     loop     the module's table
+--     users    how many installs are not undone yet
+--     idle     watchers that nobody uses
+--     spent    calls that did not wait, since the last that did
+local all = {}
+local running
+
+local TURN = 64         -- so many calls, and the other threads get their turn
+
+function loops.add(loop, tools)
+    local here = all[tools.id]
+    if not here then
+        here = tools
+        here.loop, here.users, here.idle, here.spent = loop, 0, {}, 0
+        all[here.id] = here
+    end
+    here.users = here.users + 1
+    running = here.running
+    return here
+end
+
+function loops.remove(here)
+    here.users = here.users - 1
+    if here.users == 0 then all[here.id] = nil end
+end
+
+-- Is there any?
+function loops.any()
+    return next(all) ~= nil
+end
+
+-- The loop in whose thread we are, nil outside. A coroutine of coro's that was
+-- transferred to is in the thread of the loop that runs it.
+function loops.here()
+    local id = running()
+    if id then return all[id] end
+    if id == false then
+        for _, here in pairs(all) do
+            if here.stepping() then return here end
+        end
+    end
+    return nil
+end
+
+-- The others get their turn.
+function loops.turn(here)
+    here.spent = 0
+    here.loop.sleep(0)
+end
+
+-- A call did not wait; whoever makes many of them has to let others run.
+function loops.count(here)
+    here.spent = here.spent + 1
+    if here.spent >= TURN then loops.turn(here) end
+end
+
+-- Waits until one of the descriptors may be ready: true; false when the time
+-- is over (negative: never); or nil, error. Who waits for something that
+-- only one thread may wait for gives a table and the key in it, for busy.
+function loops.wait(here, seconds, reads, writes, waiters, key)
+    local watcher = table.remove(here.idle) or here.watcher()
+    if waiters then waiters[key] = watcher end
+    local ok, err = watcher:wait(seconds, reads, writes)
+    if waiters then waiters[key] = nil end
+    here.idle[#here.idle + 1] = watcher
+    here.spent = 0
+    return ok, err
+end
+
+-- Does a thread wait under that key? One whose coroutine was closed doesn't.
+function loops.busy(waiters, key)
+    local watcher = waiters[key]
+    return watcher ~= nil and watcher:waits()
+end
+
+-- A descriptor is about to be closed: in every loop those who wait are woken.
+function loops.release(fd)
+    for _, here in pairs(all) do here.release(fd) end
+end
+
+return loops

@@ -1,0 +1,437 @@
+-- The methods of LuaSocket's and LuaSec's objects, as they are in loop
+-- threads.
+--
+-- Each is the object's own method, tried with a timeout of 0, and again when
+-- the descriptor is ready. So everything stays where it was: received bytes in
+-- the object's buffer, words and partial results in its manner, and it may be
+-- used in threads and outside of them in turn. Only its timeout is kept here
+-- while it is used in threads (see enter).
+
+local loops = require 'socketloop.loops'
+local names = require 'socketloop.names'
+local own = require 'socketloop.own'
+
+local unpack = table.unpack or unpack      -- luacheck: ignore
+
+-- Set by install: class(name) and originals(table), of install.c.
+local methods = {}
+
+local function weak()
+    return setmetatable({}, {__mode = 'k'})
+end
+
+-- Who is used in threads: object -> {block, total, class = ...}, its timeouts
+-- as the program has set them, negative for none.
+local limits = weak()
+
+-- The same for objects that can't tell, kept from install on.
+local told = weak()
+
+-- Who waits: object -> watcher.
+local readers, writers = weak(), weak()
+
+-- What an object says that would have to wait.
+local unready = {timeout = true, wantread = true, wantwrite = true}
+
+-- How long to wait before it is tried again where nobody would tell us.
+local PAUSE = 0.01
+
+-------------------------------------------------------------------------------
+-- Timeouts
+
+-- The object is used in a thread, and must not wait by itself any more.
+local function enter(class, name, self)
+    local limit = limits[self]
+    if limit then return limit end
+    if class.own.gettimeout then
+        limit = {own.method(name, class.own.gettimeout, self)}
+    else
+        limit = {unpack(told[self] or {-1, -1})}
+    end
+    own.method(name, class.own.settimeout, self, 0)
+    limit.class = class
+    limits[self] = limit
+    return limit
+end
+
+-- It is used elsewhere, and has its timeouts back.
+local function leave(self)
+    local limit = limits[self]
+    if not limit then return end
+    limits[self] = nil
+    limit.class.own.settimeout(self, limit[1], 'b')
+    limit.class.own.settimeout(self, limit[2], 't')
+end
+
+local function settimeout(class, self, seconds, mode, ...)
+    leave(self)
+    local result = own.method('settimeout', class.own.settimeout, self,
+                              seconds, mode, ...)
+    if not class.own.gettimeout then
+        local limit = told[self] or {-1, -1}
+        limit[mode and mode:find '^[tr]' and 2 or 1] = tonumber(seconds) or -1
+        told[self] = limit
+    end
+    return result
+end
+
+local function gettimeout(class, self)
+    leave(self)
+    return own.method('gettimeout', class.own.gettimeout, self)
+end
+
+-------------------------------------------------------------------------------
+-- Waiting
+
+-- What a call keeps from its first try to its last.
+local function begin(here, class, name, self, waiters)
+    if loops.busy(waiters, self) then
+        own.misuse(name .. ': the socket is already waited on by another ' ..
+                   'thread')
+    end
+    local limit = enter(class, name, self)
+    return {
+        here = here, class = class, name = name, self = self,
+        method = class.own[name], waiters = waiters,
+        deadline = limit[2] >= 0 and here.loop.now() + limit[2],
+    }
+end
+
+local function try(call, ...)
+    return own.method(call.name, call.method, call.self, ...)
+end
+
+-- How long the call may wait now; negative: for ever.
+local function patience(call)
+    local seconds = limits[call.self][1]
+    if call.deadline then
+        local left = math.max(0, call.deadline - call.here.loop.now())
+        if seconds < 0 or left < seconds then seconds = left end
+    end
+    return seconds
+end
+
+-- Waits after a try that gave the word. Whether to try again; if not, and it
+-- isn't for the time, why.
+local function wait(call, word)
+    local here, self = call.here, call.self
+    local seconds = patience(call)
+    if seconds == 0 then
+        loops.turn(here)
+        return false
+    end
+    local fd = call.class.own.getfd(self)
+    if fd < 0 then return true end
+    local ok, err
+    if word == 'wantwrite' or word == 'timeout' and call.waiters == writers then
+        ok, err = loops.wait(here, seconds, nil, fd, call.waiters, self)
+    else
+        ok, err = loops.wait(here, seconds, fd, nil, call.waiters, self)
+    end
+    enter(call.class, call.name, self)
+    return ok, err
+end
+
+-- Sleeps instead, where readiness tells nothing.
+local function pause(call)
+    local seconds = patience(call)
+    if seconds == 0 then
+        loops.turn(call.here)
+        return false
+    end
+    call.here.loop.sleep(seconds < 0 and PAUSE or math.min(seconds, PAUSE))
+    enter(call.class, call.name, call.self)
+    return true
+end
+
+-------------------------------------------------------------------------------
+-- What waits
+
+-- A method that does all or nothing.
+local function repeated(name, waiters, wait_for)
+    return function(here, class, self, ...)
+        local call = begin(here, class, name, self, waiters)
+        while true do
+            local first, second, third = try(call, ...)
+            if first or not unready[second] then
+                loops.count(here)
+                return first, second, third
+            end
+            local again, err = wait_for(call, second)
+            if not again then return first, err or second end
+        end
+    end
+end
+
+local function receive(here, class, self, pattern, prefix, ...)
+    local call = begin(here, class, 'receive', self, readers)
+    local data, err, part = try(call, pattern, prefix, ...)
+    if data or not unready[err] then
+        loops.count(here)
+        return data, err, part
+    end
+    local count = tonumber(pattern)
+    local parts, size = {part}, #part
+    repeat
+        local again, why = wait(call, err)
+        if not again then return nil, why or err, table.concat(parts) end
+        data, err, part = try(call, count and count - size or pattern)
+        parts[#parts + 1] = data or part
+        size = size + #(data or part)
+    until data or not unready[err]
+    local all = table.concat(parts)
+    if data then return all, nil, nil end
+    if err == 'closed' and not count and pattern and pattern:find '^%*?a' and
+       size > #tostring(prefix or '') then
+        return all, nil, nil
+    end
+    return nil, err, all
+end
+
+local function send(here, class, self, data, first, last, ...)
+    local call = begin(here, class, 'send', self, writers)
+    local sent, err, partly = try(call, data, first, last, ...)
+    if sent or not unready[err] then
+        loops.count(here)
+        return sent, err, partly
+    end
+    repeat
+        local again, why = wait(call, err)
+        if not again then return nil, why or err, partly end
+        sent, err, partly = try(call, data, partly + 1, last)
+    until sent or not unready[err]
+    return sent, err, partly
+end
+
+-- Connects to one address: 1, or nil and the error.
+local function connect_to(call, address, ...)
+    local ok, err = try(call, address, ...)
+    while not ok and err == 'timeout' do
+        local again, why = wait(call, err)
+        if not again then return nil, why or err end
+        ok, err = call.here.connected(call.class.own.getfd(call.self))
+    end
+    if not ok then return nil, err end
+    return 1
+end
+
+-- The addresses that a host's name may mean to the object of the call.
+local function addresses_for(call, host)
+    host = tostring(host)
+    local family
+    if call.class.own.getfamily and call.class.own.getfd(call.self) >= 0 then
+        family = call.class.own.getfamily(call.self):gsub('4', '')
+    end
+    -- A limit of 0 is for waiting on the socket, as in LuaSocket.
+    local seconds = patience(call)
+    local addresses, err = names.addresses(call.here, host,
+                                           seconds == 0 and -1 or seconds,
+                                           family)
+    enter(call.class, call.name, call.self)
+    return addresses, err
+end
+
+-- Of TCP: like LuaSocket's, tries the addresses of the host in turn.
+local function connect(here, class, self, host, port, ...)
+    local call = begin(here, class, 'connect', self, writers)
+    if not names.is_text(host) then return try(call, host, port, ...) end
+    local addresses, err = addresses_for(call, host)
+    local ok
+    for _, address in ipairs(addresses or {}) do
+        ok, err = connect_to(call, address, port, ...)
+        if ok then return ok end
+    end
+    return nil, err
+end
+
+-- LuaSocket closes a stream on a path that it couldn't connect at once: gives
+-- it another descriptor.
+local function renew(class, self)
+    if class.own.getfd(self) >= 0 then return end
+    local fresh = assert(require 'socket.unix'.stream())
+    class.own.setfd(self, class.own.getfd(fresh))
+    class.own.setfd(fresh, -1)
+end
+
+-- Of streams on a path, which are connected at once, unless the listener's
+-- queue is full; nothing tells when it isn't any more.
+local function connect_path(here, class, self, path, ...)
+    local call = begin(here, class, 'connect', self, writers)
+    local ok, err = try(call, path, ...)
+    while not ok and err == 'timeout' and pause(call) do
+        renew(class, self)
+        ok, err = try(call, path, ...)
+    end
+    return ok, err
+end
+
+-- What takes a host's name, but doesn't wait otherwise.
+local function named(name)
+    return function(here, class, self, host, ...)
+        local call = begin(here, class, name, self, {})
+        if not names.is_text(host) then return try(call, host, ...) end
+        local addresses, err = addresses_for(call, host)
+        if not addresses then return nil, err end
+        local ok
+        for _, address in ipairs(addresses) do
+            ok, err = try(call, address, ...)
+            if ok then break end
+        end
+        return ok, err
+    end
+end
+
+-------------------------------------------------------------------------------
+-- What doesn't wait, but matters: in threads and outside
+
+local function close(class, self, ...)
+    local ok, fd = pcall(class.own.getfd, self)
+    if ok and fd >= 0 then loops.release(fd) end
+    return own.method('close', class.own.close, self, ...)
+end
+
+-- By this LuaSec takes the descriptor of an object; the first time it does
+-- so, its class may be new.
+local function setfd(class, self, ...)
+    methods.replace()
+    return own.method('setfd', class.own.setfd, self, ...)
+end
+
+-------------------------------------------------------------------------------
+-- The classes
+
+local everywhere = {
+    close = close, gettimeout = gettimeout, setfd = setfd,
+    settimeout = settimeout,
+}
+
+local stream = {
+    accept = repeated('accept', readers, wait),
+    receive = receive,
+    send = send,
+}
+
+local tcp = setmetatable({
+    bind = named 'bind',
+    connect = connect,
+    setpeername = connect,
+    setsockname = named 'bind',
+}, {__index = stream})
+
+local path = setmetatable({
+    connect = connect_path,
+    setpeername = connect_path,
+}, {__index = stream})
+
+local datagram = {
+    receive = repeated('receive', readers, wait),
+    receivefrom = repeated('receivefrom', readers, wait),
+    send = repeated('send', writers, wait),
+    sendto = repeated('sendto', writers, wait),
+}
+
+local udp = setmetatable({
+    setpeername = named 'setpeername',
+    setsockname = named 'setsockname',
+}, {__index = datagram})
+
+-- A datagram waits for room at its receiver's.
+local path_datagram = setmetatable({
+    send = repeated('send', writers, pause),
+    sendto = repeated('sendto', writers, pause),
+}, {__index = datagram})
+
+local ssl = setmetatable({
+    dohandshake = repeated('dohandshake', readers, wait),
+}, {__index = stream})
+
+local classes = {
+    ['SSL:Connection'] = ssl,
+    ['serial{client}'] = stream,
+    ['tcp{client}'] = tcp,
+    ['tcp{master}'] = tcp,
+    ['tcp{server}'] = tcp,
+    ['udp{connected}'] = udp,
+    ['udp{unconnected}'] = udp,
+    ['unixdgram{connected}'] = path_datagram,
+    ['unixdgram{unconnected}'] = path_datagram,
+    ['unixstream{client}'] = path,
+    ['unixstream{master}'] = path,
+    ['unixstream{server}'] = path,
+}
+
+-------------------------------------------------------------------------------
+-- Putting them in place
+
+local replaced = {}     -- name of the class -> the class
+local originals = {}    -- what took a method's place -> that method
+
+-- Results of a call in a thread, after which install may be undone.
+local function results(self, ...)
+    if not loops.any() then leave(self) end
+    return ...
+end
+
+local function in_threads(class, name, replacement)
+    local original = class.own[name]
+    return function(self, ...)
+        local here = loops.here()
+        if here then
+            return results(self, replacement(here, class, self, ...))
+        end
+        leave(self)
+        return own.method(name, original, self, ...)
+    end
+end
+
+local function anywhere(class, _, replacement)
+    return function(self, ...)
+        return replacement(class, self, ...)
+    end
+end
+
+local function put(class, name, replacement, make)
+    if not replacement or not class.own[name] then return end
+    local f = make(class, name, replacement)
+    class.put[name] = f
+    class.table[name] = f
+    originals[f] = class.own[name]
+end
+
+local function replace_class(name, replacements, methods_of_class)
+    local class = {table = methods_of_class, own = {}, put = {}}
+    for key, value in pairs(methods_of_class) do class.own[key] = value end
+    for key in pairs(class.own) do
+        put(class, key, replacements[key], in_threads)
+        put(class, key, everywhere[key], anywhere)
+    end
+    replaced[name] = class
+end
+
+-- Replaces the methods of all classes that exist by now and that it has not
+-- replaced before.
+function methods.replace()
+    for name, replacements in pairs(classes) do
+        local methods_of_class = not replaced[name] and methods.class(name)
+        if methods_of_class then
+            replace_class(name, replacements, methods_of_class)
+        end
+    end
+    methods.originals(originals)
+end
+
+-- Puts back what was there; not where somebody else has replaced ours. That
+-- goes on to work, and does what the original does.
+function methods.restore()
+    for self in pairs(limits) do leave(self) end
+    for name, class in pairs(replaced) do
+        for key, f in pairs(class.put) do
+            if class.table[key] == f then class.table[key] = class.own[key] end
+        end
+        replaced[name] = nil
+    end
+    originals = {}
+    methods.originals(nil)
+end
+
+return methods

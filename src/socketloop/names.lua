@@ -1,0 +1,34 @@
+-- Host names: looked up by the loop, as LuaSocket's functions would block.
+
+local names = {}
+
+-- Would LuaSocket take it for a string? What it wouldn't, it says itself.
+function names.is_text(value)
+    return type(value) == 'string' or type(value) == 'number'
+end
+
+-- Nothing to look up; '*' is LuaSocket's name for any address.
+local function is_address(host)
+    return host == '*' or host:find '^[%d.]+$' or host:find ':'
+end
+
+-- The addresses of the host, as strings, within so many seconds (negative: no
+-- limit); or nil, error. With a family ('inet' or 'inet6') only these.
+function names.addresses(here, host, seconds, family)
+    if is_address(host) then return {host} end
+    local list, err = here.loop.resolve(host, nil,
+                                        seconds >= 0 and seconds or nil)
+    if not list then return nil, err end
+    local addresses = {}
+    for _, entry in ipairs(list) do
+        if not family or entry.family == family then
+            addresses[#addresses + 1] = entry.addr
+        end
+    end
+    if not addresses[1] then
+        return nil, 'host or service not provided, or not known'
+    end
+    return addresses
+end
+
+return names
