@@ -85,21 +85,6 @@ int sl_accept_next(lua_State *L, sl_asocket *listener)
     return err == 0 ? push_accepted(L, listener) : err;
 }
 
-static int pause_operation(lua_State *L, sl_source *source)
-{
-    (void)L;
-    return source->fd < 0 ? SL_CLOSED : SL_AGAIN;
-}
-
-int sl_accept_pause(lua_State *L, sl_asocket *a, double seconds)
-{
-    sl_wait *wait = &a->source.reader;
-    wait->interest = 0;    /* in the time only */
-    int err = sl_wait_block(L, wait, pause_operation, seconds);
-    wait->interest = SL_READABLE;
-    return err == SL_TIMEOUT ? 0 : err;
-}
-
 const luaL_Reg sl_accept_methods[] = {
     {"accept", meth_accept},
     {NULL, NULL}

@@ -11,8 +11,4 @@
  * failed, and pushes nothing. Only in a thread of our own. */
 int sl_accept_next(lua_State *L, sl_asocket *listener);
 
-/* Waits so many seconds or until the socket is closed: 0 or SL_CLOSED. Only
- * in a thread of our own. */
-int sl_accept_pause(lua_State *L, sl_asocket *a, double seconds);
-
 #endif

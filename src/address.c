@@ -8,6 +8,7 @@
 #include "address.h"
 
 #include "compat.h"
+#include "name.h"
 #include "result.h"
 
 #include <errno.h>
@@ -46,18 +47,17 @@ int sl_address_format(const struct sockaddr *address, socklen_t size,
 
 int sl_address_push(lua_State *L, int fd, sl_address_getter getter)
 {
-    struct sockaddr_storage name;
-    socklen_t size = sizeof name;
-    char host[NI_MAXHOST], port[NI_MAXSERV];
-    if (getter(fd, (struct sockaddr *)&name, &size) < 0)
+    sl_name name;
+    name.size = sizeof name.address;
+    if (getter(fd, &name.address.any, &name.size) < 0)
         return sl_result_fail(L, errno);
-    if (!sl_address_format((struct sockaddr *)&name, size, host, port))
+    int n = sl_name_push(L, &name);
+    if (n == 0)
         return sl_result_fail(L, EAFNOSUPPORT);
-    lua_pushstring(L, host);
-    lua_pushstring(L, port);
-    lua_pushinteger(L, (lua_Integer)lua_tonumber(L, -1));
-    lua_replace(L, -2);
-    lua_pushstring(L, name.ss_family == AF_INET6 ? "inet6" : "inet");
+    if (n == 1)
+        return 1;
+    lua_pushstring(L, name.address.any.sa_family == AF_INET6 ? "inet6"
+                                                             : "inet");
     return 3;
 }
 

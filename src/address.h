@@ -33,8 +33,8 @@ int sl_address_format(const struct sockaddr *address, socklen_t size,
 typedef int (*sl_address_getter)(int fd, struct sockaddr *name,
                                  socklen_t *size);
 
-/* [-0, +3, m] Pushes LuaSocket's results: host, port, family, or nil and the
- * error (then two). Returns how many. */
+/* [-0, +n, m] Pushes LuaSocket's results: host, port, family; a path; or nil
+ * and the error. Returns how many. */
 int sl_address_push(lua_State *L, int fd, sl_address_getter getter);
 
 /* [-0, +0, v] The port argument at index as a string: LuaSocket takes numbers

@@ -138,6 +138,8 @@ void sl_asocket_needobject(lua_State *L, int index)
         sl_luasocket_new(L, a);
         lua_pushvalue(L, -1);
         sl_asocket_setobject(L, index);
+        if (a->source.fd < 0)
+            sl_asocket_sync(L, a, lua_gettop(L));
     } else {
         sl_asocket_pushobject(L, index);
     }
@@ -149,6 +151,7 @@ void sl_asocket_claim(lua_State *L, sl_asocket *a, int fd)
     int err = sl_source_claim(&a->source, fd);
     if (err != 0)
         luaL_error(L, "%s", sl_result_message(err));
+    a->settled = 1;
 }
 
 void sl_asocket_sync(lua_State *L, sl_asocket *a, int object)
@@ -170,6 +173,9 @@ void sl_asocket_close(lua_State *L, int index)
     int fd = a->source.fd;
     int waited_on = a->source.reader.thread != NULL;
     int is_foreign = a->transport == SL_FOREIGN;    /* perhaps stays open */
+    a->settled = 1;
+    if (a->has_file)
+        sl_local_unlink(a);
     sl_source_release(&a->source, !is_foreign);
     if (a->connect != NULL && a->source.writer.thread == NULL)
         sl_connect_abandon(L, a);
@@ -201,6 +207,8 @@ static int meth_gc(lua_State *L)
     int fd = a->source.fd;
     if (a->source.loop == NULL)
         return 0;
+    if (a->has_file)
+        sl_local_unlink(a);
     sl_source_free(&a->source);
     if (fd >= 0 && a->owned)
         close(fd);
@@ -298,6 +306,20 @@ static int meth_newindex(lua_State *L)
     return 0;
 }
 
+/* [-0, +n, m] Pushes the name to show: the peer's, if there is one that has
+ * one. */
+static int push_name(lua_State *L, const sl_asocket *a)
+{
+    int is_stream = sl_transports[a->transport].socktype != SOCK_DGRAM;
+    int far = a->kind == SL_CLIENT || (is_stream && a->kind == SL_MASTER);
+    int n = sl_address_push(L, a->source.fd, far ? getpeername : getsockname);
+    if (far && n == 1 && lua_tostring(L, -1)[0] == '\0') {
+        lua_pop(L, n);
+        n = sl_address_push(L, a->source.fd, getsockname);
+    }
+    return n;
+}
+
 static int meth_tostring(lua_State *L)
 {
     sl_asocket *a = sl_asocket_test(L, 1);
@@ -308,8 +330,7 @@ static int meth_tostring(lua_State *L)
         return 1;
     }
     lua_pushfstring(L, "%s: fd %d", sl_asocket_class(a), a->source.fd);
-    int n = sl_address_push(L, a->source.fd, a->kind == SL_SERVER
-                                                 ? getsockname : getpeername);
+    int n = push_name(L, a);
     if (n == 3)
         lua_pushfstring(L, "%s, %s port %d", lua_tostring(L, -4),
                         lua_tostring(L, -3), (int)lua_tointeger(L, -2));

@@ -20,6 +20,8 @@
 #include "transport.h"
 #include "wait.h"
 
+#include <sys/types.h>
+
 
 /* What a receive is after. */
 typedef struct sl_receive {
@@ -35,6 +37,22 @@ typedef struct sl_send {
     size_t next, end;      /* bytes of it that are to be sent */
 } sl_send;
 
+/* A datagram to send; all borrowed from the caller's stack. */
+typedef struct sl_datagram {
+    const char *data;
+    size_t size;
+    const char *host;      /* or path; NULL: to the peer */
+    size_t host_size;
+    const char *port;      /* NULL for a path */
+} sl_datagram;
+
+/* The path of a unix socket that listens, to be removed with it. */
+typedef struct sl_file {
+    dev_t device;
+    ino_t inode;
+    pid_t owner;           /* the process; not one forked off it */
+} sl_file;
+
 typedef struct sl_connect sl_connect;    /* of connect.c */
 
 typedef struct sl_asocket {
@@ -47,7 +65,8 @@ typedef struct sl_asocket {
     unsigned char has_fields; /* users set fields */
     unsigned char let_go;     /* the foreign object's close was called */
     unsigned char handshaking;    /* starttls is at work */
-    unsigned char bound;      /* bind was called: keep the descriptor */
+    unsigned char has_file;   /* it goes with the socket */
+    unsigned char settled;    /* has or had a descriptor for good */
     unsigned char ended;      /* the end of the stream was read */
     unsigned long inode;      /* of a bare descriptor that was wrapped */
     double block, total;      /* settimeout, in seconds; negative: none */
@@ -55,7 +74,11 @@ typedef struct sl_asocket {
     double received, sent;
     sl_receive receive;       /* the reader's operation, if not accept */
     int accepted;             /* a descriptor not given yet, or -1; owned */
-    sl_send send;             /* the writer's, if not connect */
+    union {
+        sl_send send;
+        sl_datagram datagram;
+        sl_file file;         /* of a listening one, if has_file */
+    } writer;                 /* its operation, if not connect */
     sl_connect *connect;      /* begun and not finished; owned, or NULL */
     struct sl_lookup *lookup; /* owned, or NULL */
 } sl_asocket;
@@ -108,14 +131,25 @@ void sl_asocket_metatable(lua_State *L,
 extern const luaL_Reg sl_asocket_methods[];
 extern const luaL_Reg sl_wrap_methods[];
 extern const luaL_Reg sl_property_methods[];
+extern const luaL_Reg sl_property_inetmethods[];
+extern const luaL_Reg sl_property_streammethods[];
 extern const luaL_Reg sl_stream_methods[];
 extern const luaL_Reg sl_foreign_methods[];
 extern const luaL_Reg sl_accept_methods[];
 extern const luaL_Reg sl_bind_methods[];
+extern const luaL_Reg sl_bind_streammethods[];
+extern const luaL_Reg sl_bind_udpmethods[];
 extern const luaL_Reg sl_connect_methods[];
+extern const luaL_Reg sl_datagram_methods[];
+extern const luaL_Reg sl_udp_methods[];
+extern const luaL_Reg sl_local_methods[];
+extern const luaL_Reg sl_local_dgrammethods[];
 
 /* How a system call on a socket failed, in our codes (stream.c). */
 int sl_stream_failure(int err);
+
+/* Removes the path of a unix server, if it is still that one (local.c). */
+void sl_local_unlink(sl_asocket *a);
 
 /* Ends a connect that was begun, which is there. */
 void sl_connect_abandon(lua_State *L, sl_asocket *a);

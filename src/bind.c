@@ -72,7 +72,7 @@ int sl_bind_to(lua_State *L, sl_asocket *a, const char *host,
     }
     sl_resolve_end(a);
     if (err == 0)
-        a->bound = 1;
+        a->settled = 1;
     return err;
 }
 
@@ -116,7 +116,7 @@ static int meth_bind(lua_State *L)
     const char *port = sl_address_checkport(L, 3);
     lua_settop(L, 3);
     if (a->has_object)
-        return through_object(L, a, "bind");
+        return through_object(L, a, "setsockname");
     return give(L, sl_bind_to(L, a, host, port, 0));
 }
 
@@ -134,7 +134,16 @@ static int meth_listen(lua_State *L)
 
 const luaL_Reg sl_bind_methods[] = {
     {"bind", meth_bind},
+    {"setsockname", meth_bind},
+    {NULL, NULL}
+};
+
+const luaL_Reg sl_bind_streammethods[] = {
     {"listen", meth_listen},
+    {NULL, NULL}
+};
+
+const luaL_Reg sl_bind_udpmethods[] = {
     {"setsockname", meth_bind},
     {NULL, NULL}
 };

@@ -95,6 +95,15 @@ char *sl_buffer_reserve(sl_buffer *buffer, sl_scratch *scratch,
     return buffer->data + buffer->last;
 }
 
+char *sl_buffer_room(sl_buffer *buffer, sl_scratch *scratch, size_t size)
+{
+    size_t free_size;
+    if (size <= SL_SCRATCH_SIZE)    /* which the empty buffer gets */
+        return sl_buffer_reserve(buffer, scratch, 0, &free_size);
+    return own(buffer, scratch, size) == 0 ? buffer->data + buffer->last
+                                           : NULL;
+}
+
 void sl_buffer_add(sl_buffer *buffer, size_t n)
 {
     buffer->last += n;

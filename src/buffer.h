@@ -24,7 +24,8 @@ typedef struct sl_scratch {
     sl_buffer *user;       /* whose bytes are in it, or NULL */
 } sl_scratch;
 
-enum { SL_SCRATCH_SIZE = 64 * 1024 };
+/* Holds the longest datagram, and its sender's name. */
+enum { SL_SCRATCH_SIZE = 64 * 1024 + 256 };
 
 static inline size_t sl_buffer_count(const sl_buffer *buffer)
 {
@@ -41,7 +42,11 @@ static inline const char *sl_buffer_bytes(const sl_buffer *buffer)
 char *sl_buffer_reserve(sl_buffer *buffer, sl_scratch *scratch,
                         size_t wanted, size_t *size);
 
-/* n bytes were written where sl_buffer_reserve said. */
+/* Where to read that many bytes into, while the buffer is empty. NULL when
+ * there is no memory. */
+char *sl_buffer_room(sl_buffer *buffer, sl_scratch *scratch, size_t size);
+
+/* n bytes were written where sl_buffer_reserve or _room said. */
 void sl_buffer_add(sl_buffer *buffer, size_t n);
 
 /* The first n bytes were received. */

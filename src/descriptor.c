@@ -139,6 +139,27 @@ int sl_fd_send(int fd, const char *data, size_t size, size_t *n)
     return put < 0 ? errno : 0;
 }
 
+int sl_fd_recvfrom(int fd, char *data, size_t size, size_t *n, sl_name *from)
+{
+    ssize_t got;
+    do {
+        from->size = sizeof from->address;
+        got = recvfrom(fd, data, size, 0, &from->address.any, &from->size);
+    } while (got < 0 && errno == EINTR);
+    *n = got < 0 ? 0 : (size_t)got;
+    return got < 0 ? errno : 0;
+}
+
+int sl_fd_sendto(int fd, const char *data, size_t size, const sl_name *to)
+{
+    const struct sockaddr *name = to->size > 0 ? &to->address.any : NULL;
+    ssize_t put;
+    do
+        put = sendto(fd, data, size, SEND_FLAGS, name, to->size);
+    while (put < 0 && errno == EINTR);
+    return put < 0 ? errno : 0;
+}
+
 static int int_option(int fd, int option, int *value)
 {
     socklen_t size = sizeof *value;

@@ -7,6 +7,8 @@
 #ifndef SL_DESCRIPTOR_H
 #define SL_DESCRIPTOR_H
 
+#include "name.h"
+
 #include <stddef.h>
 #include <sys/socket.h>
 
@@ -31,6 +33,12 @@ int sl_fd_pipe(int ends[2]);
 
 /* Reads from a pipe all that is there. */
 void sl_fd_drain(int fd);
+
+/* Receives a datagram: its first size bytes, and who sent it. */
+int sl_fd_recvfrom(int fd, char *data, size_t size, size_t *n, sl_name *from);
+
+/* Sends a datagram; without a name to the peer. */
+int sl_fd_sendto(int fd, const char *data, size_t size, const sl_name *to);
 
 /* How a connection attempt that was in progress ended; EINPROGRESS when it
  * has not. */

@@ -347,7 +347,7 @@ int sl_foreign_receive(lua_State *L, sl_asocket *a)
  * as many bytes as it was told to. */
 static int send_once(lua_State *L, exchange *x)
 {
-    sl_send *s = &x->a->send;
+    sl_send *s = &x->a->writer.send;
     size_t end = s->end - s->next > CHUNK ? s->next + CHUNK : s->end;
     lua_pushvalue(L, 2);
     lua_pushnumber(L, (lua_Number)s->next + 1);
@@ -369,13 +369,13 @@ static int fail_sent(lua_State *L, sl_asocket *a)
 {
     lua_pushnil(L);
     lua_insert(L, -2);
-    lua_pushnumber(L, (lua_Number)a->send.next);
+    lua_pushnumber(L, (lua_Number)a->writer.send.next);
     return 3;
 }
 
 int sl_foreign_send(lua_State *L, sl_asocket *a)
 {
-    sl_send *s = &a->send;
+    sl_send *s = &a->writer.send;
     lua_settop(L, 2);
     exchange x = begin(L, a, &a->source.writer, "send");
     while (s->next < s->end) {

@@ -136,8 +136,8 @@ void sl_luasocket_new(lua_State *L, const sl_asocket *a)
          fd >= 0 ? sl_fd_family(fd) : AF_UNSPEC);
     int object = lua_gettop(L);
     sl_luasocket_nonblock(L, object);
-    if (fd < 0)
-        return;
+    if (fd < 0 && !a->settled)
+        return;    /* unix sockets have one from the start */
     call(L, object, "close", 0, 0);
     lua_pushinteger(L, fd);
     call(L, object, "setfd", 1, 0);

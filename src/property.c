@@ -138,27 +138,40 @@ static int meth_getsockname(lua_State *L)
 /* setoption(name [, value]) -> 1 or nil, error */
 static int meth_setoption(lua_State *L)
 {
-    return sl_option_set(L, sl_asocket_check(L)->source.fd);
+    sl_asocket *a = sl_asocket_check(L);
+    return sl_option_set(L, a->source.fd, a->transport);
 }
 
 /* getoption(name) -> value or nil, error */
 static int meth_getoption(lua_State *L)
 {
-    return sl_option_get(L, sl_asocket_check(L)->source.fd);
+    sl_asocket *a = sl_asocket_check(L);
+    return sl_option_get(L, a->source.fd, a->transport);
 }
 
+/* Of every socket, */
 const luaL_Reg sl_property_methods[] = {
     {"dirty", meth_dirty},
-    {"getfamily", meth_getfamily},
     {"getfd", meth_getfd},
-    {"getoption", meth_getoption},
-    {"getpeername", meth_getpeername},
     {"getsockname", meth_getsockname},
-    {"getstats", meth_getstats},
     {"gettimeout", meth_gettimeout},
     {"setfd", meth_setfd},
     {"setoption", meth_setoption},
-    {"setstats", meth_setstats},
     {"settimeout", meth_settimeout},
+    {NULL, NULL}
+};
+
+/* of TCP and UDP, */
+const luaL_Reg sl_property_inetmethods[] = {
+    {"getfamily", meth_getfamily},
+    {"getoption", meth_getoption},
+    {"getpeername", meth_getpeername},
+    {NULL, NULL}
+};
+
+/* and of streams. */
+const luaL_Reg sl_property_streammethods[] = {
+    {"getstats", meth_getstats},
+    {"setstats", meth_setstats},
     {NULL, NULL}
 };

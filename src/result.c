@@ -11,7 +11,10 @@
 #include <netdb.h>
 #include <string.h>
 
-enum { ERRNO_END = 256 };    /* above every errno */
+enum {
+    ERRNO_END = 256,     /* above every errno */
+    GAI_MARGIN = 500     /* above every getaddrinfo error, of either sign */
+};
 
 static const struct {
     int err;
@@ -29,6 +32,7 @@ static const struct {
     {EPIPE, "closed"},
     {ETIMEDOUT, "timeout"},
     {ENOMEM, "not enough memory"},
+    {ENAMETOOLONG, "path too long"},
     {SL_GAI - EAI_AGAIN, "temporary failure in name resolution"},
     {SL_GAI - EAI_BADFLAGS, "invalid value for ai_flags"},
     {SL_GAI - EAI_FAIL, "non-recoverable failure in name resolution"},
@@ -40,6 +44,11 @@ static const struct {
     {SL_GAI - EAI_SOCKTYPE, "ai_socktype not supported"},
 };
 
+const char *sl_result_gaimessage(int err)
+{
+    return err < SL_GAI + GAI_MARGIN ? gai_strerror(SL_GAI - err) : NULL;
+}
+
 const char *sl_result_message(int err)
 {
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -47,9 +56,8 @@ const char *sl_result_message(int err)
             return words[i].message;
     if (err > 0)
         return strerror(err);
-    if (err < SL_GAI + 500)
-        return gai_strerror(SL_GAI - err);
-    return "unknown error";
+    const char *message = sl_result_gaimessage(err);
+    return message != NULL ? message : "unknown error";
 }
 
 int sl_result_code(const char *message)

@@ -23,6 +23,9 @@ enum {
 /* LuaSocket's words for err, which is not 0. Valid until the next call. */
 const char *sl_result_message(int err);
 
+/* The system's own words for an error of getaddrinfo, or NULL for others. */
+const char *sl_result_gaimessage(int err);
+
 /* The err whose message that is: LuaSocket's objects tell only that. */
 int sl_result_code(const char *message);
 

@@ -11,6 +11,7 @@
 #include "accept.h"
 #include "address.h"
 #include "bind.h"
+#include "local.h"
 #include "result.h"
 #include "run.h"
 
@@ -68,7 +69,7 @@ static int serve(lua_State *L)
         } else if (lua_tointeger(L, 1) == SL_CLOSED) {
             return 0;
         }
-        if (sl_accept_pause(L, listener, pause) == SL_CLOSED)
+        if (sl_wait_pause(L, &listener->source.reader, pause) == SL_CLOSED)
             return 0;
         if (pause < last_pause)
             pause *= 2;
@@ -81,20 +82,35 @@ static void check(lua_State *L, int err)
         luaL_error(L, "newserver: %s", sl_result_message(err));
 }
 
-int sl_server_new(lua_State *L)
+/* [-0, +1, e] Pushes an asocket bound to the address and port at 1 and 2. */
+static sl_asocket *bind_port(lua_State *L)
 {
-    sl_loop *loop = sl_loop_check(L);
     const char *host = luaL_optstring(L, 1, "*");
-    if (lua_isnoneornil(L, 2)) {
-        lua_settop(L, lua_gettop(L) < 2 ? 2 : lua_gettop(L));
+    if (lua_isnil(L, 2)) {
         lua_pushinteger(L, 0);
         lua_replace(L, 2);
     }
     const char *port = sl_address_checkport(L, 2);
-    luaL_checktype(L, 3, LUA_TFUNCTION);
-    lua_settop(L, 3);
     sl_asocket *a = sl_asocket_new(L, SL_TCP);
     check(L, sl_bind_to(L, a, host, port, 1));
+    return a;
+}
+
+/* [-0, +1, e] Pushes an asocket bound to the path at 1. */
+static sl_asocket *bind_path(lua_State *L)
+{
+    luaL_argcheck(L, lua_isnil(L, 2), 2, "a path has no port");
+    sl_asocket *a = sl_asocket_new(L, SL_UNIX);
+    check(L, sl_local_serve(L, a, 1));
+    return a;
+}
+
+int sl_server_new(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    luaL_checktype(L, 3, LUA_TFUNCTION);
+    lua_settop(L, 3);
+    sl_asocket *a = sl_local_ispath(L, 1) ? bind_path(L) : bind_port(L);
     check(L, sl_bind_listen(a, BACKLOG));
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, 4);

@@ -32,22 +32,38 @@ static int func_wrap(lua_State *L)
 
 /* [-0, +1, e] Pushes a new asocket, bound to the local address and port at
  * first and first + 1 if either is given. 0 or how binding failed. */
-static int push_tcp(lua_State *L, int first)
+static int push_socket(lua_State *L, int transport, int first)
 {
     int is_bound = !lua_isnoneornil(L, first) || !lua_isnoneornil(L, first + 1);
     const char *host = luaL_optstring(L, first, "*");
     const char *port = lua_isnoneornil(L, first + 1)
                            ? "0" : sl_address_checkport(L, first + 1);
-    sl_asocket *a = sl_asocket_new(L, SL_TCP);
+    sl_asocket *a = sl_asocket_new(L, transport);
     return is_bound ? sl_bind_to(L, a, host, port, 0) : 0;
 }
 
 /* tcp([local address [, local port]]) -> asocket; raises if it can't bind */
 static int func_tcp(lua_State *L)
 {
-    int err = push_tcp(L, 1);
+    int err = push_socket(L, SL_TCP, 1);
     if (err != 0)
         return luaL_error(L, "tcp: %s", sl_result_message(err));
+    return 1;
+}
+
+/* udp([local address [, local port]]) -> asocket; raises if it can't bind */
+static int func_udp(lua_State *L)
+{
+    int err = push_socket(L, SL_UDP, 1);
+    if (err != 0)
+        return luaL_error(L, "udp: %s", sl_result_message(err));
+    return 1;
+}
+
+/* unix() -> asocket */
+static int func_unix(lua_State *L)
+{
+    sl_asocket_new(L, SL_UNIX);
     return 1;
 }
 
@@ -59,7 +75,7 @@ static int func_connect(lua_State *L)
     const char *host = luaL_checkstring(L, 1);
     const char *port = sl_address_checkport(L, 2);
     sl_thread_check(L, loop->threads, "connect");
-    int err = push_tcp(L, 3);
+    int err = push_socket(L, SL_TCP, 3);
     if (err != 0)
         return sl_result_fail(L, err);
     return sl_connect_start(L, host, port, lua_gettop(L));
@@ -246,22 +262,40 @@ static const luaL_Reg functions[] = {
     {"stop", func_stop},
     {"suspend", func_suspend},
     {"tcp", func_tcp},
+    {"udp", func_udp},
+    {"unix", func_unix},
     {"wrap", func_wrap},
     {NULL, NULL}
 };
 
+/* The methods of each transport. */
 static const luaL_Reg *const tcp_methods[] = {
-    sl_asocket_methods, sl_wrap_methods, sl_property_methods,
-    sl_stream_methods, sl_foreign_methods, sl_accept_methods,
+    sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
+    sl_property_methods, sl_property_inetmethods, sl_property_streammethods,
+    sl_stream_methods, sl_accept_methods, sl_bind_streammethods,
     sl_bind_methods, sl_connect_methods, NULL
 };
 
-static const luaL_Reg *const other_methods[] = {
-    sl_asocket_methods, sl_wrap_methods, sl_property_methods, NULL
+static const luaL_Reg *const udp_methods[] = {
+    sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
+    sl_property_methods, sl_property_inetmethods, sl_datagram_methods,
+    sl_udp_methods, sl_bind_udpmethods, NULL
+};
+
+static const luaL_Reg *const unix_methods[] = {
+    sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
+    sl_property_methods, sl_property_streammethods, sl_stream_methods,
+    sl_accept_methods, sl_bind_streammethods, sl_local_methods, NULL
+};
+
+static const luaL_Reg *const unixdgram_methods[] = {
+    sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
+    sl_property_methods, sl_datagram_methods, sl_local_methods,
+    sl_local_dgrammethods, NULL
 };
 
 static const luaL_Reg *const *const methods[SL_TRANSPORTS] = {
-    tcp_methods, other_methods, other_methods, other_methods, tcp_methods
+    tcp_methods, udp_methods, unix_methods, unixdgram_methods, tcp_methods
 };
 
 /* The poller that SOCKETLOOP_POLLER names, or the system's best. */

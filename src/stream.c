@@ -235,7 +235,7 @@ static int meth_receive(lua_State *L)
 static int send_operation(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
-    sl_send *s = &a->send;
+    sl_send *s = &a->writer.send;
     (void)L;
     for (int round = 0; s->next < s->end; round++) {
         size_t n;
@@ -262,7 +262,7 @@ static int send_operation(lua_State *L, sl_source *source)
 static int send_results(lua_State *L, sl_wait *wait)
 {
     sl_asocket *a = (sl_asocket *)wait->source;
-    lua_Number last = (lua_Number)a->send.next;
+    lua_Number last = (lua_Number)a->writer.send.next;
     if (wait->status != 0) {
         sl_result_fail(L, wait->status);
         lua_pushnumber(L, last);
@@ -327,7 +327,7 @@ static int meth_send(lua_State *L)
         last = (long)size;
     size_t next = (size_t)first - 1;
     size_t end = last < first ? next : (size_t)last;
-    a->send = (sl_send){data, next, end};
+    a->writer.send = (sl_send){data, next, end};
     if (a->transport == SL_FOREIGN)
         return sl_foreign_send(L, a);
     return sl_wait_operate(L, &a->source.writer, send_operation, a->block,

@@ -11,6 +11,9 @@
 
 enum { OPERATIONS_MAX = 64 };    /* by one thread, before it is others' turn */
 
+/* Seconds between tries where nothing tells of readiness; they double. */
+static const double first_pause = 0.001, last_pause = 0.03;
+
 void sl_wait_ready(sl_loop *loop, sl_thread *t)
 {
     t->next = NULL;
@@ -227,3 +230,47 @@ int sl_wait_block(lua_State *L, sl_wait *wait, sl_operation operation,
     return wait->status;
 }
 
+static int pause_operation(lua_State *L, sl_source *source)
+{
+    (void)L;
+    return source->fd < 0 ? SL_CLOSED : SL_AGAIN;
+}
+
+int sl_wait_pause(lua_State *L, sl_wait *wait, double seconds)
+{
+    unsigned char interest = wait->interest;
+    wait->interest = 0;    /* in the time only */
+    int err = sl_wait_block(L, wait, pause_operation, seconds);
+    wait->interest = interest;
+    return err == SL_TIMEOUT ? 0 : err;
+}
+
+/* The thread has tried: what is left of its time until its next try. */
+static double next_pause(double pause, double until)
+{
+    double left = until >= 0 ? until - sl_clock_now() : pause;
+    return left < pause ? left : pause;
+}
+
+int sl_wait_poll(lua_State *L, sl_wait *wait, sl_operation operation,
+                 double block, double total)
+{
+    double limit = block < 0 || (total >= 0 && total < block) ? total : block;
+    double until = limit < 0 ? -1 : sl_clock_now() + limit;
+    double pause = first_pause;
+    int in_thread = wait->source->loop->threads->running != NULL;
+    for (;;) {
+        assume_ready(wait);
+        wait->status = operation(L, wait->source);
+        if (wait->status != SL_AGAIN)
+            return wait->status;
+        if (!in_thread && limit != 0)
+            luaL_error(L, "to wait here takes a loop thread (see newthread)");
+        double seconds = next_pause(pause, until);
+        wait->status = limit == 0 || seconds <= 0
+                           ? SL_TIMEOUT : sl_wait_pause(L, wait, seconds);
+        if (wait->status != 0)
+            return wait->status;
+        pause = pause < last_pause ? pause * 2 : pause;
+    }
+}

@@ -30,6 +30,15 @@ int sl_wait_operate(lua_State *L, sl_wait *wait, sl_operation operation,
 int sl_wait_block(lua_State *L, sl_wait *wait, sl_operation operation,
                   double limit);
 
+/* In straight-line C too, where no event tells of readiness: tries it now and
+ * then; returns its status. Only in a thread. */
+int sl_wait_poll(lua_State *L, sl_wait *wait, sl_operation operation,
+                 double block, double total);
+
+/* Waits so many seconds or until the socket is closed: 0 or SL_CLOSED. Only
+ * in a thread. */
+int sl_wait_pause(lua_State *L, sl_wait *wait, double seconds);
+
 /* Wakes the waiting thread, if there is one, with the given status. */
 void sl_wait_finish(sl_wait *wait, int status);
 

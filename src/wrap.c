@@ -121,6 +121,7 @@ static int wrap_descriptor(lua_State *L)
     int err = sl_asocket_take(a, fd, kind);
     if (err != 0)
         return luaL_error(L, "%s", sl_result_message(err));
+    a->settled = 1;
     sl_fd_nonblock(fd);
     return 1;
 }
@@ -176,6 +177,8 @@ static int meth_setsocket(lua_State *L)
         sl_connect_abandon(L, a);
     a->ended = 0;
     int old = a->owned ? a->source.fd : -1;
+    if (a->has_file)
+        sl_local_unlink(a);
     sl_source_release(&a->source, old >= 0);
     if (old >= 0)
         close(old);

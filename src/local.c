@@ -1,0 +1,212 @@
+/*
+ * local.c - unix sockets: their ends are paths. What LuaSocket's objects do
+ * with them (see its unixstream.c and unixdgram.c), but a socket whose bind or
+ * connect failed stays usable; and what newserver does with a path.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "local.h"
+
+#include "bind.h"
+#include "datagram.h"
+#include "descriptor.h"
+#include "luasocket.h"
+#include "name.h"
+#include "result.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A stream gets its descriptor when it needs one. 0 or how it failed. */
+static int need_descriptor(sl_asocket *a)
+{
+    if (a->source.fd >= 0)
+        return 0;
+    return a->settled ? SL_CLOSED : sl_bind_open(a, AF_UNIX);
+}
+
+static int bind_to(sl_asocket *a, const sl_name *name)
+{
+    int err = need_descriptor(a);
+    if (err != 0)
+        return err;
+    if (bind(a->source.fd, &name->address.any, name->size) < 0)
+        return errno;
+    a->settled = 1;
+    return 0;
+}
+
+/* [-0, +0, v] The path at index as a name. 0 or how it failed. */
+static int check_path(lua_State *L, int index, sl_name *name)
+{
+    size_t size;
+    const char *path = sl_name_checkpath(L, index, &size);
+    return sl_name_setpath(path, size, name);
+}
+
+/* bind(path) -> 1 or nil, error */
+static int meth_bind(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_name name;
+    sl_asocket_checkkind(L, a, SL_MASTER);
+    int err = check_path(L, 2, &name);
+    if (err == 0)
+        err = bind_to(a, &name);
+    if (err != 0)
+        return sl_result_fail(L, err);
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+/* --- connect ----------------------------------------------------------- */
+
+static int connect_operation(lua_State *L, sl_source *source)
+{
+    sl_asocket *a = (sl_asocket *)source;
+    const sl_datagram *d = &a->writer.datagram;
+    sl_name name;
+    (void)L;
+    if (source->fd < 0)
+        return SL_CLOSED;
+    int err = sl_name_setpath(d->host, d->host_size, &name);
+    if (err != 0 || connect(source->fd, &name.address.any, name.size) == 0)
+        return err;
+    if (errno == EAGAIN || errno == EINTR)    /* the server's queue is full */
+        return SL_AGAIN;
+    return errno == EBADF ? SL_CLOSED : errno;
+}
+
+/* [-0, +0, m] */
+static void become_connected(lua_State *L, sl_asocket *a)
+{
+    a->kind = SL_CLIENT;
+    a->settled = 1;
+    a->source.readable = a->source.writable = 1;
+    if (!a->has_object)
+        return;
+    sl_asocket_pushobject(L, 1);
+    sl_luasocket_setclass(L, lua_gettop(L), a);
+    lua_pop(L, 1);
+}
+
+/* connect(path) -> true or nil, error. Datagram sockets may do it again. */
+static int meth_connect(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_wait *wait = &a->source.writer;
+    sl_datagram d = {NULL, 0, NULL, 0, NULL};
+    if (sl_transports[a->transport].socktype == SOCK_STREAM)
+        sl_asocket_checkkind(L, a, SL_MASTER);
+    d.host = sl_name_checkpath(L, 2, &d.host_size);
+    sl_wait_check(L, wait, "connect");
+    int err = need_descriptor(a);
+    a->writer.datagram = d;
+    if (err == 0)
+        err = sl_wait_poll(L, wait, connect_operation, a->block, a->total);
+    if (err != 0)
+        return sl_result_fail(L, err);
+    become_connected(L, a);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* sendto(datagram, path) -> size or nil, error */
+static int meth_sendto(lua_State *L)
+{
+    sl_asocket *a = sl_datagram_check(L, SL_UNCONNECTED);
+    sl_datagram d = {NULL, 0, NULL, 0, NULL};
+    d.data = luaL_checklstring(L, 2, &d.size);
+    d.host = sl_name_checkpath(L, 3, &d.host_size);
+    return sl_datagram_send(L, a, "sendto", &d);
+}
+
+/* --- servers ----------------------------------------------------------- */
+
+int sl_local_ispath(lua_State *L, int index)
+{
+    size_t size;
+    if (lua_type(L, index) != LUA_TSTRING)
+        return 0;
+    const char *path = lua_tolstring(L, index, &size);
+    return size > 0 && (path[0] == '\0' || strchr(path, '/') != NULL);
+}
+
+static int is_same(const sl_file *file, const struct stat *now)
+{
+    return S_ISSOCK(now->st_mode) && file->device == now->st_dev &&
+           file->inode == now->st_ino;
+}
+
+/* Whether nobody listens there: a server went without removing its path. */
+static int is_stale(const sl_name *name)
+{
+    int fd;
+    if (sl_fd_socket(AF_UNIX, SOCK_STREAM, &fd) != 0)
+        return 0;
+    int refused = connect(fd, &name->address.any, name->size) < 0 &&
+                  errno == ECONNREFUSED;
+    close(fd);
+    return refused;
+}
+
+/* Removes a stale socket; false if there is something else. */
+static int remove_stale(const sl_name *name)
+{
+    const char *path = name->address.un.sun_path;
+    struct stat now;
+    if (lstat(path, &now) < 0)
+        return 0;
+    sl_file file = {now.st_dev, now.st_ino, 0};
+    return is_same(&file, &now) && is_stale(name) &&
+           lstat(path, &now) == 0 && is_same(&file, &now) &&
+           unlink(path) == 0;
+}
+
+int sl_local_serve(lua_State *L, sl_asocket *a, int index)
+{
+    sl_name name;
+    struct stat now;
+    int err = check_path(L, index, &name);
+    const char *path = name.address.un.sun_path;
+    if (err == 0)
+        err = bind_to(a, &name);
+    if (err == EADDRINUSE && path[0] != '\0' && remove_stale(&name))
+        err = bind_to(a, &name);
+    if (err == 0 && path[0] != '\0' && lstat(path, &now) == 0) {
+        a->writer.file = (sl_file){now.st_dev, now.st_ino, getpid()};
+        a->has_file = 1;
+    }
+    return err;
+}
+
+void sl_local_unlink(sl_asocket *a)
+{
+    sl_name name;
+    struct stat now;
+    const char *path = name.address.un.sun_path;
+    a->has_file = 0;
+    name.size = sizeof name.address - 1;
+    memset(&name.address, 0, sizeof name.address);
+    if (a->writer.file.owner == getpid() &&
+        getsockname(a->source.fd, &name.address.any, &name.size) == 0 &&
+        lstat(path, &now) == 0 && is_same(&a->writer.file, &now))
+        unlink(path);
+}
+
+const luaL_Reg sl_local_methods[] = {
+    {"bind", meth_bind},
+    {"connect", meth_connect},
+    {"setpeername", meth_connect},
+    {"setsockname", meth_bind},
+    {NULL, NULL}
+};
+
+const luaL_Reg sl_local_dgrammethods[] = {
+    {"sendto", meth_sendto},
+    {NULL, NULL}
+};

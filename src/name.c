@@ -1,0 +1,102 @@
+/*
+ * name.c - the names of sockets, from and to text.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "name.h"
+
+#include "result.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <lauxlib.h>
+#include <netdb.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The form nearly all are of, which needs no getaddrinfo. */
+static int parse_quickly(const char *host, const char *port, sl_name *name)
+{
+    struct sockaddr_in *in = &name->address.in;
+    size_t digits = strspn(port, "0123456789");
+    if (digits == 0 || digits > 5 || port[digits] != '\0')
+        return 0;
+    long number = strtol(port, NULL, 10);
+    memset(in, 0, sizeof *in);
+    if (number > 65535 || inet_pton(AF_INET, host, &in->sin_addr) != 1)
+        return 0;
+    in->sin_family = AF_INET;
+    in->sin_port = htons((unsigned short)number);
+    name->size = sizeof *in;
+    return 1;
+}
+
+int sl_name_parse(const char *host, const char *port, int family,
+                  sl_name *name)
+{
+    struct addrinfo hints, *list;
+    if (family != AF_INET6 && parse_quickly(host, port, name))
+        return 0;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_family = family;
+    hints.ai_socktype = SOCK_DGRAM;
+    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+    int err = sl_result_gai(getaddrinfo(host, port, &hints, &list));
+    if (err != 0)
+        return err;
+    memcpy(&name->address, list->ai_addr, list->ai_addrlen);
+    name->size = list->ai_addrlen;
+    freeaddrinfo(list);
+    return 0;
+}
+
+int sl_name_setpath(const char *path, size_t size, sl_name *name)
+{
+    struct sockaddr_un *un = &name->address.un;
+    if (size >= sizeof un->sun_path)
+        return ENAMETOOLONG;
+    memset(un, 0, sizeof *un);
+    un->sun_family = AF_UNIX;
+    memcpy(un->sun_path, path, size);
+    name->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size);
+    return 0;
+}
+
+const char *sl_name_checkpath(lua_State *L, int index, size_t *size)
+{
+    const char *path = luaL_checklstring(L, index, size);
+    luaL_argcheck(L, path[0] == '\0' || strlen(path) == *size, index,
+                  "there is a zero byte in the path");
+    return path;
+}
+
+/* The system's size counts a zero byte after a path, or the whole array. */
+static void push_path(lua_State *L, const sl_name *name)
+{
+    const struct sockaddr_un *un = &name->address.un;
+    size_t start = offsetof(struct sockaddr_un, sun_path);
+    size_t size = name->size > start ? name->size - start : 0;
+    const char *end = NULL;
+    if (size > 0 && un->sun_path[0] != '\0')
+        end = memchr(un->sun_path, '\0', size);
+    if (end != NULL)
+        size = (size_t)(end - un->sun_path);
+    lua_pushlstring(L, un->sun_path, size);
+}
+
+int sl_name_push(lua_State *L, const sl_name *name)
+{
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    if (name->size == 0 || name->address.any.sa_family == AF_UNIX) {
+        push_path(L, name);
+        return 1;
+    }
+    if (getnameinfo(&name->address.any, name->size, host, sizeof host, port,
+                    sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return 0;
+    lua_pushstring(L, host);
+    lua_pushinteger(L, strtol(port, NULL, 10));
+    return 2;
+}
