@@ -8,7 +8,7 @@
  *     -c connections    that are open; 1
  *     -a active         of them; all
  *     -d depth          lines that are sent at once; 1
- *     -s size           of a line or of bulk data, in bytes; 32
+ *     -s size           of a line or of bulk data, in bytes; 64
  *     -n operations     to measure, or
  *     -t seconds        to measure; 0.3
  *     -w seconds        before that, to warm up; 0.2, 0 with -n
@@ -62,7 +62,7 @@ static struct {
     int together;
     traffic_kind traffic;
     char **command;
-} wanted = {ECHO_LINES, 1, 0, 0, 0.3, -1, 60, 0, {LINES, 32, 1}, NULL};
+} wanted = {ECHO_LINES, 1, 0, 0, 0.3, -1, 60, 0, {LINES, 64, 1}, NULL};
 
 /* A connection, and where in a request and its answer it is. */
 typedef struct connection {
