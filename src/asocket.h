@@ -57,6 +57,7 @@ typedef struct sl_connect sl_connect;    /* of connect.c */
 
 typedef struct sl_asocket {
     sl_source source;         /* the first member: a source is an asocket */
+    const void *mark;         /* tells it from other libraries' userdata */
     sl_buffer buffer;
     unsigned char transport;  /* its class: a row and a column of the */
     unsigned char kind;       /* table in transport.h */

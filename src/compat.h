@@ -153,6 +153,16 @@ static inline void sl_setfuncs(lua_State *L, const luaL_Reg *list, int nup)
     lua_pop(L, nup);
 }
 
+/* Bytes of a string or a userdata's block; 0 for a light userdata. */
+static inline size_t sl_rawlen(lua_State *L, int index)
+{
+#if LUA_VERSION_NUM >= 502
+    return (size_t)lua_rawlen(L, index);
+#else
+    return lua_objlen(L, index);
+#endif
+}
+
 /* The block of the userdata at index if its metatable is the registry's
  * tname, else NULL. */
 static inline void *sl_testudata(lua_State *L, int index, const char *tname)
