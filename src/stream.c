@@ -207,16 +207,23 @@ static void check_pattern(lua_State *L, sl_receive *r)
     r->pattern = *letter == 'l' ? SL_LINE : SL_ALL;
 }
 
+/* The arguments of receive, if there are any. */
+static void check_receive(lua_State *L, sl_receive *r)
+{
+    r->prefix = luaL_optlstring(L, 3, "", &r->prefix_size);
+    r->less_is_ok = lua_toboolean(L, 4);
+    check_pattern(L, r);
+}
+
 /* receive([pattern [, prefix [, less_is_ok]]]) -> data, nil, nil or nil,
  * error, partial. Pattern '*l', '*a' or a count, which includes the prefix;
  * less_is_ok: whatever has arrived is enough. */
 static int meth_receive(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    sl_receive r = {SL_LINE, 0, 0, NULL, 0};
-    r.prefix = luaL_optlstring(L, 3, "", &r.prefix_size);
-    r.less_is_ok = lua_toboolean(L, 4);
-    check_pattern(L, &r);
+    sl_receive r = {SL_LINE, 0, 0, "", 0};
+    if (lua_gettop(L) > 1)
+        check_receive(L, &r);
     sl_asocket_checkkind(L, a, SL_CLIENT);
     sl_wait_check(L, &a->source.reader, "receive");
     if (a->transport == SL_FOREIGN) {
@@ -300,34 +307,42 @@ static long clamp(double index)
     return (long)(index > limit ? limit : index > -limit ? index : -limit);
 }
 
+/* The part of the string between the indices i and j of send. */
+static void check_part(lua_State *L, sl_send *s)
+{
+    long size = (long)s->end;
+    long first = clamp(luaL_optnumber(L, 3, 1));
+    long last = clamp(luaL_optnumber(L, 4, -1));
+    if (first < 0)
+        first += size + 1;
+    if (last < 0)
+        last += size + 1;
+    if (first < 1)
+        first = 1;
+    if (last > size)
+        last = size;
+    s->next = (size_t)first - 1;
+    s->end = last < first ? s->next : (size_t)last;
+}
+
 /* send(data [, i [, j]]) -> last index sent, nil, nil or nil, error, last
  * index sent. data is a string or a table of strings. */
 static int meth_send(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    size_t size;
+    sl_send s = {NULL, 0, 0};
     if (lua_istable(L, 2))
         gather(L, 2);
-    const char *data = luaL_checklstring(L, 2, &size);
-    long first = clamp(luaL_optnumber(L, 3, 1));
-    long last = clamp(luaL_optnumber(L, 4, -1));
+    s.data = luaL_checklstring(L, 2, &s.end);
+    if (lua_gettop(L) > 2)
+        check_part(L, &s);
     sl_asocket_checkkind(L, a, SL_CLIENT);
     sl_wait_check(L, &a->source.writer, "send");
     if (a->connect != NULL)
         sl_connect_abandon(L, a);
     if (a->has_object && a->transport != SL_FOREIGN)
         look_behind(L, a, 0);
-    if (first < 0)
-        first += (long)size + 1;
-    if (last < 0)
-        last += (long)size + 1;
-    if (first < 1)
-        first = 1;
-    if (last > (long)size)
-        last = (long)size;
-    size_t next = (size_t)first - 1;
-    size_t end = last < first ? next : (size_t)last;
-    a->writer.send = (sl_send){data, next, end};
+    a->writer.send = s;
     if (a->transport == SL_FOREIGN)
         return sl_foreign_send(L, a);
     return sl_wait_operate(L, &a->source.writer, send_operation, a->block,
