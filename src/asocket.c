@@ -22,6 +22,9 @@ static const char mark = 0;    /* its address marks our blocks */
 
 enum { AT_OBJECT = 1, AT_FIELDS };  /* in the user value */
 
+/* In the list of metatables after those of the transports: see there. */
+enum { CLASS_OF_ALL = SL_TRANSPORTS };
+
 /* --- the object -------------------------------------------------------- */
 
 sl_asocket *sl_asocket_test(lua_State *L, int index)
@@ -57,6 +60,16 @@ void sl_asocket_checkkind(lua_State *L, sl_asocket *a, int kind)
     }
 }
 
+/* [-0, +0, -] Gives the asocket at index one of the metatables. */
+static void set_class(lua_State *L, int index, int which)
+{
+    lua_pushvalue(L, index);
+    sl_loop_env(L, SL_ENV_CLASSES);
+    lua_rawgeti(L, -1, which + 1);
+    lua_setmetatable(L, -3);
+    lua_pop(L, 2);
+}
+
 sl_asocket *sl_asocket_new(lua_State *L, int transport)
 {
     sl_loop *loop = sl_loop_check(L);
@@ -68,8 +81,7 @@ sl_asocket *sl_asocket_new(lua_State *L, int transport)
     a->block = a->total = -1;
     a->birthday = sl_clock_now();
     a->accepted = -1;
-    sl_loop_env(L, SL_ENV_CLASS);
-    lua_setmetatable(L, -2);
+    set_class(L, lua_gettop(L), transport);
     return a;
 }
 
@@ -119,6 +131,7 @@ void sl_asocket_setobject(lua_State *L, int index)
     lua_rawset(L, -3);
     lua_pop(L, 1);
     set_value(L, a, index, AT_OBJECT);
+    set_class(L, index, CLASS_OF_ALL);
     a->has_object = 1;
     a->owned = 0;
 }
@@ -268,6 +281,15 @@ static int index_object(lua_State *L, sl_asocket *a)
     return 1;
 }
 
+/* Of an asocket without fields or an object. Upvalue 2 is the table of its
+ * transport's methods. */
+static int meth_index_plain(lua_State *L)
+{
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(2));
+    return lua_isnil(L, -1) ? index_object(L, lua_touserdata(L, 1)) : 1;
+}
+
 /* Upvalue 2 is the table of our methods' tables, by transport. */
 static int meth_index(lua_State *L)
 {
@@ -296,6 +318,7 @@ static int meth_newindex(lua_State *L)
         lua_newtable(L);
         set_value(L, a, 1, AT_FIELDS);
         a->has_fields = 1;
+        set_class(L, 1, CLASS_OF_ALL);
     }
     push_value(L, 1, AT_FIELDS, 1);
     lua_pushvalue(L, 2);
@@ -366,22 +389,66 @@ static void push_methods(lua_State *L, int loop, const luaL_Reg *const *lists)
     lua_setfield(L, -2, "type");
 }
 
-void sl_asocket_metatable(lua_State *L,
-                          const luaL_Reg *const *const *lists)
+/* [-1, +1, m] Pushes an __index function whose upvalue 2 is on the top. */
+static void push_index(lua_State *L, int loop, lua_CFunction index)
 {
-    int loop = lua_gettop(L);
+    lua_pushvalue(L, loop);
+    lua_insert(L, -2);
+    lua_pushcclosure(L, index, 2);
+}
+
+/* [-1, +1, e] The same for meth_index_plain. LuaJIT calls Lua functions for
+ * a fifth of what a C function costs it, so there it is asked second. */
+static void push_plain_index(lua_State *L, int loop)
+{
+    static const char first[] =
+        "local methods, index = ...\n"
+        "return function(asocket, name)\n"
+        "    local method = methods[name]\n"
+        "    if method ~= nil then return method end\n"
+        "    return index(asocket, name)\n"
+        "end\n";
+    int methods = lua_gettop(L);
+    lua_pushvalue(L, methods);
+    push_index(L, loop, meth_index_plain);
+    if (SL_LUAJIT) {
+        if (luaL_loadbuffer(L, first, sizeof first - 1, "=socketloop") != 0)
+            lua_error(L);
+        lua_pushvalue(L, methods);
+        lua_pushvalue(L, -3);
+        lua_call(L, 2, 1);
+        lua_replace(L, -2);
+    }
+    lua_remove(L, methods);
+}
+
+/* [-1, +1, m] Pushes a metatable with the __index function on the top. */
+static void push_class(lua_State *L, int loop)
+{
     lua_newtable(L);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "__index");
     lua_pushvalue(L, loop);
     sl_setfuncs(L, metamethods, 1);
     lua_pushliteral(L, "socketloop_socket");
     lua_setfield(L, -2, "__metatable");
-    lua_pushvalue(L, loop);
+}
+
+void sl_asocket_classes(lua_State *L, const luaL_Reg *const *const *lists)
+{
+    int loop = lua_gettop(L);
+    lua_createtable(L, SL_TRANSPORTS + 1, 0);
     lua_createtable(L, SL_TRANSPORTS, 0);
     for (int i = 0; i < SL_TRANSPORTS; i++) {
         push_methods(L, loop, lists[i]);
-        lua_rawseti(L, -2, i + 1);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -3, i + 1);
+        push_plain_index(L, loop);
+        push_class(L, loop);
+        lua_rawseti(L, loop + 1, i + 1);
     }
-    lua_pushcclosure(L, meth_index, 2);
-    lua_setfield(L, -2, "__index");
+    push_index(L, loop, meth_index);
+    push_class(L, loop);
+    lua_rawseti(L, -2, CLASS_OF_ALL + 1);
     lua_remove(L, loop);
 }

@@ -123,10 +123,10 @@ void sl_asocket_claim(lua_State *L, sl_asocket *a, int fd);
  * called: takes over its descriptor and class. */
 void sl_asocket_sync(lua_State *L, sl_asocket *a, int object);
 
-/* [-1, +1, m] For the loop on the top pushes the metatable of its asockets;
- * lists are those of each transport's methods. */
-void sl_asocket_metatable(lua_State *L,
-                          const luaL_Reg *const *const *lists);
+/* [-1, +1, m] For the loop on the top pushes the list of its asockets'
+ * metatables: one for each transport, of those with neither fields nor an
+ * object, and one for all others. lists are each transport's methods. */
+void sl_asocket_classes(lua_State *L, const luaL_Reg *const *const *lists);
 
 /* What the files about asockets add to the methods. */
 extern const luaL_Reg sl_asocket_methods[];

@@ -99,7 +99,7 @@ enum { SL_OF_SLEEP, SL_OF_WAIT, SL_OF_ALARM };
 /* Positions in the table that belongs to a loop (sl_loop_env). */
 enum {
     SL_ENV_MODULE = 1,      /* the table of functions: has onerror */
-    SL_ENV_CLASS,           /* the metatable of asockets */
+    SL_ENV_CLASSES,         /* the metatables of asockets */
     SL_ENV_WRAPPERS,        /* weak: LuaSocket object -> asocket */
     SL_ENV_FAILURES,        /* threads whose errors are still to be told */
     SL_ENV_GUARDED          /* weak: thread -> what to close if it fails */

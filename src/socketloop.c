@@ -333,8 +333,8 @@ static void push_loop(lua_State *L)
     lua_pushvalue(L, -2);
     lua_rawseti(L, -2, SL_ENV_MODULE);
     lua_pushvalue(L, self);
-    sl_asocket_metatable(L, methods);
-    lua_rawseti(L, -2, SL_ENV_CLASS);
+    sl_asocket_classes(L, methods);
+    lua_rawseti(L, -2, SL_ENV_CLASSES);
     lua_pop(L, 1);
     lua_remove(L, self);
 }
