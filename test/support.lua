@@ -139,6 +139,14 @@ function support.has_ipv6()
     return ok ~= nil
 end
 
+-- Whether this system has an address for localhost; if not, the test that
+-- asks counts as pending.
+function support.knows_localhost()
+    if socket.dns.toip 'localhost' then return true end
+    pending 'this system does not know localhost'   -- luacheck: ignore
+    return false
+end
+
 -- Plain, blocking LuaSocket peers in this very process. They never block for
 -- long: connecting to a listening socket needs no accept, small writes fit
 -- in the kernel's buffers, and a read that finds nothing gives up.
