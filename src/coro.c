@@ -164,7 +164,9 @@ static int func_yield(lua_State *L)
     if (t == NULL)
         return lua_yield(L, lua_gettop(L));
     int n = lua_gettop(L);
-    luaL_checkstack(L, 2, "too many values");
+    luaL_checkstack(L, 3, "too many values");
+    lua_pushnil(L);
+    lua_insert(L, 1);
     if (t->home == SL_HOME_CALLER) {
         lua_pushboolean(L, 1);
     } else {
@@ -248,6 +250,8 @@ static int yield_safely(lua_State *L)
     luaL_checkstack(L, 3, "too many values");
     if (all->running == NULL)
         return luaL_error(L, "yielding from the main thread");
+    lua_pushnil(L);
+    lua_insert(L, 1);
     push_running(L);
     lua_rawseti(L, state, YIELDER);
     lua_rawgeti(L, state, CALLER);

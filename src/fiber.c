@@ -454,11 +454,30 @@ int sl_fiber_run(sl_fiber *fiber, void (*function)(void *arg), void *arg)
     return fiber->function != NULL;
 }
 
-void sl_fiber_freeze(sl_fiber *fiber)
+int sl_fiber_isfrozen(const sl_fiber *fiber)
+{
+    return fiber->function != NULL;
+}
+
+static void note_depth(sl_fiber *fiber)
 {
     char here;
     if ((char *)fiber - &here > SHALLOW)
         fiber->deep = 1;
+}
+
+void sl_fiber_pass(sl_fiber *fiber, sl_fiber *other)
+{
+    note_depth(fiber);
+    other->back = fiber->back;
+    before_swap(&fiber->here, &other->here);
+    swap(&fiber->here, &other->here);
+    after_swap(&fiber->here, fiber->back);
+}
+
+void sl_fiber_freeze(sl_fiber *fiber)
+{
+    note_depth(fiber);
     before_swap(&fiber->here, fiber->back);
     swap(&fiber->here, fiber->back);
     after_swap(&fiber->here, fiber->back);

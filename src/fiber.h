@@ -42,8 +42,15 @@ void sl_fiber_give(sl_fibers *pool, sl_fiber *fiber);
  * that. Returns true when the function froze, false when it returned. */
 int sl_fiber_run(sl_fiber *fiber, void (*function)(void *arg), void *arg);
 
+/* Whether it is frozen; false: empty. */
+int sl_fiber_isfrozen(const sl_fiber *fiber);
+
 /* Called on the fiber: back to the caller of sl_fiber_run, until the next
  * sl_fiber_run of this fiber. */
 void sl_fiber_freeze(sl_fiber *fiber);
+
+/* The same, but the other, frozen fiber goes on; when that one freezes or
+ * ends, it returns to the caller of this fiber's sl_fiber_run. */
+void sl_fiber_pass(sl_fiber *fiber, sl_fiber *other);
 
 #endif

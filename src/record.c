@@ -1,6 +1,7 @@
 /*
- * record.c - two registry tables: the anchors, which hold the coroutine and
- * the home of each record by its slot, and the stopped ones, with weak keys:
+ * record.c - records, and what the registry has of their coroutines: two
+ * places for each record, which anchor the coroutine and the value of its
+ * home; and a table with weak keys of those that stopped:
  *
  *   a thread that froze  -> a userdata that gives the stack back when the
  *                           coroutine is collected while it is held;
@@ -10,6 +11,7 @@
 
 #include "record.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,41 +27,15 @@ struct sl_holder {
 
 /* --- anchors ----------------------------------------------------------- */
 
-int sl_record_place(const sl_thread *t)
-{
-    return 2 * t->slot - 1;
-}
-
-static int place_of_home(const sl_thread *t)
-{
-    return 2 * t->slot;
-}
-
-/* [-1, +0, -] The place was made with the record. */
-static void set_anchor(lua_State *L, sl_thread *t, int place)
-{
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->anchors);
-    lua_pushvalue(L, -2);
-    lua_rawseti(L, -2, place);
-    lua_pop(L, 2);
-}
-
-static void push_anchor(lua_State *L, sl_thread *t, int place)
-{
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->anchors);
-    lua_rawgeti(L, -1, place);
-    lua_replace(L, -2);
-}
-
 void sl_thread_push(lua_State *L, sl_thread *t)
 {
-    push_anchor(L, t, sl_record_place(t));
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->place);
 }
 
 void sl_record_pushhome(lua_State *L, sl_thread *t)
 {
     if (t->home == SL_HOME_VALUE)
-        push_anchor(L, t, place_of_home(t));
+        lua_rawgeti(L, LUA_REGISTRYINDEX, t->home_place);
     else
         lua_pushnil(L);
 }
@@ -68,39 +44,49 @@ void sl_record_sethome(lua_State *L, sl_thread *t)
 {
     t->home = SL_HOME_VALUE;
     t->anchors_home = 1;
-    set_anchor(L, t, place_of_home(t));
+    lua_rawseti(L, LUA_REGISTRYINDEX, t->home_place);
 }
 
 static void clear_anchors(lua_State *L, sl_thread *t)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->anchors);
     lua_pushboolean(L, 0);
-    lua_rawseti(L, -2, sl_record_place(t));
+    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
     if (t->anchors_home) {
         lua_pushboolean(L, 0);
-        lua_rawseti(L, -2, place_of_home(t));
+        lua_rawseti(L, LUA_REGISTRYINDEX, t->home_place);
         t->anchors_home = 0;
     }
-    lua_pop(L, 1);
 }
 
 /* --- records ----------------------------------------------------------- */
 
-/* A record whose places in the anchors are made. */
+static int new_place(lua_State *L)
+{
+    lua_pushboolean(L, 0);
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* A record whose places in the registry are made; in the list of unused. */
 static sl_thread *new_record(lua_State *L, sl_threads *all)
 {
+    int place = new_place(L), home_place = new_place(L);
     sl_thread *t = calloc(1, sizeof *t);
     if (t == NULL)
         luaL_error(L, "not enough memory");
     t->all = all;
-    t->slot = ++all->count;
+    t->place = place;
+    t->home_place = home_place;
     t->next_record = all->records;
     all->records = t;
     t->next_free = all->free;
     all->free = t;
-    t->anchors_home = 1;    /* so that both places are made */
-    clear_anchors(L, t);
     return t;
+}
+
+void sl_record_reserve(lua_State *L, sl_threads *all)
+{
+    if (sl_fibers_reserve(&all->fibers) != 0)
+        sl_thread_nomemory(L, all);
 }
 
 sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop)
@@ -111,11 +97,10 @@ sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop)
         luaL_error(L, "C stack overflow: too many threads that run threads");
     sl_thread *t = all->free != NULL ? all->free : new_record(L, all);
     t->co = t->at = lua_tothread(L, -1);
-    set_anchor(L, t, sl_record_place(t));
+    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
     all->free = t->next_free;
     t->state = SL_RUNNING;
     t->home = SL_HOME_BASE;
-    t->takes = 0;
     t->fiber = NULL;
     t->holder = NULL;
     t->adopted = NULL;
@@ -206,20 +191,45 @@ void sl_record_hold(lua_State *L, sl_thread *t)
     clear_anchors(L, t);
 }
 
+static sl_thread **recent(sl_threads *all, lua_State *co)
+{
+    return &all->recent[(uintptr_t)co / 64 % SL_RECENT];
+}
+
+/* What was found before may be about a coroutine that was collected, and
+ * another one at its address. Only one that is held has its own record on its
+ * stack. */
+static int is_held(const sl_thread *t, lua_State *co)
+{
+    return t != NULL && t->co == co && t->holder != NULL &&
+           t->holder->thread == t && lua_touserdata(co, 1) == t;
+}
+
+sl_thread *sl_record_recent(sl_threads *all, lua_State *co)
+{
+    sl_thread *t = *recent(all, co);
+    return is_held(t, co) ? t : NULL;
+}
+
 sl_thread *sl_record_held(lua_State *L, sl_threads *all, int index)
 {
-    sl_thread *t = NULL;
+    lua_State *co = lua_tothread(L, index);
+    sl_thread *t = sl_record_recent(all, co);
+    if (t != NULL)
+        return t;
     get_stopped(L, all, index);
     if (lua_type(L, -1) == LUA_TUSERDATA)
         t = ((sl_holder *)lua_touserdata(L, -1))->thread;
     lua_pop(L, 1);
+    if (t != NULL)
+        *recent(all, co) = t;
     return t;
 }
 
 void sl_record_unhold(lua_State *L, sl_thread *t)
 {
     t->holder->thread = NULL;
-    set_anchor(L, t, sl_record_place(t));
+    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
 }
 
 void sl_record_setadopted(lua_State *L, sl_threads *all)
@@ -273,6 +283,7 @@ static int threads_gc(lua_State *L)
         free(t);
     }
     all->records = all->free = NULL;
+    memset(all->recent, 0, sizeof all->recent);
     sl_fibers_free(&all->fibers);
     return 0;
 }
@@ -293,8 +304,6 @@ static void push_class(lua_State *L, lua_CFunction gc)
 
 static void make_tables(lua_State *L, sl_threads *all)
 {
-    lua_newtable(L);
-    all->anchors = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_newtable(L);
     lua_createtable(L, 0, 1);
     lua_pushliteral(L, "k");

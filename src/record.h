@@ -8,12 +8,12 @@
 
 #include "thread.h"
 
+/* [-0, +0, e] Makes sure that there is a C stack to take. */
+void sl_record_reserve(lua_State *L, sl_threads *all);
+
 /* [-1, +0, e] A record for the coroutine on the top, which it anchors; its
  * home is the base. Raises if too many threads run each other. */
 sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop);
-
-/* Where in the anchors the coroutine of a record is. */
-int sl_record_place(const sl_thread *t);
 
 /* The record is not needed any more. */
 void sl_record_release(lua_State *L, sl_thread *t);
@@ -28,8 +28,13 @@ void sl_record_pushhome(lua_State *L, sl_thread *t);
  * not anchored any more. Its home goes where the caller keeps it. */
 void sl_record_hold(lua_State *L, sl_thread *t);
 
-/* The record of the held thread at index, or NULL. */
+/* [-0, +0, -] The record of the held thread at index, or NULL. The look-up is
+ * quick if the record lies, as a light userdata, at the first index of the C
+ * function that froze in the coroutine. */
 sl_thread *sl_record_held(lua_State *L, sl_threads *all, int index);
+
+/* [-0, +0, -] The same for a coroutine that was looked up lately, or NULL. */
+sl_thread *sl_record_recent(sl_threads *all, lua_State *co);
 
 /* [-1, +0, -] A held thread, whose coroutine is on the top, is anchored. */
 void sl_record_unhold(lua_State *L, sl_thread *t);
@@ -49,17 +54,19 @@ sl_thread *sl_record_find(sl_threads *all, lua_State *co);
 
 /* --- of thread.c, for run.c -------------------------------------------- */
 
-enum {
-    SL_PROTECTED = SL_HOME_KINDS,    /* in a marker, besides its home */
-    SL_FEW = LUA_MINSTACK / 2        /* values for which there is room on
-                                        every stack that stopped */
-};
-
-/* The marker that a coroutine left when it yielded, or -1. */
-int sl_thread_marker(lua_State *co);
+/* Values for which there is room on every stack that stopped. */
+enum { SL_FEW = LUA_MINSTACK / 3 };
 
 /* Makes room for n values on a stopped coroutine, if it can be had. */
 int sl_thread_hasroom(lua_State *co, int n);
+
+/* A thread will run on top of resumer, or of the main program (NULL), where L
+ * runs; what is passed on is for it. */
+void sl_thread_rise(lua_State *L, sl_thread *t, sl_thread *resumer);
+
+/* [-1, +0, -] The held thread, whose coroutine is on the top, will run, and
+ * take n values when it does. */
+void sl_thread_revive(lua_State *L, sl_thread *t, int n);
 
 /* Whether co is the bottom, which answers for the main program, also when it
  * is a coroutine of its. */

@@ -141,96 +141,35 @@ static void end(lua_State *L, sl_thread *t)
     sl_record_release(L, t);
 }
 
-/* [-0, +n, e] It handed control over by a yield: what it passes on lies on its
- * stack below the marker (and its home). These stay there. */
-static void take_over(lua_State *L, sl_thread *t)
-{
-    sl_threads *all = t->all;
-    lua_State *co = t->co;
-    void *marker = lua_touserdata(co, -1);
-    lua_pop(co, 1);
-    if (t->home == SL_HOME_VALUE)
-        lua_insert(co, -(all->nvalues + 2));
-    bring(L, all, co);
-    lua_pushlightuserdata(co, marker);
-}
-
-/* [-0, +n, e] The thread yielded: in a wait, in a hand-over or suspension of
- * ours, or by coroutine.yield, which gives the values to its home. */
+/* [-0, +n, e] The thread yielded: in a wait, or by coroutine.yield, which
+ * gives the values to its home. */
 static void yielded(lua_State *L, sl_thread *t)
 {
     if (t->state == SL_WAITING)
         return;
-    if (t->all->passing != SL_NOTHING) {
-        take_over(L, t);
-    } else if (t->state == SL_RUNNING) {
-        if (t->home == SL_HOME_CALLER || t->home == SL_HOME_VALUE)
-            pass_results(L, t);
-        lua_settop(t->co, 0);
-    }
+    if (t->home == SL_HOME_CALLER || t->home == SL_HOME_VALUE)
+        pass_results(L, t);
+    lua_settop(t->co, 0);
     sl_record_release(L, t);
-}
-
-/* The thread handed control to one that has yielded, too, and neither has a
- * home to keep: the record passes to that one, and the fiber goes on. Uses
- * only what cannot raise, and the stacks of the two. */
-static int pass_record(sl_thread *t)
-{
-    sl_threads *all = t->all;
-    lua_State *co = t->co;
-    int n = all->nvalues;
-    if (t->status != LUA_YIELD || t->state != SL_SUSPENDED ||
-        all->passing != SL_CONTROL || t->home == SL_HOME_VALUE ||
-        t->holder != NULL || n >= SL_FEW)
-        return 0;
-    lua_State *to = lua_tothread(co, -2);    /* below the marker */
-    if (to == NULL || lua_status(to) != LUA_YIELD)
-        return 0;
-    int marker = sl_thread_marker(to);
-    if (marker < 0 || marker % SL_PROTECTED == SL_HOME_VALUE)
-        return 0;
-    void *own_marker = lua_touserdata(co, -1);
-    lua_pop(co, 1);
-    lua_rawgeti(co, LUA_REGISTRYINDEX, all->anchors);
-    lua_insert(co, -2);
-    lua_rawseti(co, -2, sl_record_place(t));
-    lua_pop(co, 1);
-    lua_settop(to, 0);
-    if (marker >= SL_PROTECTED)
-        lua_pushboolean(to, 1);
-    lua_xmove(co, to, n);
-    lua_pushlightuserdata(co, own_marker);
-    t->co = to;
-    t->home = marker % SL_PROTECTED;
-    t->nargs = n + (marker >= SL_PROTECTED);
-    t->state = SL_RUNNING;
-    all->passing = SL_NOTHING;
-    return 1;
 }
 
 static void resume_on_fiber(void *arg)
 {
     sl_thread *t = arg;
-    do
-        t->status = sl_resume(t->co, t->from, t->nargs, &t->nresults);
-    while (pass_record(t));
+    t->status = sl_resume(t->co, t->from, t->nargs, &t->nresults);
 }
 
-/* [-0, +n, e] Runs a thread until it stops. Pushes what it passes on. */
+/* [-0, +n, e] Runs a thread until it stops, or until one does to which it has
+ * handed control directly. Pushes what that one passes on. */
 static void run(lua_State *L, sl_thread *t)
 {
     sl_threads *all = t->all;
-    t->resumer = all->running;
-    t->depth = t->resumer != NULL ? t->resumer->depth + 1 : 1;
-    t->state = SL_RUNNING;
-    t->from = L;
-    t->takes = 0;
-    t->got = all->passing;
-    all->passing = SL_NOTHING;
-    all->running = t;
-    int frozen = sl_fiber_run(t->fiber, resume_on_fiber, t);
-    all->running = t->resumer;
-    if (frozen) {
+    sl_thread *base = all->running;
+    sl_thread_rise(L, t, base);
+    sl_fiber_run(t->fiber, resume_on_fiber, t);
+    t = all->running;
+    all->running = base;
+    if (sl_fiber_isfrozen(t->fiber)) {
         if (all->passing != SL_NOTHING)
             bring(L, all, t->at);
         return;
@@ -247,54 +186,24 @@ static void run(lua_State *L, sl_thread *t)
 
 /* --- the base ---------------------------------------------------------- */
 
-/* Takes off a stopped coroutine what it left there when it yielded, and puts
- * there what control brings besides values. */
-static void unmark(lua_State *L, sl_thread *t)
-{
-    int marker = sl_thread_marker(t->co);
-    if (marker >= 0) {
-        t->home = marker % SL_HOME_KINDS;
-        if (t->home == SL_HOME_VALUE) {
-            lua_pop(t->co, 1);
-            lua_xmove(t->co, L, 1);
-            sl_record_sethome(L, t);
-        }
-    }
-    lua_settop(t->co, 0);
-    if (marker >= SL_PROTECTED)
-        lua_pushboolean(t->co, 1);
-}
-
-/* [-1, +0, e] A fresh or yielded coroutine gets a record and a fiber. */
+/* [-1, +0, e] A coroutine that is fresh or has yielded gets a record and a
+ * fiber. */
 static sl_thread *revive_yielded(lua_State *L, sl_threads *all)
 {
     lua_State *co = lua_tothread(L, -1);
     int n = all->nvalues;
     if (!sl_thread_hasroom(co, n + 1))
         luaL_error(L, "too many values");
-    if (sl_fibers_reserve(&all->fibers) != 0)
-        sl_thread_nomemory(L, all);
+    sl_record_reserve(L, all);
     sl_thread *t = sl_record_acquire(L, all, NULL);
     int is_fresh = lua_status(co) != LUA_YIELD;
     if (is_fresh)
         t->home = SL_HOME_NOBODY;
     else
-        unmark(L, t);
+        lua_settop(co, 0);
     lua_xmove(L, co, n);
     t->nargs = lua_gettop(co) - is_fresh;    /* its function lies below */
     t->fiber = sl_fiber_take(&all->fibers);
-    return t;
-}
-
-/* [-1, +0, -] A frozen one will take the values itself. */
-static sl_thread *revive_held(lua_State *L, sl_thread *t)
-{
-    sl_record_unhold(L, t);
-    if (t->home == SL_HOME_VALUE) {
-        lua_xmove(t->at, L, 1);
-        sl_record_sethome(L, t);
-    }
-    t->nargs = t->takes = t->all->nvalues;
     return t;
 }
 
@@ -305,12 +214,10 @@ static sl_thread *revive(lua_State *L, sl_threads *all)
 {
     if (!lua_isthread(L, -1))
         return NULL;
-    lua_State *co = lua_tothread(L, -1);
-    if (lua_status(co) != LUA_YIELD) {
-        sl_thread *t = sl_record_held(L, all, -1);
-        if (t != NULL && (all->passing != SL_FAILURE ||
-                          t->state == SL_CALLING))
-            return revive_held(L, t);
+    sl_thread *t = sl_record_held(L, all, -1);
+    if (t != NULL && (all->passing != SL_FAILURE || t->state == SL_CALLING)) {
+        sl_thread_revive(L, t, all->nvalues);
+        return t;
     }
     if (all->passing == SL_FAILURE)
         return NULL;    /* an error cannot be raised in one that yielded */
@@ -328,20 +235,6 @@ static int is_self(sl_threads *all, lua_State *L, lua_State *stopped)
 
 void sl_run_forget(lua_State *L, sl_threads *all, int index)
 {
-    lua_State *co = lua_tothread(L, index);
-    if (lua_status(co) == LUA_YIELD) {
-        int marker = sl_thread_marker(co);
-        if (marker < 0 || marker % SL_PROTECTED != SL_HOME_VALUE)
-            return;
-        void *own_marker = lua_touserdata(co, -1);
-        lua_pop(co, 1);
-        if (is_self(all, L, co)) {
-            lua_pop(co, 1);
-            own_marker = (char *)own_marker + SL_HOME_NOBODY - SL_HOME_VALUE;
-        }
-        lua_pushlightuserdata(co, own_marker);
-        return;
-    }
     sl_thread *t = sl_record_held(L, all, index);
     if (t != NULL && t->home == SL_HOME_VALUE && is_self(all, L, t->at)) {
         lua_pop(t->at, 1);
@@ -436,8 +329,7 @@ int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop)
     lua_State *co = lua_newthread(L);
     if (!sl_thread_hasroom(co, nargs + 1))
         luaL_error(L, "too many arguments");
-    if (sl_fibers_reserve(&all->fibers) != 0)
-        sl_thread_nomemory(L, all);
+    sl_record_reserve(L, all);
     lua_pushvalue(L, -1);
     sl_thread *t = sl_record_acquire(L, all, loop);
     lua_insert(L, -(nargs + 2));

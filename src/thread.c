@@ -9,20 +9,6 @@
 
 #include <string.h>
 
-/* A coroutine that yielded in a hand-over or suspension has the address of
- * one of these on top of its stack; with SL_HOME_VALUE its home lies below.
- * Which one: its home, plus SL_PROTECTED. */
-static const char markers[2 * SL_HOME_KINDS] = {0};
-
-int sl_thread_marker(lua_State *co)
-{
-    if (lua_gettop(co) == 0)
-        return -1;
-    const char *marker = lua_touserdata(co, -1);
-    return marker >= markers && marker < markers + sizeof markers
-               ? (int)(marker - markers) : -1;
-}
-
 void sl_thread_settle(lua_State *L, sl_threads *all)
 {
     if (SL_LUAJIT) {
@@ -72,40 +58,59 @@ static void note_caller(lua_State *L, sl_thread *t)
 
 /* --- stopping ---------------------------------------------------------- */
 
-void sl_thread_hold(lua_State *L, sl_thread *t, int state, int what, int n)
+/* The running thread will be held; its home goes below the n values that lie
+ * on the top of L with whom they are for. */
+static void let_go(lua_State *L, sl_thread *t, int state, int n)
 {
     note_caller(L, t);
     if (t->home == SL_HOME_VALUE) {
         sl_record_pushhome(L, t);
-        if (what != SL_NOTHING)
-            lua_insert(L, -(n + 2));
+        lua_insert(L, -(n + 1));
     }
     sl_record_hold(L, t);
     t->at = L;
     t->state = state;
+}
+
+void sl_thread_hold(lua_State *L, sl_thread *t, int state, int what, int n)
+{
+    let_go(L, t, state, what != SL_NOTHING ? n + 1 : 0);
     sl_thread_pass(t->all, what, n);
     sl_fiber_freeze(t->fiber);
-    sl_thread_settle(L, t->all);
 }
 
 int sl_thread_take(lua_State *L, sl_thread *t)
 {
-    if (t->nargs > SL_FEW)
-        luaL_checkstack(L, t->nargs + LUA_MINSTACK, "too many values");
-    lua_xmove(t->from, L, t->nargs);
-    return t->nargs;
+    int n = t->nargs;
+    if (n > SL_FEW || t->got == SL_FAILURE)
+        sl_thread_settle(L, t->all);
+    if (n > SL_FEW)
+        luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
+    if (n > 0)
+        lua_xmove(t->from, L, n);
+    return n;
 }
 
-/* Yields the running thread with all of the stack of L. */
-static int yield(lua_State *L, sl_thread *t, int is_protected)
+void sl_thread_rise(lua_State *L, sl_thread *t, sl_thread *resumer)
 {
-    note_caller(L, t);
-    if (t->home == SL_HOME_VALUE)
-        sl_record_pushhome(L, t);
-    t->state = SL_SUSPENDED;
-    lua_pushlightuserdata(L, (void *)&markers[t->home +
-                                              is_protected * SL_PROTECTED]);
-    return lua_yield(L, lua_gettop(L));
+    sl_threads *all = t->all;
+    t->resumer = resumer;
+    t->depth = resumer != NULL ? resumer->depth + 1 : 1;
+    t->state = SL_RUNNING;
+    t->from = L;
+    t->got = all->passing;
+    all->passing = SL_NOTHING;
+    all->running = t;
+}
+
+void sl_thread_revive(lua_State *L, sl_thread *t, int n)
+{
+    sl_record_unhold(L, t);
+    if (t->home == SL_HOME_VALUE) {
+        lua_xmove(t->at, L, 1);
+        sl_record_sethome(L, t);
+    }
+    t->nargs = n;
 }
 
 /* --- where a coroutine is ---------------------------------------------- */
@@ -119,8 +124,6 @@ int sl_thread_isbottom(sl_threads *all, lua_State *co)
 static enum sl_where where_yielded(lua_State *L, sl_threads *all, int index)
 {
     lua_State *co = lua_tothread(L, index);
-    if (sl_thread_marker(co) >= 0)
-        return SL_IS_SUSPENDED;
     sl_record_getadopted(L, all, index);
     int is_waiting = lua_istable(L, -1) ||
                      (lua_gettop(co) > 0 && lua_islightuserdata(co, -1));
@@ -153,6 +156,9 @@ enum sl_where sl_thread_where(lua_State *L, sl_threads *all, int index)
 {
     lua_State *co = lua_tothread(L, index);
     lua_Debug unused;
+    sl_thread *t = sl_record_recent(all, co);
+    if (t != NULL && t->state == SL_SUSPENDED)
+        return SL_IS_SUSPENDED;
     if (lua_status(co) == LUA_YIELD)
         return where_yielded(L, all, index);
     if (co == L || lua_getstack(co, 0, &unused))
@@ -295,22 +301,36 @@ int sl_thread_suspend(lua_State *L, sl_threads *all)
     lua_settop(L, 0);
     if (t == NULL)
         return lua_yield(L, 0);
-    if (can_yield(L, t))
-        return yield(L, t, 0);
+    lua_pushlightuserdata(L, t);    /* see sl_record_held */
     sl_thread_hold(L, t, SL_SUSPENDED, SL_NOTHING, 0);
     return sl_thread_take(L, t);
+}
+
+/* From one frozen thread to the other without the base, which takes notice
+ * when control comes back to it: the one on the top of L gets the n values
+ * below it. */
+static void transfer_directly(lua_State *L, sl_thread *t, sl_thread *to, int n)
+{
+    let_go(L, t, SL_SUSPENDED, n + 1);
+    sl_thread_revive(L, to, n);
+    sl_thread_pass(t->all, SL_CONTROL, n);
+    sl_thread_rise(L, to, t->resumer);
+    sl_fiber_pass(t->fiber, to->fiber);
 }
 
 int sl_thread_transfer(lua_State *L, sl_threads *all, int n,
                        int is_protected)
 {
     sl_thread *t = all->running;
+    lua_State *co = lua_tothread(L, -1);
     luaL_checkstack(L, 4, "too many values");
-    if (can_yield(L, t)) {
-        sl_thread_pass(all, SL_CONTROL, n);
-        return yield(L, t, is_protected);
-    }
-    sl_thread_hold(L, t, SL_SUSPENDED, SL_CONTROL, n);
+    lua_pushlightuserdata(L, t);    /* see sl_record_held */
+    lua_replace(L, 1);
+    sl_thread *to = co != NULL ? sl_record_recent(all, co) : NULL;
+    if (to != NULL && n <= SL_FEW && to->state == SL_SUSPENDED)
+        transfer_directly(L, t, to, n);
+    else
+        sl_thread_hold(L, t, SL_SUSPENDED, SL_CONTROL, n);
     lua_settop(L, 0);
     if (is_protected)
         lua_pushboolean(L, 1);

@@ -5,22 +5,25 @@
  * A thread is a Lua coroutine that runs on a C stack of its own (fiber.h).
  * It stops in one of two ways:
  *
- *   yielded  where Lua allows it: its C stack is empty again and serves the
- *            next thread; the coroutine is suspended in Lua's eyes;
- *   frozen   everywhere else (in a metamethod, a sort, a nested coroutine, in
- *            pcall on 5.1, ...): the C stack stays as it is, bound to the
- *            thread; in Lua's eyes the coroutine is running another one.
+ *   yielded  its C stack is empty again and serves the next thread; the
+ *            coroutine is suspended in Lua's eyes;
+ *   frozen   the C stack stays as it is, bound to the thread; in Lua's eyes
+ *            the coroutine is running another one.
  *
  * And it stops for one of two reasons:
  *
  *   waiting    for something its loop will tell it (sl_run_wake). It is
- *              anchored: referenced from a table of ours, so it lives;
- *   suspended  until somebody resumes it. It is not anchored: it is collected
- *              with its stack when nobody refers to it.
+ *              anchored: referenced from the registry, so it lives. It yields
+ *              where Lua allows that, since many wait; it freezes everywhere
+ *              else (in a metamethod, a sort, a nested coroutine, in pcall on
+ *              5.1, ...);
+ *   suspended  until somebody resumes it or hands control to it. It freezes
+ *              always: to switch C stacks is faster than Lua's own yield and
+ *              resume. It is not anchored: it is collected with its stack
+ *              when nobody refers to it.
  *
  * A record (sl_thread) exists while a thread runs, waits or is frozen. A
- * coroutine that is suspended and yielded has none; what there is to know
- * about it lies on top of its stack: its home, and a marker.
+ * coroutine that the user made yield, by coroutine.yield, has none.
  *
  * Whoever runs threads (a loop's step, newthread, coro.resume, the main
  * program in coro.transfer) is a base. The thread that a base runs may hand
@@ -66,6 +69,8 @@ enum sl_home {
     SL_HOME_KINDS
 };
 
+enum { SL_RECENT = 256 };
+
 enum sl_thread_state {
     SL_RUNNING, SL_WAITING,
     SL_SUSPENDED,              /* in suspend, coro.transfer, coro.yield */
@@ -92,12 +97,12 @@ struct sl_thread {
     lua_CFunction adopted;     /* in which it waits, if the user, not we,
                                   resumed the coroutine; else NULL */
     int state;                 /* of enum sl_thread_state */
-    int slot;                  /* in the anchors table */
+    int place, home_place;     /* in the registry: what anchors the coroutine
+                                  and the value of its home */
     int home;                  /* of enum sl_home */
     int anchors_home;          /* there is a value in its place */
     int depth;                 /* threads that run threads */
     int nargs;                 /* on from's (frozen) or co's stack */
-    int takes;                 /* of from's stack, when it is frozen */
     int got;                   /* of enum sl_passing, when frozen */
     int status, nresults;      /* of the last lua_resume */
     sl_thread *next_record;    /* in the list of all records */
@@ -119,9 +124,9 @@ struct sl_threads {
     int nvalues;               /* with it, besides whom it is for */
     sl_thread *records;        /* owned; all of them */
     sl_thread *free;           /* the unused ones */
-    int count;                 /* of records */
-    int anchors;               /* registry references; see record.c */
-    int stopped;
+    sl_thread *recent[SL_RECENT];    /* looked up before; see record.c */
+    size_t stacks_limit;       /* of C stacks, at which garbage is collected */
+    int stopped;               /* registry references; see record.c */
     int holder_class;
     int nothing;               /* a function that does it */
     int closed;                /* the Lua state is being closed */
@@ -165,10 +170,10 @@ void sl_thread_disown(lua_State *L, sl_thread *t);
 /* Ends the running C function in a suspension: `return sl_thread_suspend`. */
 int sl_thread_suspend(lua_State *L, sl_threads *all);
 
-/* Ends the running C function in handing control over: on the top of the
- * stack lie n values and the thread they are for (true: the base). When
- * control comes back it brings values; is_protected: true before them. Only
- * where a thread is running. */
+/* Ends the running C function in handing control over: above its first
+ * argument, which may be anything, lie n values and the thread they are for
+ * (true: the base). When control comes back it brings values; is_protected:
+ * true before them. Only where a thread is running. */
 int sl_thread_transfer(lua_State *L, sl_threads *all, int n,
                        int is_protected);
 
