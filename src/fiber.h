@@ -13,9 +13,23 @@
 #ifndef SL_FIBER_H
 #define SL_FIBER_H
 
+#include "context.h"
+
 #include <stddef.h>
 
-typedef struct sl_fiber sl_fiber;
+/* Lives at the upper end of its own mapping, above the stack. */
+typedef struct sl_fiber {
+    struct sl_fiber *next;      /* in the pool's idle list */
+    void (*function)(void *);   /* what runs on it; NULL when empty */
+    void *arg;
+    sl_context here;            /* where the fiber was left */
+    sl_context *back;           /* where its runner was left (his stack) */
+    int deep;                   /* it was frozen below SL_FIBER_SHALLOW */
+    unsigned valgrind_id;
+} sl_fiber;
+
+/* A stack that was frozen deeper than this gives its pages back at the end. */
+enum { SL_FIBER_SHALLOW = 64 * 1024 };
 
 /* A pool of empty fibers. Owned by whoever calls init; not shared. */
 typedef struct sl_fibers {
@@ -38,19 +52,53 @@ sl_fiber *sl_fiber_take(sl_fibers *pool);
 /* Gives a fiber back, empty or not: what was frozen on it is forgotten. */
 void sl_fiber_give(sl_fibers *pool, sl_fiber *fiber);
 
-/* Calls function(arg) on the fiber, or, where it was frozen, goes on with
- * that. Returns true when the function froze, false when it returned. */
-int sl_fiber_run(sl_fiber *fiber, void (*function)(void *arg), void *arg);
-
 /* Whether it is frozen; false: empty. */
-int sl_fiber_isfrozen(const sl_fiber *fiber);
+static inline int sl_fiber_isfrozen(const sl_fiber *fiber)
+{
+    return fiber->function != NULL;
+}
+
+/* Calls function(arg) on the fiber, or, where it was frozen, goes on with
+ * that. Returns when the function froze or returned. */
+static inline void sl_fiber_run(sl_fiber *fiber, void (*function)(void *arg),
+                                void *arg)
+{
+    sl_context runner;
+#if defined(SL_ASAN)
+    runner.bottom = NULL;
+#endif
+    if (fiber->function == NULL) {
+        fiber->function = function;
+        fiber->arg = arg;
+    }
+    fiber->back = &runner;
+    sl_context_switch(&runner, &fiber->here);
+    sl_context_arrive(&runner, &runner);
+}
+
+/* Called on the fiber: leaves it for another stack. */
+static inline void sl_fiber_leave(sl_fiber *fiber, sl_context *to)
+{
+    char here;
+    if ((char *)fiber - &here > SL_FIBER_SHALLOW)
+        fiber->deep = 1;
+    sl_context_switch(&fiber->here, to);
+    sl_context_arrive(&fiber->here, fiber->back);
+}
 
 /* Called on the fiber: back to the caller of sl_fiber_run, until the next
  * sl_fiber_run of this fiber. */
-void sl_fiber_freeze(sl_fiber *fiber);
+static inline void sl_fiber_freeze(sl_fiber *fiber)
+{
+    sl_fiber_leave(fiber, fiber->back);
+}
 
-/* The same, but the other, frozen fiber goes on; when that one freezes or
- * ends, it returns to the caller of this fiber's sl_fiber_run. */
-void sl_fiber_pass(sl_fiber *fiber, sl_fiber *other);
+/* The same, but another frozen fiber goes on; when that one freezes or ends,
+ * it returns to the caller of this fiber's sl_fiber_run. */
+static inline void sl_fiber_pass(sl_fiber *fiber, sl_fiber *other)
+{
+    other->back = fiber->back;
+    sl_fiber_leave(fiber, &other->here);
+}
 
 #endif
