@@ -82,18 +82,41 @@ static int give(lua_State *L, enum sl_outcome outcome, int is_protected)
     return lua_gettop(L);
 }
 
-/* The bottom runs the thread; any other hands over to it. */
-static int transfer(lua_State *L, int is_protected)
+static int after_transfer(lua_State *L, enum sl_outcome outcome)
 {
-    sl_threads *all = get_threads(L);
+    return give(L, outcome, 0);
+}
+
+static int after_ptransfer(lua_State *L, enum sl_outcome outcome)
+{
+    return give(L, outcome, 1);
+}
+
+/* To a thread that cannot be switched to directly, or from the bottom, which
+ * runs it. */
+static int transfer_other(lua_State *L, sl_threads *all, int n,
+                          int is_protected)
+{
     luaL_checktype(L, 1, LUA_TTHREAD);
     sl_run_checktarget(L, all, 1);
-    int n = lua_gettop(L) - 1;
     lua_pushvalue(L, 1);
     if (all->running != NULL)
         return sl_thread_transfer(L, all, n, is_protected);
     sl_thread *t = sl_run_ready(L, all, n);
-    return give(L, sl_run_drive(L, t, 0), is_protected);
+    return sl_run_drive(L, t, 0, is_protected ? after_ptransfer
+                                              : after_transfer);
+}
+
+static inline int transfer(lua_State *L, int is_protected)
+{
+    sl_threads *all = get_threads(L);
+    lua_State *co = lua_tothread(L, 1);
+    sl_thread *to = co != NULL ? sl_record_recent(all, co) : NULL;
+    int n = lua_gettop(L) - 1;
+    if (to != NULL && to->state == SL_SUSPENDED && n <= SL_FEW &&
+        all->running != NULL)
+        return sl_thread_switch(L, to, n, is_protected);
+    return transfer_other(L, all, n, is_protected);
 }
 
 /* transfer(thread, ...) -> what is passed when control comes back */
@@ -111,16 +134,27 @@ static int func_ptransfer(lua_State *L)
 /* --- resume and yield -------------------------------------------------- */
 
 /* Runs the thread at index 1, which returns here, with the values above it. */
-static enum sl_outcome call(lua_State *L)
+static int call(lua_State *L, sl_run_after after)
 {
     int n = lua_gettop(L) - 1;
     lua_pushvalue(L, 1);
     sl_thread *t = sl_run_ready(L, get_threads(L), n);
     t->home = SL_HOME_CALLER;
-    enum sl_outcome outcome = sl_run_drive(L, t, 1);
+    return sl_run_drive(L, t, 1, after);
+}
+
+static int after_call(lua_State *L, enum sl_outcome outcome)
+{
     if (outcome == SL_RETURNED)
         sl_run_forget(L, get_threads(L), 1);
-    return outcome;
+    return give(L, outcome, 0);
+}
+
+static int after_pcall(lua_State *L, enum sl_outcome outcome)
+{
+    if (outcome == SL_RETURNED)
+        sl_run_forget(L, get_threads(L), 1);
+    return give(L, outcome, 1);
 }
 
 /* [-0, +0, e] Why the thread at index 1 cannot be resumed, or NULL. */
@@ -146,7 +180,7 @@ static int func_resume(lua_State *L)
     luaL_checktype(L, 1, LUA_TTHREAD);
     const char *message = check_resumable(L);
     if (message == NULL)
-        return give(L, call(L), 1);
+        return call(L, after_pcall);
     lua_settop(L, 1);
     lua_pushvalue(L, 1);
     lua_pushstring(L, message);
@@ -200,7 +234,7 @@ static int call_wrapped(lua_State *L)
     const char *message = check_resumable(L);
     if (message != NULL)
         return luaL_error(L, "%s", message);
-    return give(L, call(L), 0);
+    return call(L, after_call);
 }
 
 /* wrap(f) -> function that resumes a coroutine of f, and raises its errors */
@@ -238,7 +272,7 @@ static int call_safewrapped(lua_State *L)
         lua_pushvalue(L, state);
         sl_record_sethome(L, t);
     }
-    return give(L, sl_run_drive(L, t, 1), 0);
+    return sl_run_drive(L, t, 1, after_transfer);
 }
 
 /* Upvalues: threads, the table. From any thread to the wrapper's caller. */

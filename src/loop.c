@@ -24,12 +24,9 @@ enum { EVENTS_MAX = 256 };    /* taken from the poller at once */
 #define CONTAINER(pointer, type, member) \
     ((type *)((char *)(pointer) - offsetof(type, member)))
 
-sl_loop *sl_loop_check(lua_State *L)
+int sl_loop_isclosed(lua_State *L)
 {
-    sl_loop *loop = lua_touserdata(L, lua_upvalueindex(1));
-    if (loop->closed)
-        luaL_error(L, "socketloop: the loop is closed");
-    return loop;
+    return luaL_error(L, "socketloop: the loop is closed");
 }
 
 void sl_loop_env(lua_State *L, int which)

@@ -124,8 +124,17 @@ struct sl_loop {
     sl_resolver *resolver;        /* owned; NULL until a name is looked up */
 };
 
+/* Raises. */
+int sl_loop_isclosed(lua_State *L);
+
 /* The loop of the running C function. */
-sl_loop *sl_loop_check(lua_State *L);
+static inline sl_loop *sl_loop_check(lua_State *L)
+{
+    sl_loop *loop = lua_touserdata(L, lua_upvalueindex(1));
+    if (loop->closed)
+        sl_loop_isclosed(L);
+    return loop;
+}
 
 /* [-0, +1, -] Pushes a value of the running C function's loop's table. */
 void sl_loop_env(lua_State *L, int which);

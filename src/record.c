@@ -11,19 +11,12 @@
 
 #include "record.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char threads_key = 0;    /* its address is the registry key */
 
 enum { DEPTH_MAX = 195 };    /* threads that run threads that run ... */
-
-/* What the stopped table has for a thread that froze. */
-struct sl_holder {
-    sl_threads *all;      /* borrowed */
-    sl_thread *thread;    /* owned while it is held; else NULL */
-};
 
 /* --- anchors ----------------------------------------------------------- */
 
@@ -45,17 +38,6 @@ void sl_record_sethome(lua_State *L, sl_thread *t)
     t->home = SL_HOME_VALUE;
     t->anchors_home = 1;
     lua_rawseti(L, LUA_REGISTRYINDEX, t->home_place);
-}
-
-static void clear_anchors(lua_State *L, sl_thread *t)
-{
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
-    if (t->anchors_home) {
-        lua_pushboolean(L, 0);
-        lua_rawseti(L, LUA_REGISTRYINDEX, t->home_place);
-        t->anchors_home = 0;
-    }
 }
 
 /* --- records ----------------------------------------------------------- */
@@ -131,7 +113,10 @@ void sl_record_release(lua_State *L, sl_thread *t)
 {
     if (t->holder != NULL || t->adopted != NULL)
         forget_stopped(L, t);
-    clear_anchors(L, t);
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
+    if (t->anchors_home)
+        sl_record_clearhome(L, t);
     free_record(t);
 }
 
@@ -183,32 +168,16 @@ static sl_holder *new_holder(lua_State *L, sl_thread *t)
     return h;
 }
 
-void sl_record_hold(lua_State *L, sl_thread *t)
+void sl_record_makeholder(lua_State *L, sl_thread *t)
 {
-    if (t->holder == NULL)
-        t->holder = new_holder(L, t);
-    t->holder->thread = t;
-    clear_anchors(L, t);
+    t->holder = new_holder(L, t);
 }
 
-static sl_thread **recent(sl_threads *all, lua_State *co)
+void sl_record_clearhome(lua_State *L, sl_thread *t)
 {
-    return &all->recent[(uintptr_t)co / 64 % SL_RECENT];
-}
-
-/* What was found before may be about a coroutine that was collected, and
- * another one at its address. Only one that is held has its own record on its
- * stack. */
-static int is_held(const sl_thread *t, lua_State *co)
-{
-    return t != NULL && t->co == co && t->holder != NULL &&
-           t->holder->thread == t && lua_touserdata(co, 1) == t;
-}
-
-sl_thread *sl_record_recent(sl_threads *all, lua_State *co)
-{
-    sl_thread *t = *recent(all, co);
-    return is_held(t, co) ? t : NULL;
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, LUA_REGISTRYINDEX, t->home_place);
+    t->anchors_home = 0;
 }
 
 sl_thread *sl_record_held(lua_State *L, sl_threads *all, int index)
@@ -222,14 +191,8 @@ sl_thread *sl_record_held(lua_State *L, sl_threads *all, int index)
         t = ((sl_holder *)lua_touserdata(L, -1))->thread;
     lua_pop(L, 1);
     if (t != NULL)
-        *recent(all, co) = t;
+        *sl_record_slot(all, co) = t;
     return t;
-}
-
-void sl_record_unhold(lua_State *L, sl_thread *t)
-{
-    t->holder->thread = NULL;
-    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
 }
 
 void sl_record_setadopted(lua_State *L, sl_threads *all)

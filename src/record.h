@@ -8,6 +8,8 @@
 
 #include "thread.h"
 
+#include <stdint.h>
+
 /* [-0, +0, e] Makes sure that there is a C stack to take. */
 void sl_record_reserve(lua_State *L, sl_threads *all);
 
@@ -24,20 +26,77 @@ void sl_record_sethome(lua_State *L, sl_thread *t);
 /* [-0, +1, -] Pushes that value, or nil. */
 void sl_record_pushhome(lua_State *L, sl_thread *t);
 
+/* --- holding ----------------------------------------------------------- */
+
+/* What the stopped table has for a thread that froze. */
+struct sl_holder {
+    sl_threads *all;      /* borrowed */
+    sl_thread *thread;    /* owned while it is held; else NULL */
+};
+
+/* [-0, +0, m] Gives the running thread a holder. */
+void sl_record_makeholder(lua_State *L, sl_thread *t);
+
+/* [-0, +0, -] The value of its home is not anchored any more. */
+void sl_record_clearhome(lua_State *L, sl_thread *t);
+
 /* [-0, +0, m] The running thread is about to freeze for others' sake: it is
  * not anchored any more. Its home goes where the caller keeps it. */
-void sl_record_hold(lua_State *L, sl_thread *t);
-
-/* [-0, +0, -] The record of the held thread at index, or NULL. The look-up is
- * quick if the record lies, as a light userdata, at the first index of the C
- * function that froze in the coroutine. */
-sl_thread *sl_record_held(lua_State *L, sl_threads *all, int index);
-
-/* [-0, +0, -] The same for a coroutine that was looked up lately, or NULL. */
-sl_thread *sl_record_recent(sl_threads *all, lua_State *co);
+static inline void sl_record_hold(lua_State *L, sl_thread *t)
+{
+    if (t->holder == NULL)
+        sl_record_makeholder(L, t);
+    t->holder->thread = t;
+    if (t->anchors_home)
+        sl_record_clearhome(L, t);
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
+}
 
 /* [-1, +0, -] A held thread, whose coroutine is on the top, is anchored. */
-void sl_record_unhold(lua_State *L, sl_thread *t);
+static inline void sl_record_unhold(lua_State *L, sl_thread *t)
+{
+    t->holder->thread = NULL;
+    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
+}
+
+/* [-1, +0, m] Both at once: the one that is held from now on gives its place
+ * to the other. */
+static inline void sl_record_relieve(lua_State *L, sl_thread *held,
+                                     sl_thread *other)
+{
+    if (held->holder == NULL)
+        sl_record_makeholder(L, held);
+    held->holder->thread = held;
+    if (held->anchors_home)
+        sl_record_clearhome(L, held);
+    int place = held->place;
+    held->place = other->place;
+    other->place = place;
+    sl_record_unhold(L, other);
+}
+
+/* Where a look-up of that coroutine is remembered. */
+static inline sl_thread **sl_record_slot(sl_threads *all, lua_State *co)
+{
+    return &all->recent[(uintptr_t)co / 64 % SL_RECENT];
+}
+
+/* [-0, +0, -] The record of a held thread that was looked up lately, or NULL.
+ * What is remembered may be about a coroutine that was collected, and another
+ * one at its address: only one that is held has its own record, as a light
+ * userdata, at the first index of the C function in which it is. */
+static inline sl_thread *sl_record_recent(sl_threads *all, lua_State *co)
+{
+    sl_thread *t = *sl_record_slot(all, co);
+    return t != NULL && t->co == co && t->holder != NULL &&
+           t->holder->thread == t && lua_touserdata(co, 1) == t ? t : NULL;
+}
+
+/* [-0, +0, -] The record of the held thread at index, or NULL. */
+sl_thread *sl_record_held(lua_State *L, sl_threads *all, int index);
+
+/* --- adopting ---------------------------------------------------------- */
 
 /* [-1, +0, m] Keeps a table under the coroutine of an adopted thread. */
 void sl_record_setadopted(lua_State *L, sl_threads *all);
@@ -62,11 +121,36 @@ int sl_thread_hasroom(lua_State *co, int n);
 
 /* A thread will run on top of resumer, or of the main program (NULL), where L
  * runs; what is passed on is for it. */
-void sl_thread_rise(lua_State *L, sl_thread *t, sl_thread *resumer);
+static inline void sl_thread_rise(lua_State *L, sl_thread *t,
+                                  sl_thread *resumer)
+{
+    sl_threads *all = t->all;
+    t->resumer = resumer;
+    t->depth = resumer != NULL ? resumer->depth + 1 : 1;
+    t->state = SL_RUNNING;
+    t->from = L;
+    t->got = all->passing;
+    all->passing = SL_NOTHING;
+    all->running = t;
+}
+
+/* [-0, +0, -] A held thread has the value of its home on its own stack. */
+static inline void sl_thread_gethome(lua_State *L, sl_thread *t)
+{
+    if (t->home == SL_HOME_VALUE) {
+        lua_xmove(t->at, L, 1);
+        sl_record_sethome(L, t);
+    }
+}
 
 /* [-1, +0, -] The held thread, whose coroutine is on the top, will run, and
  * take n values when it does. */
-void sl_thread_revive(lua_State *L, sl_thread *t, int n);
+static inline void sl_thread_revive(lua_State *L, sl_thread *t, int n)
+{
+    sl_record_unhold(L, t);
+    sl_thread_gethome(L, t);
+    t->nargs = n;
+}
 
 /* Whether co is the bottom, which answers for the main program, also when it
  * is a coroutine of its. */
@@ -77,7 +161,11 @@ int sl_thread_nomemory(lua_State *L, sl_threads *all);
 
 /* What is on its way lies on the top of a stack: n values, and above them
  * whom they are for: a thread, nil for nobody, or true for the base. */
-void sl_thread_pass(sl_threads *all, int what, int n);
+static inline void sl_thread_pass(sl_threads *all, int what, int n)
+{
+    all->passing = what;
+    all->nvalues = n;
+}
 
 /* Freezes the running thread t, whose C function runs on L, until control
  * comes back to it; what it passes on lies on the top of L. With

@@ -159,9 +159,9 @@ static void resume_on_fiber(void *arg)
     t->status = sl_resume(t->co, t->from, t->nargs, &t->nresults);
 }
 
-/* [-0, +n, e] Runs a thread until it stops, or until one does to which it has
- * handed control directly. Pushes what that one passes on. */
-static void run(lua_State *L, sl_thread *t)
+/* Runs a thread until it stops, or until one does to which it has handed
+ * control directly; returns the one that stopped. */
+static inline sl_thread *run(lua_State *L, sl_thread *t)
 {
     sl_threads *all = t->all;
     sl_thread *base = all->running;
@@ -169,6 +169,13 @@ static void run(lua_State *L, sl_thread *t)
     sl_fiber_run(t->fiber, resume_on_fiber, t);
     t = all->running;
     all->running = base;
+    return t;
+}
+
+/* [-0, +n, e] The thread has stopped: pushes what it passes on. */
+static void collect(lua_State *L, sl_thread *t)
+{
+    sl_threads *all = t->all;
     if (sl_fiber_isfrozen(t->fiber)) {
         if (all->passing != SL_NOTHING)
             bring(L, all, t->at);
@@ -278,15 +285,15 @@ static enum sl_outcome give_up(lua_State *L, sl_threads *all, int passes_on)
     return SL_FAILED;
 }
 
-/* [-0, +n, e] Runs t, then whoever gets control, until it comes back to the
- * base. */
-static enum sl_outcome drive_on(lua_State *L, sl_thread *t, int passes_on)
+/* [-0, +n, e] t has stopped: runs whoever gets control from it, until it comes
+ * back to the base. */
+static enum sl_outcome go_on(lua_State *L, sl_thread *t, int passes_on)
 {
     sl_threads *all = t->all;
     sl_thread *base = all->running;
     lua_State *self = base != NULL ? base->co : L;
     for (;;) {
-        run(L, t);
+        collect(L, t);
         if (all->passing == SL_NOTHING)
             return passes_on ? descend(L, base) : SL_STOPPED;
         lua_State *to = lua_tothread(L, -1);
@@ -300,20 +307,30 @@ static enum sl_outcome drive_on(lua_State *L, sl_thread *t, int passes_on)
         t = revive(L, all);
         if (t == NULL)
             return give_up(L, all, passes_on);
+        t = run(L, t);
     }
 }
 
-enum sl_outcome sl_run_drive(lua_State *L, sl_thread *t, int passes_on)
+/* [-0, +n, e] Makes the running function the base that runs t. */
+static inline enum sl_outcome drive(lua_State *L, sl_thread *t, int passes_on)
 {
     sl_threads *all = t->all;
-    luaL_checkstack(L, LUA_MINSTACK, "too many nested threads");
     if (all->running == NULL) {
         all->bottom = L;
         passes_on = 0;
     }
-    enum sl_outcome outcome = drive_on(L, t, passes_on);
+    t = run(L, t);
+    if (all->passing == SL_NOTHING && !passes_on &&
+        sl_fiber_isfrozen(t->fiber))
+        return SL_STOPPED;
+    enum sl_outcome outcome = go_on(L, t, passes_on);
     all->passing = SL_NOTHING;
     return outcome;
+}
+
+int sl_run_drive(lua_State *L, sl_thread *t, int passes_on, sl_run_after after)
+{
+    return after(L, drive(L, t, passes_on));
 }
 
 sl_thread *sl_run_ready(lua_State *L, sl_threads *all, int n)
@@ -337,7 +354,7 @@ int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop)
     t->fiber = sl_fiber_take(&all->fibers);
     t->nargs = nargs;
     int top = lua_gettop(L);
-    if (sl_run_drive(L, t, 0) == SL_FAILED) {
+    if (drive(L, t, 0) == SL_FAILED) {
         lua_remove(L, top);    /* the failure brings the thread, too */
         return 1;
     }
@@ -348,7 +365,7 @@ int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop)
 int sl_run_wake(lua_State *L, sl_thread *t)
 {
     int top = lua_gettop(L);
-    if (sl_run_drive(L, t, 0) == SL_FAILED)
+    if (drive(L, t, 0) == SL_FAILED)
         return 1;
     lua_settop(L, top);
     return 0;
@@ -364,18 +381,36 @@ static const char *const not_resumable[] = {
     [SL_IS_NORMAL] = "trying to resume a thread that is not suspended",
 };
 
-int sl_run_resume(lua_State *L, sl_threads *all, void *loop)
+/* [-n, +0, e] The thread at index 1, which is not held, or gets many values,
+ * is to run. */
+static sl_thread *ready_other(lua_State *L, sl_threads *all, int n)
 {
+    luaL_checktype(L, 1, LUA_TTHREAD);
     enum sl_where where = sl_thread_where(L, all, 1);
     if (where != SL_IS_FRESH && where != SL_IS_SUSPENDED)
-        return luaL_error(L, "%s", not_resumable[where]);
-    int n = lua_gettop(L) - 1;
+        luaL_error(L, "%s", not_resumable[where]);
     lua_pushvalue(L, 1);
     sl_thread *t = sl_run_ready(L, all, n);
-    t->loop = loop;
     if (where == SL_IS_FRESH)
         t->home = SL_HOME_BASE;
-    return sl_run_drive(L, t, 0) == SL_FAILED;
+    return t;
+}
+
+int sl_run_resume(lua_State *L, sl_threads *all, void *loop,
+                  sl_run_after after)
+{
+    lua_State *co = lua_tothread(L, 1);
+    sl_thread *t = co != NULL ? sl_record_recent(all, co) : NULL;
+    int n = lua_gettop(L) - 1;
+    if (t != NULL && t->state == SL_SUSPENDED && n <= SL_FEW) {
+        lua_pushvalue(L, 1);
+        sl_thread_pass(all, SL_CONTROL, n);
+        sl_thread_revive(L, t, n);
+    } else {
+        t = ready_other(L, all, n);
+    }
+    t->loop = loop;
+    return sl_run_drive(L, t, 0, after);
 }
 
 void sl_run_checktarget(lua_State *L, sl_threads *all, int index)

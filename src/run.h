@@ -23,10 +23,15 @@ int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop);
  * and then pushes the thread, the error and a traceback. */
 int sl_run_wake(lua_State *L, sl_thread *t);
 
-/* [-n, +0, e] Resumes the suspended thread at index 1 with the values that
- * lie above it, for the given loop. True if it failed, and then pushes as
- * sl_run_wake does. */
-int sl_run_resume(lua_State *L, sl_threads *all, void *loop);
+/* Ends the running C function once control is back. Above what was there lie,
+ * by the outcome, nothing, the values control came back with, or thread, error
+ * and traceback. */
+typedef int (*sl_run_after)(lua_State *L, enum sl_outcome outcome);
+
+/* Ends the running C function in resuming the suspended thread at index 1 with
+ * the values that lie above it, for the given loop. Raises if it can't. */
+int sl_run_resume(lua_State *L, sl_threads *all, void *loop,
+                  sl_run_after after);
 
 /* [-0, +0, e] Raises if control can't be handed to the coroutine at index. */
 void sl_run_checktarget(lua_State *L, sl_threads *all, int index);
@@ -36,11 +41,10 @@ void sl_run_checktarget(lua_State *L, sl_threads *all, int index);
  * another home. A fresh one has none. */
 sl_thread *sl_run_ready(lua_State *L, sl_threads *all, int n);
 
-/* [-0, +n, e] Makes the running function the base that runs a thread that is
- * ready. Pushes by enum sl_outcome: nothing, the values control came back
- * with, or thread, error and traceback. passes_on: if the thread waits, so
- * does this base's thread. */
-enum sl_outcome sl_run_drive(lua_State *L, sl_thread *t, int passes_on);
+/* Ends the running C function in being the base that runs a thread that is
+ * ready. passes_on: if the thread waits, so does this base's thread. */
+int sl_run_drive(lua_State *L, sl_thread *t, int passes_on,
+                 sl_run_after after);
 
 /* [-0, +0, -] The thread at index, which the base's thread resumed, does not
  * return to it any more: control came back from somebody else. */

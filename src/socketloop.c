@@ -136,18 +136,21 @@ static int func_current(lua_State *L)
 static int func_suspend(lua_State *L)
 {
     sl_threads *threads = sl_loop_check(L)->threads;
-    sl_thread_check(L, threads, "suspend");
+    if (threads->running == NULL)
+        sl_thread_check(L, threads, "suspend");
     return sl_thread_suspend(L, threads);
+}
+
+static int after_resume(lua_State *L, enum sl_outcome outcome)
+{
+    return outcome == SL_FAILED ? raise_failure(L) : 0;
 }
 
 /* resume(thread, ...), returns when it next waits, suspends or ends */
 static int func_resume(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
-    luaL_checktype(L, 1, LUA_TTHREAD);
-    if (sl_run_resume(L, loop->threads, loop))
-        return raise_failure(L);
-    return 0;
+    return sl_run_resume(L, loop->threads, loop, after_resume);
 }
 
 /* sleep(seconds) */

@@ -34,12 +34,6 @@ static int can_yield(lua_State *L, const sl_thread *t)
     return L == t->co && sl_isyieldable(L);
 }
 
-void sl_thread_pass(sl_threads *all, int what, int n)
-{
-    all->passing = what;
-    all->nvalues = n;
-}
-
 /* Who called the thread may not be its base any more when it ends: notes
  * him. */
 static void note_caller(lua_State *L, sl_thread *t)
@@ -58,60 +52,64 @@ static void note_caller(lua_State *L, sl_thread *t)
 
 /* --- stopping ---------------------------------------------------------- */
 
-/* The running thread will be held; its home goes below the n values that lie
- * on the top of L with whom they are for. */
-static void let_go(lua_State *L, sl_thread *t, int state, int n)
+/* [-0, +(0|1), m] The running thread will be held; its home goes below the n
+ * topmost values of L. */
+static inline void put_home(lua_State *L, sl_thread *t, int n)
 {
     note_caller(L, t);
     if (t->home == SL_HOME_VALUE) {
         sl_record_pushhome(L, t);
         lua_insert(L, -(n + 1));
     }
-    sl_record_hold(L, t);
+}
+
+static inline void stop(lua_State *L, sl_thread *t, int state)
+{
     t->at = L;
     t->state = state;
 }
 
-void sl_thread_hold(lua_State *L, sl_thread *t, int state, int what, int n)
+/* See sl_thread_hold. */
+static inline void hold(lua_State *L, sl_thread *t, int state, int what, int n)
 {
-    let_go(L, t, state, what != SL_NOTHING ? n + 1 : 0);
+    put_home(L, t, what != SL_NOTHING ? n + 1 : 0);
+    sl_record_hold(L, t);
+    stop(L, t, state);
     sl_thread_pass(t->all, what, n);
     sl_fiber_freeze(t->fiber);
 }
 
-int sl_thread_take(lua_State *L, sl_thread *t)
+/* [-0, +n, e] Takes many values, or an error. */
+static int take_more(lua_State *L, sl_thread *t)
+{
+    int n = t->nargs;
+    sl_thread_settle(L, t->all);
+    luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
+    lua_xmove(t->from, L, n);
+    return n;
+}
+
+/* [-0, +n, e] Takes what control brought. */
+static inline int take(lua_State *L, sl_thread *t)
 {
     int n = t->nargs;
     if (n > SL_FEW || t->got == SL_FAILURE)
-        sl_thread_settle(L, t->all);
-    if (n > SL_FEW)
-        luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
+        return take_more(L, t);
     if (n > 0)
         lua_xmove(t->from, L, n);
     return n;
 }
 
-void sl_thread_rise(lua_State *L, sl_thread *t, sl_thread *resumer)
+void sl_thread_hold(lua_State *L, sl_thread *t, int state, int what, int n)
 {
-    sl_threads *all = t->all;
-    t->resumer = resumer;
-    t->depth = resumer != NULL ? resumer->depth + 1 : 1;
-    t->state = SL_RUNNING;
-    t->from = L;
-    t->got = all->passing;
-    all->passing = SL_NOTHING;
-    all->running = t;
+    hold(L, t, state, what, n);
 }
 
-void sl_thread_revive(lua_State *L, sl_thread *t, int n)
+int sl_thread_take(lua_State *L, sl_thread *t)
 {
-    sl_record_unhold(L, t);
-    if (t->home == SL_HOME_VALUE) {
-        lua_xmove(t->at, L, 1);
-        sl_record_sethome(L, t);
-    }
-    t->nargs = n;
+    return take(L, t);
 }
+
 
 /* --- where a coroutine is ---------------------------------------------- */
 
@@ -301,40 +299,47 @@ int sl_thread_suspend(lua_State *L, sl_threads *all)
     lua_settop(L, 0);
     if (t == NULL)
         return lua_yield(L, 0);
-    lua_pushlightuserdata(L, t);    /* see sl_record_held */
-    sl_thread_hold(L, t, SL_SUSPENDED, SL_NOTHING, 0);
-    return sl_thread_take(L, t);
+    lua_pushlightuserdata(L, t);    /* see sl_record_recent */
+    hold(L, t, SL_SUSPENDED, SL_NOTHING, 0);
+    return take(L, t);
 }
 
-/* From one frozen thread to the other without the base, which takes notice
- * when control comes back to it: the one on the top of L gets the n values
- * below it. */
-static void transfer_directly(lua_State *L, sl_thread *t, sl_thread *to, int n)
+/* [-0, +n, e] Control has come back. */
+static inline int take_control(lua_State *L, sl_thread *t, int is_protected)
 {
-    let_go(L, t, SL_SUSPENDED, n + 1);
-    sl_thread_revive(L, to, n);
-    sl_thread_pass(t->all, SL_CONTROL, n);
-    sl_thread_rise(L, to, t->resumer);
-    sl_fiber_pass(t->fiber, to->fiber);
+    if (is_protected)
+        lua_pushboolean(L, 1);
+    return take(L, t) + is_protected;
 }
 
 int sl_thread_transfer(lua_State *L, sl_threads *all, int n,
                        int is_protected)
 {
     sl_thread *t = all->running;
-    lua_State *co = lua_tothread(L, -1);
     luaL_checkstack(L, 4, "too many values");
-    lua_pushlightuserdata(L, t);    /* see sl_record_held */
+    lua_pushlightuserdata(L, t);    /* see sl_record_recent */
     lua_replace(L, 1);
-    sl_thread *to = co != NULL ? sl_record_recent(all, co) : NULL;
-    if (to != NULL && n <= SL_FEW && to->state == SL_SUSPENDED)
-        transfer_directly(L, t, to, n);
-    else
-        sl_thread_hold(L, t, SL_SUSPENDED, SL_CONTROL, n);
-    lua_settop(L, 0);
-    if (is_protected)
-        lua_pushboolean(L, 1);
-    return sl_thread_take(L, t) + is_protected;
+    hold(L, t, SL_SUSPENDED, SL_CONTROL, n);
+    return take_control(L, t, is_protected);
+}
+
+/* The base takes notice when control comes back to it. */
+int sl_thread_switch(lua_State *L, sl_thread *to, int n, int is_protected)
+{
+    sl_threads *all = to->all;
+    sl_thread *t = all->running;
+    lua_pushvalue(L, 1);
+    lua_pushlightuserdata(L, t);    /* see sl_record_recent */
+    lua_replace(L, 1);
+    put_home(L, t, n + 1);
+    sl_record_relieve(L, t, to);
+    sl_thread_gethome(L, to);
+    stop(L, t, SL_SUSPENDED);
+    to->nargs = n;
+    sl_thread_pass(all, SL_CONTROL, n);
+    sl_thread_rise(L, to, t->resumer);
+    sl_fiber_pass(t->fiber, to->fiber);
+    return take_control(L, t, is_protected);
 }
 
 /* --- errors ------------------------------------------------------------ */

@@ -177,6 +177,10 @@ int sl_thread_suspend(lua_State *L, sl_threads *all);
 int sl_thread_transfer(lua_State *L, sl_threads *all, int n,
                        int is_protected);
 
+/* The same for few values above the first argument, which is a thread that is
+ * held and suspended: directly from one C stack to the other. */
+int sl_thread_switch(lua_State *L, sl_thread *to, int n, int is_protected);
+
 /* Where a coroutine is. */
 enum sl_where {
     SL_IS_FRESH, SL_IS_SUSPENDED, SL_IS_WAITING, SL_IS_DEAD,
