@@ -8,6 +8,7 @@
 #   make check         warnings, exported names, luacheck, style
 #   make asan          the specs under AddressSanitizer with a busy collector
 #   make valgrind      the specs under valgrind on one Lua
+#   make tsan          the threads that look names up under ThreadSanitizer
 #   make test-arm64    the specs of threads and the loop on aarch64, emulated
 #   make bench         compares with raw C, luv, cqueues and copas, and writes
 #                      doc/benchmarks.md; ROUNDS=3 is quick, SCENARIOS="echo-50
@@ -73,6 +74,30 @@ $(OUT)/%.lua: src/%.lua
 
 -include $(objects:.o=.d)
 
+# What the specs need besides: see the sources; and the module as it is when
+# it is linked without our flags.
+helpers: $(OUT)/test/getaddrinfo.so $(OUT)/test/host $(OUT)/test/socketloop.so
+
+$(OUT)/test/getaddrinfo.so: test/getaddrinfo.c
+	@mkdir -p $(@D)
+	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $<
+
+$(OUT)/test/host: test/host.c
+	@mkdir -p $(@D)
+	$(CC) $(flags) $(CFLAGS) -o $@ $< $(shell pkg-config --libs $(LUA))
+
+$(OUT)/test/socketloop.so: $(objects)
+	@mkdir -p $(@D)
+	$(CC) -shared $(flags) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+# The threads that look names up, under ThreadSanitizer.
+worker_sources := $(addprefix src/,worker.c pin.c address.c result.c)
+
+$(OUT)/test/workers: test/workers.c $(worker_sources) src/worker.h
+	@mkdir -p $(@D)
+	$(CC) $(flags) -fsanitize=thread -Isrc $(CFLAGS) -o $@ \
+	    $(filter %.c,$^) $(shell pkg-config --libs $(LUA))
+
 demo:
 	@tools/setup.sh demo $(LUA)
 	@$(MAKE) -s all
@@ -95,6 +120,9 @@ asan:
 valgrind:
 	@tools/setup.sh test
 	@tools/test.sh valgrind-$(LUA):epoll
+
+tsan: $(OUT)/test/workers
+	setarch -R timeout 100 $<
 
 test-arm64:
 	@tools/setup.sh arm64
@@ -132,4 +160,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all demo test check asan valgrind test-arm64 bench install clean
+.PHONY: all helpers demo test check asan valgrind tsan test-arm64 bench install
+.PHONY: clean

@@ -22,7 +22,6 @@
 
 #include <sys/types.h>
 
-
 /* What a receive is after. */
 typedef struct sl_receive {
     enum { SL_LINE, SL_COUNT, SL_ALL } pattern;

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { EVENTS_MAX = 256 };    /* taken from the poller at once */
 
@@ -359,6 +360,43 @@ int sl_loop_step(lua_State *L, sl_loop *loop, double timeout)
     return 1;
 }
 
+/* --- after a fork ------------------------------------------------------ */
+
+/* Tells the new poller, which knows nothing, what is waited for. */
+static void tell_all(sl_loop *loop)
+{
+    for (int fd = 0; fd < loop->sources_size; fd++) {
+        sl_source *source = loop->sources[fd];
+        if (source == NULL)
+            continue;
+        source->watched = 0;
+        int err = sl_source_tell(source);
+        if (err != 0) {
+            sl_wait_finish(&source->reader, err);
+            sl_wait_finish(&source->writer, err);
+        }
+    }
+}
+
+int sl_loop_checkfork(sl_loop *loop)
+{
+    void *poller;
+    if (loop->pid == getpid())
+        return 0;
+    int err = loop->type->open(&poller);
+    if (err != 0)
+        return err;
+    if (loop->type->is_inherited)
+        loop->type->close(loop->poller);
+    loop->poller = poller;
+    loop->pid = getpid();
+    loop->event = loop->event_count = 0;
+    if (loop->resolver != NULL)
+        err = sl_resolver_restart(loop->resolver);
+    tell_all(loop);
+    return err;
+}
+
 /* --- making and unmaking ----------------------------------------------- */
 
 static int loop_gc(lua_State *L)
@@ -419,5 +457,6 @@ sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type)
     if (err != 0)
         luaL_error(L, "%s: %s", type->name, strerror(err));
     loop->type = type;
+    loop->pid = getpid();
     return loop;
 }

@@ -35,6 +35,7 @@
 #include "timer.h"
 
 #include <stdint.h>
+#include <sys/types.h>
 
 typedef struct sl_loop sl_loop;
 typedef struct sl_source sl_source;
@@ -120,6 +121,7 @@ struct sl_loop {
     int waiting;                  /* threads that wait, ready ones excluded */
     int failures;                 /* in SL_ENV_FAILURES */
     int stepping, stop_asked, closed;
+    pid_t pid;                    /* of the process the poller is for */
     sl_scratch scratch;
     sl_resolver *resolver;        /* owned; NULL until a name is looked up */
 };
@@ -155,6 +157,10 @@ void sl_loop_closeguarded(lua_State *L, int thread);
 /* [-0, +0, m] If the thread at one index fails, the loop calls the method
  * close of the value at the other. */
 void sl_loop_guard(lua_State *L, int thread, int value);
+
+/* In the child after a fork(2): the loop gets a poller of its own, or child and
+ * parent would take each other's events. 0 or how it failed. */
+int sl_loop_checkfork(sl_loop *loop);
 
 /* [-0, +0, e] One step of at most so many seconds (negative: no limit).
  * False if nothing waits. */

@@ -94,7 +94,7 @@ static int epoll_wait_events(void *state, int ms, sl_event *events, int max)
 }
 
 const sl_poller_type sl_poller_epoll = {
-    "epoll", 1, epoll_open, epoll_close, epoll_holds, epoll_watch,
+    "epoll", 1, 1, epoll_open, epoll_close, epoll_holds, epoll_watch,
     epoll_forget, epoll_wait_events,
 };
 

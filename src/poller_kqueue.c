@@ -95,7 +95,7 @@ static int kqueue_wait(void *state, int ms, sl_event *events, int max)
 }
 
 const sl_poller_type sl_poller_kqueue = {
-    "kqueue", 1, kqueue_open, kqueue_close, kqueue_holds, kqueue_watch,
+    "kqueue", 1, 0, kqueue_open, kqueue_close, kqueue_holds, kqueue_watch,
     kqueue_forget, kqueue_wait,
 };
 

@@ -140,6 +140,6 @@ static int poll_wait(void *state, int ms, sl_event *events, int max)
 }
 
 const sl_poller_type sl_poller_poll = {
-    "poll", 0, poll_open, poll_close, poll_holds, poll_watch, poll_forget,
+    "poll", 0, 1, poll_open, poll_close, poll_holds, poll_watch, poll_forget,
     poll_wait,
 };

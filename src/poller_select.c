@@ -117,6 +117,6 @@ static int select_wait(void *state, int ms, sl_event *events, int max)
 }
 
 const sl_poller_type sl_poller_select = {
-    "select", 0, select_open, select_close, select_holds, select_watch,
+    "select", 0, 1, select_open, select_close, select_holds, select_watch,
     select_forget, select_wait,
 };

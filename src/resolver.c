@@ -21,7 +21,15 @@ struct sl_resolver {
     int announcements;       /* the end that workers write to, or -1 */
     sl_workers *workers;     /* owned */
     sl_lookup *first;        /* those that are being looked up */
+    pid_t pid;               /* of the process that has the workers */
 };
+
+/* In the child after a fork there are no workers, and their lock may be held
+ * for ever. */
+static int is_child(const sl_resolver *r)
+{
+    return r->pid != getpid();
+}
 
 /* --- the pipe ---------------------------------------------------------- */
 
@@ -30,7 +38,8 @@ static void close_pipe(sl_resolver *r)
     int fd = r->source.fd;
     if (fd < 0)
         return;
-    sl_workers_notify(r->workers, -1);
+    if (!is_child(r))
+        sl_workers_notify(r->workers, -1);
     sl_source_detach(&r->source, 1);
     close(fd);
     close(r->announcements);
@@ -94,7 +103,10 @@ static void settle(sl_resolver *r, sl_lookup *lookup, int status)
 
 static void cancel(sl_resolver *r, sl_lookup *lookup, int status)
 {
-    sl_workers_cancel(r->workers, lookup->job);
+    if (is_child(r))
+        free(lookup->job);
+    else
+        sl_workers_cancel(r->workers, lookup->job);
     settle(r, lookup, status);
 }
 
@@ -103,6 +115,8 @@ static void take_finished(sl_source *source)
 {
     sl_resolver *r = (sl_resolver *)source;
     sl_job *job;
+    if (is_child(r))
+        return;    /* that was for the parent */
     sl_fd_drain(source->fd);
     while ((job = sl_workers_take(r->workers)) != NULL) {
         sl_lookup *lookup = job->submitter;
@@ -134,6 +148,7 @@ static sl_resolver *get_resolver(sl_loop *loop)
     r->source.interest = SL_READABLE;
     r->workers = workers;
     r->first = NULL;
+    r->pid = getpid();
     loop->resolver = r;
     return r;
 }
@@ -145,6 +160,9 @@ static int look_up(sl_lookup *lookup, const sl_query *query, int may_block)
                         : sl_address_known(query, &lookup->list);
     lookup->status = err;
     if (err != SL_AGAIN)
+        return err;
+    err = sl_loop_checkfork(loop);
+    if (err != 0)
         return err;
     sl_resolver *r = get_resolver(loop);
     return r != NULL ? submit(r, lookup, query) : ENOMEM;
@@ -178,6 +196,29 @@ void sl_resolver_end(sl_lookup *lookup)
     free(lookup);
 }
 
+int sl_resolver_restart(sl_resolver *r)
+{
+    sl_workers *workers = sl_workers_new();
+    if (workers == NULL)
+        return ENOMEM;
+    close_pipe(r);
+    sl_workers_desert(r->workers);
+    r->workers = workers;
+    r->pid = getpid();
+    sl_lookup *next, *lookup = r->first;
+    for (r->first = NULL; lookup != NULL; lookup = next) {
+        sl_job *old = lookup->job;
+        next = lookup->next;
+        int err = submit(r, lookup, &old->query);
+        free(old);
+        if (err != 0) {
+            lookup->status = err;
+            sl_wait_finish(lookup->wait, SL_BUSY);
+        }
+    }
+    return 0;
+}
+
 void sl_resolver_free(sl_loop *loop)
 {
     sl_resolver *r = loop->resolver;
@@ -186,7 +227,10 @@ void sl_resolver_free(sl_loop *loop)
     while (r->first != NULL)
         cancel(r, r->first, SL_CLOSED);
     close_pipe(r);
-    sl_workers_close(r->workers);
+    if (is_child(r))
+        sl_workers_desert(r->workers);
+    else
+        sl_workers_close(r->workers);
     free(r);
     loop->resolver = NULL;
 }

@@ -208,6 +208,9 @@ static int run_loop(lua_State *L, lua_CFunction body, const char *what)
                               what);
     if (loop->stepping)
         return luaL_error(L, "%s: the loop is already running", what);
+    int err = sl_loop_checkfork(loop);
+    if (err != 0)
+        return luaL_error(L, "%s: %s", what, sl_result_message(err));
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushcclosure(L, body, 1);

@@ -22,12 +22,14 @@ unset MAKEFLAGS MFLAGS
 
 # Makes build/BUILD/lua where a variant takes more than the plain interpreter.
 # It is a script, so that programs that the specs start are not affected, and
-# specs can start further Luas of the same kind.
+# specs can start further Luas of the same kind. With TEST_LEAKS=0 in the
+# environment leaks are not looked for.
 make_interpreter() {
     local command
     case $variant in
     asan)
-        command="export ASAN_OPTIONS=detect_leaks=1
+        command="export ASAN_OPTIONS=detect_leaks=\${TEST_LEAKS:-1}
+ASAN_OPTIONS=\$ASAN_OPTIONS:verify_asan_link_order=0
 export UBSAN_OPTIONS=print_stacktrace=1
 export LSAN_OPTIONS=suppressions=$root/tools/lsan.supp:print_suppressions=0
 exec $(ldd "$(command -v "$lua")" | awk '/ld-linux/ { print $1 }') \
@@ -133,6 +135,7 @@ reports=$(mktemp -d build/report.XXXXXX)    # more than one may be at work
 for build in $(printf '%s\n' "${runs[@]%:*}" | sort -u); do
     parse "$build:"
     make -s -j2 LUA="$lua" VARIANT="$variant"
+    [[ $variant = arm64 ]] || make -s LUA="$lua" VARIANT="$variant" helpers
     make_interpreter
 done
 echo "built; ${#runs[@]} runs of the specs"

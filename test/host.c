@@ -1,0 +1,111 @@
+/*
+ * host.c - a program that embeds Lua, for what the interpreter cannot do:
+ *
+ *     host THREADS TIMES LINGER SCRIPT
+ *
+ * runs the script in so many threads at once, each so many times in a new
+ * Lua state, and then goes on for so many milliseconds. The exit status says
+ * whether every script came to its end. Besides the standard libraries a
+ * script has fork() -> pid, quit(status), which is _exit(2), and wait(pid) ->
+ * status, or nil if it was killed. A child ends with the script, after
+ * lua_close, and its status is the number that the script returned.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include <lua.h>
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { THREADS_MAX = 64 };
+
+static int func_fork(lua_State *L)
+{
+    lua_pushinteger(L, fork());
+    return 1;
+}
+
+static int func_quit(lua_State *L)
+{
+    fflush(NULL);
+    _exit((int)luaL_checkinteger(L, 1));
+}
+
+static int func_wait(lua_State *L)
+{
+    int status;
+    if (waitpid((pid_t)luaL_checkinteger(L, 1), &status, 0) < 0 ||
+        !WIFEXITED(status))
+        return 0;
+    lua_pushinteger(L, WEXITSTATUS(status));
+    return 1;
+}
+
+static int run_script(const char *name)
+{
+    lua_State *L = luaL_newstate();
+    if (L == NULL)
+        return 0;
+    luaL_openlibs(L);
+    lua_register(L, "fork", func_fork);
+    lua_register(L, "quit", func_quit);
+    lua_register(L, "wait", func_wait);
+    pid_t own = getpid();
+    int failed = luaL_loadfile(L, name) || lua_pcall(L, 0, 1, 0);
+    int status = failed ? 1 : (int)lua_tointeger(L, -1);
+    if (failed)
+        fprintf(stderr, "%s\n", lua_tostring(L, -1));
+    lua_close(L);
+    if (getpid() != own) {
+        fflush(NULL);
+        _exit(status);    /* leak checkers know of no fork */
+    }
+    return !failed;
+}
+
+/* What a thread has to do, and how often it failed. */
+typedef struct work {
+    pthread_t thread;
+    const char *script;
+    int times, failures;
+} work;
+
+static void *run(void *arg)
+{
+    work *w = arg;
+    for (int i = 0; i < w->times; i++)
+        w->failures += !run_script(w->script);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    static work works[THREADS_MAX];
+    int failures = 0;
+    int n = argc == 5 ? atoi(argv[1]) : 0;
+    if (n < 1 || n > THREADS_MAX) {
+        fprintf(stderr, "usage: host THREADS TIMES LINGER SCRIPT\n");
+        return 2;
+    }
+    for (int i = 0; i < n; i++) {
+        works[i].script = argv[4];
+        works[i].times = atoi(argv[2]);
+        if (pthread_create(&works[i].thread, NULL, run, &works[i]) != 0)
+            return 2;
+    }
+    for (int i = 0; i < n; i++) {
+        pthread_join(works[i].thread, NULL);
+        failures += works[i].failures;
+    }
+    long linger = atol(argv[3]);
+    struct timespec time = {linger / 1000, linger % 1000 * 1000000};
+    nanosleep(&time, NULL);
+    return failures > 0;
+}

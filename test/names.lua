@@ -1,0 +1,135 @@
+-- What the specs about names share: scripts that run with a name service of
+-- their own (getaddrinfo.c), in the interpreter or in a host (host.c).
+
+local process = require 'process'
+
+local names = {}
+
+-- Where the programs that the specs need were built: beside the module.
+local folder = (os.getenv 'LUA_CPATH' or ''):match '([^;]*)/%?%.so'
+folder = folder and folder .. '/test'
+
+local function is_there(name)
+    local file = folder and io.open(folder .. '/' .. name, 'rb')
+    if file then file:close() end
+    return file ~= nil
+end
+
+-- Can scripts be run at all?
+names.available = is_there 'getaddrinfo.so' and is_there 'host'
+
+-- What every script begins with. A host of the name service lists numeric
+-- addresses after '+'; waitN among them takes N milliseconds.
+local prelude = [[
+local loop = require 'socketloop'
+local socket = require 'socket'
+
+-- Runs f in a thread and the loop until nothing waits.
+function run(f, ...)
+    loop.newthread(f, ...)
+    loop.start()
+end
+
+-- Seconds that f took, then its results.
+function timed(f, ...)
+    local start = loop.now()
+    local a, b, c = f(...)
+    return loop.now() - start, a, b, c
+end
+
+-- Runs f in a thread: a function that waits for its end, and gives its
+-- results.
+function async(f, ...)
+    local done, a, b
+    loop.newthread(function(...)
+        a, b = f(...)
+        done = true
+    end, ...)
+    return function()
+        while not done do loop.sleep(0.001) end
+        return a, b
+    end
+end
+
+function expect(wanted, got)
+    if wanted ~= got then
+        error(('expected %s, got %s'):format(tostring(wanted),
+              tostring(got)), 2)
+    end
+end
+
+function expect_error(wanted, result, err)
+    expect(nil, result)
+    expect(wanted, err)
+end
+
+-- How many entries a folder of /proc/self has.
+function count(name)
+    local n = 0
+    for _ in require 'lfs'.dir('/proc/self/' .. name) do n = n + 1 end
+    return n
+end
+
+-- A listening plain socket, and its port.
+function listen(host, port)
+    local make = host:find ':' and socket.tcp6 or socket.tcp4
+    local listener = assert(make())
+    assert(listener:setoption('reuseaddr', true))
+    assert(listener:bind(host, port or 0))
+    assert(listener:listen(8))
+    local _, own = listener:getsockname()
+    return listener, tonumber(own)
+end
+
+-- A listening socket whose queue is full: further connections hang.
+local queued = {}
+function hang(host, port)
+    local listener = assert(socket.tcp4())
+    assert(listener:setoption('reuseaddr', true))
+    assert(listener:bind(host, port or 0))
+    assert(listener:listen(0))
+    local _, own = listener:getsockname()
+    for i = 1, 32 do
+        local s = assert(socket.tcp4())
+        queued[#queued + 1] = s
+        s:settimeout(0)
+        s:connect(host, own)
+        local _, writable = socket.select(nil, {s}, 0.05)
+        if not writable[s] then return tonumber(own) end
+    end
+    print 'skipped: this system queues connections without end'
+    os.exit(0)
+end
+]]
+
+local preload = ('LD_PRELOAD=%s/getaddrinfo.so; export LD_PRELOAD; ' ..
+    'ASAN_OPTIONS=verify_asan_link_order=0; export ASAN_OPTIONS')
+    :format(folder or '')
+
+local function check(status, output)
+    if status ~= 0 then
+        error(('the script ended with status %s:\n%s'):format(status, output),
+              3)
+    end
+    return output
+end
+
+-- Runs a script that has to succeed: what it printed. before: see
+-- process.script.
+function names.script(code, before)
+    before = before and before .. '; ' .. preload or preload
+    return check(process.lua(prelude .. code, before))
+end
+
+-- The same in a host: see there. before is what the shell does first.
+function names.host(threads, times, linger, code, before)
+    local name = process.tempdir() .. '/script.lua'
+    process.write_file(name, prelude .. code)
+    return check(process.run(('%s; %s; exec %s/host %d %d %d %s'):format(
+        preload, before or ':', folder, threads, times, linger, name)))
+end
+
+-- A search path that finds the module as it is without our linker flags.
+names.plain_path = folder and folder .. '/?.so;;'
+
+return names

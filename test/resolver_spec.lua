@@ -1,0 +1,678 @@
+local loop = require 'socketloop'
+local names = require 'names'
+local process = require 'process'
+local socket = require 'socket'
+local support = require 'support'
+
+local pack, run = support.pack, support.run
+
+-- Tests whose code runs with a name service of its own: see names.lua.
+local function script(name, code, before)
+    if names.available then
+        it(name, function() names.script(code, before) end)
+    else
+        pending(name)
+    end
+end
+
+-- Tests whose code runs in so many threads of a host program, several times,
+-- each time in a new Lua state. The host lingers for a while then.
+local function host(name, threads, times, linger, code, before)
+    if names.available then
+        it(name, function()
+            names.host(threads, times, linger, code, before)
+        end)
+    else
+        pending(name)
+    end
+end
+
+describe('resolve', function()
+    support.hooks(before_each, after_each)
+    after_each(process.cleanup)
+
+    it('gives what LuaSocket gives', function()
+        run(function()
+            assert.same(socket.dns.getaddrinfo 'localhost',
+                loop.resolve 'localhost')
+        end)
+    end)
+
+    it('gives one result', function()
+        run(function()
+            assert.equal(1, pack(loop.resolve '127.0.0.1').n)
+            assert.equal(1, pack(loop.resolve 'localhost').n)
+        end)
+    end)
+
+    it('takes numeric addresses', function()
+        run(function()
+            assert.same({{family = 'inet', addr = '127.0.0.1'}},
+                loop.resolve '127.0.0.1')
+            assert.same({{family = 'inet6', addr = '::1'}},
+                loop.resolve '::1')
+        end)
+    end)
+
+    it('adds the port', function()
+        run(function()
+            assert.same({{family = 'inet', addr = '127.0.0.1', port = 80}},
+                loop.resolve('127.0.0.1', 80))
+            assert.same({{family = 'inet', addr = '127.0.0.1', port = 8080}},
+                loop.resolve('127.0.0.1', '8080'))
+            for _, address in ipairs(loop.resolve('localhost', 25)) do
+                assert.equal(25, address.port)
+            end
+        end)
+    end)
+
+    it('takes the name of a service', function()
+        local file = io.open '/etc/services'
+        local services = file and file:read '*a' or ''
+        if file then file:close() end
+        if not services:find '\nhttp%s+80/tcp' then
+            pending 'this system knows no service'
+            return
+        end
+        run(function()
+            assert.same({{family = 'inet', addr = '127.0.0.1', port = 80}},
+                loop.resolve('127.0.0.1', 'http'))
+        end)
+    end)
+
+    it('waits wherever a thread can wait', function()
+        run(function()
+            local list
+            table.sort({1, 2}, function(a, b)
+                list = loop.resolve 'localhost'
+                return a < b
+            end)
+            assert.is_true(#list > 0)
+            assert.is_true(pcall(loop.resolve, 'localhost'))
+            local co = coroutine.wrap(function()
+                coroutine.yield(loop.resolve 'localhost')
+            end)
+            assert.same(list, co())
+        end)
+    end)
+
+    it('works in a coroutine of the user', function()
+        local list
+        coroutine.wrap(function() list = loop.resolve 'localhost' end)()
+        local deadline = socket.gettime() + 5
+        while not list and socket.gettime() < deadline do loop.step(0.1) end
+        assert.is_true(#list > 0)
+    end)
+
+    it('raises outside a loop thread', function()
+        for _, name in ipairs {'localhost', '127.0.0.1'} do
+            local ok, err = pcall(function() return loop.resolve(name) end)
+            assert.is_false(ok)
+            assert.matches('resolve must be called from a loop thread', err, 1,
+                true)
+        end
+    end)
+
+    it('raises for missing or wrong arguments', function()
+        run(function()
+            assert.is_false((pcall(loop.resolve)))
+            assert.is_false((pcall(loop.resolve, {})))
+            assert.is_false((pcall(loop.resolve, 'localhost', {})))
+            assert.is_false((pcall(loop.resolve, 'localhost', 65536)))
+            assert.is_false((pcall(loop.resolve, 'localhost', 80, 'soon')))
+            assert.is_false((pcall(loop.resolve, 'localhost', 80, 0 / 0)))
+        end)
+    end)
+
+    script('is nil and the reason for a name that is not known', [[
+        run(function()
+            expect_error('host or service not provided, or not known',
+                loop.resolve 'nothing+')
+        end)
+    ]])
+
+    script('keeps the order of the system', [[
+        run(function()
+            local list = loop.resolve '+127.0.0.3+::1+127.0.0.2'
+            expect(3, #list)
+            expect('127.0.0.3', list[1].addr)
+            expect('inet6', list[2].family)
+            expect('127.0.0.2', list[3].addr)
+        end)
+    ]])
+
+    script('lets others run', [[
+        local ticks, done = 0, false
+        loop.newthread(function()
+            assert(loop.resolve 'wait200+127.0.0.1')
+            done = true
+        end)
+        loop.newthread(function()
+            while not done do
+                loop.sleep(0.001)
+                ticks = ticks + 1
+            end
+        end)
+        loop.start()
+        assert(ticks > 20, ticks)
+    ]])
+
+    script('times out', [[
+        run(function()
+            local time, result, err = timed(loop.resolve,
+                'wait2000+127.0.0.1', nil, 0.05)
+            expect_error('timeout', result, err)
+            assert(time >= 0.05 and time < 1.5, time)
+        end)
+    ]])
+
+    script('with no time gives only what is at hand', [[
+        run(function()
+            assert(loop.resolve('127.0.0.1', 80, 0))
+            expect_error('timeout', loop.resolve('wait1+127.0.0.1', 80, 0))
+        end)
+    ]])
+
+    script('runs side by side', [[
+        local n = 0
+        local time = timed(function()
+            for i = 1, 10 do
+                loop.newthread(function()
+                    local wait = i % 5 == 0 and 400 or 1
+                    assert(loop.resolve('wait' .. wait .. '+127.0.0.1'))
+                    n = n + 1
+                end)
+            end
+            loop.start()
+        end)
+        expect(10, n)
+        assert(time >= 0.4 and time < 0.75, time)
+    ]])
+
+    script('takes at most eight threads, which end', [[
+        local before = count 'task'
+        local n, most = 0, 0
+        for i = 1, 30 do
+            loop.newthread(function()
+                assert(loop.resolve('wait20+127.0.0.1'))
+                most = math.max(most, count 'task')
+                n = n + 1
+            end)
+        end
+        loop.start()
+        expect(30, n)
+        expect(8, most - before)
+        local deadline = loop.now() + 20
+        while count 'task' > before and loop.now() < deadline do
+            socket.sleep(0.1)
+        end
+        expect(before, count 'task')
+        run(function() assert(loop.resolve('wait1+127.0.0.1')) end)
+    ]])
+
+    script('leaves no descriptor open', [[
+        run(function() loop.sleep(0) end)
+        local before = count 'fd'
+        run(function()
+            assert(loop.resolve 'wait1+127.0.0.1')
+            loop.resolve('wait200+127.0.0.1', nil, 0.01)
+        end)
+        expect(before, count 'fd')
+    ]])
+
+    script('keeps the loop running only as long as a thread waits', [[
+        local time = timed(run, function()
+            loop.resolve('wait3000+127.0.0.1', nil, 0.02)
+        end)
+        assert(time < 2, time)
+        expect(false, loop.step())
+        local list
+        run(function() list = loop.resolve 'wait100+127.0.0.1' end)
+        expect('127.0.0.1', list[1].addr)
+    ]])
+
+    script('is nil and the reason without descriptors', [[
+        local hoard = {}
+        repeat
+            local file = io.open '/dev/null'
+            hoard[#hoard + 1] = file
+        until not file
+        run(function()
+            local list, err = loop.resolve 'wait1+127.0.0.1'
+            expect(nil, list)
+            assert(err:lower():find 'too many open files', err)
+            assert(loop.resolve '127.0.0.1')
+            for _, file in ipairs(hoard) do file:close() end
+            assert(loop.resolve 'wait1+127.0.0.1')
+        end)
+    ]], 'ulimit -n 64')
+
+    script('is nil and the reason without threads', [[
+        run(function()
+            local list, err = loop.resolve '+127.0.0.1'
+            expect(nil, list)
+            assert(err:lower():find 'temporarily unavailable', err)
+            assert(loop.resolve '127.0.0.1')
+        end)
+    ]], 'NO_THREADS=1; export NO_THREADS')
+
+    script('ends with its thread', [[
+        local thread = loop.newthread(function()
+            loop.resolve 'wait100+127.0.0.1'
+            error 'went on'
+        end)
+        if coroutine.close and coroutine.status(thread) == 'suspended' then
+            coroutine.close(thread)
+        else
+            os.exit(0, true)
+        end
+        run(function() loop.sleep(0.2) end)
+    ]])
+end)
+
+describe('a connect whose name is looked up', function()
+    after_each(process.cleanup)
+
+    for _, mode in ipairs {'b', 't'} do
+        script('is over in time, mode ' .. mode, ([[
+            local listener, port = listen '127.0.0.1'
+            run(function()
+                local s = loop.tcp()
+                s:settimeout(0.2, '%s')
+                local time, result, err = timed(s.connect, s,
+                    'wait2000+127.0.0.1', port)
+                expect_error('timeout', result, err)
+                assert(time >= 0.2 and time < 1.5, time)
+                s:close()
+            end)
+        ]]):format(mode))
+    end
+
+    script('has one deadline for look-up and connection', [[
+        local port = hang '127.0.0.1'
+        run(function()
+            local s = loop.tcp()
+            s:settimeout(0.4)
+            local time, result, err = timed(s.connect, s,
+                'wait300+127.0.0.1', port)
+            expect_error('timeout', result, err)
+            assert(time >= 0.4 and time < 0.65, time)
+            s:close()
+        end)
+    ]])
+
+    script('goes on after a timeout', [[
+        local listener, port = listen '127.0.0.1'
+        run(function()
+            local s = loop.tcp()
+            s:settimeout(0.02)
+            local calls = 0
+            repeat
+                local result, err = s:connect('wait200+127.0.0.1', port)
+                calls = calls + 1
+            until result or err ~= 'timeout'
+            assert(calls > 2, calls)
+            expect(port, (select(2, s:getpeername())))
+            s:close()
+        end)
+    ]])
+
+    script('goes on with timeout 0', [[
+        local listener, port = listen '127.0.0.1'
+        run(function()
+            local s = loop.tcp()
+            s:settimeout(0)
+            local result, err
+            repeat
+                result, err = s:connect('wait50+127.0.0.1', port)
+                loop.sleep(0.001)
+            until err ~= 'timeout'
+            expect(true, result)
+            s:close()
+        end)
+    ]])
+
+    script('begins anew for another host', [[
+        local listener, port = listen '127.0.0.2'
+        run(function()
+            local s = loop.tcp()
+            s:settimeout(0.05)
+            expect_error('timeout', s:connect('wait300+127.0.0.1', port))
+            s:settimeout(5)
+            expect(true, s:connect('wait1+127.0.0.2', port))
+            expect('127.0.0.2', (s:getpeername()))
+            s:close()
+        end)
+    ]])
+
+    script('is over when the socket is closed', [[
+        run(function()
+            local s = loop.tcp()
+            local result = async(s.connect, s, 'wait3000+127.0.0.1', 80)
+            loop.sleep(0.02)
+            local time, r, err = timed(function()
+                s:close()
+                return result()
+            end)
+            expect_error('closed', r, err)
+            assert(time < 1, time)
+        end)
+    ]])
+
+    script('is over when a wrapped socket is closed', [[
+        run(function()
+            local s = loop.wrap(socket.tcp())
+            local result = async(s.connect, s, 'wait3000+127.0.0.1', 80)
+            loop.sleep(0.02)
+            s:close()
+            expect_error('closed', result())
+        end)
+    ]])
+
+    script('is nil and the reason for a name that is not known', [[
+        run(function()
+            local s = loop.tcp()
+            expect_error('host or service not provided, or not known',
+                s:connect('wait1+', 80))
+            expect_error('host or service not provided, or not known',
+                loop.connect('wait1+', 80))
+            s:close()
+        end)
+    ]])
+
+    script('works for a bound socket', [[
+        local listener, port = listen '127.0.0.1'
+        run(function()
+            local ticks, done = 0
+            async(function()
+                while not done do
+                    loop.sleep(0.001)
+                    ticks = ticks + 1
+                end
+            end)
+            local s = assert(loop.connect('wait100+127.0.0.1', port,
+                'wait100+127.0.0.3'))
+            done = true
+            expect('127.0.0.3', (s:getsockname()))
+            assert(ticks > 20, ticks)
+            s:close()
+        end)
+    ]])
+
+    script('works for a wrapped LuaSocket object', [[
+        local listener, port = listen '127.0.0.1'
+        run(function()
+            local s = loop.wrap(socket.tcp())
+            expect(true, s:connect('wait20+127.0.0.1', port))
+            assert(listener:accept()):send 'hello\n'
+            expect('hello', s:receive())
+            s:close()
+        end)
+    ]])
+
+    script('can be garbage', [[
+        run(function()
+            loop.sleep(0)
+            local before = count 'fd'
+            for _ = 1, 20 do
+                local s = loop.tcp()
+                s:settimeout(0.001)
+                expect_error('timeout', s:connect('wait50+127.0.0.1', 80))
+            end
+            collectgarbage()
+            collectgarbage()
+            expect(before, count 'fd')
+        end)
+    ]])
+end)
+
+describe('a bind to a name', function()
+    after_each(process.cleanup)
+
+    script('lets others run in a thread', [[
+        run(function()
+            local ticks, done = 0
+            async(function()
+                while not done do
+                    loop.sleep(0.001)
+                    ticks = ticks + 1
+                end
+            end)
+            local s = loop.tcp('wait100+127.0.0.3', 0)
+            expect('127.0.0.3', (s:getsockname()))
+            s:close()
+            s = loop.tcp()
+            expect(1, s:bind('wait100+127.0.0.3', 0))
+            s:close()
+            s = loop.newserver('wait100+127.0.0.3', 0, print)
+            expect('127.0.0.3', (s:getsockname()))
+            s:close()
+            done = true
+            assert(ticks > 50, ticks)
+        end)
+    ]])
+
+    script('works in the main program', [[
+        local s = loop.tcp('wait10+127.0.0.3', 0)
+        expect('127.0.0.3', (s:getsockname()))
+        s:close()
+    ]])
+
+    script('is nil and the reason for a name that is not known', [[
+        local s = loop.tcp()
+        expect_error('host or service not provided, or not known',
+            s:bind('nothing+', 0))
+        run(function()
+            expect_error('host or service not provided, or not known',
+                s:bind('nothing+', 0))
+        end)
+        s:close()
+    ]])
+
+    script('is not possible while a thread connects', [[
+        local s = loop.tcp()
+        loop.newthread(function() s:connect('wait100+127.0.0.1', 9) end)
+        expect(false, (pcall(s.bind, s, '127.0.0.1', 0)))
+        s:close()
+        loop.start()
+    ]])
+end)
+
+describe('a look-up that nobody waits for', function()
+    after_each(process.cleanup)
+
+    script('does not delay the end of the program', [[
+        run(function()
+            loop.resolve('wait20000+127.0.0.1', nil, 0.01)
+            os.exit(0)
+        end)
+    ]], 'TEST_LEAKS=0; export TEST_LEAKS')
+
+    script('does not delay the end of the main program', [[
+        loop.newthread(function() loop.resolve('wait20000+127.0.0.1') end)
+        loop.step(0.01)
+    ]])
+
+    script('does not delay a closing exit', [[
+        loop.newthread(function() loop.resolve('wait20000+127.0.0.1') end)
+        loop.step(0.01)
+        os.exit(0, true)
+    ]])
+
+    -- The workers come back after the state was closed.
+    host('outlives its Lua state', 4, 3, 300, [[
+        for i = 1, 20 do
+            loop.newthread(function()
+                loop.resolve('wait' .. i * 10 .. '+127.0.0.1')
+            end)
+        end
+        loop.step(0.02)
+    ]])
+
+    host('outlives the code that Lua has loaded', 2, 2, 400, [[
+        assert(package.cpath:find('/test/?.so', 1, true))
+        for _ = 1, 4 do
+            loop.newthread(loop.resolve, 'wait200+127.0.0.1')
+        end
+        loop.step(0.01)
+    ]], ("LUA_CPATH='%s'; export LUA_CPATH"):format(names.plain_path or ''))
+
+    host('is one of many that are given up at every stage', 3, 2, 100, [[
+        math.randomseed(7)
+        local random = math.random
+        local made, over = 0, 0
+        local function look_up()
+            made = made + 1
+            local name = ('wait%d+127.0.0.1'):format(random(0, 4))
+            local way = random(4)
+            if way == 1 then
+                loop.resolve(name, 80, random() / 200)
+            elseif way == 2 then
+                loop.resolve(name)
+            else
+                local s = loop.tcp()
+                if way == 3 then
+                    s:settimeout(random() / 200)
+                else
+                    async(function()
+                        loop.sleep(random() / 200)
+                        s:close()
+                    end)
+                end
+                s:connect(name, 9)
+                if random(2) == 1 then s:close() end
+            end
+            over = over + 1
+        end
+        for i = 1, 200 do
+            loop.newthread(look_up)
+            if i % 50 == 0 then loop.step(0) collectgarbage() end
+        end
+        while over < 150 do loop.step() end
+    ]])
+end)
+
+describe('after a fork', function()
+    after_each(process.cleanup)
+
+    host('the child looks up anew', 1, 1, 0, [[
+        run(function() assert(loop.resolve 'wait1+127.0.0.1') end)
+        local child = fork()
+        run(function()
+            expect('127.0.0.2', loop.resolve 'wait1+127.0.0.2'[1].addr)
+        end)
+        if child == 0 then return 7 end
+        expect(7, wait(child))
+    ]])
+
+    host('what was being looked up begins anew in the child', 1, 1, 0, [[
+        local found = 0
+        for i = 1, 20 do
+            loop.newthread(function()
+                local list = loop.resolve('wait50+127.0.0.' .. i)
+                expect('127.0.0.' .. i, list[1].addr)
+                found = found + 1
+            end)
+        end
+        loop.step(0.02)
+        local child = fork()
+        loop.start()
+        expect(20, found)
+        if child == 0 then return 7 end
+        expect(7, wait(child))
+    ]])
+
+    host('the child may look up in the very thread', 1, 1, 0, [[
+        run(function()
+            assert(loop.resolve 'wait1+127.0.0.1')
+            local child = fork()
+            expect('127.0.0.2', loop.resolve 'wait20+127.0.0.2'[1].addr)
+            if child == 0 then quit(7) end
+            expect(7, wait(child))
+        end)
+    ]])
+
+    host('the child may end at once', 1, 1, 0, [[
+        for i = 1, 10 do loop.newthread(loop.resolve, 'wait50+127.0.0.1') end
+        loop.step(0.02)
+        local child = fork()
+        if child == 0 then return 7 end
+        expect(7, wait(child))
+        loop.start()
+    ]])
+
+    host('both have a loop of their own', 1, 1, 0, [[
+        local listener = loop.tcp('127.0.0.1', 0)
+        listener:listen(128)
+        local _, port = listener:getsockname()
+        run(function()    -- what the poller watches, it inherits
+            local s = assert(loop.connect('127.0.0.1', port))
+            assert(listener:accept()):close()
+            assert(not s:receive())
+            s:close()
+        end)
+        local child = fork()
+        local n = 0
+        for i = 1, 20 do
+            loop.newthread(function()
+                local s = assert(loop.connect('127.0.0.1', port))
+                if s:receive() == 'hello' then n = n + 1 end
+                s:close()
+            end)
+        end
+        loop.newthread(function()
+            for i = 1, 20 do
+                local s = assert(listener:accept())
+                s:send 'hello\n'
+                s:close()
+            end
+        end)
+        loop.start()
+        expect(20, n)
+        if child == 0 then return 7 end
+        expect(7, wait(child))
+    ]])
+end)
+
+describe('the hosts file', function()
+    after_each(process.cleanup)
+
+    -- In a mount namespace, which takes root.
+    local function with_hosts(name, code, make_hosts)
+        it(name, function()
+            local unshare = process.which 'unshare'
+            if not unshare or process.run(unshare .. ' -m mount --bind ' ..
+                '/dev/null /dev/null') ~= 0 then
+                pending 'this takes root'
+                return
+            end
+            local hosts = process.tempdir() .. '/hosts'
+            process.write_file(hosts, make_hosts)
+            local status, output = process.run(('%s -m sh -c %s'):format(
+                unshare, process.quote(('mount --bind %s /etc/hosts && %s')
+                    :format(hosts, process.script(code)))))
+            assert.equal(0, status, output)
+        end)
+    end
+
+    local same = [[
+        local loop = require 'socketloop'
+        local socket = require 'socket'
+        loop.newthread(function()
+            local mine = loop.resolve(NAME)
+            local theirs = socket.dns.getaddrinfo(NAME)
+            assert((mine == nil) == (theirs == nil))
+            for i, address in ipairs(theirs or {}) do
+                assert(mine[i].addr == address.addr)
+            end
+            if ADDRESS then assert(mine[1].addr == ADDRESS) end
+        end)
+        loop.start()
+    ]]
+
+    with_hosts('is asked', "local NAME, ADDRESS = 'socketloop.test', " ..
+        "'127.1.2.3'\n" .. same, '127.1.2.3 socketloop.test\n')
+
+    with_hosts('need not know localhost', "local NAME, ADDRESS = " ..
+        "'localhost'\n" .. same, '')
+end)
