@@ -244,6 +244,7 @@ static int forward(lua_State *L)
     lua_insert(L, 2);                            /* asocket object args */
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_gettable(L, 2);
+    sl_luasocket_original(L);
     lua_insert(L, 3);                            /* ... function args */
     lua_pushvalue(L, 2);
     lua_insert(L, 4);                            /* ... object args */

@@ -90,7 +90,7 @@ static int through_object(lua_State *L, sl_asocket *a, const char *name)
 {
     int top = lua_gettop(L);
     sl_asocket_pushobject(L, 1);
-    lua_getfield(L, -1, name);
+    sl_luasocket_method(L, -1, name);
     lua_pushvalue(L, -2);
     for (int i = 2; i <= top; i++)
         lua_pushvalue(L, i);

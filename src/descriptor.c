@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #if defined(MSG_NOSIGNAL)
@@ -164,6 +165,13 @@ static int int_option(int fd, int option, int *value)
 {
     socklen_t size = sizeof *value;
     return getsockopt(fd, SOL_SOCKET, option, value, &size) < 0 ? errno : 0;
+}
+
+void sl_fd_hurry(int fd)
+{
+    struct timeval least = {0, 1};
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &least, sizeof least);
 }
 
 int sl_fd_connected(int fd)

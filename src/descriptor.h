@@ -40,6 +40,10 @@ int sl_fd_recvfrom(int fd, char *data, size_t size, size_t *n, sl_name *from);
 /* Sends a datagram; without a name to the peer. */
 int sl_fd_sendto(int fd, const char *data, size_t size, const sl_name *to);
 
+/* LuaSec's close makes the descriptor blocking before it says goodbye to the
+ * peer. From now on that does not take long. */
+void sl_fd_hurry(int fd);
+
 /* How a connection attempt that was in progress ended; EINPROGRESS when it
  * has not. */
 int sl_fd_connected(int fd);

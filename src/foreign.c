@@ -8,6 +8,7 @@
 #include "foreign.h"
 
 #include "clock.h"
+#include "descriptor.h"
 #include "luasocket.h"
 #include "result.h"
 #include "stream.h"
@@ -15,8 +16,6 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 
 /* At most so many bytes in one call, before it may be others' turn. */
 enum { CHUNK = 32 * 1024 };
@@ -54,16 +53,6 @@ int sl_foreign_is(lua_State *L, int index)
     return is_one;
 }
 
-/* LuaSec's close makes the descriptor blocking before it says goodbye to the
- * peer. That this does not take long is all we ask of the descriptor. */
-static void bound_goodbye(lua_State *L, int index)
-{
-    struct timeval least = {0, 1};
-    int fd = sl_luasocket_fd(L, index);
-    if (fd >= 0)
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &least, sizeof least);
-}
-
 static int is_luasec(lua_State *L, int index)
 {
     return sl_testudata(L, index, "SSL:Connection") != NULL;
@@ -76,13 +65,13 @@ void sl_foreign_prepare(lua_State *L, int index)
         sl_luasocket_nonblock(L, index);
     lua_pop(L, 1);
     if (is_luasec(L, index))
-        bound_goodbye(L, index);
+        sl_fd_hurry(sl_luasocket_fd(L, index));
 }
 
 /* [-0, +0, e] Whether there are bytes in the object that wait for nothing. */
 static int is_dirty(lua_State *L, int object)
 {
-    lua_getfield(L, object, "dirty");
+    sl_luasocket_method(L, object, "dirty");
     if (!lua_isfunction(L, -1)) {
         lua_pop(L, 1);
         return 0;
@@ -235,7 +224,7 @@ static void call_object(lua_State *L, exchange *x, const char *method,
 {
     unsigned own = x->wait == &x->a->source.reader ? SL_READABLE
                                                    : SL_WRITABLE;
-    lua_getfield(L, x->object, method);
+    sl_luasocket_method(L, x->object, method);
     lua_pushvalue(L, x->object);
     lua_insert(L, -(nargs + 2));
     lua_insert(L, -(nargs + 2));
@@ -434,7 +423,7 @@ int sl_foreign_call(lua_State *L, sl_asocket *a, int first, const char *name)
 int sl_foreign_method(lua_State *L, sl_asocket *a, const char *name)
 {
     sl_asocket_pushobject(L, 1);
-    lua_getfield(L, -1, name);
+    sl_luasocket_method(L, -1, name);
     if (!lua_isfunction(L, -1))
         return sl_result_fail(L, EOPNOTSUPP);
     lua_insert(L, 2);

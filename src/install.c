@@ -51,6 +51,13 @@ static int func_release(lua_State *L)
     return 0;
 }
 
+/* hurry(fd): LuaSec is about to say goodbye on it. */
+static int func_hurry(lua_State *L)
+{
+    sl_fd_hurry((int)luaL_checknumber(L, 1));
+    return 0;
+}
+
 /* connected(fd) -> true, or nil and how connecting failed; 'timeout': it goes
  * on */
 static int func_connected(lua_State *L)
@@ -106,6 +113,7 @@ static int func_originals(lua_State *L)
 static const luaL_Reg tools[] = {
     {"class", func_class},
     {"connected", func_connected},
+    {"hurry", func_hurry},
     {"originals", func_originals},
     {"ready", sl_watch_ready},
     {"release", func_release},

@@ -42,9 +42,8 @@ void sl_luasocket_setoriginals(lua_State *L)
     sl_rawsetp(L, LUA_REGISTRYINDEX, &originals_key);
 }
 
-void sl_luasocket_method(lua_State *L, int index, const char *name)
+void sl_luasocket_original(lua_State *L)
 {
-    lua_getfield(L, index, name);
     sl_rawgetp(L, LUA_REGISTRYINDEX, &originals_key);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
@@ -57,6 +56,12 @@ void sl_luasocket_method(lua_State *L, int index, const char *name)
         lua_pop(L, 1);
     else
         lua_replace(L, -2);
+}
+
+void sl_luasocket_method(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name);
+    sl_luasocket_original(L);
 }
 
 /* [-nargs, +nresults, e] Calls a method of the object at index (not relative

@@ -19,8 +19,11 @@ void sl_luasocket_setclass(lua_State *L, int index, const sl_asocket *a);
 /* [-0, +0, e] The descriptor of the object at index, -1 for none. */
 int sl_luasocket_fd(lua_State *L, int index);
 
-/* [-0, +1, e] Pushes the object's method of that name: LuaSocket's, also where
- * install has replaced it. */
+/* [-1, +1, -] A method that install has put in the place of another becomes
+ * that one again: what we call must not wait by itself. */
+void sl_luasocket_original(lua_State *L);
+
+/* [-0, +1, e] Pushes the object's own method of that name. */
 void sl_luasocket_method(lua_State *L, int index, const char *name);
 
 /* [-1, +0, m] The table on the top has the original of each method that

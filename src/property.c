@@ -100,7 +100,7 @@ static int meth_setfd(lua_State *L)
     if (a->has_object) {
         sl_asocket_pushobject(L, 1);
         int object = lua_gettop(L);
-        lua_getfield(L, object, "setfd");
+        sl_luasocket_method(L, object, "setfd");
         lua_pushvalue(L, object);
         lua_pushinteger(L, fd);
         lua_call(L, 2, 0);

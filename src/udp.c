@@ -28,7 +28,7 @@ static int ask_object(lua_State *L, sl_asocket *a, const char *method,
 {
     int err = 0, top = lua_gettop(L);
     sl_asocket_pushobject(L, 1);
-    lua_getfield(L, -1, method);
+    sl_luasocket_method(L, -1, method);
     lua_pushvalue(L, top + 1);
     lua_pushstring(L, host);
     lua_pushstring(L, port);

@@ -157,6 +157,15 @@ static int meth_waits(lua_State *L)
     return 1;
 }
 
+/* wake(): who waits with it looks again */
+static int meth_wake(lua_State *L)
+{
+    sl_watcher *w = check_watcher(L);
+    w->fired = 1;
+    sl_wait_finish(&w->self.reader, 0);
+    return 0;
+}
+
 static int meth_gc(lua_State *L)
 {
     sl_watcher *w = lua_touserdata(L, 1);
@@ -172,6 +181,7 @@ static const luaL_Reg methods[] = {
     {"__gc", meth_gc},
     {"wait", meth_wait},
     {"waits", meth_waits},
+    {"wake", meth_wake},
     {NULL, NULL}
 };
 

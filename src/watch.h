@@ -12,7 +12,7 @@
 #include "loop.h"
 
 /* [-0, +1, m] For the loop on the top pushes a function that makes watchers:
- * objects with the methods wait and waits. */
+ * objects with the methods wait, waits and wake. */
 void sl_watch_pushmaker(lua_State *L);
 
 /* ready(reads, writes): see watch.c. */

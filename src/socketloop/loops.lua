@@ -81,6 +81,11 @@ function loops.busy(waiters, key)
     return watcher ~= nil and watcher:waits()
 end
 
+-- Whoever waits under that key looks again.
+function loops.wake(waiters, key)
+    if waiters[key] then waiters[key]:wake() end
+end
+
 -- A descriptor is about to be closed: in every loop those who wait are woken.
 function loops.release(fd)
     for _, here in pairs(all) do here.release(fd) end

@@ -97,8 +97,18 @@ local function begin(here, class, name, self, waiters)
     }
 end
 
+-- A call of TLS that waited for the other direction than its own may have
+-- brought what those who wait for that direction want.
+local function tried(call, ...)
+    if call.crossed then
+        call.crossed = false
+        loops.wake(call.waiters == readers and writers or readers, call.self)
+    end
+    return ...
+end
+
 local function try(call, ...)
-    return own.method(call.name, call.method, call.self, ...)
+    return tried(call, own.method(call.name, call.method, call.self, ...))
 end
 
 -- How long the call may wait now; negative: for ever.
@@ -122,12 +132,11 @@ local function wait(call, word)
     end
     local fd = call.class.own.getfd(self)
     if fd < 0 then return true end
-    local ok, err
-    if word == 'wantwrite' or word == 'timeout' and call.waiters == writers then
-        ok, err = loops.wait(here, seconds, nil, fd, call.waiters, self)
-    else
-        ok, err = loops.wait(here, seconds, fd, nil, call.waiters, self)
-    end
+    local is_writer = call.waiters == writers
+    local writes = word == 'wantwrite' or word == 'timeout' and is_writer
+    local ok, err = loops.wait(here, seconds, not writes and fd or nil,
+                               writes and fd or nil, call.waiters, self)
+    call.crossed = writes ~= is_writer
     enter(call.class, call.name, self)
     return ok, err
 end
@@ -287,6 +296,8 @@ end
 local function close(class, self, ...)
     local ok, fd = pcall(class.own.getfd, self)
     if ok and fd >= 0 then loops.release(fd) end
+    local here = loops.here()
+    if here and class.name == 'SSL:Connection' then here.hurry(fd) end
     return own.method('close', class.own.close, self, ...)
 end
 
@@ -399,7 +410,9 @@ local function put(class, name, replacement, make)
 end
 
 local function replace_class(name, replacements, methods_of_class)
-    local class = {table = methods_of_class, own = {}, put = {}}
+    local class = {
+        name = name, table = methods_of_class, own = {}, put = {},
+    }
     for key, value in pairs(methods_of_class) do class.own[key] = value end
     for key in pairs(class.own) do
         put(class, key, replacements[key], in_threads)
