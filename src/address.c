@@ -12,16 +12,19 @@
 #include "result.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int look_up(const sl_query *query, int flags, struct addrinfo **list)
 {
     struct addrinfo hints;
-    int is_any = query->passive && strcmp(query->host, "*") == 0;
+    int to_bind = query->purpose == SL_TO_BIND;
+    int is_any = to_bind && strcmp(query->host, "*") == 0;
     memset(&hints, 0, sizeof hints);
     hints.ai_family = query->family;
     hints.ai_socktype = query->socktype;
-    hints.ai_flags = flags | (query->passive ? AI_PASSIVE : 0);
+    hints.ai_flags = flags | (to_bind ? AI_PASSIVE : 0) |
+                     (query->purpose == SL_TO_NAME ? AI_CANONNAME : 0);
     *list = NULL;
     return getaddrinfo(is_any ? NULL : query->host, query->port, &hints,
                        list);
@@ -35,7 +38,33 @@ int sl_address_resolve(const sl_query *query, struct addrinfo **list)
 int sl_address_known(const sl_query *query, struct addrinfo **list)
 {
     int flags = AI_NUMERICHOST | AI_NUMERICSERV;
+    if (query->purpose == SL_TO_REVERSE)
+        return SL_AGAIN;
     return look_up(query, flags, list) == 0 ? 0 : SL_AGAIN;
+}
+
+char *sl_address_names(const struct addrinfo *list)
+{
+    char host[NI_MAXHOST], port[NI_MAXSERV] = "";
+    char *names = NULL;
+    size_t size = 0;
+    for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
+        if (getnameinfo(ai->ai_addr, ai->ai_addrlen, host, sizeof host, port,
+                        sizeof port, 0) != 0)
+            *host = '\0';
+        size_t first = size == 0 ? strlen(port) + 1 : 0;
+        size_t next = strlen(host) + 1;
+        char *more = realloc(names, size + first + next);
+        if (more == NULL) {
+            free(names);
+            return NULL;
+        }
+        names = more;
+        memcpy(names + size, port, first);
+        memcpy(names + size + first, host, next);
+        size += first + next;
+    }
+    return names;
 }
 
 int sl_address_format(const struct sockaddr *address, socklen_t size,

@@ -55,7 +55,8 @@ int sl_bind_to(lua_State *L, sl_asocket *a, const char *host,
     int had = a->source.fd >= 0;
     int family = had ? sl_fd_family(a->source.fd) : AF_UNSPEC;
     sl_query query = {host, port, family,
-                      sl_transports[a->transport].socktype, 1};
+                      sl_transports[a->transport].socktype,
+                      SL_TO_BIND};
     if (a->source.writer.thread != NULL)
         return EALREADY;
     if (a->connect != NULL)

@@ -11,6 +11,7 @@
 #include "descriptor.h"
 #include "loop.h"
 #include "luasocket.h"
+#include "resolve.h"
 #include "result.h"
 #include "source.h"
 #include "watch.h"
@@ -69,6 +70,18 @@ static int func_connected(lua_State *L)
     return 1;
 }
 
+/* name(host) -> what resolve gives, and the canonical name */
+static int func_name(lua_State *L)
+{
+    return sl_resolve_names(L, SL_TO_NAME);
+}
+
+/* reverse(host [, service]) -> what resolve gives, and names */
+static int func_reverse(lua_State *L)
+{
+    return sl_resolve_names(L, SL_TO_REVERSE);
+}
+
 /* class(name) -> the table of methods of objects of that class, or nil */
 static int func_class(lua_State *L)
 {
@@ -114,9 +127,11 @@ static const luaL_Reg tools[] = {
     {"class", func_class},
     {"connected", func_connected},
     {"hurry", func_hurry},
+    {"name", func_name},
     {"originals", func_originals},
     {"ready", sl_watch_ready},
     {"release", func_release},
+    {"reverse", func_reverse},
     {"running", func_running},
     {"stepping", func_stepping},
     {"thread", func_thread},

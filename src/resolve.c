@@ -13,6 +13,8 @@
 #include "result.h"
 #include "wait.h"
 
+#include <string.h>
+
 int sl_resolve_begin(sl_asocket *a, const sl_query *query)
 {
     sl_resolve_end(a);
@@ -83,6 +85,15 @@ static void push_address(lua_State *L, const struct addrinfo *ai)
         lua_pop(L, 1);
 }
 
+/* [-0, +0, m] Sets a field of the table on the top; what is behind the name
+ * in its block. */
+static const char *set_name(lua_State *L, const char *field, const char *name)
+{
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, field);
+    return name + strlen(name) + 1;
+}
+
 /* addresses or nil, error */
 static int resolve_results(lua_State *L, sl_wait *wait)
 {
@@ -91,20 +102,28 @@ static int resolve_results(lua_State *L, sl_wait *wait)
         sl_resolve_end(a);
         return sl_result_fail(L, wait->status);
     }
+    const char *name = a->lookup->names;
     lua_newtable(L);
+    if (a->lookup->list != NULL && a->lookup->list->ai_canonname != NULL)
+        set_name(L, "name", a->lookup->list->ai_canonname);
+    if (name != NULL)
+        name = set_name(L, "service", name);
     int i = 1;
     for (struct addrinfo *ai = a->lookup->list; ai != NULL; ai = ai->ai_next) {
         push_address(L, ai);
+        if (name != NULL)
+            name = set_name(L, "name", name);
         lua_rawseti(L, -2, i++);
     }
     sl_resolve_end(a);
     return 1;
 }
 
-int sl_resolve_names(lua_State *L)
+int sl_resolve_names(lua_State *L, int purpose)
 {
     sl_loop *loop = sl_loop_check(L);
-    sl_query query = {luaL_checkstring(L, 1), NULL, AF_UNSPEC, SOCK_STREAM, 0};
+    sl_query query = {luaL_checkstring(L, 1), NULL, AF_UNSPEC, SOCK_STREAM,
+                      purpose};
     if (!lua_isnoneornil(L, 2))
         query.port = sl_address_checkport(L, 2);
     double timeout = luaL_optnumber(L, 3, -1);

@@ -23,7 +23,9 @@ int sl_resolve_now(lua_State *L, sl_asocket *a, const sl_query *query);
 /* The seconds that a call on the socket may take, or negative. */
 double sl_resolve_limit(const sl_asocket *a);
 
-/* resolve(host [, port [, timeout]]) -> list of addresses or nil, error. */
-int sl_resolve_names(lua_State *L);
+/* resolve(host [, port [, timeout]]) -> list of addresses or nil, error. The
+ * purpose (address.h) adds names: SL_TO_NAME list.name, SL_TO_REVERSE
+ * list.service and the name of each address. */
+int sl_resolve_names(lua_State *L, int purpose);
 
 #endif

@@ -121,7 +121,9 @@ static void take_finished(sl_source *source)
     while ((job = sl_workers_take(r->workers)) != NULL) {
         sl_lookup *lookup = job->submitter;
         lookup->list = job->list;
+        lookup->names = job->names;
         job->list = NULL;
+        job->names = NULL;
         settle(r, lookup, job->err);
         sl_job_free(job);
         sl_wait_finish(lookup->wait, SL_BUSY);    /* it will be tried again */
@@ -193,6 +195,7 @@ void sl_resolver_end(sl_lookup *lookup)
     }
     if (lookup->list != NULL)
         freeaddrinfo(lookup->list);
+    free(lookup->names);
     free(lookup);
 }
 

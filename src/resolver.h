@@ -19,6 +19,7 @@ typedef struct sl_lookup {
     sl_wait *wait;             /* borrowed */
     struct sl_lookup *prev, *next;    /* in the resolver, with a job */
     struct addrinfo *list;     /* the addresses, once there; owned */
+    char *names;               /* their names, if asked for; owned */
     int status;                /* SL_AGAIN, 0, or how it failed */
 } sl_lookup;
 

@@ -84,7 +84,7 @@ static int func_connect(lua_State *L)
 /* resolve(host [, port [, timeout]]) -> addresses or nil, error */
 static int func_resolve(lua_State *L)
 {
-    return sl_resolve_names(L);
+    return sl_resolve_names(L, SL_TO_CONNECT);
 }
 
 /* newserver(ip, port, handler) -> asocket */

@@ -59,6 +59,7 @@ void sl_job_free(sl_job *job)
 {
     if (job->list != NULL)
         freeaddrinfo(job->list);
+    free(job->names);
     free(job);
 }
 
@@ -134,6 +135,16 @@ static void destroy(sl_workers *w)
     free(w);
 }
 
+static void look_up(sl_job *job)
+{
+    job->err = sl_address_resolve(&job->query, &job->list);
+    if (job->err != 0 || job->query.purpose != SL_TO_REVERSE)
+        return;
+    job->names = sl_address_names(job->list);
+    if (job->names == NULL)
+        job->err = ENOMEM;
+}
+
 static void *work(void *arg)
 {
     sl_workers *w = arg;
@@ -143,7 +154,7 @@ static void *work(void *arg)
         w->jobs--;
         job->state = TAKEN;
         pthread_mutex_unlock(&w->lock);
-        job->err = sl_address_resolve(&job->query, &job->list);
+        look_up(job);
         pthread_mutex_lock(&w->lock);
         finish(w, job);
     }

@@ -25,6 +25,7 @@ typedef struct sl_job {
     sl_query query;            /* its strings are in this block of memory */
     int err;                   /* once finished: 0, or how it failed */
     struct addrinfo *list;     /* once finished: the addresses; owned */
+    char *names;               /* and their names if asked for; owned */
 } sl_job;
 
 /* NULL: no memory. */

@@ -493,7 +493,7 @@ describe('a LuaSocket object in a thread', function()
                 assert(listener:listen(0))
                 local held, err = {}
                 for i = 1, 20 do
-                    local s, ok = track(socket.tcp())
+                    local s, ok = track(socket.tcp())     -- luacheck: ignore
                     s:settimeout(0.02)
                     ok, err = s:connect('127.0.0.1', support.port(listener))
                     held[i] = s

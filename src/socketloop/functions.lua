@@ -128,6 +128,50 @@ function dns.getaddrinfo(original, here, host)
     return here.loop.resolve(host)
 end
 
+-- What LuaSocket knows about a host, of the Internet before IPv6: from its name
+-- the addresses, from its address the name.
+local function describe(here, host)
+    local is_address = tostring(host):find '^[%d.]+$'
+    local list = (is_address and here.reverse or here.name)(host)
+    if not list then return nil end
+    local info = {alias = {}, ip = {}}
+    for _, entry in ipairs(list) do
+        if entry.family == 'inet' then info.ip[#info.ip + 1] = entry.addr end
+    end
+    info.name = is_address and list[1].name or list.name or host
+    if not is_address and info.name ~= host then info.alias[1] = host end
+    -- An address without a name is given as its own.
+    return info.ip[1] and info.name ~= info.ip[1] and info
+end
+
+local UNKNOWN = 'host not found'
+
+function dns.toip(original, here, host)
+    if not is_text(host) then return own.call('toip', original, host) end
+    local info = describe(here, host)
+    if not info then return nil, UNKNOWN end
+    return info.ip[1], info
+end
+
+function dns.tohostname(original, here, host)
+    if not is_text(host) then return own.call('tohostname', original, host) end
+    local info = describe(here, host)
+    if not info then return nil, UNKNOWN end
+    return info.name, info
+end
+
+function dns.getnameinfo(original, here, host, service)
+    if not is_text(host) or service ~= nil and not is_text(service) then
+        return own.call('getnameinfo', original, host, service)
+    end
+    local list, err = here.reverse(host, service)
+    if not list then return nil, err end
+    local names = {}
+    for i, entry in ipairs(list) do names[i] = entry.name end
+    if service ~= nil then return names, list.service end
+    return names
+end
+
 -------------------------------------------------------------------------------
 -- Putting them in place
 

@@ -1,0 +1,65 @@
+-- socket.dns in loop threads gives what it gives elsewhere. Only names that
+-- need no network are looked up.
+
+local loop = require 'socketloop'
+local socket = require 'socket'
+local support = require 'support'
+
+local dns, pack = socket.dns, support.pack
+
+-- Where there is no such name, and nobody to ask, the words differ.
+local function outcome(...)
+    local results = pack(...)
+    if results[1] == nil then return {failed = type(results[2])} end
+    return results
+end
+
+describe('socket.dns in a thread', function()
+    support.hooks(before_each, after_each)
+
+    local hosts = {'localhost', '127.0.0.1', '::1', 'nobody.invalid', '0'}
+    for _, name in ipairs {'toip', 'tohostname', 'getaddrinfo',
+                           'getnameinfo'} do
+        for _, host in ipairs(hosts) do
+            it(('gives what it does elsewhere: %s %s'):format(name, host),
+               function()
+                local expected = outcome(dns[name](host))
+                local undo = loop.install()
+                local found = support.run(function()
+                    return outcome(dns[name](host))
+                end)
+                undo()
+                assert.same(expected, found)
+            end)
+        end
+
+        it('raises as it does elsewhere: ' .. name, function()
+            local expected = {pcall(dns[name], {})}
+            local undo = loop.install()
+            local found = support.run(function()
+                return {pcall(dns[name], {})}
+            end)
+            undo()
+            assert.is_false(found[1])
+            assert.equal(expected[2]:match '%(.*%)',
+                         found[2]:match '%(.*%)')
+            assert.matches(name, found[2])
+        end)
+    end
+
+    it('gives the name of a service', function()
+        local expected = pack(dns.getnameinfo('127.0.0.1', '80'))
+        local undo = loop.install()
+        local found = support.run(function()
+            return pack(dns.getnameinfo('127.0.0.1', '80'))
+        end)
+        undo()
+        assert.same(expected, found)
+    end)
+
+    it('tells the name of this host', function()
+        local undo = loop.install()
+        assert.equal(dns.gethostname(), support.run(dns.gethostname))
+        undo()
+    end)
+end)

@@ -1,0 +1,617 @@
+-- install: in effect where and as long as it should be, whatever was loaded
+-- and remembered before; and objects that are used in threads and outside of
+-- them in turn.
+
+local loop = require 'socketloop'
+local coro = require 'coro'
+local socket = require 'socket'
+local support = require 'support'
+local process = require 'process'
+
+local coro_loop = loop.coro     -- made here, so that no test seems to leak it
+
+local run, pack, track = support.run, support.pack, support.track
+
+-- What a module keeps: in upvalues, tables, and closures of C functions.
+local connect, sleep = socket.connect, socket.sleep
+local kept = {deep = {sleep = socket.sleep}}
+local protected = socket.protect(function(...) return sleep(...) end)
+
+local names = {
+    'bind', 'choose', 'connect', 'connect4', 'connect6', 'gettime', 'newtry',
+    'protect', 'select', 'sink', 'skip', 'sleep', 'source', 'tcp', 'tcp4',
+    'tcp6', 'try', 'udp', 'udp4', 'udp6',
+}
+
+-- Does f let another thread run? In a thread of the loop which.
+local function waits(f, which)
+    which = which or loop
+    local turns, ended = 0, false
+    which.newthread(function()
+        f()
+        ended = true
+    end)
+    which.newthread(function()
+        while not ended do
+            turns = turns + 1
+            which.sleep(0.001)
+        end
+    end)
+    while which.step() do end
+    assert.is_true(ended)
+    return turns > 1
+end
+
+describe('install', function()
+    local undo
+    support.hooks(before_each, function(check)
+        after_each(function()
+            if undo then undo() end
+            undo = nil
+            process.cleanup()
+            check()
+        end)
+    end)
+
+    describe('reaches', function()
+        before_each(function() undo = loop.install() end)
+
+        it('socket.sleep', function()
+            assert.is_true(waits(function() socket.sleep(0.02) end))
+        end)
+
+        it('a function kept in an upvalue', function()
+            assert.is_true(waits(function() sleep(0.02) end))
+        end)
+
+        it('a function kept in a table', function()
+            assert.is_true(waits(function() kept.deep.sleep(0.02) end))
+        end)
+
+        it('a function kept behind a C function', function()
+            assert.is_true(waits(function() protected(0.02) end))
+        end)
+    end)
+
+    it('reaches a local of the function that calls it', function()
+        undo = nil
+        local nap = socket.sleep
+        undo = loop.install()
+        assert.equal(socket.sleep, nap)
+        assert.is_true(waits(function() nap(0.02) end))
+    end)
+
+    it('reaches a local of a suspended thread', function()
+        local thread = loop.newthread(function()
+            local nap = socket.sleep
+            loop.suspend()
+            assert.is_true(nap == socket.sleep)
+            nap(0.02)
+        end)
+        undo = loop.install()
+        assert.is_true(waits(function()
+            loop.resume(thread)
+            while coroutine.status(thread) ~= 'dead' do loop.sleep(0) end
+        end))
+    end)
+
+    it('reaches a local of a frozen thread', function()
+        local ended = false
+        loop.newthread(function()
+            local nap = socket.sleep
+            table.sort({1, 2}, function(a, b)
+                if not ended then loop.sleep(0.005) end
+                ended = true
+                return a < b
+            end)
+            nap(0)
+            ended = nap == socket.sleep
+        end)
+        undo = loop.install()
+        loop.start()
+        assert.is_true(ended)
+    end)
+
+    it('reaches objects made before it', function()
+        local client, peer = support.plain.pair()
+        undo = loop.install()
+        assert.is_true(waits(function()
+            loop.newthread(function()
+                loop.sleep(0.02)
+                peer:send 'x\n'
+            end)
+            assert.equal('x', client:receive())
+        end))
+        client:close()
+        peer:close()
+    end)
+
+    it('leaves constructors as they are', function()
+        local before = {socket.tcp, socket.tcp4, socket.udp, socket.bind}
+        undo = loop.install()
+        assert.same(before, {socket.tcp, socket.tcp4, socket.udp,
+                             socket.bind})
+    end)
+
+    it('does not reach threads of the other loop', function()
+        undo = loop.install()
+        assert.is_false(waits(function() socket.sleep(0.01) end, coro_loop))
+    end)
+
+    it('works for the coro loop', function()
+        undo = coro_loop.install()
+        assert.is_false(waits(function() socket.sleep(0.01) end))
+        assert.is_true(waits(function() socket.sleep(0.02) end, coro_loop))
+    end)
+
+    it('works for both loops at once', function()
+        undo = loop.install()
+        local undo_coro = coro_loop.install()
+        assert.is_true(waits(function() socket.sleep(0.02) end))
+        assert.is_true(waits(function() socket.sleep(0.02) end, coro_loop))
+        undo_coro()
+        assert.is_false(waits(function() socket.sleep(0.01) end, coro_loop))
+        assert.is_true(waits(function() socket.sleep(0.02) end))
+    end)
+
+    describe('is over', function()
+        it('when it was undone', function()
+            local before = {}
+            for _, name in ipairs(names) do before[name] = socket[name] end
+            for name, f in pairs(socket.dns) do before[name] = f end
+            local methods = getmetatable(socket.tcp()).__index
+            for name, f in pairs(methods) do before[methods] = f
+                before['tcp ' .. name] = f end
+            loop.install()()
+            for _, name in ipairs(names) do
+                assert.equal(before[name], socket[name], name)
+            end
+            for name, f in pairs(socket.dns) do
+                assert.equal(before[name], f, name)
+            end
+            for name, f in pairs(methods) do
+                assert.equal(before['tcp ' .. name], f, name)
+            end
+            assert.is_false(waits(function() socket.sleep(0.01) end))
+            assert.is_false(waits(function() kept.deep.sleep(0.01) end))
+        end)
+
+        it('only when each of several was undone', function()
+            local first = loop.install()
+            local second = loop.install()
+            first()
+            first()
+            assert.is_true(waits(function() socket.sleep(0.02) end))
+            second()
+            assert.is_false(waits(function() socket.sleep(0.01) end))
+            second()
+        end)
+
+        it('and what somebody remembered meanwhile is harmless', function()
+            local during
+            local client, peer = support.plain.pair()
+            undo = loop.install()
+            during = string.dump and getmetatable(client).__index.receive
+            undo()
+            peer:send 'x\n'
+            assert.equal('x', during(client))
+            assert.equal('x', run(function()
+                peer:send 'x\n'
+                return during(client)
+            end))
+            client:close()
+            peer:close()
+        end)
+
+        it('but may begin again', function()
+            for _ = 1, 3 do
+                undo = loop.install()
+                assert.is_true(waits(function() sleep(0.02) end))
+                undo()
+                assert.is_false(waits(function() sleep(0.01) end))
+            end
+        end)
+
+        it('and leaves alone what others have replaced', function()
+            local ours = socket.sleep
+            undo = loop.install()
+            local function theirs() end
+            local before = socket.sleep
+            socket.sleep = theirs
+            undo()
+            undo = nil
+            assert.equal(theirs, socket.sleep)
+            socket.sleep = before
+            socket.sleep = ours
+        end)
+
+        it('also for objects in use, which get their timeouts back',
+           function()
+            local client, peer = support.plain.pair()
+            client:settimeout(0.01)
+            client:settimeout(7, 't')
+            undo = loop.install()
+            local result
+            loop.newthread(function() result = pack(client:receive()) end)
+            undo()
+            assert.same({0.01, 7, n = 2}, pack(client:gettimeout()))
+            loop.start()
+            assert.same({nil, 'timeout', '', n = 3}, result)
+            assert.same({0.01, 7, n = 2}, pack(client:gettimeout()))
+            client:close()
+            peer:close()
+        end)
+    end)
+
+    describe('outside of threads', function()
+        before_each(function() undo = loop.install() end)
+
+        it('lets objects wait by themselves', function()
+            local client, peer = support.plain.pair()
+            client:settimeout(0.02)
+            local seconds, _, err = support.timed(client.receive, client)
+            assert.equal('timeout', err)
+            assert.is_true(seconds >= 0.019)
+            peer:send 'x\n'
+            assert.equal('x', client:receive())
+            client:close()
+            peer:close()
+        end)
+
+        it('lets functions wait by themselves', function()
+            local seconds = support.timed(socket.sleep, 0.02)
+            assert.is_true(seconds >= 0.019)
+            local listener, port = support.plain.listen()
+            local client = assert(connect('127.0.0.1', port))
+            client:close()
+            listener:close()
+        end)
+
+        it('says what is wrong as it would have been said', function()
+            local client, peer = support.plain.pair()
+            local function message(f)
+                local ok, err = pcall(f)
+                assert.is_false(ok)
+                return err
+            end
+            local wrong = {
+                function() client:receive 'x' end,
+                function() client:receive(-1) end,
+                function() client:send({}) end,
+                function() client:settimeout('x') end,
+                function() socket.tcp():receive() end,
+                function() socket.tcp():connect() end,
+                function() socket.connect('127.0.0.1') end,
+                function() socket.dns.toip() end,
+            }
+            local inside, outside = {}, {}
+            for i, f in ipairs(wrong) do
+                outside[i] = message(f)
+                inside[i] = run(function() return message(f) end)
+            end
+            undo()
+            undo = nil
+            local function words(text)
+                -- LuaJIT and 5.4 know some functions by their field.
+                return (text:gsub("'[%w_.]-([%w_]+)'", "'%1'")
+                    :gsub('no value', 'nil'))
+            end
+            for i, f in ipairs(wrong) do
+                local before = words(message(f))
+                assert.equal(before, words(outside[i]))
+                assert.equal(before, words(inside[i]))
+            end
+            client:close()
+            peer:close()
+        end)
+    end)
+
+    describe('and an object that is used in a thread, then outside,',
+             function()
+        local client, peer
+        before_each(function()
+            undo = loop.install()
+            client, peer = support.plain.pair()
+        end)
+        after_each(function()
+            client:close()
+            peer:close()
+        end)
+
+        it('keeps its timeout', function()
+            client:settimeout(0.02)
+            peer:send 'x\n'
+            assert.equal('x', run(client.receive, client))
+            local seconds, _, err = support.timed(client.receive, client)
+            assert.equal('timeout', err)
+            assert.is_true(seconds >= 0.019)
+            seconds, _, err = run(support.timed, client.receive, client)
+            assert.equal('timeout', err)
+            assert.is_true(seconds >= 0.019)
+        end)
+
+        it('keeps a timeout that was set in the thread', function()
+            run(function()
+                client:settimeout(0.02)
+                assert.equal('timeout', (select(2, client:receive())))
+            end)
+            assert.same({0.02, -1, n = 2}, pack(client:gettimeout()))
+            local seconds = support.timed(client.receive, client)
+            assert.is_true(seconds >= 0.019 and seconds < 5)
+        end)
+
+        it('keeps having none', function()
+            client:settimeout()
+            peer:send 'x\n'
+            assert.equal('x', run(client.receive, client))
+            assert.same({-1, -1, n = 2}, pack(client:gettimeout()))
+            -- Would never come if it didn't wait.
+            local listener, port = support.plain.listen()
+            local script = process.start(process.script(([[
+                local socket = require 'socket'
+                local client = socket.connect('127.0.0.1', %d)
+                client:receive()
+                socket.sleep(0.05)
+                client:send 'late\n'
+                client:receive '*a'
+            ]]):format(port)))
+            local s = assert(listener:accept())
+            s:settimeout()
+            run(s.send, s, 'go on\n')
+            assert.equal('late', s:receive())
+            s:close()
+            listener:close()
+            script:wait()
+        end)
+
+        it('has the bytes that were not read', function()
+            peer:send 'one\ntwo\nthree\nfour'
+            assert.equal('one', run(client.receive, client))
+            assert.is_true(client:dirty())
+            assert.equal('two', client:receive())
+            assert.equal('thr', run(client.receive, client, 3))
+            assert.equal('ee', client:receive())
+            peer:shutdown 'send'
+            assert.equal('four', run(client.receive, client, '*a'))
+        end)
+
+        it('may be used by both while a thread waits', function()
+            local line
+            client:settimeout(5)
+            loop.newthread(function() line = client:receive() end)
+            loop.step(0)
+            assert.same({5, -1, n = 2}, pack(client:gettimeout()))
+            assert.equal(3, client:send 'abc')
+            assert.equal('abc', peer:receive(3))
+            assert.is_nil(line)
+            peer:send 'x\n'
+            loop.start()
+            assert.equal('x', line)
+        end)
+
+        it('is closed by the main program', function()
+            local result
+            loop.newthread(function() result = pack(client:receive()) end)
+            client:close()
+            loop.start()
+            assert.same({nil, 'closed', '', n = 3}, result)
+        end)
+
+        it('counts its bytes once', function()
+            peer:send '12345\n'
+            run(client.receive, client)
+            client:send 'abc'
+            run(client.send, client, 'de')
+            local received, sent = client:getstats()
+            assert.equal(6, received)
+            assert.equal(5, sent)
+        end)
+
+        it('goes on to connect', function()
+            local listener, port = support.plain.listen()
+            local s = track(socket.tcp())
+            run(function()
+                s:settimeout(0)
+                s:connect('127.0.0.1', port)
+            end)
+            local accepted = assert(listener:accept())
+            s:settimeout(5)
+            accepted:send 'x\n'
+            assert.equal('x', s:receive())
+            s:close()
+            accepted:close()
+            listener:close()
+        end)
+    end)
+
+    it('leaves loop sockets and their objects as they are', function()
+        undo = loop.install()
+        run(function()
+            local client, peer = support.mixed()
+            local object = client:getsocket()
+            assert.equal('timeout', (select(2, object:receive())))
+            loop.newthread(function()
+                loop.sleep(0.005)
+                peer:send 'x\ny\n'
+            end)
+            assert.equal('x', client:receive())
+            assert.equal('y', client:receive())
+            assert.equal(1, client:setoption('tcp-nodelay', true))
+            client:close()
+            peer:close()
+        end)
+    end)
+
+    it('works in iterators of coroutine.wrap, in both loops', function()
+        undo = loop.install()
+        local undo_coro = coro_loop.install()
+        local old = coro.install()
+        finally(function()
+            _G.coroutine = old
+            undo_coro()
+        end)
+        for _, which in ipairs {loop, coro_loop} do
+            local lines, others = {}, 0
+            local server = which.newserver('127.0.0.1', 0, function(client)
+                for i = 1, 5 do
+                    which.sleep(0.002)
+                    client:send(i .. '\n')
+                end
+                client:close()
+            end)
+            local port = support.port(server)
+            which.newthread(function()
+                local client = assert(socket.connect('127.0.0.1', port))
+                local messages = coroutine.wrap(function()
+                    repeat
+                        local line = client:receive()
+                        coroutine.yield(line)
+                    until not line
+                end)
+                for line in messages do lines[#lines + 1] = line end
+                client:close()
+                server:close()
+            end)
+            which.newthread(function()
+                while #lines < 5 do
+                    others = others + 1
+                    which.sleep(0.001)
+                end
+            end)
+            while which.step() do end
+            assert.equal('1 2 3 4 5', table.concat(lines, ' '))
+            assert.is_true(others > 5)
+        end
+    end)
+
+    it('works for coroutines that control was transferred to', function()
+        undo = coro_loop.install()
+        local client, peer = support.plain.pair()
+        local result
+        coro_loop.newthread(function()
+            coro_loop.sleep(0)
+            local me = coro.running()
+            local other = coro.create(function()
+                coro.transfer(me, (client:receive()))
+            end)
+            result = coro.transfer(other)
+        end)
+        coro_loop.newthread(function()
+            coro_loop.sleep(0.005)
+            peer:send 'x\n'
+        end)
+        coro_loop.start()
+        assert.equal('x', result)
+        client:close()
+        peer:close()
+    end)
+
+    it('does not keep garbage', function()
+        undo = loop.install()
+        local seen = setmetatable({}, {__mode = 'k'})
+        run(function()
+            local listener, port = support.plain.listen()
+            local client = assert(socket.connect('127.0.0.1', port))
+            local accepted = assert(listener:accept())
+            accepted:send 'x\n'
+            client:receive()
+            seen[client], seen[accepted], seen[listener] = true, true, true
+        end)
+        support.collect()
+        assert.is_nil(next(seen))
+    end)
+
+    -- In a program of its own, as modules are loaded but once.
+    local program = [[
+        local socket, loop
+        local function load_all()
+            socket = require 'socket'
+            http = require 'socket.http'
+            -- A library that keeps what it uses.
+            library = (function()
+                local connect, select, sleep, getaddrinfo = socket.connect,
+                    socket.select, socket.sleep, socket.dns.getaddrinfo
+                return function(port)
+                    sleep(0.01)
+                    assert(getaddrinfo 'localhost')
+                    local s = assert(connect('127.0.0.1', port))
+                    s:send 'GET / HTTP/1.0\r\n\r\n'
+                    assert(select({s}, nil, 5)[s])
+                    local all = s:receive '*a'
+                    s:close()
+                    return all:match 'hello'
+                end
+            end)()
+        end
+        BEFORE
+        loop = require 'socketloop'
+        loop.install()
+        AFTER
+        local here, most = 0, 0
+        local server = loop.newserver('127.0.0.1', 0, function(client)
+            repeat until client:receive() == ''
+            here = here + 1
+            most = math.max(here, most)
+            while most < 20 do loop.sleep(0.001) end
+            client:send 'HTTP/1.0 200 OK\r\n\r\nhello'
+            client:close()
+        end)
+        local _, port = server:getsockname()
+        local ended = 0
+        for i = 1, 20 do
+            loop.newthread(function()
+                local body = i % 2 == 0 and library(port) or
+                    http.request(('http://localhost:%d/'):format(port))
+                assert(body == 'hello')
+                ended = ended + 1
+                if ended == 20 then server:close() end
+            end)
+        end
+        loop.start()
+        print(ended, most)
+    ]]
+
+    for when, code in pairs {
+        before = program:gsub('BEFORE', 'load_all()'):gsub('AFTER', ''),
+        after = program:gsub('BEFORE', ''):gsub('AFTER', 'load_all()'),
+    } do
+        it('works for modules loaded ' .. when .. ' it', function()
+            local status, output = process.lua(code)
+            assert.equal(0, status, output)
+            assert.equal('20\t20\n', output)
+        end)
+    end
+
+    it('works without the debug library', function()
+        local code = program:gsub('BEFORE', ''):gsub('AFTER', 'load_all()')
+        local status, output = process.lua('debug = nil\n' ..
+            'package.loaded.debug = nil\n' .. code)
+        assert.equal(0, status, output)
+        assert.equal('20\t20\n', output)
+    end)
+
+    it('says when there is no LuaSocket', function()
+        local status, output = process.lua [[
+            package.path = package.path:gsub(';/usr[^;]*', '')
+            package.preload['socket'] = function() error 'not here' end
+            print(pcall(require 'socketloop'.install))
+        ]]
+        assert.equal(0, status, output)
+        assert.matches('^false\tinstall needs LuaSocket: ', output)
+    end)
+
+    it('may be in effect when the program ends', function()
+        local status, output = process.lua [[
+            local loop = require 'socketloop'
+            loop.install()
+            local socket = require 'socket'
+            local s = socket.bind('127.0.0.1', 0)
+            loop.newthread(function() s:accept() end)
+            loop.newthread(function() socket.select({s}, nil, 100) end)
+            loop.step(0)
+            print 'done'
+        ]]
+        assert.equal(0, status, output)
+        assert.equal('done\n', output)
+    end)
+end)
