@@ -23,12 +23,14 @@ build = {
    modules = {
       coro = 'src/coro.lua',
       ['socketloop.functions'] = 'src/socketloop/functions.lua',
+      ['socketloop.identity'] = 'src/socketloop/identity.lua',
       ['socketloop.install'] = 'src/socketloop/install.lua',
       ['socketloop.loops'] = 'src/socketloop/loops.lua',
       ['socketloop.methods'] = 'src/socketloop/methods.lua',
       ['socketloop.names'] = 'src/socketloop/names.lua',
       ['socketloop.own'] = 'src/socketloop/own.lua',
       ['socketloop.replace'] = 'src/socketloop/replace.lua',
+      ['socketloop.tls'] = 'src/socketloop/tls.lua',
       socketloop = {
          sources = {
             'src/accept.c',

@@ -52,6 +52,7 @@ static int push_accepted(lua_State *L, sl_asocket *listener)
     sl_asocket *a = sl_asocket_new(L, listener->transport);
     int fd = listener->accepted;
     listener->accepted = -1;
+    a->passive = 1;
     int err = sl_asocket_take(a, fd, SL_CLIENT);
     if (err != 0) {
         close(fd);

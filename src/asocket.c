@@ -14,6 +14,8 @@
 #include "resolve.h"
 #include "result.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -92,6 +94,16 @@ int sl_asocket_take(sl_asocket *a, int fd, int kind)
         return err;
     a->kind = (unsigned char)kind;
     a->owned = 1;
+    return 0;
+}
+
+int sl_asocket_sethost(sl_asocket *a, const char *host)
+{
+    size_t size = strlen(host) + 1;
+    char *copy = realloc(a->host, size);
+    if (copy == NULL)
+        return ENOMEM;
+    a->host = memcpy(copy, host, size);
     return 0;
 }
 
@@ -229,6 +241,7 @@ static int meth_gc(lua_State *L)
         sl_connect_abandon(L, a);
     sl_resolve_end(a);
     sl_buffer_free(&a->buffer, &a->source.loop->scratch);
+    free(a->host);
     a->source.loop = NULL;
     return 0;
 }

@@ -67,8 +67,10 @@ typedef struct sl_asocket {
     unsigned char handshaking;    /* starttls is at work */
     unsigned char has_file;   /* it goes with the socket */
     unsigned char settled;    /* has or had a descriptor for good */
+    unsigned char passive;    /* was accepted */
     unsigned char ended;      /* the end of the stream was read */
     unsigned long inode;      /* of a bare descriptor that was wrapped */
+    char *host;               /* owned: the name it was connected by */
     double block, total;      /* settimeout, in seconds; negative: none */
     double birthday;          /* for getstats */
     double received, sent;
@@ -104,6 +106,9 @@ int sl_asocket_take(sl_asocket *a, int fd, int kind);
 /* Wakes who waits, closes the descriptor; through the object if any. index
  * is where the asocket lies. */
 void sl_asocket_close(lua_State *L, int index);
+
+/* Remembers the host that it is connected to. 0 or ENOMEM. */
+int sl_asocket_sethost(sl_asocket *a, const char *host);
 
 /* [-1, +0, m] The LuaSocket object on the top is the asocket's at index. */
 void sl_asocket_setobject(lua_State *L, int index);

@@ -19,6 +19,7 @@
 #include "address.h"
 #include "bind.h"
 #include "descriptor.h"
+#include "foreign.h"
 #include "luasocket.h"
 #include "race.h"
 #include "resolve.h"
@@ -232,13 +233,15 @@ static int begin(lua_State *L, int self, const char *host, const char *port)
     if (err != 0)
         return err;
     a->kind = SL_CLIENT;
+    err = sl_asocket_sethost(a, host);
     if (a->has_object) {
         sl_asocket_pushobject(L, self);
         a->connect->object = luaL_ref(L, LUA_REGISTRYINDEX);
     }
     int family = fd < 0 ? AF_UNSPEC : sl_fd_family(fd);
     sl_query query = {host, port, family, SOCK_STREAM, 0};
-    err = sl_resolve_begin(a, &query);
+    if (err == 0)
+        err = sl_resolve_begin(a, &query);
     if (err != 0)
         sl_connect_abandon(L, a);
     return err;
@@ -281,6 +284,8 @@ static int meth_connect(lua_State *L)
     const char *host = luaL_checkstring(L, 2);
     const char *port = sl_address_checkport(L, 3);
     luaL_argcheck(L, a->kind != SL_SERVER, 1, "tcp{master} expected");
+    if (a->transport == SL_FOREIGN)
+        return sl_foreign_method(L, a, "connect");
     sl_wait_check(L, &a->source.writer, "connect");
     lua_pushvalue(L, 1);
     return sl_connect_start(L, host, port, 0);

@@ -87,7 +87,7 @@ static int func_resolve(lua_State *L)
     return sl_resolve_names(L, SL_TO_CONNECT);
 }
 
-/* newserver(ip, port, handler) -> asocket */
+/* newserver(ip, port, handler [, TLS parameters or context]) -> asocket */
 static int func_newserver(lua_State *L)
 {
     return sl_server_new(L);
