@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -159,6 +160,12 @@ int sl_fd_sendto(int fd, const char *data, size_t size, const sl_name *to)
         put = sendto(fd, data, size, SEND_FLAGS, name, to->size);
     while (put < 0 && errno == EINTR);
     return put < 0 ? errno : 0;
+}
+
+int sl_fd_ready(int fd, int writing)
+{
+    struct pollfd p = {fd, writing ? POLLOUT : POLLIN, 0};
+    return poll(&p, 1, 0) > 0;
 }
 
 static int int_option(int fd, int option, int *value)

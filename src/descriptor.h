@@ -44,6 +44,9 @@ int sl_fd_sendto(int fd, const char *data, size_t size, const sl_name *to);
  * peer. From now on that does not take long. */
 void sl_fd_hurry(int fd);
 
+/* Whether reading or writing would not block now. */
+int sl_fd_ready(int fd, int writing);
+
 /* How a connection attempt that was in progress ended; EINPROGRESS when it
  * has not. */
 int sl_fd_connected(int fd);

@@ -136,7 +136,15 @@ static double time_left(const exchange *x)
     return limit;
 }
 
-/* [-0, +0, e] Waits for what the object wants; it was just found not ready. */
+/* [-0, +0, e] The others' turn if this thread had its share. 0 or SL_CLOSED. */
+static int take_turn(lua_State *L, exchange *x)
+{
+    check_thread(L, x);
+    return sl_wait_block(L, x->wait, turn_operation, -1);
+}
+
+/* [-0, +0, e] Waits for what the object wants, which may be there already:
+ * nobody says that it had done all it could. */
 static int await(lua_State *L, exchange *x)
 {
     sl_source *source = &x->a->source;
@@ -147,6 +155,8 @@ static int await(lua_State *L, exchange *x)
         return SL_CLOSED;
     if (limit == 0)
         return SL_TIMEOUT;
+    if (sl_fd_ready(source->fd, x->wanted == SL_WRITABLE))
+        return take_turn(L, x);
     if (x->wanted == SL_READABLE)
         source->readable = 0;
     else
@@ -208,15 +218,6 @@ static exchange begin(lua_State *L, sl_asocket *a, sl_wait *wait,
     if (sl_luasocket_fd(L, x.object) != a->source.fd)
         sl_asocket_sync(L, a, x.object);
     return x;
-}
-
-/* [-0, +0, e] Before a call of the object: the others' turn if this thread
- * had its share. 0 or SL_CLOSED. */
-static int take_turn(lua_State *L, exchange *x)
-{
-    check_thread(L, x);
-    lua_settop(L, x->object);
-    return sl_wait_block(L, x->wait, turn_operation, -1);
 }
 
 /* [-nargs, +3, e] Calls the object's method with the values on the top. */
@@ -314,6 +315,7 @@ int sl_foreign_receive(lua_State *L, sl_asocket *a)
     for (;;) {
         if (sl_stream_isreceived(a))
             return give_received(L, a);
+        lua_settop(L, x.object);
         int err = take_turn(L, &x);
         if (err == 0) {
             int done = receive_once(L, &x);
@@ -324,7 +326,8 @@ int sl_foreign_receive(lua_State *L, sl_asocket *a)
             lua_pushvalue(L, x.object + 2);
             if (x.wanted == 0)
                 return fail_received(L, a);
-            err = await(L, &x);
+            if (x.wanted != SL_READABLE || !is_dirty(L, x.object))
+                err = await(L, &x);
         }
         if (err != 0) {
             lua_pushstring(L, sl_result_message(err));
@@ -369,6 +372,7 @@ int sl_foreign_send(lua_State *L, sl_asocket *a)
     lua_settop(L, 2);
     exchange x = begin(L, a, &a->source.writer, "send");
     while (s->next < s->end) {
+        lua_settop(L, x.object);
         int err = take_turn(L, &x);
         if (err == 0) {
             if (send_once(L, &x))
@@ -482,6 +486,7 @@ static int meth_starttls(lua_State *L)
     exchange writing = {a, &a->source.writer, "starttls", -1, 0, 0};
     luaL_optstring(L, 3, NULL);
     sl_asocket_checkkind(L, a, SL_CLIENT);
+    luaL_argcheck(L, a->transport != SL_FOREIGN, 1, "it has TLS already");
     check_thread(L, &reading);
     check_thread(L, &writing);
     lua_settop(L, 3);

@@ -84,7 +84,6 @@ end
 -- Contexts of clients, by what they were made of, as long as they are used:
 -- reading the system's certificates takes a while.
 local contexts = setmetatable({}, {__mode = 'v'})
-local default_context
 
 -- What a client's context is made of, or nil if it must be made each time.
 local function key_of(settings)
@@ -131,7 +130,7 @@ local function prepare(params, mode)
     local context
     context, err = newcontext(settings)
     if not context then return nil, err end
-    if next(params) == nil then default_context = context end
+    if next(params) == nil then tls.context = context end    -- for good
     return context, verify
 end
 
