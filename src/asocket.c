@@ -369,7 +369,7 @@ static int meth_tostring(lua_State *L)
     if (n == 3)
         lua_pushfstring(L, "%s, %s port %d", lua_tostring(L, -4),
                         lua_tostring(L, -3), (int)lua_tointeger(L, -2));
-    else if (n == 1)
+    else if (n == 1 && lua_tostring(L, -1)[0] != '\0')
         lua_pushfstring(L, "%s, %s", lua_tostring(L, -2),
                         lua_tostring(L, -1));
     else
