@@ -369,6 +369,86 @@ describe('wrap', function()
         end)
     end)
 
+    describe('of a descriptor and its type', function()
+        local has_unix, unix = pcall(require, 'socket.unix')
+
+        -- What LuaSocket makes, as a bare descriptor; class of its asocket.
+        local kinds = {
+            {'tcp', 'tcp{master}', socket.tcp4, {'tcp'}},
+            {'udp', 'udp{unconnected}', socket.udp4, {'udp'}},
+        }
+        if support.has_ipv6() then
+            kinds[#kinds + 1] =
+                {'tcp6', 'tcp{master}', socket.tcp6, {'tcp', 'tcp6'}}
+            kinds[#kinds + 1] =
+                {'udp6', 'udp{unconnected}', socket.udp6, {'udp', 'udp6'}}
+        end
+        if has_unix then
+            kinds[#kinds + 1] =
+                {'unix', 'unixstream{master}', unix.stream, {'unix'}}
+            kinds[#kinds + 1] =
+                {'unixdgram', 'unixdgram{unconnected}', unix.dgram, {'unix'}}
+        end
+
+        local function bare(make)
+            local object = assert(make())
+            local fd = object:getfd()
+            object:setfd(-1)
+            return fd
+        end
+
+        for _, kind in ipairs(kinds) do
+            local name, class, make, types = support.unpack(kind)
+
+            it('finds out that it is ' .. name, function()
+                local fd = bare(make)
+                local s = loop.wrap(fd)
+                assert.equal(class, tostring(s):match '^[^:]*')
+                assert.equal(fd, s:getfd())
+                assert.equal(s, loop.wrap(fd))
+                s:close()
+            end)
+
+            it('takes no other type for ' .. name, function()
+                local fd, fits = bare(make), {}
+                for _, fitting in ipairs(types) do fits[fitting] = true end
+                for _, any in ipairs {'tcp', 'tcp6', 'udp', 'udp6', 'unix'} do
+                    if not fits[any] then
+                        local ok, err = pcall(loop.wrap, fd, any)
+                        assert.is_false(ok, any)
+                        assert.matches('bad argument #2', err, 1, true)
+                        assert.matches('of another type', err, 1, true)
+                    end
+                end
+                local s = loop.wrap(fd, types[1])
+                for _, fitting in ipairs(types) do
+                    assert.equal(s, loop.wrap(fd, fitting))
+                end
+                s:close()
+            end)
+        end
+
+        it('finds out who is connected', function()
+            local a, b = assert(socket.udp4()), assert(socket.udp4())
+            assert(a:setsockname('127.0.0.1', 0))
+            assert(b:setpeername(a:getsockname()))
+            local fd = b:getfd()
+            b:setfd(-1)
+            local s = loop.wrap(fd)
+            assert.matches('udp{connected}', tostring(s), 1, true)
+            run(function() assert.equal(5, s:send 'hello') end)
+            assert.equal('hello', a:receive())
+            s:close()
+            a:close()
+        end)
+
+        it('takes no descriptor that is none of these', function()
+            local ok, err = pcall(loop.wrap, 0, 'tcp')    -- not a socket
+            assert.is_false(ok)
+            assert.matches('bad argument #1', err, 1, true)
+        end)
+    end)
+
     describe('of the same', function()
         it('object gives the same socket', function()
             local client, peer = plain.pair()
