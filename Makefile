@@ -52,7 +52,7 @@ LUA_CFLAGS = -I$(arm64_headers)/aarch64-linux-gnu \
              -I$(arm64_headers)/$(LUA:luajit=luajit-2.1)
 endif
 
-flags = -std=c99 -fPIC -pthread -fvisibility=hidden -funwind-tables \
+flags = -std=c99 -fPIC -fno-plt -pthread -fvisibility=hidden -funwind-tables \
         -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
         -Wmissing-prototypes -Iinclude $(LUA_CFLAGS) $(variant_flags)
 

@@ -33,6 +33,17 @@ local function bare_pair()
     end
 end
 
+-- The least that two calls of anything written in C take.
+local function two_calls()
+    local call = coro.isyieldable
+    return function(n)
+        for _ = 1, n do
+            call()
+            call()
+        end
+    end
+end
+
 -- One of the two transfers is there, the other back.
 local function transfer_from_main()
     local transfer = coro.transfer
@@ -42,6 +53,20 @@ local function transfer_from_main()
     end)
     return function(n)
         for _ = 1, n / 2 do transfer(thread) end
+    end
+end
+
+local function transfer_beside_frozen()
+    local main = coro.running()
+    local frozen = {}
+    for i = 1, 5000 do
+        frozen[i] = coro.create(function() coro.transfer(main) end)
+        coro.transfer(frozen[i])
+    end
+    local measured = transfer_from_main()
+    return function(n)
+        assert(#frozen == 5000)
+        measured(n)
     end
 end
 
@@ -152,10 +177,12 @@ local groups = {
     {
         {'coroutine.resume + yield', bare_pair},
         {'coro.transfer main <-> thread', transfer_from_main, 2},
+        {'the same beside 5000 threads', transfer_beside_frozen},
         {'coro.transfer thread <-> thread', transfer_among_threads, 2},
         {'coro.resume + yield', resume_and_yield},
         {'loop.suspend + resume', suspend_and_resume(loop), 1.5},
         {'loop.coro.suspend + resume', suspend_and_resume(loop.coro), 1.5},
+        {'two calls of coro.isyieldable', two_calls},
     }, {
         {'coroutine.wrap generator',
             generator(coroutine.wrap, coroutine.yield)},

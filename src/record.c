@@ -16,13 +16,39 @@
 
 static const char threads_key = 0;    /* its address is the registry key */
 
-enum { DEPTH_MAX = 195 };    /* threads that run threads that run ... */
+enum {
+    DEPTH_MAX = 195,      /* threads that run threads that run ... */
+    STACKS_MIN = 1024,    /* before they are a reason to collect garbage */
+    STACK_KIB = 8         /* what one takes, about */
+};
 
 /* --- anchors ----------------------------------------------------------- */
 
 void sl_thread_push(lua_State *L, sl_thread *t)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->place);
+    if (t->anchored) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, t->place);
+        return;
+    }
+    lua_pushvalue(t->from, 1);
+    if (t->from != L)
+        lua_xmove(t->from, L, 1);
+}
+
+void sl_record_anchor(lua_State *L, sl_thread *t)
+{
+    if (t->anchored)
+        return;
+    sl_thread_push(L, t);
+    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
+    t->anchored = 1;
+}
+
+void sl_record_clear(lua_State *L, sl_thread *t)
+{
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
+    t->anchored = 0;
 }
 
 void sl_record_pushhome(lua_State *L, sl_thread *t)
@@ -65,8 +91,25 @@ static sl_thread *new_record(lua_State *L, sl_threads *all)
     return t;
 }
 
+/* [-0, +0, e] Lua's collector does not see how much memory stacks take, so
+ * those of abandoned threads could pile up: collects now, and again when the
+ * stacks in use have doubled and take as much as all of Lua's objects. */
+static void collect_stacks(lua_State *L, sl_threads *all)
+{
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    size_t used = all->fibers.count - all->fibers.idle_count;
+    size_t affordable = (size_t)lua_gc(L, LUA_GCCOUNT, 0) / STACK_KIB;
+    all->stacks_limit = 2 * used > affordable ? 2 * used : affordable;
+    if (all->stacks_limit < STACKS_MIN)
+        all->stacks_limit = STACKS_MIN;
+}
+
 void sl_record_reserve(lua_State *L, sl_threads *all)
 {
+    if (all->fibers.idle != NULL)
+        return;
+    if (all->fibers.count >= all->stacks_limit)
+        collect_stacks(L, all);
     if (sl_fibers_reserve(&all->fibers) != 0)
         sl_thread_nomemory(L, all);
 }
@@ -80,6 +123,7 @@ sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop)
     sl_thread *t = all->free != NULL ? all->free : new_record(L, all);
     t->co = t->at = lua_tothread(L, -1);
     lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
+    t->anchored = 1;
     all->free = t->next_free;
     t->state = SL_RUNNING;
     t->home = SL_HOME_BASE;
@@ -113,8 +157,8 @@ void sl_record_release(lua_State *L, sl_thread *t)
 {
     if (t->holder != NULL || t->adopted != NULL)
         forget_stopped(L, t);
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
+    if (t->anchored)
+        sl_record_clear(L, t);
     if (t->anchors_home)
         sl_record_clearhome(L, t);
     free_record(t);
@@ -288,6 +332,7 @@ sl_threads *sl_threads_get(lua_State *L)
         all = sl_newuserdata(L, sizeof *all);
         memset(all, 0, sizeof *all);
         sl_fibers_init(&all->fibers);
+        all->stacks_limit = STACKS_MIN;
         push_class(L, threads_gc);
         lua_setmetatable(L, -2);
         make_tables(L, all);

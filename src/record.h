@@ -20,6 +20,9 @@ sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop);
 /* The record is not needed any more. */
 void sl_record_release(lua_State *L, sl_thread *t);
 
+/* [-0, +0, -] The running thread may stop from now on: anchors it. */
+void sl_record_anchor(lua_State *L, sl_thread *t);
+
 /* [-1, +0, -] Sets the home of a thread to a value: see thread.h. */
 void sl_record_sethome(lua_State *L, sl_thread *t);
 
@@ -37,6 +40,9 @@ struct sl_holder {
 /* [-0, +0, m] Gives the running thread a holder. */
 void sl_record_makeholder(lua_State *L, sl_thread *t);
 
+/* [-0, +0, -] The thread is not anchored any more. */
+void sl_record_clear(lua_State *L, sl_thread *t);
+
 /* [-0, +0, -] The value of its home is not anchored any more. */
 void sl_record_clearhome(lua_State *L, sl_thread *t);
 
@@ -49,14 +55,15 @@ static inline void sl_record_hold(lua_State *L, sl_thread *t)
     t->holder->thread = t;
     if (t->anchors_home)
         sl_record_clearhome(L, t);
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
+    if (t->anchored)
+        sl_record_clear(L, t);
 }
 
 /* [-1, +0, -] A held thread, whose coroutine is on the top, is anchored. */
 static inline void sl_record_unhold(lua_State *L, sl_thread *t)
 {
     t->holder->thread = NULL;
+    t->anchored = 1;
     lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
 }
 
@@ -70,9 +77,12 @@ static inline void sl_record_relieve(lua_State *L, sl_thread *held,
     held->holder->thread = held;
     if (held->anchors_home)
         sl_record_clearhome(L, held);
-    int place = held->place;
-    held->place = other->place;
-    other->place = place;
+    if (held->anchored) {
+        int place = held->place;
+        held->place = other->place;
+        other->place = place;
+        held->anchored = 0;
+    }
     sl_record_unhold(L, other);
 }
 

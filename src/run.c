@@ -403,9 +403,10 @@ int sl_run_resume(lua_State *L, sl_threads *all, void *loop,
     sl_thread *t = co != NULL ? sl_record_recent(all, co) : NULL;
     int n = lua_gettop(L) - 1;
     if (t != NULL && t->state == SL_SUSPENDED && n <= SL_FEW) {
-        lua_pushvalue(L, 1);
         sl_thread_pass(all, SL_CONTROL, n);
-        sl_thread_revive(L, t, n);
+        t->holder->thread = NULL;    /* it is not anchored, as it lies here */
+        sl_thread_gethome(L, t);
+        t->nargs = n;
     } else {
         t = ready_other(L, all, n);
     }

@@ -177,8 +177,10 @@ void sl_thread_check(lua_State *L, sl_threads *all, const char *what)
 sl_thread *sl_thread_current(lua_State *L, sl_threads *all)
 {
     sl_checkfinalizer(L);
-    if (all->running != NULL)
+    if (all->running != NULL) {
+        sl_record_anchor(L, all->running);
         return all->running;
+    }
     lua_pushthread(L);
     return sl_record_acquire(L, all, NULL);
 }
@@ -279,8 +281,7 @@ int sl_thread_prepare(lua_State *L, sl_thread *t)
         sl_record_release(L, t);
         return 0;
     }
-    if (sl_fibers_reserve(&t->all->fibers) != 0)
-        sl_thread_nomemory(L, t->all);
+    sl_record_reserve(L, t->all);
     int n = t->results(L, t->results_arg);
     t->fiber = sl_fiber_take(&t->all->fibers);
     if (t->adopted != NULL)
@@ -296,7 +297,8 @@ int sl_thread_prepare(lua_State *L, sl_thread *t)
 int sl_thread_suspend(lua_State *L, sl_threads *all)
 {
     sl_thread *t = all->running;
-    lua_settop(L, 0);
+    if (lua_gettop(L) > 0)
+        lua_settop(L, 0);
     if (t == NULL)
         return lua_yield(L, 0);
     lua_pushlightuserdata(L, t);    /* see sl_record_recent */

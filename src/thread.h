@@ -100,6 +100,8 @@ struct sl_thread {
     int place, home_place;     /* in the registry: what anchors the coroutine
                                   and the value of its home */
     int home;                  /* of enum sl_home */
+    int anchored;              /* it is in its place; if it runs and is not, it
+                                  lies at the first index of from */
     int anchors_home;          /* there is a value in its place */
     int depth;                 /* threads that run threads */
     int nargs;                 /* on from's (frozen) or co's stack */

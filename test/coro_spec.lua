@@ -550,35 +550,6 @@ describe('coro.transfer', function()
         assert.is_true(collectgarbage 'count' - used < 40)
     end)
 
-    it('costs the same however many threads are frozen', function()
-        local function freeze()
-            local thread = coro.create(function()
-                table.sort({1, 2}, function()
-                    while true do coro.transfer(main) end
-                end)
-            end)
-            coro.transfer(thread)
-            return thread
-        end
-        local first = freeze()
-        local function cost()
-            support.collect()
-            local start = os.clock()
-            for _ = 1, 2000 do
-                coro.transfer(first)
-                coro.status(first)
-            end
-            return os.clock() - start
-        end
-        local alone = math.min(cost(), cost(), cost())
-        local threads = {}
-        for i = 1, scaled(5000) do threads[i] = freeze() end
-        local crowded = math.min(cost(), cost(), cost())
-        assert.equal(scaled(5000), #threads)
-        assert.is_true(crowded < 5 * alone + 0.01,
-                       crowded .. ' s instead of ' .. alone)
-    end)
-
     it('passes a relay of threads that nobody comes back to', function()
         local rounds, last = scaled(10000), nil
         local function runner(round)

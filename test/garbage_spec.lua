@@ -418,6 +418,30 @@ describe('Garbage', function()
         end)
     end)
 
+    -- The collector waits until the heap has doubled; C stacks are not in it.
+    it('does not pile up as C stacks beside a large heap', function()
+        local function mappings()
+            local n = 0
+            local file = io.open '/proc/self/maps'
+            if not file then return n end
+            for _ in file:lines() do n = n + 1 end
+            file:close()
+            return n
+        end
+        local heap = {}
+        for i = 1, 200000 do heap[i] = {i} end
+        support.collect()
+        local before, most = mappings(), 0
+        for i = 1, 20 do
+            for _ = 1, 500 do
+                loop.newthread(function() loop.suspend() end)
+            end
+            if i % 5 == 0 then most = math.max(most, mappings()) end
+        end
+        assert.equal(200000, #heap)
+        assert.is_true(most - before < 9000)
+    end)
+
     it('may be collected at any moment', function()
         local pause, mul = collectgarbage('setpause', 1),
             collectgarbage('setstepmul', 400)
