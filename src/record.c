@@ -30,7 +30,7 @@ void sl_thread_push(lua_State *L, sl_thread *t)
         lua_rawgeti(L, LUA_REGISTRYINDEX, t->place);
         return;
     }
-    lua_pushvalue(t->from, 1);
+    lua_pushvalue(t->from, t->index);
     if (t->from != L)
         lua_xmove(t->from, L, 1);
 }
@@ -114,7 +114,7 @@ void sl_record_reserve(lua_State *L, sl_threads *all)
         sl_thread_nomemory(L, all);
 }
 
-sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop)
+sl_thread *sl_record_take(lua_State *L, sl_threads *all, void *loop)
 {
     if (all->closed)
         luaL_error(L, "socketloop: the Lua state is being closed");
@@ -122,8 +122,8 @@ sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop)
         luaL_error(L, "C stack overflow: too many threads that run threads");
     sl_thread *t = all->free != NULL ? all->free : new_record(L, all);
     t->co = t->at = lua_tothread(L, -1);
-    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
-    t->anchored = 1;
+    t->anchored = 0;
+    t->index = lua_gettop(L);
     all->free = t->next_free;
     t->state = SL_RUNNING;
     t->home = SL_HOME_BASE;
@@ -133,6 +133,14 @@ sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop)
     t->loop = loop;
     t->wait = NULL;
     t->spent = 0;
+    return t;
+}
+
+sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop)
+{
+    sl_thread *t = sl_record_take(L, all, loop);
+    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
+    t->anchored = 1;
     return t;
 }
 

@@ -13,8 +13,11 @@
 /* [-0, +0, e] Makes sure that there is a C stack to take. */
 void sl_record_reserve(lua_State *L, sl_threads *all);
 
-/* [-1, +0, e] A record for the coroutine on the top, which it anchors; its
- * home is the base. Raises if too many threads run each other. */
+/* [-0, +0, e] A record for the coroutine on the top, which stays there while
+ * it runs; its home is the base. Raises if too many threads run each other. */
+sl_thread *sl_record_take(lua_State *L, sl_threads *all, void *loop);
+
+/* [-1, +0, e] The same, but it anchors the coroutine. */
 sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop);
 
 /* The record is not needed any more. */

@@ -347,13 +347,13 @@ int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop)
     if (!sl_thread_hasroom(co, nargs + 1))
         luaL_error(L, "too many arguments");
     sl_record_reserve(L, all);
-    lua_pushvalue(L, -1);
-    sl_thread *t = sl_record_acquire(L, all, loop);
+    sl_thread *t = sl_record_take(L, all, loop);
+    int top = lua_gettop(L) - nargs - 1;
+    t->index = top;
     lua_insert(L, -(nargs + 2));
     lua_xmove(L, co, nargs + 1);
     t->fiber = sl_fiber_take(&all->fibers);
     t->nargs = nargs;
-    int top = lua_gettop(L);
     if (drive(L, t, 0) == SL_FAILED) {
         lua_remove(L, top);    /* the failure brings the thread, too */
         return 1;
@@ -404,7 +404,8 @@ int sl_run_resume(lua_State *L, sl_threads *all, void *loop,
     int n = lua_gettop(L) - 1;
     if (t != NULL && t->state == SL_SUSPENDED && n <= SL_FEW) {
         sl_thread_pass(all, SL_CONTROL, n);
-        t->holder->thread = NULL;    /* it is not anchored, as it lies here */
+        t->holder->thread = NULL;    /* not anchored, as it lies here */
+        t->index = 1;
         sl_thread_gethome(L, t);
         t->nargs = n;
     } else {

@@ -101,7 +101,8 @@ struct sl_thread {
                                   and the value of its home */
     int home;                  /* of enum sl_home */
     int anchored;              /* it is in its place; if it runs and is not, it
-                                  lies at the first index of from */
+                                  lies on the stack of from, at: */
+    int index;
     int anchors_home;          /* there is a value in its place */
     int depth;                 /* threads that run threads */
     int nargs;                 /* on from's (frozen) or co's stack */
