@@ -1,6 +1,6 @@
 /*
- * descriptor.c - system calls on descriptors; the only file with their differences
- * between systems.
+ * descriptor.c - system calls on descriptors; the only file with their
+ * differences between systems.
  */
 
 #define _GNU_SOURCE    /* accept4, pipe2 */
