@@ -1,0 +1,146 @@
+-- LuaSocket's socket.ftp as it is, against vsftpd.
+
+local loop = require 'socketloop'
+local ftp = require 'socket.ftp'
+local ltn12 = require 'ltn12'
+local support = require 'support'
+local process = require 'process'
+
+local run = support.run
+
+local config = [[
+listen=YES
+listen_port=PORT
+listen_address=127.0.0.1
+background=NO
+run_as_launching_user=YES
+seccomp_sandbox=NO
+one_process_model=YES
+secure_chroot_dir=FOLDER/root
+allow_writeable_chroot=YES
+anonymous_enable=YES
+no_anon_password=YES
+local_enable=NO
+anon_root=FOLDER/root
+write_enable=YES
+anon_upload_enable=YES
+anon_umask=022
+xferlog_enable=NO
+connect_from_port_20=NO
+]]
+
+local big = ('0123456789abcdef\n'):rep(20000)
+
+describe('socket.ftp', function()
+    if not process.which 'vsftpd' then
+        pending 'vsftpd is not installed'
+        return
+    end
+
+    local port, holder, undo
+
+    setup(function()
+        local folder = process.tempdir()
+        port, holder = process.freeport()
+        os.execute('mkdir -p ' .. process.quote(folder .. '/root/pub'))
+        process.write_file(folder .. '/root/pub/big.txt', big)
+        process.write_file(folder .. '/vsftpd.conf',
+            (config:gsub('PORT', port):gsub('FOLDER', folder)))
+        local server = process.start(process.unprivileged(folder) ..
+            process.which 'vsftpd' .. ' ' ..
+            process.quote(folder .. '/vsftpd.conf'))
+        local ok, err = pcall(process.listening, port)
+        if not ok then error(err .. '\n' .. server:output()) end
+    end)
+    teardown(function()
+        if holder then holder:close() end
+        process.cleanup()
+    end)
+    support.hooks(before_each, function(check)
+        after_each(function()
+            undo()
+            check()
+        end)
+    end)
+    before_each(function() undo = loop.install() end)
+
+    local function url(path)
+        return ('ftp://127.0.0.1:%d/%s;type=i'):format(port, path)
+    end
+
+    it('downloads', function()
+        local text, err = run(ftp.get, url 'pub/big.txt')
+        assert.is_nil(err)
+        assert.is_true(text == big)
+    end)
+
+    it('uploads', function()
+        local text = run(function()
+            assert.equal(#big, assert(ftp.put(url 'pub/up.txt', big)))
+            return assert(ftp.get(url 'pub/up.txt'))
+        end)
+        assert.is_true(text == big)
+    end)
+
+    it('lists a folder', function()
+        local lines = {}
+        run(function()
+            assert(ftp.get {
+                host = '127.0.0.1', port = port, path = 'pub',
+                command = 'nlst', sink = ltn12.sink.table(lines),
+            })
+        end)
+        assert.matches('big%.txt', table.concat(lines))
+    end)
+
+    it('reports that a file is missing', function()
+        local text, err = run(ftp.get, url 'pub/missing.txt')
+        assert.is_nil(text)
+        assert.matches('^550', err)
+    end)
+
+    it('reports a refused connection', function()
+        local text, err = run(ftp.get, ('ftp://127.0.0.1:%d/x'):format(
+            support.closedport()))
+        assert.is_nil(text)
+        assert.equal('connection refused', err)
+    end)
+
+    it('transfers files at the same time', function()
+        -- No upload goes on before all have begun.
+        local all, here, right, ended = 20, 0, 0, 0
+        for i = 1, all do
+            loop.newthread(function()
+                local pieces = {'file ' .. i .. '\n', big}
+                local waited = false
+                local name = 'pub/up' .. i .. '.txt'
+                assert(ftp.put {
+                    host = '127.0.0.1', port = port, path = name, type = 'i',
+                    source = function()
+                        if not waited then
+                            waited = true
+                            here = here + 1
+                            support.eventually(function()
+                                return here == all
+                            end)
+                        end
+                        return table.remove(pieces, 1)
+                    end,
+                })
+                if ftp.get(url(name)) == 'file ' .. i .. '\n' .. big then
+                    right = right + 1
+                end
+                ended = ended + 1
+            end)
+        end
+        run(function()
+            support.eventually(function() return ended == all end)
+        end)
+        assert.equal(all, here)
+        assert.equal(all, right)
+    end)
+
+    it('works in the main program', function()
+        assert.is_true(ftp.get(url 'pub/big.txt') == big)
+    end)
+end)
