@@ -1,4 +1,5 @@
--- LuaSocket's socket.http through its create hook, against nginx.
+-- LuaSocket's socket.http through its create hook, and as it is with install,
+-- against nginx.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -54,7 +55,9 @@ http {
 local page = 'a page\nof two lines\n'
 local big = ('0123456789abcdef\n'):rep(20000)
 
-describe('socket.http', function()
+-- All of it with that create, nil for none, in a program that has called
+-- install or not.
+local function cases(create, install)
     if not process.which 'nginx' then
         pending 'nginx is not installed'
         return
@@ -79,14 +82,19 @@ describe('socket.http', function()
         if backend_holder then backend_holder:close() end
         process.cleanup()
     end)
-    support.hooks(before_each, after_each)
+    local undo = function() end
+    support.hooks(before_each, function(check)
+        after_each(function()
+            undo()
+            check()
+        end)
+    end)
+    if install then
+        before_each(function() undo = install() end)
+    end
 
     local function url(path)
         return 'http://127.0.0.1:' .. port .. path
-    end
-
-    local function create()
-        return loop.wrap(socket.try(socket.tcp()))
     end
 
     local function getpage(path, method)
@@ -299,15 +307,15 @@ describe('socket.http', function()
         local loop = require 'socketloop'
         local socket = require 'socket'
         local ltn12 = require 'ltn12'
-
+        INSTALL
         local function getpage(url)
             local t = {}
             local ok, code, headers = http.request{
                 url = url,
                 sink = ltn12.sink.table(t),
-                create = function()
+                create = not undo and function()
                     return loop.wrap(socket.try(socket.tcp()))
-                end,
+                end or nil,
             }
             assert(ok, code)
             return table.concat(t), headers, code
@@ -330,9 +338,19 @@ describe('socket.http', function()
            function()
             local code = classic:gsub('FIRST', "require '" .. first .. "'")
                 :gsub('URL', url '/page.txt')
+                :gsub('INSTALL', install and 'local undo = loop.install()'
+                                 or 'local undo = false')
             local status, output = process.lua(code, 'ulimit -n 1000')
             assert.equal(0, status, output)
             assert.equal('200\n', output)
         end)
     end
+end
+
+describe('socket.http through its create hook', function()
+    cases(function() return loop.wrap(socket.try(socket.tcp())) end)
+end)
+
+describe('socket.http with install', function()
+    cases(nil, loop.install)
 end)

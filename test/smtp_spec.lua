@@ -1,4 +1,5 @@
--- LuaSocket's socket.smtp through its create argument, against a small SMTP
+-- LuaSocket's socket.smtp through its create argument, and as it is with
+-- install, against a small SMTP
 -- server on newserver.
 
 local loop = require 'socketloop'
@@ -57,9 +58,7 @@ local function mailbox()
     return port, listener, messages
 end
 
-local function create()
-    return loop.wrap(socket.try(socket.tcp()))
-end
+local create    -- of the cases that run
 
 local function send(port, to, text)
     return smtp.send {
@@ -81,8 +80,20 @@ local function body(message)
     return (text:match '\n\n(.*)')
 end
 
-describe('socket.smtp', function()
-    support.hooks(before_each, after_each)
+-- All of it with that create, nil for none, in a program that has called
+-- install or not.
+local function cases(how, install)
+    local undo = function() end
+    support.hooks(before_each, function(check)
+        after_each(function()
+            undo()
+            check()
+        end)
+    end)
+    before_each(function()
+        create = how
+        if install then undo = install() end
+    end)
 
     it('sends a message', function()
         local port, listener, messages = mailbox()
@@ -194,4 +205,12 @@ describe('socket.smtp', function()
         end
         assert.equal(all, count)
     end)
+end
+
+describe('socket.smtp through its create argument', function()
+    cases(function() return loop.wrap(socket.try(socket.tcp())) end)
+end)
+
+describe('socket.smtp with install', function()
+    cases(nil, loop.install)
 end)
