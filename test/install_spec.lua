@@ -533,7 +533,7 @@ describe('install', function()
                     socket.select, socket.sleep, socket.dns.getaddrinfo
                 return function(port)
                     sleep(0.01)
-                    assert(getaddrinfo 'localhost')
+                    assert(getaddrinfo '127.0.0.1')
                     local s = assert(connect('127.0.0.1', port))
                     s:send 'GET / HTTP/1.0\r\n\r\n'
                     assert(select({s}, nil, 5)[s])
@@ -561,7 +561,7 @@ describe('install', function()
         for i = 1, 20 do
             loop.newthread(function()
                 local body = i % 2 == 0 and library(port) or
-                    http.request(('http://localhost:%d/'):format(port))
+                    http.request(('http://127.0.0.1:%d/'):format(port))
                 assert(body == 'hello')
                 ended = ended + 1
                 if ended == 20 then server:close() end

@@ -16,6 +16,10 @@ local unpack = table.unpack or unpack      -- luacheck: ignore
 -- Set by install: class(name) and originals(table), of install.c.
 local methods = {}
 
+local function pack(...)
+    return {n = select('#', ...), ...}
+end
+
 local function weak()
     return setmetatable({}, {__mode = 'k'})
 end
@@ -160,15 +164,14 @@ end
 local function repeated(name, waiters, wait_for)
     return function(here, class, self, ...)
         local call = begin(here, class, name, self, waiters)
-        while true do
-            local first, second, third = try(call, ...)
-            if first or not unready[second] then
-                loops.count(here)
-                return first, second, third
-            end
-            local again, err = wait_for(call, second)
-            if not again then return first, err or second end
+        local results = pack(try(call, ...))
+        while not results[1] and unready[results[2]] do
+            local again, err = wait_for(call, results[2])
+            if not again then return results[1], err or results[2] end
+            results = pack(try(call, ...))
         end
+        loops.count(here)
+        return unpack(results, 1, results.n)
     end
 end
 
