@@ -32,9 +32,11 @@ case $job in
 demo) ;;
 test)
     packages+=(lua-busted lua-check lua-filesystem luarocks clang valgrind
-        nginx-light curl strace wrk)
-    commands+=(busted luacheck luarocks clang valgrind nginx curl strace wrk)
-    modules+=(lfs)
+        nginx-light curl strace wrk lua-sec openssl lua-redis redis-server
+        postgresql vsftpd)
+    commands+=(busted luacheck luarocks clang valgrind nginx curl strace wrk
+        openssl redis-server initdb vsftpd)
+    modules+=(lfs ssl)
     ;;
 arm64)
     packages+=(lua-busted gcc-aarch64-linux-gnu libc6-dev-arm64-cross
@@ -101,8 +103,12 @@ else
     exit 1
 fi
 
-# nginx is wanted as a program for the tests, not as a service: it must be
+# These are wanted as programs for the tests, not as services: they must be
 # neither started now nor at boot. An administrator's own policy stays.
+services=()
+for package in nginx-light redis-server postgresql vsftpd; do
+    [[ " ${missing[*]} " != *" $package "* ]] || services+=("${package%-light}")
+done
 policy=/usr/sbin/policy-rc.d
 log=$(mktemp)
 cleanup() {
@@ -110,7 +116,7 @@ cleanup() {
     [[ -z ${policy_made:-} ]] || "${root[@]}" rm -f "$policy"
 }
 trap cleanup EXIT
-if [[ " ${missing[*]} " = *' nginx-light '* && ! -e $policy ]]; then
+if [[ ${#services[@]} -gt 0 && ! -e $policy ]]; then
     policy_made=yes
     printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" >/dev/null
     "${root[@]}" chmod 755 "$policy"
@@ -132,5 +138,7 @@ if ! install_missing; then      # the package lists may be missing or old
     fi
 fi
 if [[ -n ${policy_made:-} ]]; then
-    "${root[@]}" update-rc.d nginx disable >/dev/null 2>&1 || true
+    for service in "${services[@]}"; do
+        "${root[@]}" update-rc.d "$service" disable >/dev/null 2>&1 || true
+    done
 fi
