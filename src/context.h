@@ -90,6 +90,12 @@ static inline void sl_context_swap(sl_context *from, sl_context *to)
 
 #else
 
+#if defined(__APPLE__)
+#define SL_PLATFORM_REGISTER    /* x18 is the system's there */
+#else
+#define SL_PLATFORM_REGISTER "x18",
+#endif
+
 static inline void sl_context_swap(sl_context *from, sl_context *to)
 {
     register sl_context *x0 __asm__("x0") = from;
@@ -107,12 +113,12 @@ static inline void sl_context_swap(sl_context *from, sl_context *to)
         : "+r"(x0), "+r"(x1)
         :
         : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12",
-          "x13", "x14", "x15", "x16", "x17", "x19", "x20", "x21", "x22",
-          "x23", "x24", "x25", "x26", "x27", "x28", "x30", "v0", "v1", "v2",
-          "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12",
-          "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
-          "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30",
-          "v31", "memory", "cc");
+          "x13", "x14", "x15", "x16", "x17", SL_PLATFORM_REGISTER "x19",
+          "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28",
+          "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9",
+          "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18",
+          "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27",
+          "v28", "v29", "v30", "v31", "memory", "cc");
 }
 
 #endif
