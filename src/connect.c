@@ -71,6 +71,13 @@ static int attempt_through_object(lua_State *L, sl_asocket *a,
     return err;
 }
 
+static int attempt_address(lua_State *L, sl_asocket *a,
+                           const struct addrinfo *ai)
+{
+    return a->connect->object != LUA_NOREF ? attempt_through_object(L, a, ai)
+                                           : attempt_natively(a, ai);
+}
+
 /* Begins to connect to the next address. 0, SL_AGAIN or how it failed. */
 static int attempt(lua_State *L, sl_asocket *a)
 {
@@ -81,8 +88,10 @@ static int attempt(lua_State *L, sl_asocket *a)
         return ECONNABORTED;    /* descriptor now, which stays as it is */
     }
     c->next = c->next->ai_next;
-    int err = c->object != LUA_NOREF ? attempt_through_object(L, a, ai)
-                                     : attempt_natively(a, ai);
+    int err = attempt_address(L, a, ai);
+    if (!c->fresh && (err == ECONNABORTED || err == SL_CLOSED))
+        err = attempt_address(L, a, ai);    /* that was, on Linux, once more
+                                               about an attempt before */
     if (err != EINPROGRESS)
         return err;
     c->pending = 1;

@@ -81,13 +81,15 @@ function listen(host, port)
     return listener, tonumber(own)
 end
 
--- A listening socket whose queue is full: further connections hang.
+-- The port of a listening socket whose queue is full, so that further
+-- connections hang; and the socket.
 local queued = {}
 function hang(host, port)
     local listener = assert(socket.tcp4())
     assert(listener:setoption('reuseaddr', true))
     assert(listener:bind(host, port or 0))
     assert(listener:listen(0))
+    queued[#queued + 1] = listener
     local _, own = listener:getsockname()
     for i = 1, 32 do
         local s = assert(socket.tcp4())
@@ -95,7 +97,7 @@ function hang(host, port)
         s:settimeout(0)
         s:connect(host, own)
         local _, writable = socket.select(nil, {s}, 0.05)
-        if not writable[s] then return tonumber(own) end
+        if not writable[s] then return tonumber(own), listener end
     end
     print 'skipped: this system queues connections without end'
     os.exit(0)
@@ -115,10 +117,11 @@ local function check(status, output)
 end
 
 -- Runs a script that has to succeed: what it printed. before: see
--- process.script.
-function names.script(code, before)
+-- process.script; around, if given, makes another command of the shell's.
+function names.script(code, before, around)
     before = before and before .. '; ' .. preload or preload
-    return check(process.lua(prelude .. code, before))
+    local command = process.script(prelude .. code, before)
+    return check(process.run(around and around(command) or command))
 end
 
 -- The same in a host: see there. before is what the shell does first.
