@@ -26,7 +26,8 @@
 typedef struct sl_receive {
     enum { SL_LINE, SL_COUNT, SL_ALL } pattern;
     int less_is_ok;
-    size_t wanted;         /* bytes still wanted, for SL_COUNT */
+    size_t wanted;         /* bytes still wanted, for SL_COUNT; those of the
+                              line once it is there, for SL_LINE, else 0 */
     const char *prefix;    /* borrowed from the caller's stack */
     size_t prefix_size;
 } sl_receive;

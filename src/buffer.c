@@ -65,8 +65,8 @@ static int evict(sl_scratch *scratch)
     return user == NULL ? 0 : own(user, scratch, 0);
 }
 
-char *sl_buffer_reserve(sl_buffer *buffer, sl_scratch *scratch,
-                        size_t wanted, size_t *size)
+char *sl_buffer_makeroom(sl_buffer *buffer, sl_scratch *scratch,
+                         size_t wanted, size_t *size)
 {
     if (sl_buffer_count(buffer) == 0 && !in_scratch(buffer)) {
         if (evict(scratch) != 0)
@@ -104,12 +104,7 @@ char *sl_buffer_room(sl_buffer *buffer, sl_scratch *scratch, size_t size)
                                            : NULL;
 }
 
-void sl_buffer_add(sl_buffer *buffer, size_t n)
-{
-    buffer->last += n;
-}
-
-void sl_buffer_skip(sl_buffer *buffer, sl_scratch *scratch, size_t n)
+void sl_buffer_drop(sl_buffer *buffer, sl_scratch *scratch, size_t n)
 {
     buffer->first += n;
     buffer->scanned = buffer->scanned > n ? buffer->scanned - n : 0;
@@ -130,8 +125,6 @@ int sl_buffer_append(sl_buffer *buffer, sl_scratch *scratch,
 size_t sl_buffer_line(sl_buffer *buffer)
 {
     size_t count = sl_buffer_count(buffer);
-    if (count == buffer->scanned)
-        return 0;
     const char *bytes = sl_buffer_bytes(buffer);
     const char *lf = memchr(bytes + buffer->scanned, '\n',
                             count - buffer->scanned);

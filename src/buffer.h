@@ -37,20 +37,44 @@ static inline const char *sl_buffer_bytes(const sl_buffer *buffer)
     return buffer->data + buffer->first;
 }
 
+/* The rest of sl_buffer_reserve and of sl_buffer_skip. */
+char *sl_buffer_makeroom(sl_buffer *buffer, sl_scratch *scratch,
+                         size_t wanted, size_t *size);
+void sl_buffer_drop(sl_buffer *buffer, sl_scratch *scratch, size_t n);
+
 /* Where to read into: sets *size. wanted is how many bytes would finish what
  * is being received, as far as known. NULL when there is no memory. */
-char *sl_buffer_reserve(sl_buffer *buffer, sl_scratch *scratch,
-                        size_t wanted, size_t *size);
+static inline char *sl_buffer_reserve(sl_buffer *buffer, sl_scratch *scratch,
+                                      size_t wanted, size_t *size)
+{
+    if (buffer->data != NULL || scratch->user != NULL)
+        return sl_buffer_makeroom(buffer, scratch, wanted, size);
+    scratch->user = buffer;
+    *size = SL_SCRATCH_SIZE;
+    return buffer->data = scratch->data;
+}
 
 /* Where to read that many bytes into, while the buffer is empty. NULL when
  * there is no memory. */
 char *sl_buffer_room(sl_buffer *buffer, sl_scratch *scratch, size_t size);
 
 /* n bytes were written where sl_buffer_reserve or _room said. */
-void sl_buffer_add(sl_buffer *buffer, size_t n);
+static inline void sl_buffer_add(sl_buffer *buffer, size_t n)
+{
+    buffer->last += n;
+}
 
 /* The first n bytes were received. */
-void sl_buffer_skip(sl_buffer *buffer, sl_scratch *scratch, size_t n);
+static inline void sl_buffer_skip(sl_buffer *buffer, sl_scratch *scratch,
+                                  size_t n)
+{
+    if (buffer != scratch->user || n < sl_buffer_count(buffer)) {
+        sl_buffer_drop(buffer, scratch, n);
+        return;
+    }
+    scratch->user = NULL;
+    *buffer = (sl_buffer){NULL, 0, 0, 0, 0};
+}
 
 /* Appends a copy of bytes. 0 or ENOMEM. */
 int sl_buffer_append(sl_buffer *buffer, sl_scratch *scratch,

@@ -55,15 +55,24 @@ static size_t still_wanted(const sl_asocket *a)
                                   : 0;
 }
 
+static inline int is_received(sl_asocket *a)
+{
+    sl_receive *r = &a->receive;
+    size_t count = sl_buffer_count(&a->buffer);
+    if (r->pattern == SL_COUNT && count >= r->wanted)
+        return 1;
+    if (count == 0)
+        return 0;
+    if (r->pattern == SL_LINE) {
+        r->wanted = sl_buffer_line(&a->buffer);
+        return r->wanted > 0 || r->less_is_ok;
+    }
+    return r->less_is_ok;
+}
+
 int sl_stream_isreceived(sl_asocket *a)
 {
-    const sl_receive *r = &a->receive;
-    if (r->less_is_ok && sl_buffer_count(&a->buffer) > 0)
-        return 1;
-    if (r->pattern == SL_LINE)
-        return sl_buffer_line(&a->buffer) > 0;
-    return r->pattern == SL_COUNT &&
-           sl_buffer_count(&a->buffer) >= r->wanted;
+    return is_received(a);
 }
 
 /* Reads once. 0 or how it failed. */
@@ -99,7 +108,7 @@ static int receive_operation(lua_State *L, sl_source *source)
     sl_asocket *a = (sl_asocket *)source;
     (void)L;
     for (int round = 0; round < ROUNDS_MAX; round++) {
-        if (sl_stream_isreceived(a))
+        if (is_received(a))
             return 0;
         if (source->fd < 0)
             return SL_CLOSED;
@@ -112,7 +121,7 @@ static int receive_operation(lua_State *L, sl_source *source)
         if (err != 0)
             return err;
     }
-    return sl_stream_isreceived(a) ? 0 : SL_BUSY;
+    return is_received(a) ? 0 : SL_BUSY;
 }
 
 /* [-0, +1, m] Pushes prefix and bytes, without their CRs if it's a line. */
@@ -152,13 +161,11 @@ static size_t take(sl_asocket *a, int finished, size_t *data)
     size_t count = *data = sl_buffer_count(&a->buffer);
     if (!finished || r->pattern == SL_ALL)
         return count;
-    if (r->pattern == SL_LINE) {
-        size_t line = sl_buffer_line(&a->buffer);
-        if (line > 0)
-            *data = line - 1;
-        return line > 0 ? line : count;
+    if (r->pattern == SL_LINE && r->wanted > 0) {
+        *data = r->wanted - 1;
+        return r->wanted;
     }
-    if (count > r->wanted)
+    if (r->pattern == SL_COUNT && count > r->wanted)
         *data = r->wanted;
     return *data;
 }
