@@ -223,38 +223,31 @@ static sl_source *find_source(sl_loop *loop, const sl_event *event)
     return source;
 }
 
-/* True if the event is for a source without waits. */
-static int tell(sl_loop *loop, sl_event *event)
-{
-    sl_source *source = find_source(loop, event);
-    if (source == NULL || source->told == NULL)
-        return 0;
-    source->readable |= (event->ready & SL_READABLE) != 0;
-    source->writable |= (event->ready & SL_WRITABLE) != 0;
-    event->ready = 0;
-    source->told(source);
-    return 1;
-}
-
 /* Each wait looks the source up, as a thread may have closed it. A wait may be
- * for the other direction than its own (see foreign.h). If a thread fails, the
- * event is dispatched again, which does no harm. */
+ * for the other direction than its own (see foreign.h); one that begins now
+ * waits for the next event. If a thread fails, the event is dispatched again,
+ * which does no harm. */
 static void dispatch(lua_State *L, sl_loop *loop, sl_event *event)
 {
-    if (tell(loop, event))
-        return;
     sl_source *source = find_source(loop, event);
     if (source == NULL)
         return;
     source->hangup |= (event->ready & SL_HANGUP) != 0;
     source->readable |= (event->ready & SL_READABLE) != 0;
     source->writable |= (event->ready & SL_WRITABLE) != 0;
-    sl_source_notify(source, event->ready);
-    source = find_source(loop, event);
+    if (source->told != NULL) {
+        event->ready = 0;
+        source->told(source);
+        return;
+    }
+    if (source->watches != NULL) {
+        sl_source_notify(source, event->ready);
+        source = find_source(loop, event);
+    }
+    int writes = source != NULL && source->writer.parked;
     if (source != NULL)
         try_waiting(L, &source->reader, event->ready);
-    source = find_source(loop, event);
-    if (source != NULL)
+    if (writes && (source = find_source(loop, event)) != NULL)
         try_waiting(L, &source->writer, event->ready);
 }
 

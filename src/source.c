@@ -113,7 +113,7 @@ static unsigned parked_interest(const sl_wait *wait)
     return wait->parked ? wait->interest : 0;
 }
 
-int sl_source_tell(sl_source *source)
+int sl_source_tellpoller(sl_source *source)
 {
     sl_loop *loop = source->loop;
     unsigned wanted = parked_interest(&source->reader) |

@@ -28,7 +28,14 @@ void sl_source_free(sl_source *source);
 
 /* Tells the poller what the source, its waits and its watches want now; 0 or
  * an errno. */
-int sl_source_tell(sl_source *source);
+int sl_source_tellpoller(sl_source *source);
+
+/* The same where an edge-triggered poller may know all it has to. */
+static inline int sl_source_tell(sl_source *source)
+{
+    return source->watched && source->loop->type->edge_triggered
+               ? 0 : sl_source_tellpoller(source);
+}
 
 /* Begins to watch fd, whoever's it is; 0 or how it failed. */
 int sl_source_watch(sl_loop *loop, int fd, sl_watch *watch);

@@ -14,31 +14,6 @@ enum { OPERATIONS_MAX = 64 };    /* by one thread, before it is others' turn */
 /* Seconds between tries where nothing tells of readiness; they double. */
 static const double first_pause = 0.001, last_pause = 0.03;
 
-void sl_wait_ready(sl_loop *loop, sl_thread *t)
-{
-    t->next = NULL;
-    t->prev = loop->last;
-    if (loop->last != NULL)
-        loop->last->next = t;
-    else
-        loop->first = t;
-    loop->last = t;
-    loop->ready++;
-}
-
-void sl_wait_unready(sl_loop *loop, sl_thread *t)
-{
-    if (t->prev != NULL)
-        t->prev->next = t->next;
-    else
-        loop->first = t->next;
-    if (t->next != NULL)
-        t->next->prev = t->prev;
-    else
-        loop->last = t->prev;
-    loop->ready--;
-}
-
 /* The deadline of a wait that begins now. The timer in the heap stays where
  * it is if it fires earlier: it is set again then. */
 int sl_wait_setdeadline(sl_wait *wait, double now)
@@ -56,14 +31,6 @@ int sl_wait_setdeadline(sl_wait *wait, double now)
     return sl_timer_set(timers, &wait->timer, wait->deadline);
 }
 
-static void unpark(sl_wait *wait)
-{
-    wait->parked = 0;
-    wait->source->loop->waiting--;
-    if (!wait->source->loop->type->edge_triggered)
-        sl_source_tell(wait->source);
-}
-
 int sl_wait_park(sl_wait *wait)
 {
     int err = 0;
@@ -77,17 +44,8 @@ int sl_wait_park(sl_wait *wait)
     wait->source->loop->waiting++;
     err = sl_source_tell(wait->source);
     if (err != 0)
-        unpark(wait);
+        sl_wait_unpark(wait);
     return err;
-}
-
-void sl_wait_end(sl_wait *wait, int status)
-{
-    wait->status = status;
-    if (wait->parked) {
-        unpark(wait);
-        sl_wait_ready(wait->source->loop, wait->thread);
-    }
 }
 
 void sl_wait_finish(sl_wait *wait, int status)
@@ -123,7 +81,7 @@ void sl_wait_drop(lua_State *L, sl_wait *wait)
 {
     sl_thread *t = wait->thread;
     if (wait->parked)
-        unpark(wait);
+        sl_wait_unpark(wait);
     else
         sl_wait_unready(wait->source->loop, t);
     sl_thread_prepare(L, t);    /* ends the record */

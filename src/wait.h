@@ -9,6 +9,7 @@
 #define SL_WAIT_H
 
 #include "loop.h"
+#include "source.h"
 
 /* Raises where the calling thread must not use this wait: somebody else
  * does, or there is no thread. `what` names the calling function. */
@@ -44,9 +45,32 @@ void sl_wait_finish(sl_wait *wait, int status);
 
 /* --- for the loop ------------------------------------------------------ */
 
-/* Puts a thread into the ready queue, or takes it out. */
-void sl_wait_ready(sl_loop *loop, sl_thread *t);
-void sl_wait_unready(sl_loop *loop, sl_thread *t);
+/* Puts a thread into the ready queue. */
+static inline void sl_wait_ready(sl_loop *loop, sl_thread *t)
+{
+    t->next = NULL;
+    t->prev = loop->last;
+    if (loop->last != NULL)
+        loop->last->next = t;
+    else
+        loop->first = t;
+    loop->last = t;
+    loop->ready++;
+}
+
+/* Takes it out. */
+static inline void sl_wait_unready(sl_loop *loop, sl_thread *t)
+{
+    if (t->prev != NULL)
+        t->prev->next = t->next;
+    else
+        loop->first = t->next;
+    if (t->next != NULL)
+        t->next->prev = t->prev;
+    else
+        loop->last = t->prev;
+    loop->ready--;
+}
 
 /* The thread is not in its wait any more (sl_thread_waits): its record ends,
  * the wait is free. */
@@ -59,8 +83,24 @@ int sl_wait_try(lua_State *L, sl_wait *wait);
 /* The thread begins to wait for readiness; 0 or why it can't. */
 int sl_wait_park(sl_wait *wait);
 
+/* It does not wait for readiness any more. */
+static inline void sl_wait_unpark(sl_wait *wait)
+{
+    wait->parked = 0;
+    wait->source->loop->waiting--;
+    if (!wait->source->loop->type->edge_triggered)
+        sl_source_tell(wait->source);
+}
+
 /* The operation has that status now; a parked thread is ready. */
-void sl_wait_end(sl_wait *wait, int status);
+static inline void sl_wait_end(sl_wait *wait, int status)
+{
+    wait->status = status;
+    if (wait->parked) {
+        sl_wait_unpark(wait);
+        sl_wait_ready(wait->source->loop, wait->thread);
+    }
+}
 
 /* Sets the deadline of a wait that begins now; 0 or ENOMEM. */
 int sl_wait_setdeadline(sl_wait *wait, double now);
