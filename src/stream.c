@@ -124,6 +124,24 @@ static int receive_operation(lua_State *L, sl_source *source)
     return is_received(a) ? 0 : SL_BUSY;
 }
 
+/* [-0, +1, m] Pushes prefix and bytes, without their CRs if there is one. A
+ * function of its own, since luaL_Buffer may be more than a page of stack. */
+static void push_joined(lua_State *L, const sl_receive *r, const char *bytes,
+                        size_t n, const char *cr)
+{
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    luaL_addlstring(&b, r->prefix, r->prefix_size);
+    while (cr != NULL) {
+        luaL_addlstring(&b, bytes, (size_t)(cr - bytes));
+        n -= (size_t)(cr - bytes) + 1;
+        bytes = cr + 1;
+        cr = memchr(bytes, '\r', n);
+    }
+    luaL_addlstring(&b, bytes, n);
+    luaL_pushresult(&b);
+}
+
 /* [-0, +1, m] Pushes prefix and bytes, without their CRs if it's a line. */
 static void push_bytes(lua_State *L, const sl_receive *r, const char *bytes,
                        size_t n)
@@ -136,21 +154,10 @@ static void push_bytes(lua_State *L, const sl_receive *r, const char *bytes,
             n--;
         }
     }
-    if (cr == NULL && r->prefix_size == 0) {
+    if (cr == NULL && r->prefix_size == 0)
         lua_pushlstring(L, bytes, n);
-        return;
-    }
-    luaL_Buffer b;
-    luaL_buffinit(L, &b);
-    luaL_addlstring(&b, r->prefix, r->prefix_size);
-    while (cr != NULL) {
-        luaL_addlstring(&b, bytes, (size_t)(cr - bytes));
-        n -= (size_t)(cr - bytes) + 1;
-        bytes = cr + 1;
-        cr = memchr(bytes, '\r', n);
-    }
-    luaL_addlstring(&b, bytes, n);
-    luaL_pushresult(&b);
+    else
+        push_joined(L, r, bytes, n, cr);
 }
 
 /* How many of the buffered bytes the receive takes, and how many of these
