@@ -73,6 +73,7 @@ run_one() {
     asan) limit=${LIMIT:-600} ;;
     valgrind | arm64) limit=${LIMIT:-1200} ;;
     esac
+    [[ -z $variant || $variant = ucontext ]] || export SOCKETLOOP_TEST_LIMIT=60
     [[ -z ${SOCKETLOOP_TEST_GC:-} ]] || options+=(--helper test/gc.lua)
     [[ -z ${FILTER:-} ]] || options+=(--filter "$FILTER")
     command=$root/$folder/lua
