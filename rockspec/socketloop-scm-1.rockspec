@@ -70,6 +70,7 @@ build = {
             'src/stream.c',
             'src/thread.c',
             'src/timer.c',
+            'src/tls.c',
             'src/transport.c',
             'src/udp.c',
             'src/wait.c',

@@ -141,6 +141,7 @@ extern const luaL_Reg sl_property_inetmethods[];
 extern const luaL_Reg sl_property_streammethods[];
 extern const luaL_Reg sl_stream_methods[];
 extern const luaL_Reg sl_foreign_methods[];
+extern const luaL_Reg sl_tls_methods[];
 extern const luaL_Reg sl_accept_methods[];
 extern const luaL_Reg sl_bind_methods[];
 extern const luaL_Reg sl_bind_streammethods[];

@@ -7,7 +7,6 @@
 
 #include "foreign.h"
 
-#include "address.h"
 #include "clock.h"
 #include "descriptor.h"
 #include "luasocket.h"
@@ -402,6 +401,9 @@ int sl_foreign_call(lua_State *L, sl_asocket *a, int first, const char *name)
     if (a->total >= 0)
         x.until = sl_clock_now() + a->total;
     luaL_checkstack(L, top + LUA_MINSTACK, "too many arguments");
+    lua_pushvalue(L, first);
+    sl_luasocket_original(L);
+    lua_replace(L, first);
     for (int err = 0; err == 0;) {
         lua_settop(L, top);
         for (int i = first; i <= top; i++)
@@ -453,70 +455,7 @@ static int meth_call_async(lua_State *L)
     return n;
 }
 
-/* --- TLS --------------------------------------------------------------- */
-
-/* [-0, +1, e] Pushes a function of socketloop/tls.lua. */
-static void push_tls(lua_State *L, const char *name)
-{
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "socketloop.tls");
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, name);
-    lua_remove(L, -2);
-}
-
-/* [-0, +1, e] Pushes the host that the asocket is connected to: the name it
- * was connected by, or the peer's address. */
-static void push_host(lua_State *L, const sl_asocket *a)
-{
-    if (a->host != NULL) {
-        lua_pushstring(L, a->host);
-        return;
-    }
-    int n = sl_address_push(L, a->source.fd, getpeername);
-    lua_pop(L, n - 1);
-}
-
-/* starttls([params or context [, host]]) -> true or nil, error; then the
- * socket is closed */
-static int meth_starttls(lua_State *L)
-{
-    sl_asocket *a = sl_asocket_check(L);
-    exchange reading = {a, &a->source.reader, "starttls", -1, 0, 0};
-    exchange writing = {a, &a->source.writer, "starttls", -1, 0, 0};
-    luaL_optstring(L, 3, NULL);
-    sl_asocket_checkkind(L, a, SL_CLIENT);
-    luaL_argcheck(L, a->transport != SL_FOREIGN, 1, "it has TLS already");
-    check_thread(L, &reading);
-    check_thread(L, &writing);
-    lua_settop(L, 3);
-    if (lua_isnil(L, 3)) {
-        push_host(L, a);
-        lua_replace(L, 3);
-    }
-    push_tls(L, "starttls");
-    for (int i = 1; i <= 3; i++)
-        lua_pushvalue(L, i);
-    lua_pushstring(L, a->passive ? "server" : "client");
-    a->handshaking = 1;
-    int failed = lua_pcall(L, 4, LUA_MULTRET, 0) != LUA_OK;
-    a->handshaking = 0;
-    if (failed)
-        return lua_error(L);
-    return lua_gettop(L) - 3;
-}
-
-void sl_foreign_securehandler(lua_State *L, int index)
-{
-    push_tls(L, "handler");
-    lua_pushvalue(L, index);
-    lua_pushvalue(L, index + 1);
-    lua_call(L, 2, 1);
-    lua_replace(L, index);
-}
-
 const luaL_Reg sl_foreign_methods[] = {
     {"call_async", meth_call_async},
-    {"starttls", meth_starttls},
     {NULL, NULL}
 };

@@ -36,10 +36,6 @@ int sl_foreign_send(lua_State *L, sl_asocket *a);
 int sl_foreign_call(lua_State *L, sl_asocket *a, int first,
                     const char *name);
 
-/* [-0, +0, e] The handler at index becomes one that is called once the TLS
- * handshake with the parameters behind it is finished. */
-void sl_foreign_securehandler(lua_State *L, int index);
-
 /* [-0, +n, e] The asocket's method of that name, with the arguments from 2
  * on, is the object's; an object without it gives nil and an error. */
 int sl_foreign_method(lua_State *L, sl_asocket *a, const char *name);

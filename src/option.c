@@ -25,8 +25,8 @@ typedef enum value_kind {
 
 /* Which transports have it. */
 enum {
-    TCP = 1 << SL_TCP, UDP = 1 << SL_UDP, UNIX = 1 << SL_UNIX,
-    UNIXDGRAM = 1 << SL_UNIXDGRAM, INET = TCP | UDP
+    TCP = 1 << SL_TCP | 1 << SL_FOREIGN, UDP = 1 << SL_UDP,
+    UNIX = 1 << SL_UNIX, UNIXDGRAM = 1 << SL_UNIXDGRAM, INET = TCP | UDP
 };
 
 typedef struct option {

@@ -11,10 +11,10 @@
 #include "accept.h"
 #include "address.h"
 #include "bind.h"
-#include "foreign.h"
 #include "local.h"
 #include "result.h"
 #include "run.h"
+#include "tls.h"
 
 #include <errno.h>
 
@@ -111,7 +111,7 @@ int sl_server_new(lua_State *L)
     sl_loop *loop = sl_loop_check(L);
     luaL_checktype(L, 3, LUA_TFUNCTION);
     if (!lua_isnoneornil(L, 4))
-        sl_foreign_securehandler(L, 3);
+        sl_tls_wraphandler(L, 3);
     lua_settop(L, 3);
     sl_asocket *a = sl_local_ispath(L, 1) ? bind_path(L) : bind_port(L);
     check(L, sl_bind_listen(a, BACKLOG));

@@ -278,8 +278,8 @@ static const luaL_Reg functions[] = {
 static const luaL_Reg *const tcp_methods[] = {
     sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
     sl_property_methods, sl_property_inetmethods, sl_property_streammethods,
-    sl_stream_methods, sl_accept_methods, sl_bind_streammethods,
-    sl_bind_methods, sl_connect_methods, NULL
+    sl_stream_methods, sl_tls_methods, sl_accept_methods,
+    sl_bind_streammethods, sl_bind_methods, sl_connect_methods, NULL
 };
 
 static const luaL_Reg *const udp_methods[] = {
@@ -291,7 +291,8 @@ static const luaL_Reg *const udp_methods[] = {
 static const luaL_Reg *const unix_methods[] = {
     sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
     sl_property_methods, sl_property_streammethods, sl_stream_methods,
-    sl_accept_methods, sl_bind_streammethods, sl_local_methods, NULL
+    sl_tls_methods, sl_accept_methods, sl_bind_streammethods,
+    sl_local_methods, NULL
 };
 
 static const luaL_Reg *const unixdgram_methods[] = {
