@@ -9,6 +9,7 @@
 
 #include "address.h"
 #include "asocket.h"
+#include "result.h"
 
 #include <sys/socket.h>
 
@@ -37,7 +38,7 @@ static void push_host(lua_State *L, const sl_asocket *a)
 static void check_socket(lua_State *L, sl_asocket *a)
 {
     sl_asocket_checkkind(L, a, SL_CLIENT);
-    luaL_argcheck(L, a->transport == SL_TCP || a->transport == SL_UNIX, 1,
+    luaL_argcheck(L, a->transport != SL_FOREIGN || a->source.fd < 0, 1,
                   "socket without TLS expected");
     sl_wait_check(L, &a->source.reader, "starttls");
     sl_wait_check(L, &a->source.writer, "starttls");
@@ -53,6 +54,8 @@ static int meth_starttls(lua_State *L)
     sl_asocket *a = sl_asocket_check(L);
     luaL_optstring(L, 3, NULL);
     check_socket(L, a);
+    if (a->source.fd < 0)
+        return sl_result_fail(L, SL_CLOSED);
     lua_settop(L, 3);
     if (lua_isnil(L, 3)) {
         push_host(L, a);

@@ -32,11 +32,18 @@ local function add_groups(groups, text)
     return true
 end
 
+-- Colons where an IPv6 address cannot have them.
+local function has_stray_colon(text)
+    return text:find '^:[^:]' or text:find '[^:]:$' or text:find ':::' or
+        text:find '::.*::'
+end
+
 -- An IPv6 address written out in full, or nil.
 local function parse6(text)
     local head, tail = text:match '^(.-)::(.*)$'
     local groups, rest = {}, {}
-    if not (text:find ':' and add_groups(groups, head or text) and
+    if not (text:find ':' and not has_stray_colon(text) and
+            add_groups(groups, head or text) and
             add_groups(rest, tail or '')) then
         return nil
     end

@@ -185,7 +185,6 @@ end
 -- the caller gave none, mode the one that is likely.
 function tls.starttls(s, params, host, mode)
     luasec()
-    if s:getfd() < 0 then return nil, 'closed' end
     local context, verify = prepare(params, mode)
     local ok, err = nil, verify
     if context then ok, err = shake(s, context, host, verify) end

@@ -1,0 +1,66 @@
+-- Keys and certificates for the specs, made with the openssl command: those of
+-- an authority (ca), one it signed for the hosts of this machine (good), and
+-- bad ones of several kinds.
+
+local process = require 'process'
+
+local certificates = {}
+
+certificates.possible = process.which 'openssl' and
+    pcall(require, 'ssl') and true or false
+
+-- subjectAltName of each
+local names = {
+    good = 'DNS:localhost,DNS:good.test,DNS:*.wild.test,' ..
+        'IP:127.0.0.1,IP:0:0:0:0:0:0:0:1',
+    other = 'DNS:other.test,DNS:*.other.test,IP:127.0.0.9',
+    expired = 'DNS:localhost,IP:127.0.0.1',
+    client = 'DNS:client.test',
+    nameless = '',
+}
+
+local script = [[
+set -e
+cd %s
+key() {
+    openssl ecparam -genkey -name prime256v1 -noout -out $1.key
+}
+sign() {    # name, subjectAltName, days
+    key $1
+    openssl req -new -key $1.key -subj /CN=localhost -out $1.csr
+    : >$1.ext
+    [ -z "$2" ] || echo "subjectAltName=$2" >$1.ext
+    openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -set_serial $4 \
+        -days $3 -extfile $1.ext -out $1.pem
+}
+key ca
+openssl req -x509 -new -key ca.key -subj '/CN=test authority' -days 2 \
+    -out ca.pem
+key self
+openssl req -x509 -new -key self.key -subj /CN=localhost -days 2 \
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -out self.pem
+]]
+
+-- Makes them in a new folder. certs.good.key and so on are file names,
+-- certs.good.server LuaSec's parameters for a server.
+function certificates.make()
+    local folder = process.tempdir()
+    local lines, serial = {script:format(process.quote(folder))}, 10
+    for name, alternatives in pairs(names) do
+        serial = serial + 1
+        lines[#lines + 1] = ("sign %s '%s' %d %d\n"):format(name, alternatives,
+            name == 'expired' and -1 or 2, serial)
+    end
+    local status, output = process.run(table.concat(lines))
+    assert(status == 0, output)
+    return setmetatable({folder = folder}, {__index = function(_, name)
+        local key, certificate = folder .. '/' .. name .. '.key',
+            folder .. '/' .. name .. '.pem'
+        return {
+            key = key, certificate = certificate,
+            server = {mode = 'server', key = key, certificate = certificate},
+        }
+    end})
+end
+
+return certificates
