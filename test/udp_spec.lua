@@ -2,6 +2,7 @@
 -- give: the same function runs on both.
 
 local loop = require 'socketloop'
+local names = require 'names'
 local process = require 'process'
 local socket = require 'socket'
 local support = require 'support'
@@ -396,14 +397,14 @@ describe('A UDP socket does as LuaSocket:', function()
     it('has its methods and no others', function()
         local a, b, t = loop.udp(), socket.udp(), loop.tcp()
         local wrapped = loop.wrap(assert(socket.udp()))
-        local names = {}
-        for name in pairs(getmetatable(b).__index) do names[name] = true end
+        local methods = {}
+        for name in pairs(getmetatable(b).__index) do methods[name] = true end
         for _, name in ipairs {'accept', 'bind', 'connect', 'listen',
                 'shutdown', 'getstats', 'setstats', 'receive', 'send',
                 'nosuchmethod'} do
-            names[name] = true
+            methods[name] = true
         end
-        for name in pairs(names) do
+        for name in pairs(methods) do
             if name ~= 'class' then
                 assert.equal(type(b[name]), type(a[name]), name)
                 assert.equal(type(b[name]), type(wrapped[name]), name)
@@ -920,17 +921,6 @@ describe('A UDP socket in the loop', function()
         end)
     end)
 
-    it('looks names up without blocking the loop', function()
-        run(function()
-            local s = make()
-            local ok, err = s:setpeername('no such host', 9)
-            assert.is_nil(ok)
-            assert.is_string(err)
-            assert.equal(1, s:setpeername('127.0.0.1', 9))
-            s:close()
-        end)
-    end)
-
     it('waits inside pcall, sort and a nested coroutine', function()
         run(function()
             local a, port = bound(make)
@@ -1039,6 +1029,114 @@ describe('A UDP socket in the loop', function()
             close(a, b)
         end)
     end)
+end)
+
+-- In a Lua of its own, with a name service of its own: see names.lua.
+describe('A UDP socket and names', function()
+    after_each(process.cleanup)
+
+    local function script(name, code)
+        if names.available then
+            it(name, function() names.script(code) end)
+        else
+            pending(name)
+        end
+    end
+
+    script('looks its peer up while others run', [[
+        for _, make in ipairs {loop.udp, function()
+            return loop.wrap(socket.udp())
+        end} do
+            run(function()
+                local s, ticks = make(), 0
+                local over
+                async(function()
+                    repeat
+                        loop.sleep(0.001)
+                        ticks = ticks + 1
+                    until over
+                end)
+                expect(1, s:setpeername('wait100+127.0.0.1', 9))
+                over = true
+                assert(ticks > 10, ticks)
+                local host, port = s:getpeername()
+                expect('127.0.0.1', host)
+                expect(9, port)
+                s:close()
+            end)
+        end
+    ]])
+
+    script('tries all addresses', [[
+        for _, make in ipairs {loop.udp, function()
+            return loop.wrap(socket.udp())
+        end} do
+            run(function()
+                -- A broadcast address takes an option.
+                local s = make()
+                expect(1, s:setpeername('+255.255.255.255+127.0.0.1', 9))
+                expect('127.0.0.1', (s:getpeername()))
+                s:close()
+                s = make()
+                expect_error('permission denied',
+                    s:setpeername('+255.255.255.255', 9))
+                -- And can be used all the same.
+                expect(1, s:sendto('x', '127.0.0.1', 9))
+                s:close()
+            end)
+        end
+    ]])
+
+    script('takes its timeout for the look-up', [[
+        run(function()
+            local s = loop.udp()
+            s:settimeout(0.01)
+            local took, ok, err = timed(s.setpeername, s,
+                'wait1000+127.0.0.1', 9)
+            expect_error('timeout', ok, err)
+            assert(took < 0.5)
+            s:settimeout(5)
+            expect(1, s:setpeername('wait10+127.0.0.1', 9))
+            s:close()
+        end)
+    ]])
+
+    script('is closed during the look-up', [[
+        run(function()
+            local fresh, bound = loop.udp(), loop.udp('127.0.0.1', 0)
+            for _, s in ipairs {fresh, bound} do
+                local result = async(s.setpeername, s, 'wait200+127.0.0.1', 9)
+                loop.sleep(0.005)
+                s:close()
+                expect_error('closed', result())
+            end
+        end)
+    ]])
+
+    script('refuses a second use of its far end during the look-up', [[
+        run(function()
+            local s = loop.udp('127.0.0.1', 0)
+            local result = async(s.setpeername, s, 'wait50+127.0.0.1', 9)
+            assert(not s:setpeername('127.0.0.1', 9))
+            assert(not pcall(s.sendto, s, 'x', '127.0.0.1', 9))
+            expect(1, (result()))
+            expect(1, s:send('x'))
+            s:close()
+        end)
+    ]])
+
+    script('binds to names, also outside of threads', [[
+        local s = loop.udp('wait10+127.0.0.1', 0)
+        expect('127.0.0.1', (s:getsockname()))
+        expect(1, s:setpeername('wait10+127.0.0.1', 9))
+        s:close()
+        run(function()
+            local t = loop.udp()
+            expect(1, t:setsockname('wait10+127.0.0.1', 0))
+            expect('127.0.0.1', (t:getsockname()))
+            t:close()
+        end)
+    ]])
 end)
 
 -------------------------------------------------------------------------------

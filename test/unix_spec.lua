@@ -3,6 +3,7 @@
 
 local lfs = require 'lfs'
 local loop = require 'socketloop'
+local names = require 'names'
 local process = require 'process'
 local support = require 'support'
 
@@ -233,13 +234,13 @@ describe('A unix socket does as LuaSocket:', function()
 
     it('has its methods and no others', function()
         local a, b = loop.unix(), assert(unix.stream())
-        local names = {}
-        for name in pairs(getmetatable(b).__index) do names[name] = true end
+        local methods = {}
+        for name in pairs(getmetatable(b).__index) do methods[name] = true end
         for _, name in ipairs {'getpeername', 'getoption', 'getfamily',
                 'sendto', 'receivefrom'} do
-            names[name] = true
+            methods[name] = true
         end
-        for name in pairs(names) do
+        for name in pairs(methods) do
             if name ~= 'class' then
                 assert.equal(type(b[name]), type(a[name]), name)
             end
@@ -595,6 +596,31 @@ describe('newserver on a path', function()
         assert.equal(0, status)
         assert.is_nil(kind_of(path 's'))
     end)
+
+    if names.available then
+        it('leaves it to the process that made it', function()
+            names.host(1, 1, 0, ([[
+                local server = loop.newserver(%q, nil, function(client)
+                    client:send 'hello\n'
+                    client:close()
+                end)
+                local child = fork()
+                if child == 0 then
+                    server:close()
+                    return 7
+                end
+                expect(7, wait(child))
+                run(function()
+                    local s = loop.unix()
+                    expect(true, (s:connect(%q)))
+                    expect('hello', (s:receive()))
+                    s:close()
+                    server:close()
+                end)
+            ]]):format(path 's', path 's'))
+            assert.is_nil(kind_of(path 's'))
+        end)
+    end
 
     it('leaves it when it is another one by now', function()
         run(function()
