@@ -16,16 +16,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The number a port is, or -1. */
+static long port_number(const char *port)
+{
+    size_t digits = strspn(port, "0123456789");
+    return digits > 0 && port[digits] == '\0' ? strtol(port, NULL, 10) : -1;
+}
+
 /* The form nearly all are of, which needs no getaddrinfo. */
-static int parse_quickly(const char *host, const char *port, sl_name *name)
+static int parse_quickly(const char *host, long number, sl_name *name)
 {
     struct sockaddr_in *in = &name->address.in;
-    size_t digits = strspn(port, "0123456789");
-    if (digits == 0 || digits > 5 || port[digits] != '\0')
-        return 0;
-    long number = strtol(port, NULL, 10);
     memset(in, 0, sizeof *in);
-    if (number > 65535 || inet_pton(AF_INET, host, &in->sin_addr) != 1)
+    if (number < 0 || inet_pton(AF_INET, host, &in->sin_addr) != 1)
         return 0;
     in->sin_family = AF_INET;
     in->sin_port = htons((unsigned short)number);
@@ -37,7 +40,10 @@ int sl_name_parse(const char *host, const char *port, int family,
                   sl_name *name)
 {
     struct addrinfo hints, *list;
-    if (family != AF_INET6 && parse_quickly(host, port, name))
+    long number = port_number(port);
+    if (number > 65535)    /* getaddrinfo takes what is left of it */
+        return SL_GAI - EAI_SERVICE;
+    if (family != AF_INET6 && parse_quickly(host, number, name))
         return 0;
     memset(&hints, 0, sizeof hints);
     hints.ai_family = family;

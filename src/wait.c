@@ -225,8 +225,8 @@ int sl_wait_poll(lua_State *L, sl_wait *wait, sl_operation operation,
         if (!in_thread && limit != 0)
             luaL_error(L, "to wait here takes a loop thread (see newthread)");
         double seconds = next_pause(pause, until);
-        wait->status = limit == 0 || seconds <= 0
-                           ? SL_TIMEOUT : sl_wait_pause(L, wait, seconds);
+        wait->status = seconds <= 0 ? SL_TIMEOUT
+                                    : sl_wait_pause(L, wait, seconds);
         if (wait->status != 0)
             return wait->status;
         pause = pause < last_pause ? pause * 2 : pause;

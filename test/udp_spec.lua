@@ -160,9 +160,10 @@ describe('A UDP socket does as LuaSocket:', function()
         note.err(b.send, b, 'x')
         note.err(b.getpeername, b)
         -- Anybody may send to it again; its port may have changed.
-        note(a:sendto('hello', '127.0.0.1', support.port(b)))
+        local c = make()
+        note(c:sendto('hello', '127.0.0.1', support.port(b)))
         note((b:receivefrom()))
-        close(a, b)
+        close(a, b, c)
     end)
 
     compare('datagrams keep their bounds', function(make, note)
@@ -737,6 +738,20 @@ describe('A UDP socket in the loop', function()
         end)
     end)
 
+    it('is closed when its bare descriptor was closed', function()
+        run(function()
+            local object = assert(socket.udp4())
+            assert(object:setsockname('127.0.0.1', 0))
+            local s = loop.wrap(object:getfd(), 'udp')
+            object:close()
+            assert.same(pack(nil, 'closed'), pack(s:receive()))
+            assert.same(pack(nil, 'closed'),
+                pack(s:sendto('x', '127.0.0.1', 9)))
+            s:setfd(-1)     -- it is somebody else's by now
+            s:close()
+        end)
+    end)
+
     it('follows what is done to its object', function()
         run(function()
             local a, port = bound(make)
@@ -832,6 +847,11 @@ describe('A UDP socket in the loop', function()
             assert.is_false((pcall(a.sendto, a, 'x', '127.0.0.1', 65536)))
             assert.is_false((pcall(a.sendto, a, 'x', '127.0.0.1', -1)))
             assert.is_false((pcall(a.setpeername, a, '127.0.0.1', 65536)))
+            for _, port in ipairs {'65536', '99999', ('9'):rep(50)} do
+                local ok, err = a:sendto('x', '127.0.0.1', port)
+                assert.is_nil(ok)
+                assert.is_string(err)
+            end
             a:close()
         end)
     end)
@@ -1082,6 +1102,14 @@ describe('A UDP socket and names', function()
                     s:setpeername('+255.255.255.255', 9))
                 -- And can be used all the same.
                 expect(1, s:sendto('x', '127.0.0.1', 9))
+                s:close()
+                s = make()
+                local other = assert(socket.udp6())
+                if other:setsockname('::1', 0) then
+                    expect(1, s:setpeername('+255.255.255.255+::1', 9))
+                    expect('::1', (s:getpeername()))
+                end
+                other:close()
                 s:close()
             end)
         end

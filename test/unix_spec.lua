@@ -937,6 +937,24 @@ describe('A unix datagram socket in the loop', function()
         end)
     end)
 
+    it('waits while the queue is full of what others sent', function()
+        run(function()
+            local a, b, c = make(), make(), make()
+            assert(a:bind(path 'a'))
+            assert(b:connect(path 'a'))
+            b:settimeout(0)
+            local count = 0
+            while b:send 'other' do count = count + 1 end
+            local sent
+            loop.newthread(function() sent = c:sendto('mine', path 'a') end)
+            assert.is_nil(sent)
+            for _ = 1, count do assert.equal('other', a:receive()) end
+            assert.equal('mine', a:receive())
+            assert.equal(4, sent)
+            close(a, b, c)
+        end)
+    end)
+
     it('gives up sending when the time is over', function()
         run(function()
             local a, b, c = make(), make(), make()
