@@ -20,6 +20,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* [-0, +0, e] Calls the LuaSocket object's method of that name with a numeric
  * address and port. 0 or how it failed. */
@@ -91,10 +92,28 @@ static int connect_natively(sl_asocket *a, const struct addrinfo *ai)
     return err;
 }
 
+/* Whether a socket could be connected to it: nothing is sent. 0 or how it
+ * failed. */
+static int probe(const struct addrinfo *ai)
+{
+    int fd;
+    int err = sl_fd_socket(ai->ai_family, SOCK_DGRAM, &fd);
+    if (err != 0)
+        return err;
+    if (connect(fd, ai->ai_addr, ai->ai_addrlen) < 0)
+        err = errno;
+    close(fd);
+    return err;
+}
+
+/* An object keeps the family of its first attempt, even a failed one. */
 static int connect_object(lua_State *L, sl_asocket *a,
                           const struct addrinfo *ai)
 {
     char host[NI_MAXHOST], port[NI_MAXSERV];
+    int err = a->source.fd < 0 ? probe(ai) : 0;
+    if (err != 0)
+        return err;
     if (!sl_address_format(ai->ai_addr, ai->ai_addrlen, host, port))
         return EAFNOSUPPORT;
     return ask_object(L, a, "setpeername", host, port);
