@@ -16,6 +16,11 @@ local run, pack, track = support.run, support.pack, support.track
 local connect, sleep = socket.connect, socket.sleep
 local kept = {deep = {sleep = socket.sleep}}
 local protected = socket.protect(function(...) return sleep(...) end)
+local receive = socket.tcp4().receive
+local methods = {}
+for name, f in pairs(getmetatable(socket.tcp4()).__index) do
+    methods[name] = f
+end
 
 local names = {
     'bind', 'choose', 'connect', 'connect4', 'connect6', 'gettime', 'newtry',
@@ -71,6 +76,33 @@ describe('install', function()
         it('a function kept behind a C function', function()
             assert.is_true(waits(function() protected(0.02) end))
         end)
+    end)
+
+    it('reaches methods that somebody kept', function()
+        local client, peer = support.plain.pair()
+        client:settimeout(5)
+        undo = loop.install()
+        assert.is_true(waits(function()
+            loop.newthread(function()
+                loop.sleep(0.02)
+                peer:send 'x\n'
+            end)
+            assert.equal('x', receive(client))
+        end))
+        assert.is_true(waits(function()
+            loop.newthread(function()
+                loop.sleep(0.02)
+                methods.send(peer, 'y\n')
+            end)
+            assert.equal('y', methods.receive(client))
+        end))
+        undo()
+        undo = nil
+        peer:send 'z\n'
+        assert.equal(socket.tcp4().receive, receive)
+        assert.equal('z', receive(client))
+        client:close()
+        peer:close()
     end)
 
     it('reaches a local of the function that calls it', function()
@@ -159,9 +191,8 @@ describe('install', function()
             local before = {}
             for _, name in ipairs(names) do before[name] = socket[name] end
             for name, f in pairs(socket.dns) do before[name] = f end
-            local methods = getmetatable(socket.tcp()).__index
-            for name, f in pairs(methods) do before[methods] = f
-                before['tcp ' .. name] = f end
+            local class = getmetatable(socket.tcp()).__index
+            for name, f in pairs(class) do before['tcp ' .. name] = f end
             loop.install()()
             for _, name in ipairs(names) do
                 assert.equal(before[name], socket[name], name)
@@ -169,7 +200,7 @@ describe('install', function()
             for name, f in pairs(socket.dns) do
                 assert.equal(before[name], f, name)
             end
-            for name, f in pairs(methods) do
+            for name, f in pairs(class) do
                 assert.equal(before['tcp ' .. name], f, name)
             end
             assert.is_false(waits(function() socket.sleep(0.01) end))

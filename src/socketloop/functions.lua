@@ -193,7 +193,7 @@ local function put(table_, key, replacement)
     replaced[#replaced + 1] = {table_, key, original, f}
 end
 
--- Replaces the functions; gives a table with what took the place of which.
+-- Replaces the functions. What took the place of which.
 function functions.replace()
     put(socket, 'connect', connect)
     put(socket, 'select', select)
@@ -204,7 +204,7 @@ function functions.replace()
     return by_original
 end
 
--- Puts them back, where nobody else has replaced ours; and which those were.
+-- Puts them back, where nobody else has replaced ours. The reverse table.
 function functions.restore()
     local by_replacement = {}
     for _, entry in ipairs(replaced) do

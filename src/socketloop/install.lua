@@ -10,9 +10,8 @@
 -- with a function remembered from when; LuaSec, whose wrap takes the
 -- descriptor of an object, and libraries that look into an object's metatable
 -- find what they expect; and an object that came from a thread works in the
--- main program. Functions that somebody remembered are replaced where they
--- are (replace.lua). What cannot be reached: a method that was taken from an
--- object and kept.
+-- main program. What somebody remembered of what is replaced is replaced
+-- there, too (replace.lua).
 --
 -- It is in effect for threads of those loops whose install was called, and
 -- until each of these calls was undone.
@@ -32,6 +31,12 @@ local function load_all(tools)
     methods.class, methods.originals = tools.class, tools.originals
 end
 
+-- map: what takes the place of what, everywhere but in that table of ours.
+local function replace_everywhere(tools, map, of_methods, ours)
+    for value, other in pairs(of_methods) do map[value] = other end
+    replace(map, ours, tools)
+end
+
 -- loop: the module's table; tools: what install.c offers for it. Returns a
 -- function that undoes it.
 return function(loop, tools)
@@ -39,8 +44,7 @@ return function(loop, tools)
     local is_first = not loops.any()
     local here = loops.add(loop, tools)
     if is_first then
-        methods.replace()
-        replace(functions.replace(), {functions}, tools)
+        replace_everywhere(tools, functions.replace(), methods.replace())
     end
     local is_undone = false
     return function()
@@ -48,7 +52,6 @@ return function(loop, tools)
         is_undone = true
         loops.remove(here)
         if loops.any() then return end
-        methods.restore()
-        replace(functions.restore(), {functions}, tools)
+        replace_everywhere(tools, functions.restore(), methods.restore())
     end
 end

@@ -378,7 +378,7 @@ local classes = {
 -- Putting them in place
 
 local replaced = {}     -- name of the class -> the class
-local originals = {}    -- what took a method's place -> that method
+local originals = {}    -- what took a method's place -> that method; C has it
 
 -- Results of a call in a thread, after which install may be undone.
 local function results(self, ...)
@@ -425,7 +425,8 @@ local function replace_class(name, replacements, methods_of_class)
 end
 
 -- Replaces the methods of all classes that exist by now and that it has not
--- replaced before.
+-- replaced before. What took the place of which; and a table that is not to be
+-- changed, though it is in the registry.
 function methods.replace()
     for name, replacements in pairs(classes) do
         local methods_of_class = not replaced[name] and methods.class(name)
@@ -434,10 +435,13 @@ function methods.replace()
         end
     end
     methods.originals(originals)
+    local by_original = {}
+    for f, original in pairs(originals) do by_original[original] = f end
+    return by_original, originals
 end
 
 -- Puts back what was there; not where somebody else has replaced ours. That
--- goes on to work, and does what the original does.
+-- goes on to work, and does what the original does. The reverse table.
 function methods.restore()
     for self in pairs(limits) do leave(self) end
     for name, class in pairs(replaced) do
@@ -446,8 +450,10 @@ function methods.restore()
         end
         replaced[name] = nil
     end
-    originals = {}
     methods.originals(nil)
+    local by_replacement = originals
+    originals = {}
+    return by_replacement, originals
 end
 
 return methods

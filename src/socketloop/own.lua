@@ -8,9 +8,10 @@ local getinfo = debug and debug.getinfo or function() end
 -- The folder that this file is in, which holds nobody else's.
 local folder = (getinfo(1, 'S') or {source = ''}).source:match '^.*/'
 
--- Is that the source of one of our functions?
+-- Is that the source of one of our functions? It may be, where we don't know:
+-- there is no debug library, or the files were put into one, or stripped.
 function own.is_ours(source)
-    return folder ~= nil and source:sub(1, #folder) == folder
+    return folder == nil or source:sub(1, #folder) == folder
 end
 
 -- Where the program called us: 'file:line: ', or ''.

@@ -1,10 +1,11 @@
 -- Replaces values wherever the program holds them.
 --
 -- Modules keep LuaSocket's functions in locals of their own (`local sleep =
--- socket.sleep`), and may have done so before install was called. So we go
+-- socket.sleep`), and methods of objects, and may have done so before install
+-- was called. So we go
 -- through everything that can be reached from the registry, the globals and
 -- the stacks of coroutines, as a collector does, and in about the same time.
--- Without the debug library only tables are reached.
+-- Where functions can't be told from ours (own.lua) only tables are reached.
 
 local own = require 'socketloop.own'
 
@@ -48,7 +49,13 @@ local function visit_table(walk, t)
     end
 end
 
+local function is_ours(info)
+    return not info or own.is_ours(info.source)
+end
+
+-- Our own functions know what is replaced, and must go on to do so.
 local function visit_function(walk, f)
+    if is_ours(getinfo(f, 'S')) then return end
     look(walk, getfenv(f))
     for i = 1, MANY do
         local is_there, value = walk.upvalue(f, i)
@@ -82,7 +89,7 @@ local function visit_thread(walk, thread)
     while true do
         local info = getinfo(thread, level, 'fS')
         if not info then return end
-        if not own.is_ours(info.source) then
+        if not is_ours(info) then
             look(walk, info.func)
             visit_level(walk, thread, level)
         end
@@ -102,14 +109,11 @@ local function go(walk)
     end
 end
 
--- Puts map[value] in the place of every value that is a key of map, except in
--- what is reachable only through the tables in `ours`. tools are install.c's.
+-- Puts map[value] in the place of every value that is a key of map, but not in
+-- the table `ours`. tools are install.c's.
 return function(map, ours, tools)
     local walk = {seen = {}, map = map, upvalue = tools.upvalue}
-    for original, other in pairs(map) do
-        walk.seen[original], walk.seen[other] = true, true
-    end
-    for _, value in ipairs(ours) do walk.seen[value] = true end
+    walk.seen[map], walk.seen[ours] = true, true
     look(walk, _G)
     look(walk, package.loaded)
     look(walk, getmetatable '')
