@@ -22,6 +22,7 @@ build = {
    type = 'builtin',
    modules = {
       coro = 'src/coro.lua',
+      ['socketloop.classes'] = 'src/socketloop/classes.lua',
       ['socketloop.functions'] = 'src/socketloop/functions.lua',
       ['socketloop.identity'] = 'src/socketloop/identity.lua',
       ['socketloop.install'] = 'src/socketloop/install.lua',

@@ -86,8 +86,10 @@ int sl_luasocket_fd(lua_State *L, int index)
 
 void sl_luasocket_nonblock(lua_State *L, int index)
 {
+    lua_getfield(L, index, "settimeout");    /* install's must know, too */
+    lua_pushvalue(L, index);
     lua_pushinteger(L, 0);
-    call(L, index, "settimeout", 1, 0);
+    lua_call(L, 2, 0);
 }
 
 /* One byte at a time, since asking for more than there is reads from the

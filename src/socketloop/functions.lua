@@ -1,5 +1,5 @@
 -- LuaSocket's functions that wait, as they are in loop threads. Those that
--- make objects stay LuaSocket's: methods.lua is about their objects.
+-- make objects stay LuaSocket's: methods.lua is about these.
 
 local is_text = require 'socketloop.names'.is_text
 local loops = require 'socketloop.loops'

@@ -19,16 +19,16 @@
 local loops = require 'socketloop.loops'
 local replace = require 'socketloop.replace'
 
-local functions, methods    -- loaded with LuaSocket
+local classes, functions    -- loaded with LuaSocket
 
 local function load_all(tools)
     local ok, err = pcall(require, 'socket')
     if not ok then error('install needs LuaSocket: ' .. tostring(err), 0) end
     pcall(require, 'socket.unix')    -- so that its classes are there
     functions = require 'socketloop.functions'
-    methods = require 'socketloop.methods'
+    classes = require 'socketloop.classes'
     functions.ready = tools.ready
-    methods.class, methods.originals = tools.class, tools.originals
+    classes.class, classes.originals = tools.class, tools.originals
 end
 
 -- map: what takes the place of what, everywhere but in that table of ours.
@@ -44,7 +44,7 @@ return function(loop, tools)
     local is_first = not loops.any()
     local here = loops.add(loop, tools)
     if is_first then
-        replace_everywhere(tools, functions.replace(), methods.replace())
+        replace_everywhere(tools, functions.replace(), classes.replace())
     end
     local is_undone = false
     return function()
@@ -52,6 +52,6 @@ return function(loop, tools)
         is_undone = true
         loops.remove(here)
         if loops.any() then return end
-        replace_everywhere(tools, functions.restore(), methods.restore())
+        replace_everywhere(tools, functions.restore(), classes.restore())
     end
 end

@@ -6,15 +6,14 @@
 -- the object's buffer, words and partial results in its manner, and it may be
 -- used in threads and outside of them in turn. Only its timeout is kept here
 -- while it is used in threads (see enter).
+--
+-- `class` is an entry of classes.lua: class.own has LuaSocket's own methods.
 
 local loops = require 'socketloop.loops'
 local names = require 'socketloop.names'
 local own = require 'socketloop.own'
 
 local unpack = table.unpack or unpack      -- luacheck: ignore
-
--- Set by install: class(name) and originals(table), of install.c.
-local methods = {}
 
 local function pack(...)
     return {n = select('#', ...), ...}
@@ -96,7 +95,7 @@ local function begin(here, class, name, self, waiters)
     local limit = enter(class, name, self)
     return {
         here = here, class = class, name = name, self = self,
-        method = class.own[name], waiters = waiters,
+        method = class.own[name], waiters = waiters, limit = limit,
         deadline = limit[2] >= 0 and here.loop.now() + limit[2],
     }
 end
@@ -117,7 +116,7 @@ end
 
 -- How long the call may wait now; negative: for ever.
 local function patience(call)
-    local seconds = limits[call.self][1]
+    local seconds = call.limit[1]
     if call.deadline then
         local left = math.max(0, call.deadline - call.here.loop.now())
         if seconds < 0 or left < seconds then seconds = left end
@@ -298,44 +297,54 @@ end
 
 local function close(class, self, ...)
     local ok, fd = pcall(class.own.getfd, self)
-    if ok and fd >= 0 then loops.release(fd) end
-    local here = loops.here()
-    if here and class.name == 'SSL:Connection' then here.hurry(fd) end
+    if ok and fd >= 0 then
+        loops.release(fd)
+        local here = loops.here()
+        if here and class.name == 'SSL:Connection' then here.hurry(fd) end
+    end
     return own.method('close', class.own.close, self, ...)
 end
 
--- By this LuaSec takes the descriptor of an object; the first time it does
--- so, its class may be new.
-local function setfd(class, self, ...)
-    methods.replace()
-    return own.method('setfd', class.own.setfd, self, ...)
+-------------------------------------------------------------------------------
+
+local methods = {leave = leave}
+
+-- All objects have their timeouts back.
+function methods.leave_all()
+    for self in pairs(limits) do leave(self) end
 end
 
--------------------------------------------------------------------------------
--- The classes
-
-local everywhere = {
-    close = close, gettimeout = gettimeout, setfd = setfd,
-    settimeout = settimeout,
+-- Called as (class, self, ...), wherever that is.
+methods.everywhere = {
+    close = close, gettimeout = gettimeout, settimeout = settimeout,
 }
 
+-- Called as (here, class, self, ...) in a thread of the loop `here`.
 local stream = {
     accept = repeated('accept', readers, wait),
     receive = receive,
     send = send,
 }
 
-local tcp = setmetatable({
+local function with(more, methods_of_kind)
+    return setmetatable(methods_of_kind, {__index = more})
+end
+
+local tcp = with(stream, {
     bind = named 'bind',
     connect = connect,
     setpeername = connect,
     setsockname = named 'bind',
-}, {__index = stream})
+})
 
-local path = setmetatable({
+local path = with(stream, {
     connect = connect_path,
     setpeername = connect_path,
-}, {__index = stream})
+})
+
+local tls = with(stream, {
+    dohandshake = repeated('dohandshake', readers, wait),
+})
 
 local datagram = {
     receive = repeated('receive', readers, wait),
@@ -344,23 +353,19 @@ local datagram = {
     sendto = repeated('sendto', writers, wait),
 }
 
-local udp = setmetatable({
+local udp = with(datagram, {
     setpeername = named 'setpeername',
     setsockname = named 'setsockname',
-}, {__index = datagram})
+})
 
--- A datagram waits for room at its receiver's.
-local path_datagram = setmetatable({
+-- These wait for room at their receiver's.
+local path_datagram = with(datagram, {
     send = repeated('send', writers, pause),
     sendto = repeated('sendto', writers, pause),
-}, {__index = datagram})
+})
 
-local ssl = setmetatable({
-    dohandshake = repeated('dohandshake', readers, wait),
-}, {__index = stream})
-
-local classes = {
-    ['SSL:Connection'] = ssl,
+methods.in_threads = {
+    ['SSL:Connection'] = tls,
     ['serial{client}'] = stream,
     ['tcp{client}'] = tcp,
     ['tcp{master}'] = tcp,
@@ -373,87 +378,5 @@ local classes = {
     ['unixstream{master}'] = path,
     ['unixstream{server}'] = path,
 }
-
--------------------------------------------------------------------------------
--- Putting them in place
-
-local replaced = {}     -- name of the class -> the class
-local originals = {}    -- what took a method's place -> that method; C has it
-
--- Results of a call in a thread, after which install may be undone.
-local function results(self, ...)
-    if not loops.any() then leave(self) end
-    return ...
-end
-
-local function in_threads(class, name, replacement)
-    local original = class.own[name]
-    return function(self, ...)
-        local here = loops.here()
-        if here then
-            return results(self, replacement(here, class, self, ...))
-        end
-        leave(self)
-        return own.method(name, original, self, ...)
-    end
-end
-
-local function anywhere(class, _, replacement)
-    return function(self, ...)
-        return replacement(class, self, ...)
-    end
-end
-
-local function put(class, name, replacement, make)
-    if not replacement or not class.own[name] then return end
-    local f = make(class, name, replacement)
-    class.put[name] = f
-    class.table[name] = f
-    originals[f] = class.own[name]
-end
-
-local function replace_class(name, replacements, methods_of_class)
-    local class = {
-        name = name, table = methods_of_class, own = {}, put = {},
-    }
-    for key, value in pairs(methods_of_class) do class.own[key] = value end
-    for key in pairs(class.own) do
-        put(class, key, replacements[key], in_threads)
-        put(class, key, everywhere[key], anywhere)
-    end
-    replaced[name] = class
-end
-
--- Replaces the methods of all classes that exist by now and that it has not
--- replaced before. What took the place of which; and a table that is not to be
--- changed, though it is in the registry.
-function methods.replace()
-    for name, replacements in pairs(classes) do
-        local methods_of_class = not replaced[name] and methods.class(name)
-        if methods_of_class then
-            replace_class(name, replacements, methods_of_class)
-        end
-    end
-    methods.originals(originals)
-    local by_original = {}
-    for f, original in pairs(originals) do by_original[original] = f end
-    return by_original, originals
-end
-
--- Puts back what was there; not where somebody else has replaced ours. That
--- goes on to work, and does what the original does. The reverse table.
-function methods.restore()
-    for self in pairs(limits) do leave(self) end
-    for name, class in pairs(replaced) do
-        for key, f in pairs(class.put) do
-            if class.table[key] == f then class.table[key] = class.own[key] end
-        end
-        replaced[name] = nil
-    end
-    methods.originals(nil)
-    local by_replacement = originals
-    originals = {}
-    return by_replacement, originals
-end
 
 return methods

@@ -2,10 +2,10 @@
 --
 -- Modules keep LuaSocket's functions in locals of their own (`local sleep =
 -- socket.sleep`), and methods of objects, and may have done so before install
--- was called. So we go
--- through everything that can be reached from the registry, the globals and
--- the stacks of coroutines, as a collector does, and in about the same time.
--- Where functions can't be told from ours (own.lua) only tables are reached.
+-- was called. So we go through everything that can be reached from the
+-- registry, the globals and the stacks of coroutines, as a collector does, and
+-- in about the same time. Where functions can't be told from ours (own.lua)
+-- only tables are reached.
 
 local own = require 'socketloop.own'
 
