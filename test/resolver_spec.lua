@@ -4,7 +4,7 @@ local process = require 'process'
 local socket = require 'socket'
 local support = require 'support'
 
-local pack, run = support.pack, support.run
+local run = support.run
 
 -- Tests whose code runs with a name service of its own: see names.lua.
 local function script(name, code, before)
