@@ -209,7 +209,7 @@ static void try_waiting(lua_State *L, sl_wait *wait, unsigned ready)
         sl_wait_end(wait, status);
     else if (status != SL_AGAIN)
         wake(L, wait, status);
-    else if (wait->progress && wait->block >= 0)
+    else if (wait->progress && wait->limited && wait->limits->block >= 0)
         sl_wait_setdeadline(wait, sl_clock_now());
 }
 
@@ -260,14 +260,15 @@ static void wake_sleeper(lua_State *L, sl_loop *loop, sl_thread *t)
 
 /* The timer of a wait: it may be of one that is long over, or be set again
  * because the deadline was moved. */
-static void time_out(lua_State *L, sl_loop *loop, sl_wait *wait, double now)
+static void time_out(lua_State *L, sl_loop *loop, sl_limits *limits,
+                     double now)
 {
-    if (!wait->parked || wait->deadline < 0)
+    if (!limits->wait->parked || !limits->wait->limited)
         return;
-    if (wait->deadline > now)
-        sl_timer_set(&loop->timers, &wait->timer, wait->deadline);
+    if (limits->deadline > now)
+        sl_timer_set(&loop->timers, &limits->timer, limits->deadline);
     else
-        wake(L, wait, SL_TIMEOUT);
+        wake(L, limits->wait, SL_TIMEOUT);
 }
 
 static void ring(sl_alarm *alarm)
@@ -285,7 +286,7 @@ static void fire_timers(lua_State *L, sl_loop *loop)
         if (timer->kind == SL_OF_SLEEP)
             wake_sleeper(L, loop, CONTAINER(timer, sl_thread, timer));
         else if (timer->kind == SL_OF_WAIT)
-            time_out(L, loop, CONTAINER(timer, sl_wait, timer), now);
+            time_out(L, loop, CONTAINER(timer, sl_limits, timer), now);
         else
             ring(CONTAINER(timer, sl_alarm, timer));
     }

@@ -40,6 +40,7 @@
 typedef struct sl_loop sl_loop;
 typedef struct sl_source sl_source;
 typedef struct sl_wait sl_wait;
+typedef struct sl_limits sl_limits;
 typedef struct sl_resolver sl_resolver;
 typedef struct sl_watch sl_watch;
 
@@ -53,10 +54,17 @@ struct sl_wait {
     sl_source *source;      /* the wait is in it */
     sl_operation operation; /* what tries it */
     int (*results)(lua_State *L, sl_wait *wait);    /* pushes what it gave */
+    sl_limits *limits;      /* owned; NULL until a wait has some */
     int status;             /* of the operation, as it returned */
     unsigned char interest; /* SL_READABLE or SL_WRITABLE; 0: only the time */
     unsigned char parked;   /* the thread waits for readiness (not a turn) */
     unsigned char progress; /* set by the operation when bytes moved */
+    unsigned char limited;  /* this one has limits */
+};
+
+/* How long a wait may take. */
+struct sl_limits {
+    sl_wait *wait;          /* whose they are */
     double block;           /* limit of one wait in seconds, or negative */
     double until;           /* deadline of the call, or negative */
     double deadline;        /* of this wait: the earlier one, or negative */

@@ -17,7 +17,6 @@ static void init_wait(sl_wait *wait, sl_source *source,
 {
     wait->source = source;
     wait->interest = interest;
-    wait->timer.kind = SL_OF_WAIT;
 }
 
 void sl_source_init(sl_source *source, sl_loop *loop)
@@ -137,16 +136,17 @@ static void abandon(sl_wait *wait)
     if (wait->thread != NULL && !wait->source->loop->threads->closed)
         wait->thread->wait = NULL;
     wait->thread = NULL;
-    sl_timer_cancel(&wait->source->loop->timers, &wait->timer);
 }
 
 void sl_source_free(sl_source *source)
 {
-    if (source->loop->closed)
-        return;
-    sl_source_release(source, 0);
-    abandon(&source->reader);
-    abandon(&source->writer);
+    if (!source->loop->closed) {
+        sl_source_release(source, 0);
+        abandon(&source->reader);
+        abandon(&source->writer);
+    }
+    sl_wait_freelimits(&source->reader);
+    sl_wait_freelimits(&source->writer);
 }
 
 /* --- watches ----------------------------------------------------------- */

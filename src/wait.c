@@ -9,35 +9,85 @@
 #include "result.h"
 #include "source.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 enum { OPERATIONS_MAX = 64 };    /* by one thread, before it is others' turn */
 
 /* Seconds between tries where nothing tells of readiness; they double. */
 static const double first_pause = 0.001, last_pause = 0.03;
+
+/* --- time limits ------------------------------------------------------- */
+
+/* Limits the wait if one of the two is not negative; 0 or ENOMEM. */
+static int set_limits(sl_wait *wait, double block, double until)
+{
+    wait->limited = block >= 0 || until >= 0;
+    if (!wait->limited)
+        return 0;
+    if (wait->limits == NULL) {
+        wait->limits = malloc(sizeof *wait->limits);
+        if (wait->limits == NULL) {
+            wait->limited = 0;
+            return ENOMEM;
+        }
+        wait->limits->wait = wait;
+        wait->limits->timer = (sl_timer){0, SL_OF_WAIT};
+    }
+    wait->limits->block = block;
+    wait->limits->until = until;
+    return 0;
+}
+
+void sl_wait_freelimits(sl_wait *wait)
+{
+    sl_loop *loop = wait->source->loop;
+    if (wait->limits != NULL && !loop->closed)
+        sl_timer_cancel(&loop->timers, &wait->limits->timer);
+    free(wait->limits);
+    wait->limits = NULL;
+    wait->limited = 0;
+}
 
 /* The deadline of a wait that begins now. The timer in the heap stays where
  * it is if it fires earlier: it is set again then. */
 int sl_wait_setdeadline(sl_wait *wait, double now)
 {
     sl_timers *timers = &wait->source->loop->timers;
-    wait->deadline = wait->block >= 0 ? now + wait->block : -1;
-    if (wait->until >= 0 &&
-        (wait->deadline < 0 || wait->until < wait->deadline))
-        wait->deadline = wait->until;
-    if (wait->deadline < 0)
+    sl_limits *l = wait->limits;
+    l->deadline = l->block >= 0 ? now + l->block : l->until;
+    if (l->until >= 0 && l->until < l->deadline)
+        l->deadline = l->until;
+    if (l->timer.index > 0 && sl_timer_due(timers, &l->timer) <= l->deadline)
         return 0;
-    if (wait->timer.index > 0 &&
-        sl_timer_due(timers, &wait->timer) <= wait->deadline)
-        return 0;
-    return sl_timer_set(timers, &wait->timer, wait->deadline);
+    return sl_timer_set(timers, &l->timer, l->deadline);
 }
+
+/* Whether the operation may only be tried. */
+static int is_instant(const sl_wait *wait)
+{
+    return wait->limited &&
+           (wait->limits->block == 0 || wait->limits->until == 0);
+}
+
+/* What becomes of the status of a limited wait that has to go on. */
+static int limit_status(const sl_wait *wait)
+{
+    double until = wait->limits->until;
+    if (wait->status == SL_AGAIN && is_instant(wait))
+        return SL_TIMEOUT;
+    if (wait->status == SL_BUSY && until >= 0 && sl_clock_now() >= until)
+        return SL_TIMEOUT;
+    return wait->status;
+}
+
+/* --- waiting ----------------------------------------------------------- */
 
 int sl_wait_park(sl_wait *wait)
 {
     int err = 0;
-    if (wait->block >= 0 || wait->until >= 0)
+    if (wait->limited)
         err = sl_wait_setdeadline(wait, sl_clock_now());
-    else
-        wait->deadline = -1;
     if (err != 0)
         return err;
     wait->parked = 1;
@@ -58,11 +108,8 @@ int sl_wait_try(lua_State *L, sl_wait *wait)
 {
     wait->progress = 0;
     wait->status = wait->operation(L, wait->source);
-    if (wait->status == SL_AGAIN && (wait->block == 0 || wait->until == 0))
-        wait->status = SL_TIMEOUT;
-    if (wait->status == SL_BUSY && wait->until >= 0 &&
-        sl_clock_now() >= wait->until)
-        wait->status = SL_TIMEOUT;
+    if (wait->limited)
+        wait->status = limit_status(wait);
     return wait->status;
 }
 
@@ -154,7 +201,7 @@ static void try_first(lua_State *L, sl_wait *wait, sl_operation operation)
 {
     sl_thread *t = wait->source->loop->threads->running;
     wait->operation = operation;
-    if (wait->block == 0 || wait->until == 0)
+    if (is_instant(wait))
         assume_ready(wait);
     if (t != NULL && ++t->spent > OPERATIONS_MAX)
         wait->status = SL_BUSY;
@@ -167,9 +214,10 @@ int sl_wait_operate(lua_State *L, sl_wait *wait, sl_operation operation,
                     int (*results)(lua_State *L, sl_wait *wait))
 {
     wait->results = results;
-    wait->block = block;
-    wait->until = total > 0 ? sl_clock_now() + total : total;
-    try_first(L, wait, operation);
+    double until = total > 0 ? sl_clock_now() + total : total;
+    wait->status = set_limits(wait, block, until);
+    if (wait->status == 0)
+        try_first(L, wait, operation);
     if (must_wait(wait) && begin(L, wait) == 0)
         return sl_thread_wait(L, wait->thread, give_results, wait);
     return results(L, wait);
@@ -178,9 +226,9 @@ int sl_wait_operate(lua_State *L, sl_wait *wait, sl_operation operation,
 int sl_wait_block(lua_State *L, sl_wait *wait, sl_operation operation,
                   double limit)
 {
-    wait->block = limit;
-    wait->until = -1;
-    try_first(L, wait, operation);
+    wait->status = set_limits(wait, limit, -1);
+    if (wait->status == 0)
+        try_first(L, wait, operation);
     if (must_wait(wait) && begin(L, wait) == 0) {
         sl_thread_freeze(L, wait->thread);
         wait->thread = NULL;

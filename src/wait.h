@@ -102,7 +102,10 @@ static inline void sl_wait_end(sl_wait *wait, int status)
     }
 }
 
-/* Sets the deadline of a wait that begins now; 0 or ENOMEM. */
+/* Frees the wait's limits; its source is about to go. */
+void sl_wait_freelimits(sl_wait *wait);
+
+/* Sets the deadline of a limited wait that begins now; 0 or ENOMEM. */
 int sl_wait_setdeadline(sl_wait *wait, double now);
 
 #endif
