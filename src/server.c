@@ -53,21 +53,23 @@ static int serve(lua_State *L)
     sl_loop *loop = sl_loop_check(L);
     sl_asocket *listener = lua_touserdata(L, lua_upvalueindex(2));
     double pause = first_pause;
+    lua_settop(L, 0);
+    for (int i = 1; i <= 3; i++)
+        lua_pushvalue(L, lua_upvalueindex(i));
+    lua_pushcclosure(L, serve_one, 3);
     for (;;) {
-        lua_settop(L, 0);
-        for (int i = 1; i <= 3; i++)
-            lua_pushvalue(L, lua_upvalueindex(i));
-        lua_pushcclosure(L, serve_one, 3);
+        lua_settop(L, 1);
+        lua_pushvalue(L, 1);
         int failed = lua_pcall(L, 0, 1, 0) != LUA_OK;
         if (failed) {
             lua_pushthread(L);
-            lua_insert(L, 1);
+            lua_insert(L, 2);
             lua_pushliteral(L, "stack traceback:\n\t[C]: in newserver");
             sl_loop_fail_later(L, loop);
-        } else if (lua_isnil(L, 1)) {
+        } else if (lua_isnil(L, 2)) {
             pause = first_pause;
             continue;
-        } else if (lua_tointeger(L, 1) == SL_CLOSED) {
+        } else if (lua_tointeger(L, 2) == SL_CLOSED) {
             return 0;
         }
         if (sl_wait_pause(L, &listener->source.reader, pause) == SL_CLOSED)
