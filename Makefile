@@ -30,8 +30,7 @@ OUT := build/$(if $(VARIANT),$(VARIANT)-)$(LUA)
 
 CC ?= cc
 CFLAGS ?= -O2 -g
-# Stays loaded: a finalizer can need it after Lua has let go of it.
-SHARED := -shared -Wl,-z,nodelete
+SHARED := -shared
 LUA_CFLAGS = $(or $(LUA_INCDIR:%=-I%),$(shell pkg-config --cflags $(LUA)))
 
 ifeq ($(shell uname -s),Darwin)

@@ -8,6 +8,7 @@
 #include "socketloop.h"
 
 #include "compat.h"
+#include "pin.h"
 #include "record.h"
 #include "run.h"
 #include "thread.h"
@@ -339,6 +340,7 @@ static const luaL_Reg functions[] = {
 int luaopen_socketloop_symmetric(lua_State *L)
 {
     sl_threads *all = sl_threads_get(L);
+    sl_pin_module();
     lua_newtable(L);
     lua_pushlightuserdata(L, all);
     sl_setfuncs(L, functions, 1);

@@ -1,6 +1,7 @@
 /*
- * pin.c - the module asks the dynamic linker never to unload it, since a
- * worker thread may be in it for longer than the Lua state that loaded it.
+ * pin.c - the module asks the dynamic linker never to unload it: a worker
+ * thread may be in it for longer than the Lua state that loaded it, and LuaJIT
+ * runs finalizers after it has let go of modules.
  */
 
 #define _GNU_SOURCE    /* dladdr, RTLD_NOLOAD, RTLD_NODELETE */

@@ -13,6 +13,7 @@
 #include "connect.h"
 #include "install.h"
 #include "loop.h"
+#include "pin.h"
 #include "resolve.h"
 #include "result.h"
 #include "run.h"
@@ -360,6 +361,7 @@ static int module_index(lua_State *L)
 
 int luaopen_socketloop(lua_State *L)
 {
+    sl_pin_module();
     push_loop(L);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, module_index);

@@ -6,7 +6,6 @@
 
 #include "worker.h"
 
-#include "pin.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -176,7 +175,6 @@ static int start_worker(sl_workers *w)
     int err = pthread_attr_init(&detached);
     if (err != 0)
         return err;
-    sl_pin_module();
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
