@@ -76,7 +76,7 @@ function listen(host, port)
     local listener = assert(make())
     assert(listener:setoption('reuseaddr', true))
     assert(listener:bind(host, port or 0))
-    assert(listener:listen(8))
+    assert(listener:listen(256))
     local _, own = listener:getsockname()
     return listener, tonumber(own)
 end
