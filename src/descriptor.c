@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -160,6 +161,16 @@ int sl_fd_sendto(int fd, const char *data, size_t size, const sl_name *to)
         put = sendto(fd, data, size, SEND_FLAGS, name, to->size);
     while (put < 0 && errno == EINTR);
     return put < 0 ? errno : 0;
+}
+
+void sl_fd_ignorepipe(void)
+{
+    struct sigaction action;
+    if (sigaction(SIGPIPE, NULL, &action) == 0 &&
+        action.sa_handler == SIG_DFL) {
+        action.sa_handler = SIG_IGN;
+        sigaction(SIGPIPE, &action, NULL);
+    }
 }
 
 int sl_fd_ready(int fd, int writing)

@@ -44,6 +44,10 @@ int sl_fd_sendto(int fd, const char *data, size_t size, const sl_name *to);
  * peer. From now on that does not take long. */
 void sl_fd_hurry(int fd);
 
+/* Others' writes don't raise SIGPIPE from now on, unless the program handles
+ * it: LuaSocket sees to that, too, but may not be loaded. */
+void sl_fd_ignorepipe(void);
+
 /* Whether reading or writing would not block now. */
 int sl_fd_ready(int fd, int writing);
 

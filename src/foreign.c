@@ -60,6 +60,7 @@ static int is_luasec(lua_State *L, int index)
 
 void sl_foreign_prepare(lua_State *L, int index)
 {
+    sl_fd_ignorepipe();
     lua_getfield(L, index, "settimeout");
     if (lua_isfunction(L, -1))
         sl_luasocket_nonblock(L, index);
@@ -234,6 +235,16 @@ static void call_object(lua_State *L, exchange *x, const char *method,
     x->wanted = wanted_readiness(L, x->object + 1, own);
 }
 
+/* [-0, +1, m] Pushes the object's error at index: OpenSSL knows no words for
+ * some. */
+static void push_error(lua_State *L, int index)
+{
+    if (lua_isnil(L, index))
+        lua_pushliteral(L, "unknown error");
+    else
+        lua_pushvalue(L, index);
+}
+
 /* [-0, +3, e] data, nil, nil */
 static int give_received(lua_State *L, sl_asocket *a)
 {
@@ -322,7 +333,7 @@ int sl_foreign_receive(lua_State *L, sl_asocket *a)
                 return give_received(L, a);
             if (lua_toboolean(L, x.object + 1))
                 continue;
-            lua_pushvalue(L, x.object + 2);
+            push_error(L, x.object + 2);
             if (x.wanted == 0)
                 return fail_received(L, a);
             if (x.wanted != SL_READABLE || !is_dirty(L, x.object))
@@ -376,7 +387,7 @@ int sl_foreign_send(lua_State *L, sl_asocket *a)
         if (err == 0) {
             if (send_once(L, &x))
                 continue;
-            lua_pushvalue(L, x.object + 2);
+            push_error(L, x.object + 2);
             if (x.wanted == 0)
                 return fail_sent(L, a);
             err = await(L, &x);

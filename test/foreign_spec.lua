@@ -304,6 +304,18 @@ describe('a foreign object', function()
             end)
         end)
 
+        it('an error even where the object has no word for it', function()
+            run(function()
+                local s, peer, o = pair()
+                function o.receive() return nil, nil, 'x' end
+                function o.send() end
+                assert.same({n = 3, nil, 'unknown error', 'x'},
+                    pack(s:receive()))
+                assert.same({n = 3, nil, 'unknown error', 0}, pack(s:send 'x'))
+                close(s, peer)
+            end)
+        end)
+
         it('for the statistics', function()
             run(function()
                 local s, peer = pair()

@@ -872,6 +872,34 @@ describe('TLS', function()
             listener:close()
         end)
 
+        it('survives a peer that is gone, without LuaSocket', function()
+            local status, output = process.lua(([[
+                local loop = require 'socketloop'
+                local server
+                server = loop.newserver('127.0.0.1', 0, function(client)
+                    client:close()
+                    server:close()
+                end, {key = '%s', certificate = '%s'})
+                local _, port = server:getsockname()
+                loop.newthread(function()
+                    local s = assert(loop.connect('127.0.0.1', port))
+                    assert(s:starttls {cafile = '%s'})
+                    local ok, err
+                    repeat
+                        ok, err = s:send 'x'
+                        loop.sleep(0.001)
+                    until not ok
+                    s:send 'x'
+                    s:close()
+                    print(err, package.loaded.socket)
+                end)
+                loop.start()
+            ]]):format(certs.good.key, certs.good.certificate,
+                certs.ca.certificate))
+            assert.equal(0, status, output)
+            assert.matches('closed%s+nil', output)
+        end)
+
         it('has no half-close', function()
             run(function()
                 local a, b = pair()
