@@ -476,6 +476,36 @@ describe('TLS', function()
             listener:close()
         end)
 
+        it('works in the coro loop', function()
+            local status, output = process.lua(([[
+                local loop = require 'socketloop'.coro
+                local coro = require 'coro'
+                local server
+                server = loop.newserver('127.0.0.1', 0, function(client)
+                    client:send 'one\ntwo\n'
+                    client:close()
+                    server:close()
+                end, {key = '%s', certificate = '%s'})
+                local _, port = server:getsockname()
+                loop.newthread(function()
+                    local s = assert(loop.connect('127.0.0.1', port))
+                    assert(s:starttls {cafile = '%s'})
+                    for line in coro.wrap(function()
+                        for line in function() return s:receive() end do
+                            coro.yield(line)
+                        end
+                    end) do
+                        io.write(line, ' ')
+                    end
+                    s:close()
+                end)
+                loop.start()
+            ]]):format(certs.good.key, certs.good.certificate,
+                certs.ca.certificate))
+            assert.equal(0, status, output)
+            assert.matches('one two', output)
+        end)
+
         it('comes in the middle of a dialogue', function()
             run(function()
                 local log = {}
