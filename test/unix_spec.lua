@@ -939,7 +939,7 @@ describe('A unix datagram socket in the loop', function()
 
     it('waits while the queue is full of what others sent', function()
         run(function()
-            local a, b, c, clock = make(), make(), make(), os.clock()
+            local a, b, c = make(), make(), make()
             assert(a:bind(path 'a'))
             assert(b:connect(path 'a'))
             b:settimeout(0)
@@ -947,9 +947,10 @@ describe('A unix datagram socket in the loop', function()
             while b:send 'other' do count = count + 1 end
             local sent
             loop.newthread(function() sent = c:sendto('mine', path 'a') end)
+            local clock = os.clock()
             loop.sleep(0.3)
             assert.is_nil(sent)
-            assert.is_true(os.clock() - clock < 0.05)   -- not busily
+            assert.is_true(os.clock() - clock < 0.1)    -- not busily
             for _ = 1, count do assert.equal('other', a:receive()) end
             assert.equal('mine', a:receive())
             assert.equal(4, sent)
