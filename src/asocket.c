@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const char mark = 0;    /* its address marks our blocks */
+const char sl_asocket_mark = 0;
 
 enum { AT_OBJECT = 1, AT_FIELDS };  /* in the user value */
 
@@ -29,23 +29,11 @@ enum { CLASS_OF_ALL = SL_TRANSPORTS };
 
 /* --- the object -------------------------------------------------------- */
 
-sl_asocket *sl_asocket_test(lua_State *L, int index)
+void sl_asocket_refuse(lua_State *L, const sl_asocket *a)
 {
-    /* Half the price of a look at the metatable; it counts, twice in every
-     * request. A light userdata has no size. */
-    sl_asocket *a = lua_touserdata(L, index);
-    return a != NULL && sl_rawlen(L, index) == sizeof *a && a->mark == &mark
-               ? a : NULL;
-}
-
-sl_asocket *sl_asocket_check(lua_State *L)
-{
-    sl_asocket *a = sl_asocket_test(L, 1);
     if (a == NULL)
         luaL_argerror(L, 1, "asocket expected");
-    if (a->source.loop == NULL || a->source.loop->closed)
-        luaL_error(L, "socketloop: the loop is closed");
-    return a;
+    luaL_error(L, "socketloop: the loop is closed");
 }
 
 const char *sl_asocket_class(const sl_asocket *a)
@@ -53,13 +41,11 @@ const char *sl_asocket_class(const sl_asocket *a)
     return sl_transports[a->transport].classes[a->kind];
 }
 
-void sl_asocket_checkkind(lua_State *L, sl_asocket *a, int kind)
+void sl_asocket_misfit(lua_State *L, const sl_asocket *a, int kind)
 {
-    if (a->kind != kind) {
-        lua_pushfstring(L, "%s expected",
-                        sl_transports[a->transport].classes[kind]);
-        luaL_argerror(L, 1, lua_tostring(L, -1));
-    }
+    lua_pushfstring(L, "%s expected",
+                    sl_transports[a->transport].classes[kind]);
+    luaL_argerror(L, 1, lua_tostring(L, -1));
 }
 
 /* [-0, +0, -] Gives the asocket at index one of the metatables. */
@@ -78,7 +64,7 @@ sl_asocket *sl_asocket_new(lua_State *L, int transport)
     sl_asocket *a = sl_newuserdata(L, sizeof *a);
     memset(a, 0, sizeof *a);
     sl_source_init(&a->source, loop);
-    a->mark = &mark;
+    a->mark = &sl_asocket_mark;
     a->transport = (unsigned char)transport;
     a->block = a->total = -1;
     a->birthday = sl_clock_now();

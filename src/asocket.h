@@ -86,17 +86,42 @@ typedef struct sl_asocket {
     struct sl_lookup *lookup; /* owned, or NULL */
 } sl_asocket;
 
-/* The asocket of the method that runs; raises if it is not one. */
-sl_asocket *sl_asocket_check(lua_State *L);
+extern const char sl_asocket_mark;    /* its address marks our blocks */
 
-/* The asocket at index, of any loop, or NULL. */
-sl_asocket *sl_asocket_test(lua_State *L, int index);
+/* The asocket at index, of any loop, or NULL. A look at the metatable would
+ * cost twice as much, which counts, twice in each request. */
+static inline sl_asocket *sl_asocket_test(lua_State *L, int index)
+{
+    sl_asocket *a = lua_touserdata(L, index);
+    return a != NULL && sl_rawlen(L, index) == sizeof *a &&
+           a->mark == &sl_asocket_mark ? a : NULL;
+}
+
+/* Raises: it is not one, or its loop is closed. */
+void sl_asocket_refuse(lua_State *L, const sl_asocket *a);
+
+/* The asocket of the method that runs; raises if it is not one. */
+static inline sl_asocket *sl_asocket_check(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_test(L, 1);
+    if (a == NULL || a->source.loop == NULL || a->source.loop->closed)
+        sl_asocket_refuse(L, a);
+    return a;
+}
 
 /* LuaSocket's name of the asocket's class. */
 const char *sl_asocket_class(const sl_asocket *a);
 
-/* Raises LuaSocket's error if a method does not fit the kind. */
-void sl_asocket_checkkind(lua_State *L, sl_asocket *a, int kind);
+/* Raises LuaSocket's error for a method that needs the other kind. */
+void sl_asocket_misfit(lua_State *L, const sl_asocket *a, int kind);
+
+/* The same if it does not fit the kind. */
+static inline void sl_asocket_checkkind(lua_State *L, const sl_asocket *a,
+                                        int kind)
+{
+    if (a->kind != kind)
+        sl_asocket_misfit(L, a, kind);
+}
 
 /* [-0, +1, m] Pushes a new asocket of the running function's loop. */
 sl_asocket *sl_asocket_new(lua_State *L, int transport);

@@ -151,7 +151,7 @@ int sl_wait_occupied(lua_State *L, sl_wait *wait)
     return 0;
 }
 
-void sl_wait_check(lua_State *L, sl_wait *wait, const char *what)
+void sl_wait_checkall(lua_State *L, sl_wait *wait, const char *what)
 {
     sl_thread_check(L, wait->source->loop->threads, what);
     if (sl_wait_occupied(L, wait))

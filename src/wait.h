@@ -11,9 +11,17 @@
 #include "loop.h"
 #include "source.h"
 
+/* The rest of sl_wait_check, where something is unusual. */
+void sl_wait_checkall(lua_State *L, sl_wait *wait, const char *what);
+
 /* Raises where the calling thread must not use this wait: somebody else
  * does, or there is no thread. `what` names the calling function. */
-void sl_wait_check(lua_State *L, sl_wait *wait, const char *what);
+static inline void sl_wait_check(lua_State *L, sl_wait *wait,
+                                 const char *what)
+{
+    if (wait->thread != NULL || wait->source->loop->threads->running == NULL)
+        sl_wait_checkall(L, wait, what);
+}
 
 /* Whether a thread is in the wait: it may have left it without a word, when
  * its coroutine was closed, or resumed by somebody else. */
