@@ -459,7 +459,7 @@ describe('A timeout', function()
             for i = 1, 4 do
                 sockets[i] = assert(loop.connect('127.0.0.1', port))
             end
-            for i, time in ipairs {0.03, 0.01, 0.04, 0.02} do
+            for i, time in ipairs {0.3, 0.1, 0.4, 0.2} do
                 local s = sockets[i]
                 s:settimeout(time)
                 loop.newthread(function()
