@@ -2551,7 +2551,7 @@ describe('Garbage', function()
     end)
 
     it('is not taken for a thread that has its place', function()
-        for round = 1, scaled(1000) / 10 do
+        for round = 1, scaled(1000) / 40 do
             for _ = 1, 20 do
                 coro.transfer(coro.create(function()
                     table.sort({1, 2}, function() coro.transfer(main) end)
