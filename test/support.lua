@@ -226,6 +226,7 @@ end
 local before
 
 function support.begin()
+    support.collect()
     before = support.fds()
 end
 
@@ -263,7 +264,6 @@ end
 
 -- Nothing may be left waiting and no descriptor open that was not before.
 function support.check()
-    collectgarbage()
     local ok, quiet = pcall(settled)
     if not (ok and quiet) then
         tidy_up()
