@@ -547,14 +547,16 @@ describe('TLS', function()
     describe('a server', function()
         it('runs no handler before the handshake is finished', function()
             run(function()
-                local handled, params = 0, certs.good.server
-                params.handshake_timeout = 0.05
-                local port, listener = serve(function(client)
+                local handled = 0
+                local function handle(client)
                     handled = handled + 1
                     assert.same({-1, -1}, {client:gettimeout()})
                     client:send 'hello\n'
                     client:close()
-                end, params)
+                end
+                local params = certs.good.server
+                params.handshake_timeout = 0.05
+                local port, listener = serve(handle, params)
                 local silent, plain, gone = connect(port), connect(port),
                     connect(port)
                 gone:close()
@@ -562,11 +564,13 @@ describe('TLS', function()
                 assert.is_nil((plain:receive '*l'))
                 assert.is_nil((silent:receive '*l'))
                 assert.equal(0, handled)
+                close(silent, plain, listener)
+                port, listener = serve(handle)
                 local client = connect(port)
                 assert(client:starttls(trust))
                 assert.equal('hello', client:receive())
                 assert.equal(1, handled)
-                close(client, silent, plain, listener)
+                close(client, listener)
             end)
         end)
 
