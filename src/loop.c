@@ -368,6 +368,7 @@ static void tell_all(sl_loop *loop)
         if (err != 0) {
             sl_wait_finish(&source->reader, err);
             sl_wait_finish(&source->writer, err);
+            sl_source_notify(source, SL_READABLE | SL_WRITABLE);
         }
     }
 }
