@@ -304,9 +304,12 @@ static enum sl_outcome go_on(lua_State *L, sl_thread *t, int passes_on)
         }
         if (to != NULL && is_below(all, to))
             return descend(L, base);
+        void *loop = t->loop;
         t = revive(L, all);
         if (t == NULL)
             return give_up(L, all, passes_on);
+        if (t->loop == NULL)
+            t->loop = loop;
         t = run(L, t);
     }
 }

@@ -338,6 +338,8 @@ int sl_thread_switch(lua_State *L, sl_thread *to, int n, int is_protected)
     sl_thread_gethome(L, to);
     stop(L, t, SL_SUSPENDED);
     to->nargs = n;
+    if (to->loop == NULL)
+        to->loop = t->loop;
     sl_thread_pass(all, SL_CONTROL, n);
     sl_thread_rise(L, to, t->resumer);
     sl_fiber_pass(t->fiber, to->fiber);

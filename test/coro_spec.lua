@@ -98,7 +98,9 @@ local inside = {
     ['a newindex metamethod'] = function(f) with('__newindex', f).x = 1 end,
     ['a call metamethod'] = function(f) with('__call', f)() end,
     ['an arithmetic metamethod'] = function(f) return with('__add', f) + 1 end,
-    ['a concat metamethod'] = function(f) return with('__concat', f) .. '' end,
+    ['a concat metamethod'] = support.concat_is_safe and function(f)
+        return with('__concat', f) .. ''
+    end or nil,
     ['a comparison metamethod'] = function(f)
         local less = function() f() return true end
         local meta = {__lt = less}

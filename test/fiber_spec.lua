@@ -54,7 +54,9 @@ places['__newindex'] = function(f)
     return value
 end
 places['__call'] = function(f) return (object('__call', f)()) end
-places['__concat'] = function(f) return object('__concat', f) .. 'x' end
+if support.concat_is_safe then
+    places['__concat'] = function(f) return object('__concat', f) .. 'x' end
+end
 places['__tostring'] = function(f)
     return tostring(object('__tostring', function()
         return tostring(f())

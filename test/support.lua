@@ -21,6 +21,10 @@ local pack, unpack = support.pack, support.unpack
 support.lua_version = tonumber(_VERSION:match '%d+%.%d+')
 support.luajit = rawget(_G, 'jit') ~= nil
 
+-- Lua 5.4 before 5.4.5 keeps a pointer into the stack while __concat runs, and
+-- crashes if the collector shrinks the stack meanwhile.
+support.concat_is_safe = support.lua_version ~= 5.4
+
 -- Compiles source, so that a spec can hold syntax of newer Luas only.
 support.load = rawget(_G, 'loadstring') or load
 
