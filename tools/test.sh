@@ -9,7 +9,7 @@
 #     SPECS     files or folders, default test
 #     FILTER    a Lua pattern: only the tests with such a name
 #     JOBS      how many runs at a time, default 2
-#     LIMIT     seconds until a run is ended, default 300 (more where slow)
+#     LIMIT     seconds until a run is ended, default 600 (more where slow)
 #     SOCKETLOOP_TEST_GC    see test/gc.lua
 #
 # A run that crashes, hangs, or executes no test counts as one failure. The
@@ -67,10 +67,10 @@ parse() {
 # says in one line how it went, and shows the log if it went badly.
 run_one() {
     parse "$1"
-    local command report=$root/$reports/$1 limit=${LIMIT:-300} status=0
+    local command report=$root/$reports/$1 limit=${LIMIT:-600} status=0
     local options=(-o tools/report.lua -Xoutput "$report")
     case $variant in
-    asan) limit=${LIMIT:-600} ;;
+    asan) limit=${LIMIT:-1200} ;;
     valgrind | arm64) limit=${LIMIT:-1200} ;;
     esac
     [[ -z $variant || $variant = ucontext ]] || export SOCKETLOOP_TEST_LIMIT=60
