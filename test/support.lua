@@ -269,6 +269,10 @@ end
 -- Nothing may be left waiting and no descriptor open that was not before.
 function support.check()
     local ok, quiet = pcall(settled)
+    if ok and not quiet then    -- for what is garbage, perhaps
+        support.collect()
+        ok, quiet = pcall(settled)
+    end
     if not (ok and quiet) then
         tidy_up()
         error(ok and 'the test left something waiting in the loop' or quiet, 0)
