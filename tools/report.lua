@@ -2,14 +2,14 @@
 --
 --     busted -o tools/report.lua -Xoutput FILE
 --
--- Writes one line to FILE for each thing that happens, at once: 'run NAME',
+-- Adds one line to FILE for each thing that happens, at once: 'run NAME',
 -- 'pass NAME', 'fail NAME', 'skip NAME', and 'end' if the run got there.
 -- Failures go to the standard output too, with their message and traceback.
 
 return function(options)
     local busted = require 'busted'
     local handler = require 'busted.outputHandlers.base' ()
-    local file = assert(io.open(assert(options.arguments[1]), 'w'))
+    local file = assert(io.open(assert(options.arguments[1]), 'a'))
     file:setvbuf 'no'
 
     local function note(what, name)
