@@ -67,6 +67,25 @@ static inline int sl_resume(lua_State *co, lua_State *from, int nargs,
 #endif
 }
 
+/* [-0, +0, e] Raises if the value at index is not a function that a coroutine
+ * can run. On 5.1 a C function at the bottom of a coroutine cannot go on after
+ * a yield, so there a Lua function that calls it takes its place. */
+static inline void sl_checkbody(lua_State *L, int index)
+{
+    luaL_checktype(L, index, LUA_TFUNCTION);
+#if LUA_VERSION_NUM == 501 && !SL_LUAJIT
+    static const char caller[] =
+        "local f = ... return function(...) return f(...) end";
+    if (!lua_iscfunction(L, index))
+        return;
+    if (luaL_loadbuffer(L, caller, sizeof caller - 1, "=socketloop") != 0)
+        lua_error(L);
+    lua_pushvalue(L, index);
+    lua_call(L, 1, 1);
+    lua_replace(L, index);
+#endif
+}
+
 /* After a failure: runs what is pending to be closed in co (5.4), and leaves
  * it dead. */
 static inline void sl_reset(lua_State *co)

@@ -52,7 +52,7 @@ static int func_status(lua_State *L)
 /* [-0, +1, m] Pushes a coroutine that will run the function at index. */
 static void push_coroutine(lua_State *L, int index)
 {
-    luaL_checktype(L, index, LUA_TFUNCTION);
+    sl_checkbody(L, index);
     lua_State *co = lua_newthread(L);
     lua_pushvalue(L, index);
     lua_xmove(L, co, 1);
@@ -265,11 +265,13 @@ static int call_safewrapped(lua_State *L)
     sl_run_checktarget(L, all, 1);
     push_running(L);
     lua_rawseti(L, state, CALLER);
-    int is_fresh = sl_thread_where(L, all, 1) == SL_IS_FRESH;
+    enum sl_where where = sl_thread_where(L, all, 1);
     int n = lua_gettop(L) - 1;
     lua_pushvalue(L, 1);
+    if (where == SL_IS_BELOW)    /* others have made it go on since */
+        return sl_thread_transfer(L, all, n, 0);
     sl_thread *t = sl_run_ready(L, all, n);
-    if (is_fresh) {
+    if (where == SL_IS_FRESH) {
         lua_pushvalue(L, state);
         sl_record_sethome(L, t);
     }
@@ -287,10 +289,12 @@ static int yield_safely(lua_State *L)
         return luaL_error(L, "yielding from the main thread");
     lua_pushnil(L);
     lua_insert(L, 1);
+    lua_rawgeti(L, state, CALLER);
+    if (lua_isnil(L, -1))
+        return luaL_error(L, "yielding from a non-resumed thread");
+    sl_run_checktarget(L, all, lua_gettop(L));
     push_running(L);
     lua_rawseti(L, state, YIELDER);
-    lua_rawgeti(L, state, CALLER);
-    sl_run_checktarget(L, all, lua_gettop(L));
     return sl_thread_transfer(L, all, n, 0);
 }
 

@@ -111,7 +111,7 @@ static sl_asocket *bind_path(lua_State *L)
 int sl_server_new(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
-    luaL_checktype(L, 3, LUA_TFUNCTION);
+    sl_checkbody(L, 3);
     if (!lua_isnoneornil(L, 4))
         sl_tls_wraphandler(L, 3);
     lua_settop(L, 3);

@@ -108,7 +108,7 @@ static int raise_failure(lua_State *L)
 static int func_newthread(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
-    luaL_checktype(L, 1, LUA_TFUNCTION);
+    sl_checkbody(L, 1);
     if (sl_run_start(L, loop->threads, lua_gettop(L) - 1, loop))
         return raise_failure(L);
     return 1;

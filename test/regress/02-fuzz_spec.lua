@@ -1,0 +1,57 @@
+-- What random calls of everything in any order have broken (../fuzz).
+
+local coro = require 'coro'
+local loop = require 'socketloop'
+local support = require 'support'
+
+local pack = support.pack
+
+describe('Once broken:', function()
+    support.hooks(before_each, after_each)
+
+    -- There was no caller to yield to, and a crash.
+    it("safewrap's yield in a thread that was resumed directly", function()
+        local wrapper, thread = coro.safewrap(function(yield)
+            local ok, err = pcall(yield, 1)
+            return ok, err
+        end)
+        local ok, yielded, err = coro.resume(thread)
+        assert.is_true(ok)
+        assert.is_false(yielded)
+        assert.equal('yielding from a non-resumed thread', err)
+        assert.is_false((pcall(wrapper)))
+    end)
+
+    -- Who was to go on had been made to go on by somebody else, and had
+    -- started the caller: a crash.
+    it('a safewrapped function called below the one that yielded', function()
+        local main = coro.running()
+        local first, from_below, yielded
+        local wrapper, yielder
+        wrapper, yielder = coro.safewrap(function(yield)
+            first = yield 'out'
+            from_below = coro.wrap(function()
+                yielded = wrapper 'in'
+                coro.transfer(main, 'end')
+            end)()
+            yield 'again'
+        end)
+        assert.equal('out', wrapper())
+        assert.equal('end', coro.transfer(yielder, 'went on'))
+        assert.same({'went on', 'in', 'again'}, {first, from_below, yielded})
+    end)
+
+    -- 5.1 cannot go on with a C function at the bottom of a coroutine.
+    it('a C function that yields is the body of a thread', function()
+        local thread = coro.create(coroutine.yield)
+        assert.same(pack(true, 1, nil), pack(coro.resume(thread, 1, nil)))
+        assert.same(pack(true, 2), pack(coro.resume(thread, 2)))
+        assert.equal('dead', coro.status(thread))
+        local wrapped = coro.wrap(coroutine.yield)
+        assert.equal(1, wrapped(1))
+        assert.equal(2, wrapped(2))
+        thread = loop.newthread(coroutine.yield)
+        loop.resume(thread)
+        assert.equal('dead', coro.status(thread))
+    end)
+end)
