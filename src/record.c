@@ -129,6 +129,7 @@ sl_thread *sl_record_take(lua_State *L, sl_threads *all, void *loop)
     t->home = SL_HOME_BASE;
     t->fiber = NULL;
     t->holder = NULL;
+    t->left = NULL;
     t->adopted = NULL;
     t->loop = loop;
     t->wait = NULL;

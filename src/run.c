@@ -260,10 +260,23 @@ static int is_below(sl_threads *all, lua_State *co)
     return sl_thread_isbottom(all, co);
 }
 
+/* [-(n + 1), +0, e] The same where nobody knows the base's thread, so nobody
+ * will hand it control. */
+static enum sl_outcome leave(lua_State *L, sl_thread *base)
+{
+    sl_record_anchor(L, base);
+    base->at = L;
+    base->left(base);
+    sl_thread_freeze(L, base);
+    return SL_STOPPED;
+}
+
 /* [-(n + 1), +n, e] The base's thread freezes, and passes on what lies on the
  * top of L. Returns how control came back, with what it brought. */
 static enum sl_outcome descend(lua_State *L, sl_thread *base)
 {
+    if (base->left != NULL)
+        return leave(L, base);
     sl_thread_hold(L, base, SL_CALLING, base->all->passing, base->all->nvalues);
     sl_thread_take(L, base);
     return base->got == SL_FAILURE ? SL_FAILED : SL_RETURNED;

@@ -47,10 +47,19 @@ static int serve_one(lua_State *L)
     return 0;
 }
 
+/* The handler has handed control to the main program: the server's turn will
+ * come. */
+static void await_turn(sl_thread *t)
+{
+    t->wait = NULL;
+    sl_wait_ready(t->loop, t);
+}
+
 /* Upvalues: loop, listening asocket, handler. */
 static int serve(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
+    loop->threads->running->left = await_turn;
     sl_asocket *listener = lua_touserdata(L, lua_upvalueindex(2));
     double pause = first_pause;
     lua_settop(L, 0);

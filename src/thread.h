@@ -94,6 +94,9 @@ struct sl_thread {
     sl_thread_results results; /* of its wait */
     void *results_arg;
     sl_holder *holder;         /* of its stack, once it froze; see record.c */
+    void (*left)(sl_thread *t);    /* it is a base, and control goes to
+                                  somebody below: brings about that the thread
+                                  is woken. NULL: it waits for control */
     lua_CFunction adopted;     /* in which it waits, if the user, not we,
                                   resumed the coroutine; else NULL */
     int state;                 /* of enum sl_thread_state */
