@@ -9,6 +9,7 @@
 
 #include "address.h"
 #include "asocket.h"
+#include "luasocket.h"
 #include "result.h"
 
 #include <sys/socket.h>
@@ -35,8 +36,21 @@ static void push_host(lua_State *L, const sl_asocket *a)
     lua_pop(L, n - 1);
 }
 
+/* [-0, +0, e] Closed behind our back, and its number is another's now? */
+static void look_behind(lua_State *L, sl_asocket *a)
+{
+    if (!a->has_object || a->transport == SL_FOREIGN)
+        return;
+    sl_asocket_pushobject(L, 1);
+    int object = lua_gettop(L);
+    if (sl_luasocket_fd(L, object) != a->source.fd)
+        sl_asocket_sync(L, a, object);
+    lua_pop(L, 1);
+}
+
 static void check_socket(lua_State *L, sl_asocket *a)
 {
+    look_behind(L, a);
     sl_asocket_checkkind(L, a, SL_CLIENT);
     luaL_argcheck(L, a->transport != SL_FOREIGN || a->source.fd < 0, 1,
                   "socket without TLS expected");
