@@ -179,6 +179,12 @@ int sl_fd_ready(int fd, int writing)
     return poll(&p, 1, 0) > 0;
 }
 
+int sl_fd_hungup(int fd)
+{
+    struct pollfd p = {fd, 0, 0};
+    return poll(&p, 1, 0) > 0;
+}
+
 static int int_option(int fd, int option, int *value)
 {
     socklen_t size = sizeof *value;

@@ -51,6 +51,9 @@ void sl_fd_ignorepipe(void);
 /* Whether reading or writing would not block now. */
 int sl_fd_ready(int fd, int writing);
 
+/* Whether neither direction works any more, or yet. */
+int sl_fd_hungup(int fd);
+
 /* How a connection attempt that was in progress ended; EINPROGRESS when it
  * has not. */
 int sl_fd_connected(int fd);
