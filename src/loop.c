@@ -119,6 +119,7 @@ void sl_loop_fail_later(lua_State *L, sl_loop *loop)
 /* [-0, +0, e] Tells the failures that were put off. */
 static void tell_failures(lua_State *L, sl_loop *loop)
 {
+    sl_thread_settle(L, loop->threads);
     while (loop->failures > 0) {
         sl_loop_env(L, SL_ENV_FAILURES);
         lua_rawgeti(L, -1, 1);

@@ -18,10 +18,10 @@ enum { TRACED_MAX = 20 };
 static void bring(lua_State *L, sl_threads *all, lua_State *from)
 {
     int n = all->nvalues + 1;
-    if (n > SL_FEW) {
+    if (n > SL_FEW || all->passing == SL_FAILURE)
         sl_thread_settle(L, all);
+    if (n > SL_FEW)
         luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
-    }
     lua_xmove(from, L, n);
 }
 

@@ -104,4 +104,45 @@ describe('Once broken:', function()
             peer:close()
         end)
     end
+
+    -- LuaJIT's VM took another coroutine for the one that caught the error.
+    it('an error that a stopped thread passes on', function()
+        local function fail()
+            local third = coro.create(function() error {} end)
+            local second = coro.create(function() coro.transfer(third) end)
+            local first = coro.create(function() coro.resume(second) end)
+            coro.transfer(first)
+        end
+        local function sum(list)
+            local n = 0
+            for _, value in ipairs(list) do n = n + value end
+            return n
+        end
+        local list = {}
+        for i = 1, 50 do list[i] = i end
+        for i = 1, 300 do
+            assert.is_false((pcall(fail)))
+            list[51] = i % 2 == 0 and 1.5 or nil    -- leaves a trace
+            assert.equal(1275 + (list[51] or 0), sum(list))
+        end
+    end)
+
+    -- The connect heard that something had happened, asked what, and waited
+    -- for ever since there was nothing any more.
+    it('a connect whose error somebody else took', function()
+        support.run(function()
+            local port = support.closedport()
+            local s = support.track(loop.tcp('127.0.0.1', 0))
+            local result
+            loop.newthread(function()
+                result = pack(s:connect('127.0.0.1', port))
+            end)
+            s:getoption 'error'
+            assert.is_true(support.eventually(function()
+                return result ~= nil
+            end))
+            assert.is_nil(result[1])
+            s:close()
+        end)
+    end)
 end)
