@@ -766,8 +766,11 @@ describe('newserver on a path', function()
                 local nginx = process.start('exec ' ..
                     process.which 'nginx' .. ' -p ' ..
                     process.quote(folder) .. ' -c nginx.conf -e stderr')
-                nginx:expect(function()
-                    return kind_of(path 'nginx.sock')
+                nginx:expect(function()    -- the file is there earlier
+                    local probe = loop.unix()
+                    local ok = probe:connect(path 'nginx.sock')
+                    probe:close()
+                    return ok
                 end, loop.sleep)
                 -- LuaSocket's library, none the wiser.
                 local http = require 'socket.http'
