@@ -160,6 +160,21 @@ typedef struct attempt {
     int err;
 } attempt;
 
+/* An object that has tried an address keeps its family, and refuses those of
+ * another one: gets a descriptor from us. */
+static int connect_anyway(lua_State *L, int object, attempt *a)
+{
+    const struct addrinfo *ai = a->address;
+    int err = sl_fd_socket(ai->ai_family, ai->ai_socktype, a->fd);
+    if (err != 0)
+        return err;
+    lua_pushinteger(L, *a->fd);
+    call(L, object, "setfd", 1, 0);
+    lua_getfield(L, LUA_REGISTRYINDEX, "tcp{client}");
+    lua_setmetatable(L, object);
+    return sl_fd_connect(*a->fd, ai->ai_addr, ai->ai_addrlen);
+}
+
 static int connect_body(lua_State *L)
 {
     attempt *a = lua_touserdata(L, 1);
@@ -181,6 +196,8 @@ static int connect_body(lua_State *L)
     if (a->err == SL_TIMEOUT)
         a->err = EINPROGRESS;
     *a->fd = sl_luasocket_fd(L, object);
+    if (a->fresh && *a->fd < 0 && a->err != EINPROGRESS)
+        a->err = connect_anyway(L, object, a);
     return 0;
 }
 

@@ -23,6 +23,9 @@ describe('socket.dns in a thread', function()
         for _, host in ipairs(hosts) do
             it(('gives what it does elsewhere: %s %s'):format(name, host),
                function()
+                if host == 'localhost' and not support.knows_localhost() then
+                    return
+                end
                 local expected = outcome(dns[name](host))
                 local undo = loop.install()
                 local found = support.run(function()
