@@ -37,13 +37,14 @@ local function with_pair(f)
     end)
 end
 
--- Sends the pieces one after another, each in a turn of its own.
+-- Sends the pieces one after another, each in a turn of its own; a false
+-- closes the peer.
 local function trickle(peer, ...)
     local pieces = {...}
     loop.newthread(function()
         for _, piece in ipairs(pieces) do
             loop.sleep(0.002)
-            peer:send(piece)
+            if piece then peer:send(piece) else peer:close() end
         end
     end)
 end
@@ -95,11 +96,7 @@ describe('a LuaSocket object in a thread', function()
 
         it('waits for the end', function()
             with_pair(function(client, peer)
-                trickle(peer, 'a', 'b\r\n', 'c')
-                loop.newthread(function()
-                    loop.sleep(0.02)
-                    peer:close()
-                end)
+                trickle(peer, 'a', 'b\r\n', 'c', false)
                 assert.same({'ab\r\nc', nil, nil, n = 3},
                             pack(client:receive '*a'))
             end)
@@ -120,11 +117,7 @@ describe('a LuaSocket object in a thread', function()
 
         it('gives what came before the end of a line', function()
             with_pair(function(client, peer)
-                trickle(peer, 'no ', 'feed')
-                loop.newthread(function()
-                    loop.sleep(0.02)
-                    peer:close()
-                end)
+                trickle(peer, 'no ', 'feed', false)
                 assert.same({nil, 'closed', 'no feed', n = 3},
                             pack(client:receive()))
             end)
