@@ -104,13 +104,11 @@ static int attempt_result(sl_asocket *a)
 {
     if (!a->source.writable)
         return SL_AGAIN;
-    int err = sl_fd_connected(a->source.fd);
-    if (err == EINPROGRESS && !sl_fd_hungup(a->source.fd)) {
+    int err = sl_fd_attempted(a->source.fd);
+    if (err == EINPROGRESS) {
         a->source.writable = 0;
         return SL_AGAIN;
     }
-    if (err == EINPROGRESS)    /* it failed, and somebody else asked why */
-        err = ECONNABORTED;
     a->connect->pending = 0;
     return err;
 }

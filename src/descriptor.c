@@ -179,12 +179,6 @@ int sl_fd_ready(int fd, int writing)
     return poll(&p, 1, 0) > 0;
 }
 
-int sl_fd_hungup(int fd)
-{
-    struct pollfd p = {fd, 0, 0};
-    return poll(&p, 1, 0) > 0;
-}
-
 static int int_option(int fd, int option, int *value)
 {
     socklen_t size = sizeof *value;
@@ -209,6 +203,15 @@ int sl_fd_connected(int fd)
     if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0)
         return 0;
     return errno == ENOTCONN ? EINPROGRESS : errno;
+}
+
+/* An attempt has failed if it is hung up, also when somebody else has asked
+ * for the reason, which the system tells once. */
+int sl_fd_attempted(int fd)
+{
+    struct pollfd p = {fd, 0, 0};
+    int err = sl_fd_connected(fd);
+    return err == EINPROGRESS && poll(&p, 1, 0) > 0 ? ECONNABORTED : err;
 }
 
 int sl_fd_haspeer(int fd)

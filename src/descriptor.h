@@ -51,12 +51,13 @@ void sl_fd_ignorepipe(void);
 /* Whether reading or writing would not block now. */
 int sl_fd_ready(int fd, int writing);
 
-/* Whether neither direction works any more, or yet. */
-int sl_fd_hungup(int fd);
+/* 0 if fd is connected, EINPROGRESS if it is not or not yet, or how that
+ * failed. */
+int sl_fd_connected(int fd);
 
 /* How a connection attempt that was in progress ended; EINPROGRESS when it
  * has not. */
-int sl_fd_connected(int fd);
+int sl_fd_attempted(int fd);
 
 /* Whether fd is a listening socket. */
 int sl_fd_listens(int fd);

@@ -63,7 +63,7 @@ static int func_hurry(lua_State *L)
  * on */
 static int func_connected(lua_State *L)
 {
-    int err = sl_fd_connected((int)luaL_checknumber(L, 1));
+    int err = sl_fd_attempted((int)luaL_checknumber(L, 1));
     if (err != 0)
         return sl_result_fail(L, err == EINPROGRESS ? SL_TIMEOUT : err);
     lua_pushboolean(L, 1);

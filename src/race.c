@@ -149,7 +149,7 @@ static int look(attempt *a)
 {
     if (a->source.fd < 0 || !a->source.writable)
         return SL_AGAIN;
-    return judge(a, sl_fd_connected(a->source.fd));
+    return judge(a, sl_fd_attempted(a->source.fd));
 }
 
 /* True if that attempt's state wins the race. */
