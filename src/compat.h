@@ -86,6 +86,31 @@ static inline void sl_checkbody(lua_State *L, int index)
 #endif
 }
 
+#if LUA_VERSION_NUM < 502
+
+static inline int sl_growstack(lua_State *co)
+{
+    int *n = lua_touserdata(co, 1);
+    luaL_checkstack(co, *n, "");
+    return 0;
+}
+
+#endif
+
+/* Makes room for n values on any stack, also of a coroutine that doesn't run;
+ * false if it can't. Where lua_checkstack raises if memory is short, it does
+ * so here where that is caught; the room remains. */
+static inline int sl_checkstack(lua_State *co, int n)
+{
+#if LUA_VERSION_NUM < 502
+    if (lua_cpcall(co, sl_growstack, &n) != 0) {
+        lua_settop(co, -2);
+        return 0;
+    }
+#endif
+    return lua_checkstack(co, n);
+}
+
 /* After a failure: runs what is pending to be closed in co (5.4), and leaves
  * it dead. */
 static inline void sl_reset(lua_State *co)

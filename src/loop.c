@@ -53,8 +53,10 @@ int sl_loop_sleep(lua_State *L, sl_loop *loop, double seconds)
         sl_wait_ready(loop, t);
     } else {
         double due = sl_clock_now() + seconds;
-        if (sl_timer_set(&loop->timers, &t->timer, due) != 0)
+        if (sl_timer_set(&loop->timers, &t->timer, due) != 0) {
+            sl_thread_disown(L, t);
             return luaL_error(L, "not enough memory");
+        }
         loop->waiting++;
     }
     return sl_thread_wait(L, t, no_results, NULL);

@@ -74,21 +74,26 @@ static int new_place(lua_State *L)
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-/* A record whose places in the registry are made; in the list of unused. */
-static sl_thread *new_record(lua_State *L, sl_threads *all)
+/* [-0, +0, e] A record whose places in the registry are made; in the list of
+ * unused. */
+static void new_record(lua_State *L, sl_threads *all)
 {
     int place = new_place(L), home_place = new_place(L);
     sl_thread *t = calloc(1, sizeof *t);
-    if (t == NULL)
+    if (t == NULL) {
+        luaL_unref(L, LUA_REGISTRYINDEX, place);
+        luaL_unref(L, LUA_REGISTRYINDEX, home_place);
         luaL_error(L, "not enough memory");
+    }
     t->all = all;
     t->place = place;
     t->home_place = home_place;
     t->next_record = all->records;
     all->records = t;
+    lua_pushlightuserdata(L, t);    /* the first time LuaJIT may need memory */
+    lua_pop(L, 1);
     t->next_free = all->free;
     all->free = t;
-    return t;
 }
 
 /* [-0, +0, e] Lua's collector does not see how much memory stacks take, so
@@ -104,14 +109,23 @@ static void collect_stacks(lua_State *L, sl_threads *all)
         all->stacks_limit = STACKS_MIN;
 }
 
-void sl_record_reserve(lua_State *L, sl_threads *all)
+static void reserve_stack(lua_State *L, sl_threads *all)
 {
-    if (all->fibers.idle != NULL)
-        return;
     if (all->fibers.count >= all->stacks_limit)
         collect_stacks(L, all);
     if (sl_fibers_reserve(&all->fibers) != 0)
         sl_thread_nomemory(L, all);
+}
+
+/* One of the two may go to a finalizer while the other is made. */
+void sl_record_reserve(lua_State *L, sl_threads *all)
+{
+    while (all->free == NULL || all->fibers.idle == NULL) {
+        if (all->free == NULL)
+            new_record(L, all);
+        else
+            reserve_stack(L, all);
+    }
 }
 
 sl_thread *sl_record_take(lua_State *L, sl_threads *all, void *loop)
@@ -120,7 +134,9 @@ sl_thread *sl_record_take(lua_State *L, sl_threads *all, void *loop)
         luaL_error(L, "socketloop: the Lua state is being closed");
     if (all->running != NULL && all->running->depth >= DEPTH_MAX)
         luaL_error(L, "C stack overflow: too many threads that run threads");
-    sl_thread *t = all->free != NULL ? all->free : new_record(L, all);
+    if (all->free == NULL)
+        new_record(L, all);
+    sl_thread *t = all->free;
     t->co = t->at = lua_tothread(L, -1);
     t->anchored = 0;
     t->index = lua_gettop(L);
@@ -260,8 +276,14 @@ void sl_record_setadopted(lua_State *L, sl_threads *all)
 
 void sl_record_getadopted(lua_State *L, sl_threads *all, int index)
 {
+    int is_one = 0;
     get_stopped(L, all, index);
-    if (!lua_istable(L, -1)) {
+    if (lua_istable(L, -1)) {
+        lua_rawgeti(L, -1, 1);
+        is_one = !lua_isnil(L, -1);
+        lua_pop(L, 1);
+    }
+    if (!is_one) {
         lua_pop(L, 1);
         lua_pushnil(L);
     }
@@ -310,6 +332,22 @@ static int do_nothing(lua_State *L)
     return 0;
 }
 
+static int call_body(lua_State *L)
+{
+    sl_threads *all = lua_touserdata(L, lua_upvalueindex(1));
+    return all->body(L, all->body_arg);
+}
+
+int sl_thread_pcall(lua_State *L, sl_threads *all, sl_thread_body body,
+                    void *arg, int nargs, int nresults)
+{
+    all->body = body;
+    all->body_arg = arg;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, all->caller);
+    lua_insert(L, -(nargs + 1));
+    return lua_pcall(L, nargs, nresults, 0);
+}
+
 /* [-0, +1, m] Pushes a metatable with that finalizer. */
 static void push_class(lua_State *L, lua_CFunction gc)
 {
@@ -330,6 +368,11 @@ static void make_tables(lua_State *L, sl_threads *all)
     all->holder_class = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushcfunction(L, do_nothing);
     all->nothing = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushlightuserdata(L, all);
+    lua_pushcclosure(L, call_body, 1);
+    all->caller = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushliteral(L, "coroutine ended without transferring control");
+    all->lost = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 sl_threads *sl_threads_get(lua_State *L)

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-/* [-0, +0, e] Makes sure that there is a C stack to take. */
+/* [-0, +0, e] Makes sure that there is a record to take and a C stack. */
 void sl_record_reserve(lua_State *L, sl_threads *all);
 
 /* [-0, +0, e] A record for the coroutine on the top, which stays there while
@@ -114,7 +114,8 @@ sl_thread *sl_record_held(lua_State *L, sl_threads *all, int index);
 /* [-1, +0, m] Keeps a table under the coroutine of an adopted thread. */
 void sl_record_setadopted(lua_State *L, sl_threads *all);
 
-/* [-0, +1, -] Pushes that table for the coroutine at index, or nil. */
+/* [-0, +1, -] Pushes that table for the coroutine at index; nil if it has none,
+ * or one without a record at its [1]. */
 void sl_record_getadopted(lua_State *L, sl_threads *all, int index);
 
 /* [-0, +0, m] An adopted thread becomes one of ours: its table goes. */
@@ -129,8 +130,9 @@ sl_thread *sl_record_find(sl_threads *all, lua_State *co);
 /* Values for which there is room on every stack that stopped. */
 enum { SL_FEW = LUA_MINSTACK / 3 };
 
-/* Makes room for n values on a stopped coroutine, if it can be had. */
-int sl_thread_hasroom(lua_State *co, int n);
+/* [-0, +0, e] Makes room for n values on a stopped coroutine, if it can be
+ * had. */
+int sl_thread_hasroom(lua_State *L, sl_threads *all, lua_State *co, int n);
 
 /* A thread will run on top of resumer, or of the main program (NULL), where L
  * runs; what is passed on is for it. */

@@ -18,10 +18,12 @@ enum { TRACED_MAX = 20 };
 static void bring(lua_State *L, sl_threads *all, lua_State *from)
 {
     int n = all->nvalues + 1;
-    if (n > SL_FEW || all->passing == SL_FAILURE)
+    if (all->passing == SL_FAILURE)
         sl_thread_settle(L, all);
-    if (n > SL_FEW)
-        luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
+    if (n > SL_FEW && !sl_thread_hasroom(L, all, L, n + LUA_MINSTACK)) {
+        lua_settop(from, -n - 1);
+        luaL_error(L, "too many values");
+    }
     lua_xmove(from, L, n);
 }
 
@@ -46,8 +48,11 @@ static void push_destination(lua_State *L, sl_thread *t)
 static void pass_results(lua_State *L, sl_thread *t)
 {
     int n = t->nresults;
-    if (n > SL_FEW)
-        luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
+    if (n > SL_FEW && !sl_thread_hasroom(L, t->all, L, n + LUA_MINSTACK)) {
+        lua_settop(t->co, 0);
+        sl_record_release(L, t);
+        luaL_error(L, "too many values");
+    }
     lua_xmove(t->co, L, n);
     push_destination(L, t);
     sl_thread_pass(t->all, SL_CONTROL, n);
@@ -91,6 +96,16 @@ static void trace_returnees(lua_State *L, sl_threads *all)
     lua_pop(L, 1);
 }
 
+/* () -> the traceback of a thread that failed */
+static int trace(lua_State *L, void *arg)
+{
+    sl_thread *t = arg;
+    sl_traceback(L, t->co);
+    push_returnee(L, t);
+    trace_returnees(L, t->all);
+    return 1;
+}
+
 /* What is to be closed in a dead coroutine is closed outside of any thread,
  * so it cannot wait. */
 static void close_pending(sl_threads *all, lua_State *co)
@@ -103,23 +118,16 @@ static void close_pending(sl_threads *all, lua_State *co)
     all->bottom = bottom;
 }
 
-/* [-0, +4, m] Buries a thread that failed, or to which message happened;
- * passes on the thread, the error and a traceback. */
-static void bury(lua_State *L, sl_thread *t, const char *message)
+/* [-0, +4, -] Buries a thread that failed, with the error on its top; passes
+ * on the thread, the error and a traceback, or why there is none. */
+static void bury(lua_State *L, sl_thread *t)
 {
     sl_threads *all = t->all;
     lua_State *co = t->co;
-    sl_thread_settle(L, all);
-    luaL_checkstack(L, LUA_MINSTACK, "too many nested threads");
     push_destination(L, t);
     sl_thread_push(L, t);
-    if (message != NULL)
-        lua_pushstring(L, message);
-    else
-        lua_xmove(co, L, 1);
-    sl_traceback(L, co);
-    push_returnee(L, t);
-    trace_returnees(L, all);
+    lua_xmove(co, L, 1);
+    sl_thread_pcall(L, all, trace, t, 0, 1);
     sl_record_release(L, t);
     close_pending(all, co);
     lua_pushvalue(L, -4);
@@ -132,7 +140,8 @@ static void end(lua_State *L, sl_thread *t)
 {
     if (t->home == SL_HOME_NOBODY) {
         lua_settop(t->co, 0);
-        bury(L, t, "coroutine ended without transferring control");
+        lua_rawgeti(t->co, LUA_REGISTRYINDEX, t->all->lost);
+        bury(L, t);
         return;
     }
     if (t->home != SL_HOME_BASE)
@@ -188,7 +197,7 @@ static void collect(lua_State *L, sl_thread *t)
     else if (t->status == LUA_OK)
         end(L, t);
     else
-        bury(L, t, NULL);
+        bury(L, t);
 }
 
 /* --- the base ---------------------------------------------------------- */
@@ -199,7 +208,8 @@ static sl_thread *revive_yielded(lua_State *L, sl_threads *all)
 {
     lua_State *co = lua_tothread(L, -1);
     int n = all->nvalues;
-    if (!sl_thread_hasroom(co, n + 1))
+    all->passing = SL_NOTHING;    /* if this fails, and in any case below */
+    if (!sl_thread_hasroom(L, all, co, n + 1))
         luaL_error(L, "too many values");
     sl_record_reserve(L, all);
     sl_thread *t = sl_record_acquire(L, all, NULL);
@@ -275,9 +285,12 @@ static enum sl_outcome leave(lua_State *L, sl_thread *base)
  * top of L. Returns how control came back, with what it brought. */
 static enum sl_outcome descend(lua_State *L, sl_thread *base)
 {
+    sl_threads *all = base->all;
+    int passing = all->passing;
     if (base->left != NULL)
         return leave(L, base);
-    sl_thread_hold(L, base, SL_CALLING, base->all->passing, base->all->nvalues);
+    all->passing = SL_NOTHING;    /* if this fails */
+    sl_thread_hold(L, base, SL_CALLING, passing, all->nvalues);
     sl_thread_take(L, base);
     return base->got == SL_FAILURE ? SL_FAILED : SL_RETURNED;
 }
@@ -360,7 +373,7 @@ int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop)
 {
     luaL_checkstack(L, LUA_MINSTACK, "too many arguments");
     lua_State *co = lua_newthread(L);
-    if (!sl_thread_hasroom(co, nargs + 1))
+    if (!sl_thread_hasroom(L, all, co, nargs + 1))
         luaL_error(L, "too many arguments");
     sl_record_reserve(L, all);
     sl_thread *t = sl_record_take(L, all, loop);

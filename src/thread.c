@@ -23,9 +23,13 @@ int sl_thread_nomemory(lua_State *L, sl_threads *all)
     return luaL_error(L, "not enough memory for a C stack");
 }
 
-int sl_thread_hasroom(lua_State *co, int n)
+int sl_thread_hasroom(lua_State *L, sl_threads *all, lua_State *co, int n)
 {
-    return n < LUA_MINSTACK || lua_checkstack(co, n);
+    if (n < LUA_MINSTACK)
+        return 1;
+    int has = sl_checkstack(co, n);
+    sl_thread_settle(L, all);
+    return has;
 }
 
 /* Whether L, which runs in t, can stop by a yield. */
@@ -83,8 +87,10 @@ static inline void hold(lua_State *L, sl_thread *t, int state, int what, int n)
 static int take_more(lua_State *L, sl_thread *t)
 {
     int n = t->nargs;
-    sl_thread_settle(L, t->all);
-    luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
+    if (!sl_thread_hasroom(L, t->all, L, n + LUA_MINSTACK)) {
+        lua_settop(t->from, -n - 1);
+        luaL_error(L, "too many values");
+    }
     lua_xmove(t->from, L, n);
     return n;
 }
@@ -174,22 +180,6 @@ void sl_thread_check(lua_State *L, sl_threads *all, const char *what)
                    what);
 }
 
-sl_thread *sl_thread_current(lua_State *L, sl_threads *all)
-{
-    sl_checkfinalizer(L);
-    if (all->running != NULL) {
-        sl_record_anchor(L, all->running);
-        return all->running;
-    }
-    lua_pushthread(L);
-    return sl_record_acquire(L, all, NULL);
-}
-
-void sl_thread_disown(lua_State *L, sl_thread *t)
-{
-    sl_record_release(L, t);
-}
-
 /* The C function in which a coroutine is. */
 static lua_CFunction innermost(lua_State *co)
 {
@@ -201,22 +191,43 @@ static lua_CFunction innermost(lua_State *co)
     return function;
 }
 
-/* Nobody else may look at the values that an adopted coroutine yields, as its
- * resumer gets them: the record and the arguments go into a table. */
-static int yield_to_user(lua_State *L, sl_thread *t)
+/* [-0, +0, e] Makes L's coroutine a thread. Nobody else may look at what it
+ * yields, as its resumer gets that: the record and the arguments of the
+ * running function go into a table. */
+static sl_thread *adopt(lua_State *L, sl_threads *all)
 {
     int n = lua_gettop(L);
     luaL_checkstack(L, 4, "too many arguments");
     lua_createtable(L, n + 1, 0);
-    lua_pushlightuserdata(L, t);
-    lua_rawseti(L, -2, 1);
     for (int i = 1; i <= n; i++) {
         lua_pushvalue(L, i);
         lua_rawseti(L, -2, i + 1);
     }
-    sl_record_setadopted(L, t->all);
+    lua_pushvalue(L, -1);
+    sl_record_setadopted(L, all);
+    lua_pushthread(L);
+    sl_thread *t = sl_record_acquire(L, all, NULL);
+    lua_pushlightuserdata(L, t);
+    lua_rawseti(L, -2, 1);
+    lua_pop(L, 1);
     t->adopted = innermost(L);
-    return lua_yield(L, 0);
+    return t;
+}
+
+sl_thread *sl_thread_current(lua_State *L, sl_threads *all)
+{
+    sl_checkfinalizer(L);
+    if (all->running != NULL) {
+        sl_record_anchor(L, all->running);
+        return all->running;
+    }
+    return adopt(L, all);
+}
+
+void sl_thread_disown(lua_State *L, sl_thread *t)
+{
+    if (t->adopted != NULL)
+        sl_record_release(L, t);
 }
 
 int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results,
@@ -227,8 +238,8 @@ int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results,
     t->results_arg = arg;
     t->state = SL_WAITING;
     t->at = L;
-    if (t->fiber == NULL)
-        return yield_to_user(L, t);
+    if (t->adopted != NULL)
+        return lua_yield(L, 0);
     if (can_yield(L, t)) {
         /* All of the arguments stay on the stack, so they stay alive; the
          * record above them marks the wait. */
@@ -284,6 +295,8 @@ int sl_thread_prepare(lua_State *L, sl_thread *t)
     sl_record_reserve(L, t->all);
     int n = t->results(L, t->results_arg);
     t->fiber = sl_fiber_take(&t->all->fibers);
+    if (t->fiber == NULL)    /* a finalizer took the one that was reserved */
+        sl_thread_nomemory(L, t->all);
     if (t->adopted != NULL)
         sl_record_own(L, t);
     lua_settop(t->co, 0);

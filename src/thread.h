@@ -59,6 +59,9 @@ typedef struct sl_holder sl_holder;
  * again later. */
 typedef int (*sl_thread_results)(lua_State *L, void *arg);
 
+/* Called with its arguments from index 1 on; returns how many results. */
+typedef int (*sl_thread_body)(lua_State *L, void *arg);
+
 enum sl_home {
     SL_HOME_BASE,              /* the base that runs it, which gets no values */
     SL_HOME_NOBODY,            /* to end without a hand-over is an error */
@@ -135,6 +138,10 @@ struct sl_threads {
     int stopped;               /* registry references; see record.c */
     int holder_class;
     int nothing;               /* a function that does it */
+    int caller;                /* sl_thread_pcall's */
+    sl_thread_body body;       /* that it is to call, */
+    void *body_arg;            /* with that */
+    int lost;                  /* the error of who ended without a home */
     int closed;                /* the Lua state is being closed */
 };
 
@@ -170,7 +177,8 @@ int sl_thread_waits(lua_State *L, sl_thread *t);
  * is gone. */
 int sl_thread_prepare(lua_State *L, sl_thread *t);
 
-/* A thread that sl_thread_current made of L's coroutine will not wait. */
+/* The thread will not wait, which matters if sl_thread_current made it of L's
+ * coroutine. */
 void sl_thread_disown(lua_State *L, sl_thread *t);
 
 /* Ends the running C function in a suspension: `return sl_thread_suspend`. */
@@ -204,6 +212,11 @@ enum sl_where sl_thread_where(lua_State *L, sl_threads *all, int index);
 /* After threads have run, and before anything is thrown on L: LuaJIT's VM
  * learns that it is L's turn only when a C function returns or calls. */
 void sl_thread_settle(lua_State *L, sl_threads *all);
+
+/* [-nargs, +(nresults|1), -] lua_pcall of a C function that isn't made first,
+ * so that it can be called when there is no memory. */
+int sl_thread_pcall(lua_State *L, sl_threads *all, sl_thread_body body,
+                    void *arg, int nargs, int nresults);
 
 /* [-3, +1, m] Makes of thread, error and traceback the one error value: the
  * error itself, or a string with the traceback if it has none yet. */

@@ -176,8 +176,7 @@ static int begin(lua_State *L, sl_wait *wait)
         wait->thread = NULL;
         wait->status = err;
         t->wait = NULL;
-        if (t->fiber == NULL)
-            sl_thread_disown(L, t);
+        sl_thread_disown(L, t);
     }
     return err;
 }
@@ -242,13 +241,33 @@ static int pause_operation(lua_State *L, sl_source *source)
     return source->fd < 0 ? SL_CLOSED : SL_AGAIN;
 }
 
+static int turn_operation(lua_State *L, sl_source *source)
+{
+    (void)L;
+    return source->fd < 0 ? SL_CLOSED : 0;
+}
+
+/* Lets the others have their turn, which takes no memory: 0 or SL_CLOSED. */
+static int take_turn(lua_State *L, sl_wait *wait)
+{
+    wait->limited = 0;
+    wait->operation = turn_operation;
+    wait->status = SL_BUSY;
+    begin(L, wait);
+    sl_thread_freeze(L, wait->thread);
+    wait->thread = NULL;
+    return wait->status;
+}
+
 int sl_wait_pause(lua_State *L, sl_wait *wait, double seconds)
 {
     unsigned char interest = wait->interest;
     wait->interest = 0;    /* in the time only */
     int err = sl_wait_block(L, wait, pause_operation, seconds);
     wait->interest = interest;
-    return err == SL_TIMEOUT ? 0 : err;
+    if (err == SL_TIMEOUT)
+        return 0;
+    return err == SL_CLOSED ? err : take_turn(L, wait);
 }
 
 /* The thread has tried: what is left of its time until its next try. */

@@ -44,8 +44,8 @@ int sl_wait_block(lua_State *L, sl_wait *wait, sl_operation operation,
 int sl_wait_poll(lua_State *L, sl_wait *wait, sl_operation operation,
                  double block, double total);
 
-/* Waits so many seconds or until the socket is closed: 0 or SL_CLOSED. Only
- * in a thread. */
+/* Waits so many seconds (only until its next turn if there's no memory) or
+ * until the socket is closed: 0 or SL_CLOSED. Only in a thread. */
 int sl_wait_pause(lua_State *L, sl_wait *wait, double seconds);
 
 /* Wakes the waiting thread, if there is one, with the given status. */
