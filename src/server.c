@@ -24,20 +24,25 @@ enum { BACKLOG = 16384 };
 /* Seconds between tries while the system has no descriptor or memory left. */
 static const double first_pause = 0.01, last_pause = 0.5;
 
-/* [-0, +0, e] Upvalues: loop, listening asocket, handler. One connection:
- * returns nothing, or how accepting failed. */
-static int serve_one(lua_State *L)
+/* The functions that serve calls have its upvalues: loop, listening asocket,
+ * handler. */
+
+/* accept_client() -> asocket, or the number of how accepting failed */
+static int accept_client(lua_State *L)
+{
+    sl_loop_check(L);
+    int err = sl_accept_next(L, lua_touserdata(L, lua_upvalueindex(2)));
+    if (err != 0)
+        lua_pushinteger(L, err);
+    return 1;
+}
+
+/* start_handler(asocket) */
+static int start_handler(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
     lua_pushvalue(L, lua_upvalueindex(3));
-    int err = sl_accept_next(L, lua_touserdata(L, lua_upvalueindex(2)));
-    if (err != 0) {
-        lua_pushinteger(L, err);
-        return 1;
-    }
-    int client = lua_gettop(L);
-    lua_pushvalue(L, client);
-    lua_insert(L, 1);    /* client handler client */
+    lua_pushvalue(L, 1);
     if (sl_run_start(L, loop->threads, 1, loop)) {
         sl_asocket_close(L, 1);
         sl_loop_fail_later(L, loop);
@@ -55,36 +60,88 @@ static void await_turn(sl_thread *t)
     sl_wait_ready(t->loop, t);
 }
 
+/* report(asocket or nil, error): the loop will tell the error. */
+static int report(lua_State *L)
+{
+    lua_pushthread(L);
+    lua_insert(L, 2);
+    lua_pushliteral(L, "stack traceback:\n\t[C]: in newserver");
+    sl_loop_fail_later(L, sl_loop_check(L));
+    if (!lua_isnil(L, 1))
+        sl_asocket_close(L, 1);
+    return 0;
+}
+
+/* What serve has on its stack. */
+enum { ACCEPT = 1, HANDLE, REPORT, CLIENT, ERROR };
+
+enum { RAISED = 1 << 20 };    /* an error instead of an errno */
+
+static void push_functions(lua_State *L)
+{
+    static const lua_CFunction functions[] = {
+        accept_client, start_handler, report
+    };
+    for (int f = 0; f < 3; f++) {
+        for (int i = 1; i <= 3; i++)
+            lua_pushvalue(L, lua_upvalueindex(i));
+        lua_pushcclosure(L, functions[f], 3);
+    }
+}
+
+/* Accepts a client and starts its handler. 0, or how accepting failed; RAISED:
+ * an error was, and lies above the client or nil. */
+static int serve_one(lua_State *L)
+{
+    lua_settop(L, REPORT);
+    lua_pushvalue(L, ACCEPT);
+    if (lua_pcall(L, 0, 1, 0) != LUA_OK) {
+        lua_pushnil(L);
+        lua_insert(L, CLIENT);
+        return RAISED;
+    }
+    if (lua_isnumber(L, CLIENT))
+        return (int)lua_tointeger(L, CLIENT);
+    lua_pushvalue(L, HANDLE);
+    lua_pushvalue(L, CLIENT);
+    return lua_pcall(L, 1, 0, 0) != LUA_OK ? RAISED : 0;
+}
+
+/* Whether the error still has to be told: there is no memory. */
+static int reports_in_vain(lua_State *L)
+{
+    lua_pushvalue(L, REPORT);
+    lua_pushvalue(L, CLIENT);
+    lua_pushvalue(L, ERROR);
+    int failed = lua_pcall(L, 2, 0, 0) != LUA_OK;
+    lua_settop(L, ERROR);
+    return failed;
+}
+
 /* Upvalues: loop, listening asocket, handler. */
 static int serve(lua_State *L)
 {
-    sl_loop *loop = sl_loop_check(L);
-    loop->threads->running->left = await_turn;
+    sl_loop_check(L)->threads->running->left = await_turn;
     sl_asocket *listener = lua_touserdata(L, lua_upvalueindex(2));
     double pause = first_pause;
     lua_settop(L, 0);
-    for (int i = 1; i <= 3; i++)
-        lua_pushvalue(L, lua_upvalueindex(i));
-    lua_pushcclosure(L, serve_one, 3);
+    push_functions(L);
     for (;;) {
-        lua_settop(L, 1);
-        lua_pushvalue(L, 1);
-        int failed = lua_pcall(L, 0, 1, 0) != LUA_OK;
-        if (failed) {
-            lua_pushthread(L);
-            lua_insert(L, 2);
-            lua_pushliteral(L, "stack traceback:\n\t[C]: in newserver");
-            sl_loop_fail_later(L, loop);
-        } else if (lua_isnil(L, 2)) {
+        int err = serve_one(L);
+        if (err == 0) {
             pause = first_pause;
             continue;
-        } else if (lua_tointeger(L, 2) == SL_CLOSED) {
-            return 0;
         }
-        if (sl_wait_pause(L, &listener->source.reader, pause) == SL_CLOSED)
+        if (err == SL_CLOSED)
             return 0;
-        if (pause < last_pause)
-            pause *= 2;
+        int untold = err == RAISED;
+        do {
+            untold = untold && reports_in_vain(L);
+            if (sl_wait_pause(L, &listener->source.reader, pause) != 0)
+                return untold ? lua_error(L) : 0;
+            if (pause < last_pause)
+                pause *= 2;
+        } while (untold);
     }
 }
 
