@@ -120,18 +120,33 @@ static void set_value(lua_State *L, sl_asocket *a, int index, int place)
     lua_pop(L, 1);
 }
 
-void sl_asocket_setobject(lua_State *L, int index)
+/* [-0, +0, m] The object on the top and the asocket at index know each other.
+ * Nobody asks for it yet. */
+static void keep_object(lua_State *L, int index)
 {
-    sl_asocket *a = lua_touserdata(L, index);
+    lua_pushvalue(L, -1);
+    set_value(L, lua_touserdata(L, index), index, AT_OBJECT);
     sl_loop_env(L, SL_ENV_WRAPPERS);
     lua_pushvalue(L, -2);
     lua_pushvalue(L, index);
     lua_rawset(L, -3);
     lua_pop(L, 1);
-    set_value(L, a, index, AT_OBJECT);
+}
+
+/* [-0, +0, -] The object that was kept owns the descriptor. */
+static void give_to_object(lua_State *L, int index)
+{
+    sl_asocket *a = lua_touserdata(L, index);
     set_class(L, index, CLASS_OF_ALL);
     a->has_object = 1;
     a->owned = 0;
+}
+
+void sl_asocket_setobject(lua_State *L, int index)
+{
+    keep_object(L, index);
+    give_to_object(L, index);
+    lua_pop(L, 1);
 }
 
 void sl_asocket_pushobject(lua_State *L, int index)
@@ -145,8 +160,10 @@ void sl_asocket_needobject(lua_State *L, int index)
     sl_asocket *a = lua_touserdata(L, index);
     if (!a->has_object) {
         sl_luasocket_new(L, a);
-        lua_pushvalue(L, -1);
-        sl_asocket_setobject(L, index);
+        keep_object(L, index);
+        if (a->source.fd >= 0 || a->settled)
+            sl_luasocket_setfd(L, lua_gettop(L), a);
+        give_to_object(L, index);    /* not before: one of them owns it */
         if (a->source.fd < 0)
             sl_asocket_sync(L, a, lua_gettop(L));
     } else {

@@ -62,7 +62,8 @@ static int attempt_through_object(lua_State *L, sl_asocket *a,
     int fd;
     if (c->fresh)
         sl_source_detach(&a->source, 1);
-    int err = sl_luasocket_connect(L, c->object, ai, c->fresh, &fd);
+    int err = sl_luasocket_connect(L, a->source.loop->threads, c->object, ai,
+                                   c->fresh, &fd);
     if (fd >= 0) {
         int claimed = sl_source_claim(&a->source, fd);
         if (claimed != 0)

@@ -143,12 +143,14 @@ void sl_luasocket_new(lua_State *L, const sl_asocket *a)
          fd >= 0 ? sl_fd_family(fd) : AF_UNSPEC);
     int object = lua_gettop(L);
     sl_luasocket_nonblock(L, object);
-    if (fd < 0 && !a->settled)
-        return;    /* unix sockets have one from the start */
-    call(L, object, "close", 0, 0);
-    lua_pushinteger(L, fd);
-    call(L, object, "setfd", 1, 0);
-    sl_luasocket_setclass(L, object, a);
+}
+
+void sl_luasocket_setfd(lua_State *L, int index, const sl_asocket *a)
+{
+    sl_luasocket_setclass(L, index, a);
+    call(L, index, "close", 0, 0);    /* unix sockets have one already */
+    lua_pushinteger(L, a->source.fd);
+    call(L, index, "setfd", 1, 0);
 }
 
 /* What connect_body is called with, and what comes out. */
@@ -165,19 +167,21 @@ typedef struct attempt {
 static int connect_anyway(lua_State *L, int object, attempt *a)
 {
     const struct addrinfo *ai = a->address;
+    lua_getfield(L, LUA_REGISTRYINDEX, "tcp{client}");
+    lua_setmetatable(L, object);
+    sl_luasocket_method(L, object, "setfd");
+    lua_pushvalue(L, object);
     int err = sl_fd_socket(ai->ai_family, ai->ai_socktype, a->fd);
     if (err != 0)
         return err;
-    lua_pushinteger(L, *a->fd);
-    call(L, object, "setfd", 1, 0);
-    lua_getfield(L, LUA_REGISTRYINDEX, "tcp{client}");
-    lua_setmetatable(L, object);
+    lua_pushinteger(L, *a->fd);    /* from here on the object's */
+    lua_call(L, 2, 0);
     return sl_fd_connect(*a->fd, ai->ai_addr, ai->ai_addrlen);
 }
 
-static int connect_body(lua_State *L)
+static int connect_body(lua_State *L, void *arg)
 {
-    attempt *a = lua_touserdata(L, 1);
+    attempt *a = arg;
     char host[NI_MAXHOST], port[NI_MAXSERV];
     lua_rawgeti(L, LUA_REGISTRYINDEX, a->reference);
     int object = lua_gettop(L);
@@ -201,16 +205,12 @@ static int connect_body(lua_State *L)
     return 0;
 }
 
-int sl_luasocket_connect(lua_State *L, int reference,
+int sl_luasocket_connect(lua_State *L, sl_threads *all, int reference,
                          const struct addrinfo *address, int fresh, int *fd)
 {
     attempt a = {reference, address, fresh, fd, 0};
     *fd = -1;
-    if (!lua_checkstack(L, 2))
-        return ENOMEM;
-    lua_pushcfunction(L, connect_body);
-    lua_pushlightuserdata(L, &a);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    if (sl_thread_pcall(L, all, connect_body, &a, 0, 0) != LUA_OK) {
         lua_pop(L, 1);
         return ENOMEM;
     }

@@ -13,7 +13,7 @@
  * the asocket (or NULL). */
 int sl_luasocket_class(lua_State *L, int index, sl_asocket *a);
 
-/* [-0, +0, -] The object at index gets the asocket's class. */
+/* [-0, +0, m] The object at index gets the asocket's class. */
 void sl_luasocket_setclass(lua_State *L, int index, const sl_asocket *a);
 
 /* [-0, +0, e] The descriptor of the object at index, -1 for none. */
@@ -36,14 +36,17 @@ void sl_luasocket_nonblock(lua_State *L, int index);
 /* [-0, +0, e] Moves what lies in the object's own buffer to the asocket's. */
 void sl_luasocket_drain(lua_State *L, int index, sl_asocket *a);
 
-/* [-0, +1, e] Pushes a new object of the asocket's class, which owns its
- * descriptor from then on; without one an unconnected object. */
+/* [-0, +1, e] Pushes a new, unconnected object of the asocket's transport. */
 void sl_luasocket_new(lua_State *L, const sl_asocket *a);
+
+/* [-0, +0, e] The object at index gets the asocket's class and owns its
+ * descriptor from then on, if this does not raise. */
+void sl_luasocket_setfd(lua_State *L, int index, const sl_asocket *a);
 
 /* Begins to connect the referenced object; fresh: on a new descriptor. Sets
  * *fd to what the object has then. 0, EINPROGRESS or how it failed. Never
  * raises. */
-int sl_luasocket_connect(lua_State *L, int reference,
+int sl_luasocket_connect(lua_State *L, sl_threads *all, int reference,
                          const struct addrinfo *address, int fresh, int *fd);
 
 /* [-0, +1, m] Pushes what LuaSocket's objects of the asocket's class have
