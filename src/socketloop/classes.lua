@@ -9,8 +9,8 @@ local own = require 'socketloop.own'
 -- Set by install: class(name) and originals(table), of install.c.
 local classes = {}
 
-local replaced = {}     -- name -> {name, table, own =, put =}: its methods as
-                        -- they were, and those of ours
+local replaced = {}     -- name -> {name, table, own =, put =, is_done =}: its
+                        -- methods as they were, and those of ours
 
 -- What took a method's place -> that method. C has it, too: it calls only
 -- LuaSocket's own.
@@ -55,21 +55,28 @@ end
 
 local function put(class, name, replacement, make)
     if not replacement then return end
-    local f = make(class, name, replacement)
+    local f = class.put[name] or make(class, name, replacement)
+    originals[f] = class.own[name]
     class.put[name] = f
     class.table[name] = f
-    originals[f] = class.own[name]
 end
 
-local function replace_class(name, table_)
+local function new_class(name, table_)
     local class = {name = name, table = table_, own = {}, put = {}}
     for key, value in pairs(table_) do class.own[key] = value end
+    return class
+end
+
+-- May fail half-way, and then be called again.
+local function replace_class(name, table_)
+    local class = replaced[name] or new_class(name, table_)
+    replaced[name] = class
     for key in pairs(class.own) do
         put(class, key, methods.in_threads[name][key], in_threads)
         put(class, key, methods.everywhere[key], everywhere)
     end
     if class.own.setfd then put(class, 'setfd', setfd, everywhere) end
-    replaced[name] = class
+    class.is_done = true
 end
 
 -- Replaces the methods of all classes that exist by now and that it has not
@@ -77,7 +84,8 @@ end
 -- changed, though it is in the registry.
 function classes.replace()
     for name in pairs(methods.in_threads) do
-        local table_ = not replaced[name] and classes.class(name)
+        local is_done = replaced[name] and replaced[name].is_done
+        local table_ = not is_done and classes.class(name)
         if table_ then replace_class(name, table_) end
     end
     classes.originals(originals)

@@ -186,14 +186,27 @@ local function in_threads(name, original, replacement)
     end
 end
 
-local function put(table_, key, replacement)
-    local original = table_[key]
-    local f = in_threads(key, original, replacement)
-    table_[key] = f
-    replaced[#replaced + 1] = {table_, key, original, f}
+-- Is it replaced already? If replace failed half-way, some are.
+local function is_put(table_, key)
+    for _, entry in ipairs(replaced) do
+        if entry[1] == table_ and entry[2] == key then
+            if table_[key] == entry[3] then table_[key] = entry[4] end
+            return true
+        end
+    end
+    return false
 end
 
--- Replaces the functions. What took the place of which.
+local function put(table_, key, replacement)
+    if is_put(table_, key) then return end
+    local original = table_[key]
+    local f = in_threads(key, original, replacement)
+    replaced[#replaced + 1] = {table_, key, original, f}
+    table_[key] = f
+end
+
+-- Replaces the functions, but for those that it has already. What took the
+-- place of which.
 function functions.replace()
     put(socket, 'connect', connect)
     put(socket, 'select', select)

@@ -21,6 +21,8 @@ local replace = require 'socketloop.replace'
 
 local classes, functions    -- loaded with LuaSocket
 
+local is_replaced = false   -- all that is to be replaced
+
 local function load_all(tools)
     local ok, err = pcall(require, 'socket')
     if not ok then error('install needs LuaSocket: ' .. tostring(err), 0) end
@@ -37,14 +39,24 @@ local function replace_everywhere(tools, map, of_methods, ours)
     replace(map, ours, tools)
 end
 
+-- If this fails, what is replaced does what it did before, and the next one
+-- goes on.
+local function put_in_place(tools)
+    replace_everywhere(tools, functions.replace(), classes.replace())
+    is_replaced = true
+end
+
 -- loop: the module's table; tools: what install.c offers for it. Returns a
 -- function that undoes it.
 return function(loop, tools)
     load_all(tools)
-    local is_first = not loops.any()
     local here = loops.add(loop, tools)
-    if is_first then
-        replace_everywhere(tools, functions.replace(), classes.replace())
+    if not is_replaced then
+        local ok, err = pcall(put_in_place, tools)
+        if not ok then
+            loops.remove(here)
+            error(err, 0)
+        end
     end
     local is_undone = false
     return function()
@@ -52,6 +64,7 @@ return function(loop, tools)
         is_undone = true
         loops.remove(here)
         if loops.any() then return end
+        is_replaced = false
         replace_everywhere(tools, functions.restore(), classes.restore())
     end
 end
