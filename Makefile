@@ -77,6 +77,10 @@ $(OUT)/%.lua: src/%.lua
 # it is linked without our flags.
 helpers: $(OUT)/test/getaddrinfo.so $(OUT)/test/host $(OUT)/test/socketloop.so
 
+ifeq ($(shell uname -s),Linux)
+helpers: $(OUT)/test/memory
+endif
+
 $(OUT)/test/getaddrinfo.so: test/getaddrinfo.c
 	@mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $<
@@ -88,6 +92,16 @@ $(OUT)/test/host: test/host.c
 $(OUT)/test/socketloop.so: $(objects)
 	@mkdir -p $(@D)
 	$(CC) -shared $(flags) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+# The module is in it, and what the module calls goes through the host.
+wrapped := malloc calloc realloc free mmap munmap mprotect epoll_create1 \
+           epoll_ctl pipe2 socket accept4 connect pthread_create getaddrinfo \
+           freeaddrinfo
+
+$(OUT)/test/memory: test/memory.c $(objects)
+	@mkdir -p $(@D)
+	$(CC) $(flags) $(CFLAGS) $(wrapped:%=-Wl,--wrap=%) -o $@ $^ \
+	    $(shell pkg-config --libs $(LUA)) -lm
 
 # The threads that look names up, under ThreadSanitizer; without Lua, so what
 # else is in these files is left out.
