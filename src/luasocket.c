@@ -168,7 +168,6 @@ static int connect_anyway(lua_State *L, int object, attempt *a)
 {
     const struct addrinfo *ai = a->address;
     lua_getfield(L, LUA_REGISTRYINDEX, "tcp{client}");
-    lua_setmetatable(L, object);
     sl_luasocket_method(L, object, "setfd");
     lua_pushvalue(L, object);
     int err = sl_fd_socket(ai->ai_family, ai->ai_socktype, a->fd);
@@ -176,6 +175,7 @@ static int connect_anyway(lua_State *L, int object, attempt *a)
         return err;
     lua_pushinteger(L, *a->fd);    /* from here on the object's */
     lua_call(L, 2, 0);
+    lua_setmetatable(L, object);
     return sl_fd_connect(*a->fd, ai->ai_addr, ai->ai_addrlen);
 }
 
