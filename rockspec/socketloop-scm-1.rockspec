@@ -42,6 +42,7 @@ build = {
             'src/clock.c',
             'src/connect.c',
             'src/coro.c',
+            'src/crowd.c',
             'src/datagram.c',
             'src/descriptor.c',
             'src/fiber.c',

@@ -6,6 +6,7 @@
 
 #include "accept.h"
 
+#include "crowd.h"
 #include "descriptor.h"
 #include "result.h"
 
@@ -33,11 +34,14 @@ static int accept_operation(lua_State *L, sl_source *source)
     for (int round = 0; a->accepted < 0; round++) {
         if (source->fd < 0)
             return SL_CLOSED;
+        int err = sl_crowd_admit(a);
+        if (err != 0)
+            return err;
         if (!source->readable)
             return SL_AGAIN;
         if (round == ROUNDS_MAX)
             return SL_BUSY;
-        int err = sl_fd_accept(source->fd, &a->accepted);
+        err = sl_fd_accept(source->fd, &a->accepted);
         if (err == EAGAIN || err == EWOULDBLOCK)
             source->readable = 0;
         else if (err != 0 && !is_transient(err))
@@ -57,8 +61,11 @@ static int push_accepted(lua_State *L, sl_asocket *listener)
     if (err != 0) {
         close(fd);
         lua_pop(L, 1);
+        return err;
     }
-    return err;
+    a->max_line = listener->max_line;
+    sl_crowd_join(listener, a);
+    return 0;
 }
 
 /* asocket or nil, error */

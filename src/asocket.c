@@ -9,12 +9,15 @@
 
 #include "address.h"
 #include "clock.h"
+#include "crowd.h"
 #include "foreign.h"
 #include "luasocket.h"
 #include "resolve.h"
 #include "result.h"
 
 #include <errno.h>
+#include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -34,6 +37,16 @@ void sl_asocket_refuse(lua_State *L, const sl_asocket *a)
     if (a == NULL)
         luaL_argerror(L, 1, "asocket expected");
     luaL_error(L, "socketloop: the loop is closed");
+}
+
+size_t sl_asocket_optlimit(lua_State *L, int index, size_t none)
+{
+    if (lua_isnoneornil(L, index))
+        return none;
+    double n = luaL_checknumber(L, index);
+    luaL_argcheck(L, n >= 1 && floor(n) == n, index,
+                  "whole number from 1 on expected");
+    return n < (double)(SIZE_MAX / 2) ? (size_t)n : SIZE_MAX / 2;
 }
 
 const char *sl_asocket_class(const sl_asocket *a)
@@ -217,6 +230,7 @@ void sl_asocket_close(lua_State *L, int index)
         close(fd);
     }
     a->owned = 0;
+    sl_crowd_leave(a);
 }
 
 static int meth_close(lua_State *L)
@@ -243,6 +257,7 @@ static int meth_gc(lua_State *L)
     if (a->connect != NULL)
         sl_connect_abandon(L, a);
     sl_resolve_end(a);
+    sl_crowd_free(a);
     sl_buffer_free(&a->buffer, &a->source.loop->scratch);
     free(a->host);
     a->source.loop = NULL;

@@ -54,6 +54,7 @@ typedef struct sl_file {
 } sl_file;
 
 typedef struct sl_connect sl_connect;    /* of connect.c */
+typedef struct sl_crowd sl_crowd;        /* of crowd.c */
 
 typedef struct sl_asocket {
     sl_source source;         /* the first member: a source is an asocket */
@@ -70,11 +71,14 @@ typedef struct sl_asocket {
     unsigned char settled;    /* has or had a descriptor for good */
     unsigned char passive;    /* was accepted */
     unsigned char ended;      /* the end of the stream was read */
+    unsigned char overlong;   /* a line was too long: nothing is received */
     unsigned long inode;      /* of a bare descriptor that was wrapped */
     char *host;               /* owned: the name it was connected by */
     double block, total;      /* settimeout, in seconds; negative: none */
     double birthday;          /* for getstats */
     double received, sent;
+    size_t max_line;          /* setmaxline; 0: no limit */
+    sl_crowd *crowd;          /* it shares, as listener or client; or NULL */
     sl_receive receive;       /* the reader's operation, if not accept */
     int accepted;             /* a descriptor not given yet, or -1; owned */
     union {
@@ -108,6 +112,10 @@ static inline sl_asocket *sl_asocket_check(lua_State *L)
         sl_asocket_refuse(L, a);
     return a;
 }
+
+/* [-0, +0, v] The optional limit at index: a whole number from 1 on, or none
+ * where it is nil. */
+size_t sl_asocket_optlimit(lua_State *L, int index, size_t none);
 
 /* LuaSocket's name of the asocket's class. */
 const char *sl_asocket_class(const sl_asocket *a);
@@ -168,6 +176,7 @@ extern const luaL_Reg sl_stream_methods[];
 extern const luaL_Reg sl_foreign_methods[];
 extern const luaL_Reg sl_tls_methods[];
 extern const luaL_Reg sl_accept_methods[];
+extern const luaL_Reg sl_crowd_methods[];
 extern const luaL_Reg sl_bind_methods[];
 extern const luaL_Reg sl_bind_streammethods[];
 extern const luaL_Reg sl_bind_udpmethods[];

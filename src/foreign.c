@@ -264,18 +264,16 @@ static int fail_received(lua_State *L, sl_asocket *a)
 }
 
 /* [-0, +1, -] Pushes the pattern for the object; how many bytes it asks for,
- * 0 for a line. */
+ * 0 for a line. One whose length is limited is not left to the object. */
 static size_t push_pattern(lua_State *L, const sl_asocket *a)
 {
-    const sl_receive *r = &a->receive;
-    size_t asked = CHUNK;
-    if (r->pattern == SL_LINE) {
+    size_t asked = sl_stream_wanted(a);
+    if (asked == 0 && a->receive.pattern == SL_LINE) {
         lua_pushliteral(L, "*l");
         return 0;
     }
-    if (r->pattern == SL_COUNT && r->wanted - sl_buffer_count(&a->buffer)
-                                      < asked)
-        asked = r->wanted - sl_buffer_count(&a->buffer);
+    if (asked == 0 || asked > CHUNK)
+        asked = CHUNK;
     lua_pushinteger(L, (lua_Integer)asked);
     return asked;
 }
@@ -315,7 +313,9 @@ static int receive_once(lua_State *L, exchange *x)
         return is_end(L, a, result + 1);
     }
     size_t n = collect(L, a, result);
-    return asked == 0 || n < asked;
+    if (a->receive.pattern == SL_LINE)
+        return asked == 0 || n == 0;
+    return n < asked;
 }
 
 int sl_foreign_receive(lua_State *L, sl_asocket *a)
@@ -323,15 +323,17 @@ int sl_foreign_receive(lua_State *L, sl_asocket *a)
     lua_settop(L, 4);
     exchange x = begin(L, a, &a->source.reader, "receive");
     for (;;) {
-        if (sl_stream_isreceived(a))
+        int err = sl_stream_received(a);
+        if (err == 0)
             return give_received(L, a);
         lua_settop(L, x.object);
-        int err = take_turn(L, &x);
+        if (err == SL_AGAIN)
+            err = take_turn(L, &x);
         if (err == 0) {
-            int done = receive_once(L, &x);
-            if (done || sl_stream_isreceived(a))
+            if (receive_once(L, &x))
                 return give_received(L, a);
-            if (lua_toboolean(L, x.object + 1))
+            if (lua_toboolean(L, x.object + 1) ||
+                sl_stream_received(a) != SL_AGAIN)
                 continue;
             push_error(L, x.object + 2);
             if (x.wanted == 0)

@@ -352,6 +352,10 @@ int sl_loop_step(lua_State *L, sl_loop *loop, double timeout)
     for (; loop->event < loop->event_count; loop->event++)
         dispatch(L, loop, &loop->events[loop->event]);
     fire_timers(L, loop);
+    if (loop->collecting) {
+        loop->collecting = 0;
+        lua_gc(L, LUA_GCCOLLECT, 0);
+    }
     for (int n = loop->ready; n > 0 && loop->first != NULL; n--)
         take_turn(L, loop, loop->first);
     return 1;

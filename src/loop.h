@@ -18,6 +18,7 @@
  *      finished;
  *   3. each deadline that passed: run the thread;
  *   4. the threads that were ready before: run them in order.
+ * Before the last the collector runs if somebody waits for what it may bring.
  * An error that leaves the step in between loses nothing: the next step goes
  * on where this one left off.
  *
@@ -129,6 +130,7 @@ struct sl_loop {
     int waiting;                  /* threads that wait, ready ones excluded */
     int failures;                 /* in SL_ENV_FAILURES */
     int stepping, stop_asked, closed;
+    int collecting;               /* garbage may be what others wait for */
     pid_t pid;                    /* of the process the poller is for */
     sl_scratch scratch;
     sl_resolver *resolver;        /* owned; NULL until a name is looked up */

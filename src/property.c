@@ -46,6 +46,17 @@ static int meth_gettimeout(lua_State *L)
     return 2;
 }
 
+/* setmaxline([bytes]) -> 1. No line is longer; nil: no limit. What is left of
+ * one that was is received next. */
+static int meth_setmaxline(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    a->max_line = sl_asocket_optlimit(L, 2, 0);
+    a->overlong = 0;
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
 /* getstats() -> bytes received, bytes sent, age in seconds. */
 static int meth_getstats(lua_State *L)
 {
@@ -172,6 +183,7 @@ const luaL_Reg sl_property_inetmethods[] = {
 /* and of streams. */
 const luaL_Reg sl_property_streammethods[] = {
     {"getstats", meth_getstats},
+    {"setmaxline", meth_setmaxline},
     {"setstats", meth_setstats},
     {NULL, NULL}
 };

@@ -23,6 +23,7 @@ static const struct {
     {SL_CLOSED, "closed"},
     {SL_TIMEOUT, "timeout"},
     {SL_TOO_BIG, "too many open sockets for this poller"},
+    {SL_TOO_LONG, "line too long"},
     {EADDRINUSE, "address already in use"},
     {EISCONN, "already connected"},
     {EACCES, "permission denied"},

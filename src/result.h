@@ -17,6 +17,7 @@ enum {
     SL_AGAIN = -3,     /* not ready: wait (never reaches Lua) */
     SL_BUSY = -4,      /* used up its share: go on later (never reaches Lua) */
     SL_TOO_BIG = -5,   /* the poller cannot hold so high a descriptor */
+    SL_TOO_LONG = -6,  /* a line is longer than setmaxline allows */
     SL_GAI = -1000     /* SL_GAI - n: getaddrinfo's error n */
 };
 

@@ -279,7 +279,7 @@ static const luaL_Reg functions[] = {
 static const luaL_Reg *const tcp_methods[] = {
     sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
     sl_property_methods, sl_property_inetmethods, sl_property_streammethods,
-    sl_stream_methods, sl_tls_methods, sl_accept_methods,
+    sl_stream_methods, sl_tls_methods, sl_accept_methods, sl_crowd_methods,
     sl_bind_streammethods, sl_bind_methods, sl_connect_methods, NULL
 };
 
@@ -292,7 +292,7 @@ static const luaL_Reg *const udp_methods[] = {
 static const luaL_Reg *const unix_methods[] = {
     sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
     sl_property_methods, sl_property_streammethods, sl_stream_methods,
-    sl_tls_methods, sl_accept_methods, sl_bind_streammethods,
+    sl_tls_methods, sl_accept_methods, sl_crowd_methods, sl_bind_streammethods,
     sl_local_methods, NULL
 };
 

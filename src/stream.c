@@ -19,7 +19,8 @@
 #include <sys/socket.h>
 
 enum {
-    ROUNDS_MAX = 16     /* of reading or writing, before it is others' turn */
+    ROUNDS_MAX = 16,    /* of reading or writing, before it is others' turn */
+    LINE_READ = 4096    /* bytes at least, where the length is limited */
 };
 
 int sl_stream_failure(int err)
@@ -47,43 +48,86 @@ static void look_behind(lua_State *L, sl_asocket *a, int receiving)
 
 /* --- receive ----------------------------------------------------------- */
 
-/* How many bytes more would finish it; 0: not known. */
-static size_t still_wanted(const sl_asocket *a)
+/* Whether a line is received, whose length is limited. */
+static int is_limited(const sl_asocket *a)
 {
-    const sl_receive *r = &a->receive;
-    return r->pattern == SL_COUNT ? r->wanted - sl_buffer_count(&a->buffer)
-                                  : 0;
+    return a->receive.pattern == SL_LINE && a->max_line > 0;
 }
 
-static inline int is_received(sl_asocket *a)
+/* How many bytes of it there may be behind the prefix. */
+static size_t line_room(const sl_asocket *a)
+{
+    size_t prefix = a->receive.prefix_size;
+    return a->max_line > prefix ? a->max_line - prefix : 0;
+}
+
+/* How many bytes more would finish it, or are enough for now; 0: any. */
+static size_t still_wanted(const sl_asocket *a)
+{
+    size_t count = sl_buffer_count(&a->buffer);
+    if (a->receive.pattern == SL_COUNT)
+        return a->receive.wanted - count;
+    if (!is_limited(a))
+        return 0;
+    size_t room = line_room(a);
+    return room >= count + LINE_READ ? room + 1 - count : LINE_READ;
+}
+
+size_t sl_stream_wanted(const sl_asocket *a)
+{
+    return still_wanted(a);
+}
+
+/* The same as received, for a line whose length is limited. What it takes of
+ * one that is too long is cut there; as much is enough if less is. */
+static int received_limited(sl_asocket *a)
+{
+    sl_receive *r = &a->receive;
+    size_t room = line_room(a);
+    size_t line = r->wanted > 0 ? r->wanted - 1 : sl_buffer_count(&a->buffer);
+    if (line > room) {
+        r->wanted = 0;
+        a->overlong = !r->less_is_ok || room == 0;
+        return a->overlong ? SL_TOO_LONG : 0;
+    }
+    return r->wanted > 0 || r->less_is_ok ? 0 : SL_AGAIN;
+}
+
+/* 0 when what is in the buffer finishes the receive, SL_AGAIN if it doesn't,
+ * SL_TOO_LONG. */
+static inline int received(sl_asocket *a)
 {
     sl_receive *r = &a->receive;
     size_t count = sl_buffer_count(&a->buffer);
     if (r->pattern == SL_COUNT && count >= r->wanted)
-        return 1;
-    if (count == 0)
         return 0;
+    if (count == 0)
+        return SL_AGAIN;
     if (r->pattern == SL_LINE) {
         r->wanted = sl_buffer_line(&a->buffer);
-        return r->wanted > 0 || r->less_is_ok;
+        if (a->max_line > 0)
+            return received_limited(a);
+        return r->wanted > 0 || r->less_is_ok ? 0 : SL_AGAIN;
     }
-    return r->less_is_ok;
+    return r->less_is_ok ? 0 : SL_AGAIN;
 }
 
-int sl_stream_isreceived(sl_asocket *a)
+int sl_stream_received(sl_asocket *a)
 {
-    return is_received(a);
+    return received(a);
 }
 
 /* Reads once. 0 or how it failed. */
 static int fill(sl_asocket *a)
 {
-    size_t size, n;
+    size_t size, n, wanted = still_wanted(a);
     sl_source *source = &a->source;
     char *free_part = sl_buffer_reserve(&a->buffer, &source->loop->scratch,
-                                        still_wanted(a), &size);
+                                        wanted, &size);
     if (free_part == NULL)
         return ENOMEM;
+    if (is_limited(a) && size > wanted)
+        size = wanted;
     int err = sl_fd_recv(source->fd, free_part, size, &n);
     if (err == 0 && n > 0) {
         sl_buffer_add(&a->buffer, n);
@@ -108,8 +152,9 @@ static int receive_operation(lua_State *L, sl_source *source)
     sl_asocket *a = (sl_asocket *)source;
     (void)L;
     for (int round = 0; round < ROUNDS_MAX; round++) {
-        if (is_received(a))
-            return 0;
+        int status = received(a);
+        if (status != SL_AGAIN)
+            return status;
         if (source->fd < 0)
             return SL_CLOSED;
         if (!source->readable)
@@ -121,7 +166,8 @@ static int receive_operation(lua_State *L, sl_source *source)
         if (err != 0)
             return err;
     }
-    return is_received(a) ? 0 : SL_BUSY;
+    int status = received(a);
+    return status == SL_AGAIN ? SL_BUSY : status;
 }
 
 /* [-0, +1, m] Pushes prefix and bytes, without their CRs if there is one. A
@@ -166,6 +212,8 @@ static size_t take(sl_asocket *a, int finished, size_t *data)
 {
     const sl_receive *r = &a->receive;
     size_t count = *data = sl_buffer_count(&a->buffer);
+    if (is_limited(a) && r->wanted == 0 && count > line_room(a))
+        return *data = line_room(a);
     if (!finished || r->pattern == SL_ALL)
         return count;
     if (r->pattern == SL_LINE && r->wanted > 0) {
@@ -229,6 +277,15 @@ static void check_receive(lua_State *L, sl_receive *r)
     check_pattern(L, r);
 }
 
+/* nil, error, prefix: who went on in the middle of a line would take the rest
+ * of it for another one. */
+static int fail_overlong(lua_State *L, const sl_receive *r)
+{
+    int n = sl_result_fail(L, SL_TOO_LONG);
+    lua_pushlstring(L, r->prefix, r->prefix_size);
+    return n + 1;
+}
+
 /* receive([pattern [, prefix [, less_is_ok]]]) -> data, nil, nil or nil,
  * error, partial. Pattern '*l', '*a' or a count, which includes the prefix;
  * less_is_ok: whatever has arrived is enough. */
@@ -240,6 +297,8 @@ static int meth_receive(lua_State *L)
         check_receive(L, &r);
     sl_asocket_checkkind(L, a, SL_CLIENT);
     sl_wait_check(L, &a->source.reader, "receive");
+    if (a->overlong)
+        return fail_overlong(L, &r);
     if (a->transport == SL_FOREIGN) {
         a->receive = r;
         return sl_foreign_receive(L, a);

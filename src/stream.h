@@ -8,8 +8,12 @@
 
 #include "asocket.h"
 
-/* Whether what is in the buffer finishes the receive. */
-int sl_stream_isreceived(sl_asocket *a);
+/* 0 when what is in the buffer finishes the receive, SL_AGAIN if it doesn't,
+ * SL_TOO_LONG. */
+int sl_stream_received(sl_asocket *a);
+
+/* How many bytes more would finish it, or are enough for now; 0: any. */
+size_t sl_stream_wanted(const sl_asocket *a);
 
 /* [-0, +1, m] Takes from the buffer what a receive gives that is finished, or
  * has failed, and pushes it. */

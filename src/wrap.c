@@ -7,6 +7,7 @@
 
 #include "wrap.h"
 
+#include "crowd.h"
 #include "descriptor.h"
 #include "foreign.h"
 #include "luasocket.h"
@@ -29,12 +30,24 @@ static void find_wrapper(lua_State *L, int index)
     lua_remove(L, -2);
 }
 
+/* What was made of a client by ssl.wrap is that client. */
+static void inherit_crowd(sl_asocket *a, int fd)
+{
+    const sl_loop *loop = a->source.loop;
+    sl_source *old = fd >= 0 && fd < loop->sources_size ? loop->sources[fd]
+                                                        : NULL;
+    if (old != NULL && old != &a->source && !old->bare && old->told == NULL)
+        sl_crowd_pass((sl_asocket *)old, a);
+}
+
 /* The asocket at one index takes over the object at the other. */
 static void take_object(lua_State *L, int index, int object)
 {
     sl_asocket *a = lua_touserdata(L, index);
     int fd = sl_luasocket_fd(L, object);
     int is_foreign = !sl_luasocket_class(L, object, a);
+    if (is_foreign)
+        inherit_crowd(a, fd);
     if (fd >= 0)
         sl_asocket_claim(L, a, fd);
     if (is_foreign) {
@@ -175,7 +188,7 @@ static int meth_setsocket(lua_State *L)
     }
     if (a->connect != NULL)
         sl_connect_abandon(L, a);
-    a->ended = 0;
+    a->ended = a->overlong = 0;
     int old = a->owned ? a->source.fd : -1;
     if (a->has_file)
         sl_local_unlink(a);

@@ -78,6 +78,19 @@ function support.eventually(cond)
     return true
 end
 
+-- How many steps the loop takes in so many seconds, in which nothing should
+-- happen: one or two, or many if something makes it spin.
+function support.steps(seconds)
+    local step, count = loop.step, 0
+    loop.step = function(...)
+        count = count + 1
+        return step(...)
+    end
+    loop.sleep(seconds)
+    loop.step = step
+    return count
+end
+
 -- Seconds that f(...) took, then its results.
 function support.timed(f, ...)
     local start = now()
