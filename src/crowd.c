@@ -65,7 +65,7 @@ int sl_crowd_admit(sl_asocket *listener)
     listener->source.reader.interest = SL_READABLE;
     if (crowd == NULL || crowd->count < crowd->max)
         return 0;
-    ;
+    listener->source.reader.interest = 0;
     crowd->held = 1;
     if (crowd->alarm.timer.index == 0 &&
         sl_timer_set(&crowd->loop->timers, &crowd->alarm.timer,
