@@ -40,7 +40,8 @@ $(command -v "$lua")"
     valgrind)
         command="exec valgrind -q --error-exitcode=99 --num-callers=24 \
 --leak-check=full --show-leak-kinds=definite \
---errors-for-leak-kinds=definite $(command -v "$lua")"
+--errors-for-leak-kinds=definite \
+--suppressions=$root/tools/valgrind.supp $(command -v "$lua")"
         ;;
     arm64)
         command="exec qemu-aarch64-static -L $root/build/arm64 -0 \"\$0\" \
