@@ -19,6 +19,8 @@ local getfenv = debug.getfenv or nothing
 local getinfo = debug.getinfo or nothing
 local getlocal, setlocal = debug.getlocal, debug.setlocal
 
+local load = load
+
 local MANY = 255    -- locals or upvalues of one function; Lua has no more
 
 local has_parts = {
@@ -72,8 +74,8 @@ local function visit_userdata(walk, u)
 end
 
 -- The locals of one level of a coroutine's stack.
-local function visit_level(walk, thread, level)
-    for i = 1, MANY do
+local function visit_level(walk, thread, level, count)
+    for i = 1, count do
         local name, value = getlocal(thread, level, i)
         if not name then return end
         local other = value ~= nil and look(walk, value)
@@ -91,7 +93,9 @@ local function visit_thread(walk, thread)
         if not info then return end
         if not is_ours(info) then
             look(walk, info.func)
-            visit_level(walk, thread, level)
+            -- Above its four arguments `load` has the function that it makes,
+            -- where asking for an upvalue crashes.
+            visit_level(walk, thread, level, info.func == load and 4 or MANY)
         end
         level = level + 1
     end

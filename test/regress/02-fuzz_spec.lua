@@ -145,4 +145,15 @@ describe('Once broken:', function()
             s:close()
         end)
     end)
+
+    -- It looked into the function that load was about to make, where there
+    -- was nothing yet: a crash.
+    it('install in the middle of a load', function()
+        local pieces = {'return', ' 1'}
+        local f = assert(load(function()
+            if #pieces == 1 then loop.install()() end
+            return table.remove(pieces, 1)
+        end))
+        assert.equal(1, f())
+    end)
 end)
