@@ -9,6 +9,9 @@
 #   make asan          the specs under AddressSanitizer with a busy collector
 #   make valgrind      the specs under valgrind on one Lua
 #   make tsan          the threads that look names up under ThreadSanitizer
+#   make fuzz          random calls and random programs, many of them, on five
+#                      Luas; CALLS=1000000, SEED=... as it was printed,
+#                      FUZZ_RUNS="lua5.4:epoll ..." on these (tools/test.sh)
 #   make test-arm64    the specs of threads and the loop on aarch64, emulated
 #   make bench         compares with raw C, luv, cqueues and copas, and writes
 #                      doc/benchmarks.md; ROUNDS=3 is quick, SCENARIOS="echo-50
@@ -16,8 +19,8 @@
 #   make install       into PREFIX, DESTDIR in front of it
 #   make clean
 #
-# demo, test, check, asan, valgrind, test-arm64 and bench install the Debian
-# packages they lack (tools/setup.sh).
+# demo, test, check, asan, valgrind, fuzz, test-arm64 and bench install the
+# Debian packages they lack (tools/setup.sh).
 
 LUAS := lua5.4 luajit lua5.3 lua5.2 lua5.1
 found := $(foreach l,$(LUAS),\
@@ -135,6 +138,15 @@ valgrind:
 	@tools/setup.sh test
 	@tools/test.sh valgrind-$(LUA):epoll
 
+SEED ?= $(shell date +%s)
+CALLS ?= 100000
+FUZZ_RUNS ?= $(LUAS:%=%:epoll) asan-lua5.4:epoll
+fuzz:
+	@tools/setup.sh test
+	@echo 'SEED=$(SEED)'
+	@SOCKETLOOP_FUZZ_SEED='$(SEED)' SOCKETLOOP_FUZZ_CALLS='$(CALLS)' \
+	    SPECS='test/fuzz_spec.lua' LIMIT=4000 tools/test.sh $(FUZZ_RUNS)
+
 tsan: $(OUT)/test/workers
 	setarch -R timeout 100 $<
 
@@ -174,5 +186,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all helpers demo test check asan valgrind tsan test-arm64 bench install
-.PHONY: clean
+.PHONY: all helpers demo test check asan valgrind fuzz tsan test-arm64 bench
+.PHONY: install clean

@@ -104,9 +104,11 @@ function hang(host, port)
 end
 ]]
 
+-- What the shell does before it starts a Lua with that name service.
 local preload = ('LD_PRELOAD=%s/getaddrinfo.so; export LD_PRELOAD; ' ..
     'ASAN_OPTIONS=verify_asan_link_order=0; export ASAN_OPTIONS')
     :format(folder or '')
+names.preload = preload
 
 local function check(status, output)
     if status ~= 0 then
