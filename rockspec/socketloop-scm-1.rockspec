@@ -47,6 +47,7 @@ build = {
             'src/descriptor.c',
             'src/fiber.c',
             'src/foreign.c',
+            'src/fork.c',
             'src/install.c',
             'src/local.c',
             'src/loop.c',

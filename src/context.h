@@ -1,7 +1,8 @@
 /*
  * context.h - where execution left a C stack, and the switch to another one:
  * a few instructions for x86-64 and aarch64, ucontext elsewhere (or when
- * built with -DSL_FIBER_UCONTEXT). AddressSanitizer is told about switches.
+ * built with -DSL_FIBER_UCONTEXT). The sanitizers of addresses and threads are
+ * told about switches.
  *
  * The switch is inline for a reason: processors predict where a function
  * returns to from the calls they saw. If the two sides of a switch are equally
@@ -26,14 +27,20 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SL_ASAN
+#elif defined(__SANITIZE_THREAD__)
+#define SL_TSAN
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define SL_ASAN
+#elif __has_feature(thread_sanitizer)
+#define SL_TSAN
 #endif
 #endif
 #if defined(SL_ASAN)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#elif defined(SL_TSAN)
+#include <sanitizer/tsan_interface.h>
 #endif
 
 typedef struct sl_context {
@@ -46,6 +53,8 @@ typedef struct sl_context {
     void *fake_stack;
     const void *bottom;
     size_t size;
+#elif defined(SL_TSAN)
+    void *tsan_fiber;
 #endif
 } sl_context;
 
@@ -128,6 +137,9 @@ static inline void sl_context_switch(sl_context *from, sl_context *to)
 {
 #if defined(SL_ASAN)
     __sanitizer_start_switch_fiber(&from->fake_stack, to->bottom, to->size);
+#elif defined(SL_TSAN)
+    from->tsan_fiber = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(to->tsan_fiber, 0);
 #endif
     sl_context_swap(from, to);
 }

@@ -45,6 +45,18 @@ static void forget_bytes(char *bottom, size_t size)
 #endif
 }
 
+/* ThreadSanitizer's idea of the fiber begins and ends with what runs on it. */
+static void forget_calls(sl_fiber *fiber)
+{
+#if defined(SL_TSAN)
+    if (fiber->here.tsan_fiber != NULL)
+        __tsan_destroy_fiber(fiber->here.tsan_fiber);
+    fiber->here.tsan_fiber = NULL;
+#else
+    (void)fiber;
+#endif
+}
+
 /* --- fibers ------------------------------------------------------------ */
 
 static size_t page_size(void)
@@ -135,12 +147,15 @@ static void empty(sl_fiber *fiber)
     char *bottom = stack_bottom(fiber);
     size_t size = (size_t)((char *)fiber - bottom);
     forget_bytes(bottom, size);
+    forget_calls(fiber);
     fiber->function = NULL;
     reset(fiber);
 #if defined(SL_ASAN)
     fiber->here.fake_stack = NULL;
     fiber->here.bottom = bottom;
     fiber->here.size = size;
+#elif defined(SL_TSAN)
+    fiber->here.tsan_fiber = __tsan_create_fiber(0);
 #endif
 }
 
@@ -181,6 +196,7 @@ static void destroy(sl_fibers *pool, sl_fiber *fiber)
     VALGRIND_STACK_DEREGISTER(fiber->valgrind_id);
 #endif
     pool->count--;
+    forget_calls(fiber);
     forget_bytes(stack_bottom(fiber), STACK_SIZE);
     munmap(stack_bottom(fiber), STACK_SIZE);
 }

@@ -139,6 +139,42 @@ static void tell_failures(lua_State *L, sl_loop *loop)
     }
 }
 
+/* --- after a fork ------------------------------------------------------ */
+
+/* Tells the new poller, which knows nothing, what is waited for. */
+static void tell_all(sl_loop *loop)
+{
+    for (int fd = 0; fd < loop->sources_size; fd++) {
+        sl_source *source = loop->sources[fd];
+        if (source == NULL)
+            continue;
+        source->watched = 0;
+        int err = sl_source_tell(source);
+        if (err != 0) {
+            sl_wait_finish(&source->reader, err);
+            sl_wait_finish(&source->writer, err);
+            sl_source_notify(source, SL_READABLE | SL_WRITABLE);
+        }
+    }
+}
+
+int sl_loop_settle(sl_loop *loop)
+{
+    void *poller;
+    int err = loop->type->open(&poller);
+    if (err != 0)
+        return err;
+    if (loop->type->is_inherited)
+        loop->type->close(loop->poller);
+    loop->poller = poller;
+    loop->forks = sl_fork_count;
+    loop->event = loop->event_count = 0;
+    if (loop->resolver != NULL)
+        err = sl_resolver_restart(loop->resolver);
+    tell_all(loop);
+    return err;
+}
+
 /* --- the step ---------------------------------------------------------- */
 
 /* Its operation goes on in its turn. True if the thread may run now. */
@@ -326,6 +362,9 @@ static double time_left(sl_loop *loop, double end)
 static void collect(lua_State *L, sl_loop *loop, double end)
 {
     for (;;) {
+        int err = sl_loop_isforked(loop) ? sl_loop_settle(loop) : 0;
+        if (err != 0)
+            luaL_error(L, "%s: %s", loop->type->name, strerror(err));
         double left = time_left(loop, end);
         int n = loop->type->wait(loop->poller, sl_clock_ms(left),
                                  loop->events, EVENTS_MAX);
@@ -359,44 +398,6 @@ int sl_loop_step(lua_State *L, sl_loop *loop, double timeout)
     for (int n = loop->ready; n > 0 && loop->first != NULL; n--)
         take_turn(L, loop, loop->first);
     return 1;
-}
-
-/* --- after a fork ------------------------------------------------------ */
-
-/* Tells the new poller, which knows nothing, what is waited for. */
-static void tell_all(sl_loop *loop)
-{
-    for (int fd = 0; fd < loop->sources_size; fd++) {
-        sl_source *source = loop->sources[fd];
-        if (source == NULL)
-            continue;
-        source->watched = 0;
-        int err = sl_source_tell(source);
-        if (err != 0) {
-            sl_wait_finish(&source->reader, err);
-            sl_wait_finish(&source->writer, err);
-            sl_source_notify(source, SL_READABLE | SL_WRITABLE);
-        }
-    }
-}
-
-int sl_loop_checkfork(sl_loop *loop)
-{
-    void *poller;
-    if (loop->pid == getpid())
-        return 0;
-    int err = loop->type->open(&poller);
-    if (err != 0)
-        return err;
-    if (loop->type->is_inherited)
-        loop->type->close(loop->poller);
-    loop->poller = poller;
-    loop->pid = getpid();
-    loop->event = loop->event_count = 0;
-    if (loop->resolver != NULL)
-        err = sl_resolver_restart(loop->resolver);
-    tell_all(loop);
-    return err;
 }
 
 /* --- making and unmaking ----------------------------------------------- */
@@ -445,6 +446,7 @@ sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type)
     sl_loop *loop = sl_newuserdata(L, sizeof *loop);
     memset(loop, 0, sizeof *loop);
     loop->threads = threads;
+    loop->forks = sl_fork_count;
     sl_timers_init(&loop->timers);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, loop_gc);
@@ -459,6 +461,5 @@ sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type)
     if (err != 0)
         luaL_error(L, "%s: %s", type->name, strerror(err));
     loop->type = type;
-    loop->pid = getpid();
     return loop;
 }

@@ -31,12 +31,12 @@
 
 #include "buffer.h"
 #include "compat.h"
+#include "fork.h"
 #include "poller.h"
 #include "thread.h"
 #include "timer.h"
 
 #include <stdint.h>
-#include <sys/types.h>
 
 typedef struct sl_loop sl_loop;
 typedef struct sl_source sl_source;
@@ -131,7 +131,7 @@ struct sl_loop {
     int failures;                 /* in SL_ENV_FAILURES */
     int stepping, stop_asked, closed;
     int collecting;               /* garbage may be what others wait for */
-    pid_t pid;                    /* of the process the poller is for */
+    unsigned forks;               /* where the poller was opened: fork.h */
     sl_scratch scratch;
     sl_resolver *resolver;        /* owned; NULL until a name is looked up */
 };
@@ -168,9 +168,16 @@ void sl_loop_closeguarded(lua_State *L, int thread);
  * close of the value at the other. */
 void sl_loop_guard(lua_State *L, int thread, int value);
 
-/* In the child after a fork(2): the loop gets a poller of its own, or child and
- * parent would take each other's events. 0 or how it failed. */
-int sl_loop_checkfork(sl_loop *loop);
+/* Whether this is a child of the process whose poller it is. Nothing may be
+ * done to that one: it is the parent's, too. */
+static inline int sl_loop_isforked(const sl_loop *loop)
+{
+    return loop->forks != sl_fork_count;
+}
+
+/* The loop gets a poller of its own, or child and parent would take each
+ * other's events. 0 or how it failed. */
+int sl_loop_settle(sl_loop *loop);
 
 /* [-0, +0, e] One step of at most so many seconds (negative: no limit).
  * False if nothing waits. */

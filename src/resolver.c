@@ -21,14 +21,14 @@ struct sl_resolver {
     int announcements;       /* the end that workers write to, or -1 */
     sl_workers *workers;     /* owned */
     sl_lookup *first;        /* those that are being looked up */
-    pid_t pid;               /* of the process that has the workers */
+    unsigned forks;          /* where the workers are: fork.h */
 };
 
 /* In the child after a fork there are no workers, and their lock may be held
  * for ever. */
 static int is_child(const sl_resolver *r)
 {
-    return r->pid != getpid();
+    return r->forks != sl_fork_count;
 }
 
 /* --- the pipe ---------------------------------------------------------- */
@@ -150,7 +150,7 @@ static sl_resolver *get_resolver(sl_loop *loop)
     r->source.interest = SL_READABLE;
     r->workers = workers;
     r->first = NULL;
-    r->pid = getpid();
+    r->forks = sl_fork_count;
     loop->resolver = r;
     return r;
 }
@@ -163,7 +163,7 @@ static int look_up(sl_lookup *lookup, const sl_query *query, int may_block)
     lookup->status = err;
     if (err != SL_AGAIN)
         return err;
-    err = sl_loop_checkfork(loop);
+    err = sl_loop_isforked(loop) ? sl_loop_settle(loop) : 0;
     if (err != 0)
         return err;
     sl_resolver *r = get_resolver(loop);
@@ -207,7 +207,7 @@ int sl_resolver_restart(sl_resolver *r)
     close_pipe(r);
     sl_workers_desert(r->workers);
     r->workers = workers;
-    r->pid = getpid();
+    r->forks = sl_fork_count;
     sl_lookup *next, *lookup = r->first;
     for (r->first = NULL; lookup != NULL; lookup = next) {
         sl_job *old = lookup->job;

@@ -11,6 +11,7 @@
 #include "bind.h"
 #include "clock.h"
 #include "connect.h"
+#include "fork.h"
 #include "install.h"
 #include "loop.h"
 #include "pin.h"
@@ -209,9 +210,6 @@ static int run_loop(lua_State *L, lua_CFunction body, const char *what)
                               what);
     if (loop->stepping)
         return luaL_error(L, "%s: the loop is already running", what);
-    int err = sl_loop_checkfork(loop);
-    if (err != 0)
-        return luaL_error(L, "%s: %s", what, sl_result_message(err));
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushcclosure(L, body, 1);
@@ -362,6 +360,8 @@ static int module_index(lua_State *L)
 int luaopen_socketloop(lua_State *L)
 {
     sl_pin_module();
+    if (sl_fork_notice() != 0)
+        luaL_error(L, "not enough memory");
     push_loop(L);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, module_index);

@@ -53,7 +53,8 @@ void sl_source_detach(sl_source *source, int closing)
     if (fd < 0 || loop->closed)
         return;
     /* epoll and kqueue forget a descriptor themselves when it is closed. */
-    if (source->watched && !(closing && loop->type->edge_triggered))
+    if (source->watched && !sl_loop_isforked(loop) &&
+        !(closing && loop->type->edge_triggered))
         loop->type->forget(loop->poller, fd);
     loop->sources[fd] = NULL;
     source->fd = -1;
@@ -119,8 +120,8 @@ int sl_source_tellpoller(sl_source *source)
                       parked_interest(&source->writer) | source->interest;
     for (const sl_watch *w = source->watches; w != NULL; w = w->next)
         wanted |= w->interest;
-    if (source->fd < 0 || (loop->type->edge_triggered &&
-                           (source->watched || wanted == 0)))
+    if (source->fd < 0 || sl_loop_isforked(loop) ||
+        (loop->type->edge_triggered && (source->watched || wanted == 0)))
         return 0;
     int err = loop->type->watch(loop->poller, source->fd, source->generation,
                                 wanted);

@@ -1,0 +1,219 @@
+-- A child made by fork(2) in the middle of it all: it may do what it likes with
+-- what it inherited, the parent doesn't notice. The other specs about forks
+-- are with names (resolver_spec.lua) and paths (unix_spec.lua).
+
+local names = require 'names'
+local process = require 'process'
+
+-- Conversations between clients and servers of one process.
+local prelude = [[
+local CLIENTS, TURNS, slow = 20, 50, false
+local all, over, left = {}, 0, false
+
+local function keep(s)
+    all[#all + 1] = s
+    s:settimeout(20)
+    return s
+end
+
+local listener = loop.newserver('127.0.0.1', 0, function(client)
+    keep(client)
+    for line in function() return client:receive() end do
+        assert(client:send(line .. '\n') or left)
+    end
+    client:close()
+end)
+local _, port = listener:getsockname()
+
+local function converse(go_on)
+    local client = keep(assert(loop.connect('127.0.0.1', port)))
+    for turn = 1, TURNS do
+        if turn == 5 then go_on() end
+        if slow then loop.sleep(0.001) end
+        client:send(turn .. '\n')
+        local line, err = client:receive()
+        if left then return end
+        expect(tostring(turn), line or err)
+    end
+    client:close()
+    over = over + 1
+    if over == CLIENTS then listener:close() end
+end
+
+-- Begins them; calls f in a thread when all of them pause. The loop may be
+-- stopped there: then between is called.
+local function in_the_middle(f, between)
+    local begun = 0
+    local function go_on()
+        begun = begun + 1
+        if begun == CLIENTS then f() end
+        while begun < CLIENTS do loop.sleep(0.001) end
+        slow = true
+    end
+    for i = 1, CLIENTS do loop.newthread(converse, go_on) end
+    loop.start()
+    if between and over < CLIENTS then
+        between()
+        loop.start()
+    end
+    expect(CLIENTS, over)
+end
+
+-- In the child: closes what it has.
+local function leave_all()
+    left = true
+    for _, s in ipairs(all) do s:close() end
+    listener:close()
+end
+
+-- Its own loop does something.
+local function exchange()
+    local server
+    server = loop.newserver('127.0.0.1', 0, function(client)
+        client:send(client:receive() .. '\n')
+        client:close()
+        server:close()
+    end)
+    local _, own = server:getsockname()
+    local client = assert(loop.connect('127.0.0.1', own))
+    client:settimeout(20)
+    client:send 'hello\n'
+    expect('hello', (client:receive()))
+    client:close()
+end
+
+-- Signals between the two: files.
+local told = {os.tmpname(), os.tmpname()}
+os.remove(told[1])
+os.remove(told[2])
+
+local function tell(what) assert(io.open(told[what], 'w')):close() end
+
+local function turn() loop.sleep(0) end
+local function nap() loop.sleep(0.001) end
+local function block() socket.sleep(0.001) end
+
+local function await(what, pause)
+    local deadline = loop.now() + 20
+    while loop.now() < deadline do
+        local file = io.open(told[what])
+        if file then
+            file:close()
+            os.remove(told[what])
+            return
+        end
+        pause()
+    end
+    error 'nothing was told'
+end
+]]
+
+local function forks(name, code)
+    if not names.available then return pending(name) end
+    it(name, function()
+        names.host(1, 1, 0, prelude .. code)
+    end)
+end
+
+describe('After a fork the parent goes on', function()
+    after_each(process.cleanup)
+
+    forks('while the child waits in the step in which it was made', [[
+        local child
+        in_the_middle(function()
+            child = fork()
+            if child > 0 then return await(1, nap) end
+            leave_all()
+            exchange()
+            tell(1)
+            await(2, turn)    -- polls while the parent gets its events
+            quit(7)
+        end)
+        tell(2)
+        expect(7, wait(child))
+    ]])
+
+    forks('while the child runs its own loop', [[
+        local child
+        in_the_middle(function() loop.stop() end, function()
+            child = fork()
+            if child > 0 then return await(1, block) end
+            leave_all()
+            run(exchange)
+            tell(1)
+            run(await, 2, turn)
+            quit(7)
+        end)
+        tell(2)
+        expect(7, wait(child))
+    ]])
+
+    forks('when the child forgets descriptors', [[
+        local child
+        in_the_middle(function()
+            child = fork()
+            if child == 0 then
+                for _, s in ipairs(all) do s:setfd(-1) end
+                quit(7)
+            end
+            expect(7, wait(child))
+        end)
+    ]])
+
+    forks('when the child takes descriptors over', [[
+        local child
+        in_the_middle(function()
+            child = fork()
+            if child == 0 then
+                for _, s in ipairs(all) do
+                    local taken = loop.wrap(s:getfd(), 'tcp')
+                    loop.newthread(function() taken:receive() end)
+                end
+                quit(7)
+            end
+            expect(7, wait(child))
+        end)
+    ]])
+
+    forks('when the child closes its Lua state', [[
+        local child
+        in_the_middle(function() loop.stop() end, function()
+            child = fork()
+            if child == 0 then error 'on purpose' end
+        end)
+        expect(1, wait(child))
+    ]])
+
+    forks('with what is being looked up, and so does the child', [[
+        local found, child = 0, nil
+        for i = 1, 20 do
+            loop.newthread(function()
+                local list = loop.resolve('wait20+127.0.0.' .. i)
+                expect('127.0.0.' .. i, list[1].addr)
+                found = found + 1
+            end)
+        end
+        loop.newthread(function()
+            loop.sleep(0.01)
+            child = fork()
+        end)
+        listener:close()
+        loop.start()
+        expect(20, found)
+        if child == 0 then return 7 end
+        expect(7, wait(child))
+    ]])
+
+    forks('as do children and their children', [[
+        listener:close()
+        run(exchange)
+        local first = fork()
+        run(exchange)
+        local second = fork()
+        run(exchange)
+        if second == 0 then return 7 end
+        expect(7, wait(second))
+        if first == 0 then return 8 end
+        expect(8, wait(first))
+    ]])
+end)
