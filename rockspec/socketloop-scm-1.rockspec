@@ -23,6 +23,7 @@ build = {
    modules = {
       coro = 'src/coro.lua',
       ['socketloop.classes'] = 'src/socketloop/classes.lua',
+      ['socketloop.families'] = 'src/socketloop/families.lua',
       ['socketloop.functions'] = 'src/socketloop/functions.lua',
       ['socketloop.identity'] = 'src/socketloop/identity.lua',
       ['socketloop.install'] = 'src/socketloop/install.lua',

@@ -108,6 +108,16 @@ static int func_upvalue(lua_State *L)
     return lua_getupvalue(L, 1, i) != NULL ? 2 : 0;
 }
 
+/* setclass(object, name): the object gets that class. */
+static int func_setclass(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TUSERDATA);
+    lua_getfield(L, LUA_REGISTRYINDEX, luaL_checkstring(L, 2));
+    luaL_checktype(L, -1, LUA_TTABLE);
+    lua_setmetatable(L, 1);
+    return 0;
+}
+
 /* thread() -> the coroutine that runs, also if it is 5.1's main one */
 static int func_thread(lua_State *L)
 {
@@ -133,6 +143,7 @@ static const luaL_Reg tools[] = {
     {"release", func_release},
     {"reverse", func_reverse},
     {"running", func_running},
+    {"setclass", func_setclass},
     {"stepping", func_stepping},
     {"thread", func_thread},
     {"upvalue", func_upvalue},

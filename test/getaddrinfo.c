@@ -6,8 +6,8 @@
  * A host that contains a '+' gets its answer here: the numeric addresses
  * between the signs, in that order; waitN among them takes N milliseconds,
  * and if there is no address the host is not known. '+127.0.0.2' is one
- * address, 'wait300+127.0.0.1+::1' has two, and they come late. All else is
- * passed on.
+ * address, 'wait300+127.0.0.1+::1' has two, and they come late. A '_' may
+ * stand for a ':', so that a name looks like one. All else is passed on.
  *
  * With NO_THREADS in the environment no thread can be made.
  */
@@ -40,6 +40,13 @@ static look_up *find_real(void)
     return real;
 }
 
+/* Puts colons where underscores are. */
+static void replace_underscores(char *text)
+{
+    while ((text = strchr(text, '_')) != NULL)
+        *text = ':';
+}
+
 static int answer(char *items, const char *port, const struct addrinfo *hints,
                   struct addrinfo **list)
 {
@@ -65,6 +72,7 @@ int getaddrinfo(const char *host, const char *port,
     if (hints != NULL && hints->ai_flags & AI_NUMERICHOST)
         return EAI_NONAME;
     items = strdup(host);
+    replace_underscores(items);
     answer(items, port, hints, list);
     free(items);
     return *list != NULL ? 0 : EAI_NONAME;

@@ -9,6 +9,7 @@
 --
 -- `class` is an entry of classes.lua: class.own has LuaSocket's own methods.
 
+local families = require 'socketloop.families'
 local loops = require 'socketloop.loops'
 local names = require 'socketloop.names'
 local own = require 'socketloop.own'
@@ -214,28 +215,56 @@ local function send(here, class, self, data, first, last, ...)
     return sent, err, partly
 end
 
--- Connects to one address: 1, or nil and the error.
-local function connect_to(call, address, ...)
-    local ok, err = try(call, address, ...)
+-- Goes on where a method connect got so far: true, or nil and the error; and
+-- whether to leave it at that.
+local function finish_connecting(call, ok, err)
     while not ok and err == 'timeout' do
         local again, why = wait(call, err)
-        if not again then return nil, why or err end
-        ok, err = call.here.connected(call.class.own.getfd(call.self))
+        if not again then return nil, why or err, why ~= nil end
+        local fd = call.class.own.getfd(call.self)
+        if fd < 0 then return nil, 'closed', true end
+        ok, err = call.here.connected(fd)
     end
-    if not ok then return nil, err end
-    return 1
+    return ok, err
 end
 
--- The addresses that a host's name may mean to the object of the call.
-local function addresses_for(call, host)
-    host = tostring(host)
-    local family
-    if call.class.own.getfamily and call.class.own.getfd(call.self) >= 0 then
-        family = call.class.own.getfamily(call.self):gsub('4', '')
+-- Without a descriptor, as before.
+local function drop(call)
+    local fd = call.class.own.getfd(call.self)
+    if fd < 0 then return end
+    loops.release(fd)
+    call.class.own.close(call.self)
+end
+
+-- Connects to one of the addresses, on the descriptor that there is.
+local function connect_to(call, _, address, ...)
+    local ok, err, is_over = finish_connecting(call, try(call, address, ...))
+    return ok, err, is_over or err == 'timeout'
+end
+
+-- The same for an object without a family, on a descriptor for each of them.
+local function connect_anew(call, is_last, address, ...)
+    local class, self = call.class, call.self
+    drop(call)
+    local ok, err, is_over = finish_connecting(call,
+        families.begin(class, self, address, ...))
+    is_over = is_over or err == 'timeout' and
+        (is_last or patience(call) == 0)
+    if class.own.getfd(self) < 0 then return ok, err, is_over end
+    if ok or is_over then
+        families.settle(call.here, class, self, address)
+    else
+        drop(call)
     end
+    return ok, err, is_over
+end
+
+-- The addresses that a host's name may mean to an object of that family, or
+-- of none.
+local function addresses_for(call, host, family)
     -- A limit of 0 is for waiting on the socket, as in LuaSocket.
     local seconds = patience(call)
-    local addresses, err = names.addresses(call.here, host,
+    local addresses, err = names.addresses(call.here, tostring(host),
                                            seconds == 0 and -1 or seconds,
                                            family)
     enter(call.class, call.name, call.self)
@@ -246,11 +275,14 @@ end
 local function connect(here, class, self, host, port, ...)
     local call = begin(here, class, 'connect', self, writers)
     if not names.is_text(host) then return try(call, host, port, ...) end
-    local addresses, err = addresses_for(call, host)
-    local ok
-    for _, address in ipairs(addresses or {}) do
-        ok, err = connect_to(call, address, port, ...)
-        if ok then return ok end
+    local family = families.of(class, self)
+    local addresses, err = addresses_for(call, host, family)
+    local attempt = family and connect_to or connect_anew
+    local ok, is_over
+    for i, address in ipairs(addresses or {}) do
+        ok, err, is_over = attempt(call, i == #addresses, address, port, ...)
+        if ok then return 1 end
+        if is_over then break end
     end
     return nil, err
 end
@@ -281,8 +313,12 @@ local function named(name)
     return function(here, class, self, host, ...)
         local call = begin(here, class, name, self, {})
         if not names.is_text(host) then return try(call, host, ...) end
-        local addresses, err = addresses_for(call, host)
+        local addresses, err = addresses_for(call, host,
+                                             families.of(class, self))
         if not addresses then return nil, err end
+        -- At once anyway; but with a timeout of 0 an address that failed
+        -- would leave its family behind.
+        leave(self)
         local ok
         for _, address in ipairs(addresses) do
             ok, err = try(call, address, ...)

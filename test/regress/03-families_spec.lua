@@ -1,0 +1,318 @@
+-- After install, socket.tcp() objects kept the family of the first address
+-- that they had tried in a thread: 'localhost' that is ::1 and 127.0.0.1 was
+-- refused with 'Address family for hostname not supported' where the server
+-- listened on 127.0.0.1 only. LuaSocket keeps the family only of addresses
+-- that it tries without waiting, as we make it do.
+
+local names = require 'names'
+local process = require 'process'
+local support = require 'support'
+
+-- In scripts: an echo server of the loop; what is said about a connection; and
+-- f run in a thread while install is in effect, which may leave nothing open.
+local prelude = [[
+    local function serve(host, port)
+        local listener = loop.newserver(host, port or 0, function(client)
+            client:send((client:receive() or '') .. '\n')
+            client:close()
+        end)
+        local _, own = listener:getsockname()
+        return tonumber(own), listener
+    end
+
+    local function talk(s, family)
+        expect('tcp{client}', tostring(s):match '^[^:]+')
+        expect(family, (s:getfamily():gsub('4', '')))
+        expect(family, (select(3, s:getpeername())))
+        expect(family, (select(3, s:getsockname())))
+        expect(6, s:send 'hello\n')
+        expect('hello', s:receive())
+        s:close()
+    end
+
+    -- A port of 127.0.0.1 and ::1 on which nothing listens.
+    local function closed()
+        local listener, port = listen '127.0.0.1'
+        listener:close()
+        return port
+    end
+
+    local function test(f)
+        local ended
+        local undo = loop.install()
+        socket.connect('127.0.0.1', closed())
+        run(function()
+            socket.connect('+127.0.0.1+__1', closed())   -- a thread, helpers
+            loop.resolve('+127.0.0.1')
+            collectgarbage()
+            local before = count 'fd'
+            f()
+            collectgarbage()
+            collectgarbage()
+            expect(before, count 'fd')
+            ended = true
+        end)
+        undo()
+        assert(ended, 'waits for nothing')
+    end
+]]
+
+describe('a LuaSocket object in a thread', function()
+    after_each(process.cleanup)
+
+    if not names.available then
+        pending 'the helpers were not built'
+        return
+    end
+
+    -- without: what the script can do without IPv6.
+    local function script(name, code, without)
+        it(name, function()
+            if not without and not support.has_ipv6() then
+                pending 'no IPv6 here'
+                return
+            end
+            names.script(prelude .. 'test(function()\n' .. code .. '\nend)')
+        end)
+    end
+
+    script('connects to the second of two families', [[
+        local port, listener = serve '127.0.0.1'
+        local s = socket.tcp()
+        expect(1, s:connect('+__1+127.0.0.1', port))
+        talk(s, 'inet')
+        talk(socket.connect('+__1+127.0.0.1', port), 'inet')
+        listener:close()
+    ]], true)
+
+    script('connects to the second of two families, if that is IPv6', [[
+        local port, listener = serve '::1'
+        local s = socket.tcp()
+        expect(1, s:connect('+127.0.0.1+__1', port))
+        talk(s, 'inet6')
+        talk(socket.connect('+127.0.0.1+__1', port), 'inet6')
+        listener:close()
+    ]])
+
+    script('connects to the first one', [[
+        local port, listener = serve '::1'
+        talk(socket.connect('+__1+127.0.0.1', port), 'inet6')
+        listener:close()
+        port, listener = serve '127.0.0.1'
+        talk(socket.connect('+127.0.0.1+__1', port), 'inet')
+        listener:close()
+    ]])
+
+    script('takes another family after it was refused', [[
+        local port, listener = serve '127.0.0.1'
+        local s = socket.tcp()
+        for i = 1, 3 do assert(not s:connect('::1', closed())) end
+        expect_error('connection refused', s:connect('+__1+127.0.0.1',
+                                                     closed()))
+        expect(1, s:connect('127.0.0.1', port))
+        talk(s, 'inet')
+        listener:close()
+    ]], true)
+
+    for _, host in ipairs {'127.0.0.1', '::1'} do
+        it('takes another family after it was refused outside: ' .. host,
+           function()
+            names.script(prelude .. [[
+                local s = socket.tcp()
+                assert(not s:connect(']] .. host .. [[', closed()))
+                local fd = s:getfd()
+                test(function()
+                    local port, listener = serve '127.0.0.1'
+                    expect(1, s:connect('+__1+127.0.0.1', port))
+                    expect(fd >= 0, s:getfd() >= 0)
+                    talk(s, 'inet')
+                    listener:close()
+                    held = fd >= 0 and io.open '/dev/null'    -- for its own
+                end)
+            ]])
+        end)
+    end
+
+    script('has no descriptor after it was refused', [[
+        local s = {}
+        for i = 1, 20 do
+            s[i] = socket.tcp()
+            expect_error('connection refused',
+                         s[i]:connect('+__1+127.0.0.1', closed()))
+            expect(-1, s[i]:getfd())
+        end
+    ]])
+
+    script('is bound to the family of its own address', [[
+        local port, listener = serve '127.0.0.1'
+        local s = socket.tcp()
+        expect(1, s:bind('127.0.0.1', 0))
+        local _, own = s:getsockname()
+        expect(1, s:connect('+__1+127.0.0.1', port))
+        expect(own, (select(2, s:getsockname())))
+        talk(s, 'inet')
+        s = socket.tcp()
+        expect(1, s:bind('127.0.0.1', 0))
+        expect_error('host or service not provided, or not known',
+                     s:connect('+__1', port))
+        local fd = s:getfd()
+        expect_error('Address family for hostname not supported',
+                     s:connect('::1', port))
+        expect(fd, s:getfd())
+        s:close()
+        listener:close()
+    ]])
+
+    script('is bound to the family that it was made for', [[
+        local port, listener = serve '127.0.0.1'
+        local s = socket.tcp4()
+        expect(1, s:setoption('tcp-nodelay', true))
+        local fd = s:getfd()
+        expect(1, s:connect('+__1+127.0.0.1', port))
+        expect(fd, s:getfd())
+        expect(true, s:getoption 'tcp-nodelay')
+        talk(s, 'inet')
+        s = socket.tcp4()
+        s:close()
+        expect_error('Address family for hostname not supported',
+                     s:connect('::1', port))
+        s = socket.tcp6()
+        expect_error('host or service not provided, or not known',
+                     s:connect('+127.0.0.1', port))
+        s:close()
+        expect_error('host or service not provided, or not known',
+                     s:connect('+127.0.0.1', port))
+        listener:close()
+    ]])
+
+    script('keeps its timeouts', [[
+        local port, listener = serve '127.0.0.1'
+        local s = socket.tcp()
+        s:settimeout(3)
+        s:settimeout(4, 't')
+        expect(1, s:connect('+__1+127.0.0.1', port))
+        local block, total = s:gettimeout()
+        expect(3, block)
+        expect(4, total)
+        talk(s, 'inet')
+        listener:close()
+    ]], true)
+
+    script('begins to connect with a timeout of 0', [[
+        local port = hang '127.0.0.3'
+        local s = socket.tcp()
+        s:settimeout(0)
+        expect_error('timeout', s:connect('+127.0.0.3+__1', port))
+        expect('tcp{client}', tostring(s):match '^[^:]+')
+        expect('inet4', s:getfamily())
+        assert(s:getfd() >= 0)
+        s:close()
+        local listener
+        port, listener = serve '127.0.0.1'
+        s = socket.tcp()
+        s:settimeout(0)
+        local ok, err = s:connect('+127.0.0.1+__1', port)
+        assert(ok == 1 or err == 'timeout')
+        local _, writable = socket.select(nil, {s}, 5)
+        expect(s, writable[1])
+        s:settimeout(5)
+        talk(s, 'inet')
+        listener:close()
+        os.exit(0)      -- what hangs is in the queue
+    ]], true)
+
+    script('gives up after its timeout, and goes on', [[
+        local port = hang '127.0.0.3'
+        local s = socket.tcp()
+        s:settimeout(0.05, 't')
+        expect_error('timeout', s:connect('+127.0.0.3+127.0.0.1', port))
+        assert(s:getfd() >= 0)
+        expect('tcp{client}', tostring(s):match '^[^:]+')
+        s:close()
+        s = socket.tcp4()
+        s:settimeout(0.05, 't')
+        expect_error('timeout', s:connect('+127.0.0.3+127.0.0.1', port))
+        s:close()
+        os.exit(0)
+    ]], true)
+
+    script('has its timeout for each address', [[
+        local port = hang '127.0.0.3'
+        local _, listener = serve('::1', port)
+        local s = socket.tcp()
+        s:settimeout(0.05)
+        expect(1, s:connect('+127.0.0.3+__1', port))
+        talk(s, 'inet6')
+        listener:close()
+        os.exit(0)
+    ]])
+
+    script('may be closed by another thread', [[
+        local port = hang '127.0.0.3'
+        local _, listener = serve('127.0.0.1', port)
+        local s = socket.tcp()
+        loop.newthread(function()
+            loop.sleep(0.01)
+            s:close()
+        end)
+        expect_error('closed', s:connect('+127.0.0.3+127.0.0.1', port))
+        expect(-1, s:getfd())
+        listener:close()
+        os.exit(0)
+    ]], true)
+
+    it('goes on where descriptors are scarce', function()
+        names.script(prelude .. [[
+            test(function()
+                local port, listener = serve '127.0.0.1'
+                local held, s = {}, socket.tcp()
+                repeat
+                    held[#held + 1] = io.open '/dev/null'
+                until #held == 64 or io.open '/dev/null' == nil
+                local function free(n)
+                    for i = 1, n do table.remove(held):close() end
+                    collectgarbage()
+                end
+                -- A look-up takes two.
+                expect_error('Too many open files',
+                             s:connect('+__1+127.0.0.1', port))
+                repeat
+                    free(1)
+                    local ok = s:connect('+__1+127.0.0.1', port)
+                until ok
+                expect('tcp{client}', tostring(s):match '^[^:]+')
+                expect(6, s:send 'hello\n')
+                free(#held)
+                expect('hello', s:receive())
+                s:close()
+                listener:close()
+            end)
+        ]], 'ulimit -n 40')
+    end)
+end)
+
+describe('a LuaSocket datagram in a thread', function()
+    after_each(process.cleanup)
+
+    it('takes the second of two families', function()
+        if not (names.available and support.has_ipv6()) then
+            pending 'no IPv6 here'
+            return
+        end
+        names.script(prelude .. [[
+            test(function()
+                local s = socket.udp()
+                -- Broadcasting takes an option.
+                expect(1, s:setpeername('+255.255.255.255+__1', 9))
+                expect('::1', (s:getpeername()))
+                s:close()
+                s = socket.udp()
+                expect_error('permission denied',
+                             s:setpeername('+255.255.255.255', 9))
+                expect(1, s:setpeername('::1', 9))
+                s:settimeout(0.01)
+                s:close()
+            end)
+        ]])
+    end)
+end)
