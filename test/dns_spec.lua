@@ -7,10 +7,26 @@ local support = require 'support'
 
 local dns, pack = socket.dns, support.pack
 
--- Where there is no such name, and nobody to ask, the words differ.
+-- Each value of a list once.
+local function unique(list)
+    local result, seen = {}, {}
+    for _, value in ipairs(list) do
+        if not seen[value] then result[#result + 1] = value end
+        seen[value] = true
+    end
+    return result
+end
+
+-- Where there is no such name, and nobody to ask, the words differ; aliases of
+-- the hosts file are known to LuaSocket only, and where one host has several
+-- lines there, gets an address twice.
 local function outcome(...)
     local results = pack(...)
-    if results[1] == nil then return {failed = type(results[2])} end
+    local info = results[2]
+    if results[1] == nil then return {failed = type(info)} end
+    if type(info) == 'table' and info.ip then
+        results[2] = {name = info.name, ip = unique(info.ip)}
+    end
     return results
 end
 

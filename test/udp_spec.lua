@@ -279,7 +279,9 @@ describe('A UDP socket does as LuaSocket:', function()
     compare('peers by name', function(make, note)
         if not support.knows_localhost(pending) then return end
         local s = make()
-        note(s:setpeername('localhost', 9) ~= nil and s:getpeername())
+        note(s:setpeername('localhost', 9))
+        local host = s:getpeername()    -- some of ours are for IPv4 only
+        note(host == '127.0.0.1' or host == '::1')
         close(s)
     end)
 
