@@ -81,10 +81,14 @@ $(OUT)/%.lua: src/%.lua
 helpers: $(OUT)/test/getaddrinfo.so $(OUT)/test/host $(OUT)/test/socketloop.so
 
 ifeq ($(shell uname -s),Linux)
-helpers: $(OUT)/test/memory
+helpers: $(OUT)/test/memory $(OUT)/test/faults.so
 endif
 
 $(OUT)/test/getaddrinfo.so: test/getaddrinfo.c
+	@mkdir -p $(@D)
+	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $<
+
+$(OUT)/test/faults.so: test/faults.c
 	@mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $<
 

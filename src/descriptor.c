@@ -173,10 +173,20 @@ void sl_fd_ignorepipe(void)
     }
 }
 
+/* Whether one of the events has happened to it, or an error has. */
+static int has_happened(int fd, short events)
+{
+    struct pollfd p = {fd, events, 0};
+    int n;
+    do
+        n = poll(&p, 1, 0);
+    while (n < 0 && errno == EINTR);
+    return n > 0;
+}
+
 int sl_fd_ready(int fd, int writing)
 {
-    struct pollfd p = {fd, writing ? POLLOUT : POLLIN, 0};
-    return poll(&p, 1, 0) > 0;
+    return has_happened(fd, writing ? POLLOUT : POLLIN);
 }
 
 static int int_option(int fd, int option, int *value)
@@ -209,9 +219,8 @@ int sl_fd_connected(int fd)
  * for the reason, which the system tells once. */
 int sl_fd_attempted(int fd)
 {
-    struct pollfd p = {fd, 0, 0};
     int err = sl_fd_connected(fd);
-    return err == EINPROGRESS && poll(&p, 1, 0) > 0 ? ECONNABORTED : err;
+    return err == EINPROGRESS && has_happened(fd, 0) ? ECONNABORTED : err;
 }
 
 int sl_fd_haspeer(int fd)

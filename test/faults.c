@@ -1,0 +1,264 @@
+/*
+ * faults.c - system calls that fail now and then, for the specs:
+ *
+ *     FAULTS='seed=7 interrupt=100 short=200' LD_PRELOAD=.../faults.so lua ...
+ *
+ * Of 1000 calls so many fail:
+ *
+ *     interrupt   with EINTR, if a signal may do that
+ *     again       with EAGAIN, on non-blocking descriptors
+ *     short       or rather read or write less than they could
+ *     reset       with ECONNRESET
+ *     accept      with EMFILE, ENFILE, ENOMEM or ECONNABORTED
+ *
+ * and with alarm=N there is a signal every N microseconds. At the end it tells
+ * on standard error how many there were of each.
+ *
+ * A socket that could have done more is ready still, but epoll, edge-triggered,
+ * would not say so again. So it is told to.
+ */
+
+#define _GNU_SOURCE    /* RTLD_NEXT, accept4 */
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { INTERRUPT, AGAIN, SHORT, RESET, ACCEPT, KINDS };
+
+static const char *const names[KINDS] = {
+    "interrupt", "again", "short", "reset", "accept"
+};
+
+static long rates[KINDS], counts[KINDS];
+static volatile sig_atomic_t alarms;
+static uint64_t state = 1;
+
+static unsigned long draw(unsigned long end)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (unsigned long)(state >> 11) % end;
+}
+
+static int strikes(int kind)
+{
+    int does = rates[kind] > 0 && (long)draw(1000) < rates[kind];
+    counts[kind] += does;
+    return does;
+}
+
+/* --- the real ones ----------------------------------------------------- */
+
+#define REAL(result, name, ...) \
+    typedef result name##_type(__VA_ARGS__); \
+    static name##_type *real_##name(void) \
+    { \
+        static name##_type *real; \
+        if (real == NULL) \
+            *(void **)&real = dlsym(RTLD_NEXT, #name); \
+        return real; \
+    }
+
+REAL(ssize_t, recv, int, void *, size_t, int)
+REAL(ssize_t, send, int, const void *, size_t, int)
+REAL(ssize_t, recvfrom, int, void *, size_t, int, struct sockaddr *,
+     socklen_t *)
+REAL(ssize_t, sendto, int, const void *, size_t, int, const struct sockaddr *,
+     socklen_t)
+REAL(int, accept4, int, struct sockaddr *, socklen_t *, int)
+REAL(int, connect, int, const struct sockaddr *, socklen_t)
+REAL(int, epoll_ctl, int, int, int, struct epoll_event *)
+REAL(int, epoll_wait, int, struct epoll_event *, int, int)
+REAL(int, poll, struct pollfd *, nfds_t, int)
+REAL(int, select, int, fd_set *, fd_set *, fd_set *, struct timeval *)
+REAL(ssize_t, read, int, void *, size_t)
+
+/* --- epoll ------------------------------------------------------------- */
+
+enum { FDS = 65536 };
+
+static struct { int epoll; struct epoll_event event; } told[FDS];
+
+int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
+{
+    if (fd >= 0 && fd < FDS && what != EPOLL_CTL_DEL) {
+        told[fd].epoll = epoll + 1;
+        told[fd].event = *event;
+    }
+    return real_epoll_ctl()(epoll, what, fd, event);
+}
+
+/* The descriptor will be reported again if it is ready. */
+static void remind(int fd)
+{
+    if (fd >= 0 && fd < FDS && told[fd].epoll > 0)
+        real_epoll_ctl()(told[fd].epoll - 1, EPOLL_CTL_MOD, fd,
+                         &told[fd].event);
+}
+
+/* --- calls that fail --------------------------------------------------- */
+
+static int fails(int err)
+{
+    errno = err;
+    return -1;
+}
+
+/* Whether a call that moves data fails; may make it move less. */
+static int disturbed(int fd, size_t *size)
+{
+    if (strikes(INTERRUPT))
+        return fails(EINTR);
+    if (strikes(RESET))
+        return fails(ECONNRESET);
+    if (fcntl(fd, F_GETFL) & O_NONBLOCK) {
+        if (strikes(AGAIN)) {
+            remind(fd);
+            return fails(EAGAIN);
+        }
+        if (size != NULL && *size > 1 && strikes(SHORT)) {
+            *size = 1 + draw(*size > 64 ? 64 : *size);
+            remind(fd);
+        }
+    }
+    return 0;
+}
+
+ssize_t recv(int fd, void *data, size_t size, int flags)
+{
+    return disturbed(fd, &size) ? -1 : real_recv()(fd, data, size, flags);
+}
+
+ssize_t send(int fd, const void *data, size_t size, int flags)
+{
+    return disturbed(fd, &size) ? -1 : real_send()(fd, data, size, flags);
+}
+
+ssize_t recvfrom(int fd, void *data, size_t size, int flags,
+                 struct sockaddr *name, socklen_t *name_size)
+{
+    return disturbed(fd, NULL) ? -1 : real_recvfrom()(fd, data, size, flags,
+                                                      name, name_size);
+}
+
+ssize_t sendto(int fd, const void *data, size_t size, int flags,
+               const struct sockaddr *name, socklen_t name_size)
+{
+    return disturbed(fd, NULL) ? -1 : real_sendto()(fd, data, size, flags,
+                                                    name, name_size);
+}
+
+int accept4(int fd, struct sockaddr *name, socklen_t *size, int flags)
+{
+    static const int errors[] = {EMFILE, ENFILE, ENOMEM, ECONNABORTED};
+    if (strikes(INTERRUPT))
+        return fails(EINTR);
+    if (strikes(ACCEPT))
+        return fails(errors[draw(4)]);
+    if (strikes(AGAIN)) {
+        remind(fd);
+        return fails(EAGAIN);
+    }
+    return real_accept4()(fd, name, size, flags);
+}
+
+/* One that is interrupted goes on all the same. */
+int connect(int fd, const struct sockaddr *name, socklen_t size)
+{
+    if (strikes(RESET))
+        return fails(ECONNRESET);
+    int result = real_connect()(fd, name, size);
+    if ((result == 0 || errno == EINPROGRESS) && strikes(INTERRUPT))
+        return fails(EINTR);
+    return result;
+}
+
+int epoll_wait(int epoll, struct epoll_event *events, int max, int limit)
+{
+    if (strikes(INTERRUPT))
+        return fails(EINTR);
+    return real_epoll_wait()(epoll, events, max, limit);
+}
+
+int poll(struct pollfd *set, nfds_t count, int limit)
+{
+    if (strikes(INTERRUPT))
+        return fails(EINTR);
+    return real_poll()(set, count, limit);
+}
+
+int select(int end, fd_set *readers, fd_set *writers, fd_set *others,
+           struct timeval *limit)
+{
+    if (strikes(INTERRUPT))
+        return fails(EINTR);
+    return real_select()(end, readers, writers, others, limit);
+}
+
+ssize_t read(int fd, void *data, size_t size)
+{
+    if (fcntl(fd, F_GETFL) & O_NONBLOCK && strikes(INTERRUPT))
+        return fails(EINTR);
+    return real_read()(fd, data, size);
+}
+
+/* --- beginning and end ------------------------------------------------- */
+
+static long setting(const char *name)
+{
+    const char *all = getenv("FAULTS");
+    size_t size = strlen(name);
+    for (; all != NULL && *all != '\0'; all += strcspn(all, " ")) {
+        all += strspn(all, " ");
+        if (strncmp(all, name, size) == 0 && all[size] == '=')
+            return strtol(all + size + 1, NULL, 10);
+    }
+    return 0;
+}
+
+static void count_alarm(int number)
+{
+    (void)number;
+    alarms++;
+}
+
+static void set_alarm(long microseconds)
+{
+    struct sigaction action = {.sa_handler = count_alarm};
+    struct itimerval every = {{0, microseconds}, {0, microseconds}};
+    if (microseconds == 0)
+        return;
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &every, NULL);
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    state = (uint64_t)setting("seed") * 0x9e3779b97f4a7c15u + 1;
+    for (int i = 0; i < KINDS; i++)
+        rates[i] = setting(names[i]);
+    set_alarm(setting("alarm"));
+}
+
+__attribute__((destructor)) static void end(void)
+{
+    if (getenv("FAULTS") == NULL)
+        return;
+    fprintf(stderr, "faults:");
+    for (int i = 0; i < KINDS; i++)
+        fprintf(stderr, " %s %ld", names[i], counts[i]);
+    fprintf(stderr, " alarm %ld\n", (long)alarms);
+}

@@ -1,0 +1,55 @@
+-- System calls that fail: with what is temporary nothing is noticed, with what
+-- isn't conversations end with an error, and no byte is ever wrong. See
+-- faults.c, which makes them fail, and faults.lua, the conversations.
+
+local process = require 'process'
+local faulty = require 'faulty'
+
+describe('With system calls that fail', function()
+    if not faulty.available then
+        pending 'the library faults.so is for Linux only'
+        return
+    end
+    after_each(process.cleanup)
+
+    local function talk(settings, conversations, ...)
+        conversations = faulty.some(conversations)
+        local output, counts = faulty.file(settings, 'faults.lua',
+            conversations, math.min(200, conversations), ...)
+        local complete, broken = output:match '(%d+) complete, (%d+) broken'
+        assert(complete, output)
+        assert.equal(conversations, complete + broken)
+        return tonumber(complete), counts
+    end
+
+    local temporary = 'interrupt=100 again=100 short=200 accept=20'
+
+    it('for now, a thousand conversations are complete', function()
+        local complete, counts = talk(temporary, 1000)
+        assert.equal(faulty.some(1000), complete)
+        for _, kind in ipairs {'interrupt', 'again', 'short', 'accept'} do
+            assert.is_true(counts[kind] > 0, kind)
+        end
+    end)
+
+    it('for now, accept is not bothered', function()
+        local settings = 'interrupt=300 again=300 accept=300'
+        assert.equal(faulty.some(300), (talk(settings, 300, 'accept')))
+    end)
+
+    it('nearly always, they are complete', function()
+        local settings = 'interrupt=500 again=500 short=900 accept=20'
+        assert.equal(faulty.some(100), (talk(settings, 100)))
+    end)
+
+    it('for good, they are complete or end with an error', function()
+        local complete, counts = talk(temporary .. ' reset=10', 400,
+                                      'may-fail')
+        assert.is_true(counts.reset > 0)
+        assert.is_true(complete < faulty.some(400))
+    end)
+
+    it('at every connection, each ends with an error', function()
+        assert.equal(0, (talk('reset=1000', 100, 'may-fail')))
+    end)
+end)
