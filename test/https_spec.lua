@@ -40,6 +40,10 @@ http {
         location /chunked/ { alias html/; ssi on; ssi_types *; }
         location /backend { proxy_pass http://127.0.0.1:BACKEND; }
     }
+    server {
+        listen 127.0.0.1:PLAIN backlog=1000;
+        return 301 https://127.0.0.1:PORT$request_uri;
+    }
 }
 ]]
 
@@ -52,11 +56,13 @@ describe('LuaSec with install:', function()
         return
     end
 
-    local port, holder, backend_port, backend_holder, folder, undo
+    local port, holder, plain_port, plain_holder
+    local backend_port, backend_holder, folder, undo
 
     setup(function()
         folder = process.tempdir()
         port, holder = process.freeport()
+        plain_port, plain_holder = process.freeport()
         backend_port, backend_holder = process.freeport()
         local where = 'cd ' .. process.quote(folder)
         local status, output = process.run(where .. '; openssl req -x509 ' ..
@@ -66,7 +72,8 @@ describe('LuaSec with install:', function()
         os.execute(where .. '; mkdir html')
         process.write_file(folder .. '/html/big.txt', big)
         process.write_file(folder .. '/nginx.conf',
-            (config:gsub('PORT', port):gsub('BACKEND', backend_port)))
+            (config:gsub('PORT', port):gsub('PLAIN', plain_port)
+                :gsub('BACKEND', backend_port)))
         local nginx = process.start('exec ' .. process.which 'nginx' ..
             ' -p ' .. process.quote(folder) .. ' -c nginx.conf -e stderr')
         local ok, err = pcall(process.listening, port)
@@ -74,6 +81,7 @@ describe('LuaSec with install:', function()
     end)
     teardown(function()
         if holder then holder:close() end
+        if plain_holder then plain_holder:close() end
         if backend_holder then backend_holder:close() end
         process.cleanup()
     end)
@@ -142,32 +150,49 @@ describe('LuaSec with install:', function()
             assert.is_true(body == big)
         end)
 
-        it('waits in a hundred threads at the same time', function()
-            -- The server behind nginx answers nobody before the last came.
-            local all, here, right, ended = some(100), 0, 0, 0
-            local server = track(loop.newserver('127.0.0.1', backend_port,
-                function(client)
-                    repeat until client:receive() == ''
-                    here = here + 1
-                    support.eventually(function() return here == all end)
-                    client:send 'HTTP/1.0 200 OK\r\n\r\nhello'
-                    client:close()
-                end))
-            for _ = 1, all do
-                loop.newthread(function()
-                    if https.request(url '/backend') == 'hello' then
-                        right = right + 1
-                    end
-                    ended = ended + 1
-                end)
-            end
-            run(function()
-                support.eventually(function() return ended == all end)
-                server:close()
-            end)
-            assert.equal(all, here)
-            assert.equal(all, right)
+        local function redirected()
+            return ('http://127.0.0.1:%d/'):format(plain_port)
+        end
+
+        it('is where socket.http is sent to', function()
+            local body, code = run(http.request, redirected() .. 'big.txt')
+            assert.equal(200, code)
+            assert.is_true(body == big)
         end)
+
+        for name, request in pairs {
+            ['waits in a hundred threads at the same time'] = function()
+                return https.request(url '/backend')
+            end,
+            ['waits for a hundred that socket.http sends there'] = function()
+                return http.request(redirected() .. 'backend')
+            end,
+        } do
+            it(name, function()
+                -- The server behind nginx answers nobody before the last came.
+                local all, here, right, ended = some(100), 0, 0, 0
+                local server = track(loop.newserver('127.0.0.1', backend_port,
+                    function(client)
+                        repeat until client:receive() == ''
+                        here = here + 1
+                        support.eventually(function() return here == all end)
+                        client:send 'HTTP/1.0 200 OK\r\n\r\nhello'
+                        client:close()
+                    end))
+                for _ = 1, all do
+                    loop.newthread(function()
+                        if request() == 'hello' then right = right + 1 end
+                        ended = ended + 1
+                    end)
+                end
+                run(function()
+                    support.eventually(function() return ended == all end)
+                    server:close()
+                end)
+                assert.equal(all, here)
+                assert.equal(all, right)
+            end)
+        end
 
         for when, lines in pairs {
             before = {'https = require "ssl.https"', 'loop.install()'},

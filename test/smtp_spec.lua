@@ -9,11 +9,14 @@ local support = require 'support'
 
 local run = support.run
 
--- Enough of SMTP: one message for each connection is kept in the list.
-local function mailbox()
-    local messages = {}
+-- Enough of SMTP: one message for each connection is kept in the list. It
+-- greets nobody before that many have come, if so many are given.
+local function mailbox(many)
+    local messages, here = {}, 0
     local function serve(client)
         local message = {rcpt = {}}
+        here = here + 1
+        support.eventually(function() return here >= (many or 0) end)
         client:send '220 mail.test ready\r\n'
         while true do
             local line = client:receive '*l'
@@ -178,9 +181,9 @@ local function cases(how, install)
     end)
 
     it('sends a hundred messages at once', function()
-        local port, listener, messages = mailbox()
-        local sent, ended = 0, 0
         local all = os.getenv 'SOCKETLOOP_TEST_GC' and 10 or 100
+        local port, listener, messages = mailbox(all)
+        local sent, ended = 0, 0
         for i = 1, all do
             loop.newthread(function()
                 local to = '<user' .. i .. '@test>'

@@ -1089,21 +1089,20 @@ http {
         listen 127.0.0.1:PORT ssl backlog=1000;
         ssl_certificate CERT.pem;
         ssl_certificate_key CERT.key;
-        root html;
+        location / { proxy_pass http://127.0.0.1:BACKEND; }
     }
 }
 ]]
         local page = ('a page of many lines\n'):rep(5000)
-        local nginx, port, holder
+        local nginx, port, holder, backend_port, backend_holder
 
         setup(function()
             local folder = process.tempdir()
             port, holder = process.freeport()
-            os.execute('mkdir ' .. process.quote(folder .. '/html'))
-            process.write_file(folder .. '/html/page.txt', page)
+            backend_port, backend_holder = process.freeport()
             process.write_file(folder .. '/nginx.conf',
-                (config:gsub('PORT', port):gsub('CERT',
-                    certs.folder .. '/good')))
+                (config:gsub('PORT', port):gsub('BACKEND', backend_port)
+                    :gsub('CERT', certs.folder .. '/good')))
             nginx = process.start('exec ' .. process.which 'nginx' .. ' -p ' ..
                 process.quote(folder) .. ' -c nginx.conf -e stderr')
             local ok, err = pcall(process.listening, port)
@@ -1112,6 +1111,7 @@ http {
         teardown(function()
             if nginx then nginx:stop() end
             if holder then holder:close() end
+            if backend_holder then backend_holder:close() end
         end)
 
         local function fetch()
@@ -1142,9 +1142,18 @@ http {
             return s
         end
 
+        -- The server behind nginx answers nobody before the last has come.
         local function at_once(f)
             run(function()
-                local all, ended, failure = some(100), 0, nil
+                local all, here, ended, failure = some(100), 0, 0, nil
+                local server = track(loop.newserver('127.0.0.1', backend_port,
+                    function(client)
+                        repeat until client:receive() == ''
+                        here = here + 1
+                        eventually(function() return here == all end)
+                        client:send {'HTTP/1.0 200 OK\r\n\r\n', page}
+                        client:close()
+                    end))
                 for _ = 1, all do
                     loop.newthread(function()
                         local ok, err = pcall(f)
@@ -1153,7 +1162,9 @@ http {
                     end)
                 end
                 assert.is_true(eventually(function() return ended == all end))
+                server:close()
                 assert.is_nil(failure)
+                assert.equal(all, here)
             end)
         end
 
