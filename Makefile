@@ -8,7 +8,9 @@
 #   make check         warnings, exported names, luacheck, style
 #   make asan          the specs under AddressSanitizer with a busy collector
 #   make valgrind      the specs under valgrind on one Lua
-#   make tsan          the threads that look names up under ThreadSanitizer
+#   make tsan          Lua states in several threads, and the threads that look
+#                      names up, under ThreadSanitizer
+#   make memory        each request for memory fails once (half an hour)
 #   make fuzz          random calls and random programs, many of them, on five
 #                      Luas; CALLS=1000000, SEED=... as it was printed,
 #                      FUZZ_RUNS="lua5.4:epoll ..." on these (tools/test.sh)
@@ -43,6 +45,8 @@ endif
 ifeq ($(VARIANT),asan)
 variant_flags := -fsanitize=address,undefined -fno-sanitize-recover=all \
                  -fno-omit-frame-pointer
+else ifeq ($(VARIANT),tsan)
+variant_flags := -fsanitize=thread -fno-omit-frame-pointer
 else ifeq ($(VARIANT),ucontext)
 variant_flags := -DSL_FIBER_UCONTEXT
 else ifeq ($(VARIANT),valgrind)
@@ -151,8 +155,23 @@ fuzz:
 	@SOCKETLOOP_FUZZ_SEED='$(SEED)' SOCKETLOOP_FUZZ_CALLS='$(CALLS)' \
 	    SPECS='test/fuzz_spec.lua' LIMIT=4000 tools/test.sh $(FUZZ_RUNS)
 
+MEMORY_RUNS ?= $(LUAS:%=%:epoll) asan-lua5.4:epoll
+memory:
+	@tools/setup.sh test
+	@SOCKETLOOP_TEST_ALL=1 SPECS=test/memory_spec.lua LIMIT=7200 \
+	    tools/test.sh $(MEMORY_RUNS)
+
+# Without address space randomization, which gcc 12's runtime can't bear.
+tsan_luas := lua5.4 lua5.1
 tsan: $(OUT)/test/workers
 	setarch -R timeout 100 $<
+	@for lua in $(tsan_luas); do \
+	    $(MAKE) -s VARIANT=tsan LUA=$$lua tsan-states || exit 1; done
+
+tsan-states: all $(OUT)/test/host
+	LUA_PATH='$(OUT)/?.lua;;' LUA_CPATH='$(OUT)/?.so;;' \
+	    setarch -R timeout 300 $(OUT)/test/host 4 3 0 test/states.lua
+	@echo '$(LUA): states in four threads: passed'
 
 test-arm64:
 	@tools/setup.sh arm64
@@ -190,5 +209,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all helpers demo test check asan valgrind fuzz tsan test-arm64 bench
-.PHONY: install clean
+.PHONY: all helpers demo test check asan valgrind fuzz memory tsan tsan-states
+.PHONY: test-arm64 bench install clean

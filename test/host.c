@@ -9,6 +9,10 @@
  * script has fork() -> pid, quit(status), which is _exit(2), and wait(pid) ->
  * status, or nil if it was killed. A child ends with the script, after
  * lua_close, and its status is the number that the script returned.
+ *
+ * And it can make further Lua states, within the same thread: newstate() ->
+ * state, runstate(state, code) -> the number that it returned,
+ * closestate(state).
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -48,6 +52,33 @@ static int func_wait(lua_State *L)
     return 1;
 }
 
+static int func_newstate(lua_State *L)
+{
+    lua_State *other = luaL_newstate();
+    if (other == NULL)
+        return luaL_error(L, "not enough memory");
+    luaL_openlibs(other);
+    lua_pushlightuserdata(L, other);
+    return 1;
+}
+
+static int func_runstate(lua_State *L)
+{
+    lua_State *other = lua_touserdata(L, 1);
+    if (luaL_loadstring(other, luaL_checkstring(L, 2)) ||
+        lua_pcall(other, 0, 1, 0))
+        return luaL_error(L, "%s", lua_tostring(other, -1));
+    lua_pushnumber(L, lua_tonumber(other, -1));
+    lua_pop(other, 1);
+    return 1;
+}
+
+static int func_closestate(lua_State *L)
+{
+    lua_close(lua_touserdata(L, 1));
+    return 0;
+}
+
 static int run_script(const char *name)
 {
     lua_State *L = luaL_newstate();
@@ -57,6 +88,9 @@ static int run_script(const char *name)
     lua_register(L, "fork", func_fork);
     lua_register(L, "quit", func_quit);
     lua_register(L, "wait", func_wait);
+    lua_register(L, "newstate", func_newstate);
+    lua_register(L, "runstate", func_runstate);
+    lua_register(L, "closestate", func_closestate);
     pid_t own = getpid();
     int failed = luaL_loadfile(L, name) || lua_pcall(L, 0, 1, 0);
     int status = failed ? 1 : (int)lua_tointeger(L, -1);

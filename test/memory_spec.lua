@@ -2,12 +2,13 @@
 -- it, and memory.lua, what it does it to.
 --
 -- Not every request is tried, unless SOCKETLOOP_TEST_ALL is in the
--- environment. What failed is run alone by `memory KIND WIDTH 0 test/memory.lua
--- PART N` with these numbers from the message.
+-- environment (make memory). What failed is run alone by
+-- `memory KIND WIDTH 0 test/memory.lua PART N` with these numbers from the
+-- message.
 
 local process = require 'process'
 
-local runs = os.getenv 'SOCKETLOOP_TEST_ALL' and 0 or 16
+local runs = os.getenv 'SOCKETLOOP_TEST_ALL' and 0 or 4
 
 -- Where the host was built, and the script is.
 local folder = (os.getenv 'LUA_CPATH' or ''):match '([^;]*)/%?%.so'

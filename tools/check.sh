@@ -31,6 +31,19 @@ for lua in "${luas[@]}"; do
 done
 echo "only luaopen_* is exported"
 
+# Lua states in several threads share what is static: constants, and the count
+# of forks.
+variables=$(size -A build/gcc-lua5.4/obj/*.o | awk '
+    $2 == ":" { file = $1 }
+    $1 ~ /^\.t?(data|bss)/ && $1 !~ /rel\.ro/ && $2 > 0 && file !~ /\/fork\.o/ {
+        print file, $1
+    }')
+if [[ -n $variables ]]; then
+    echo "variables that are not of a Lua state: $variables"
+    exit 1
+fi
+echo "no static variables"
+
 luacheck -q --no-color .
 
 find . \( -path ./build -o -path ./.git \) -prune -o -type f -print >build/files
