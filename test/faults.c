@@ -11,8 +11,9 @@
  *     reset       with ECONNRESET
  *     accept      with EMFILE, ENFILE, ENOMEM or ECONNABORTED
  *
- * and with alarm=N there is a signal every N microseconds. At the end it tells
- * on standard error how many there were of each.
+ * and with alarm=N there is a signal every N microseconds; with pipe=1 SIGPIPE
+ * has its default action, whatever LuaSocket does about it. At the end it
+ * tells on standard error how many faults there were of each kind.
  *
  * A socket that could have done more is ready still, but epoll, edge-triggered,
  * would not say so again. So it is told to.
@@ -245,11 +246,31 @@ static void set_alarm(long microseconds)
     setitimer(ITIMER_REAL, &every, NULL);
 }
 
+static int keeps_pipe;
+
+/* LuaSocket's way to ignore SIGPIPE. */
+void (*signal(int number, void (*handler)(int)))(int)
+{
+    struct sigaction action = {.sa_handler = handler}, old;
+    if (number == SIGPIPE && keeps_pipe)
+        return SIG_DFL;
+    return sigaction(number, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
+}
+
+static void reset_pipe(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigaction(SIGPIPE, &action, NULL);
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     state = (uint64_t)setting("seed") * 0x9e3779b97f4a7c15u + 1;
     for (int i = 0; i < KINDS; i++)
         rates[i] = setting(names[i]);
+    keeps_pipe = setting("pipe") > 0;
+    if (keeps_pipe)
+        reset_pipe();
     set_alarm(setting("alarm"));
 }
 
