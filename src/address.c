@@ -43,15 +43,26 @@ int sl_address_known(const sl_query *query, struct addrinfo **list)
     return look_up(query, flags, list) == 0 ? 0 : SL_AGAIN;
 }
 
+/* Where nobody can be asked, the address is its own name, as it is where there
+ * is none. */
+static void find_name(const struct addrinfo *ai, char host[NI_MAXHOST],
+                      char port[NI_MAXSERV])
+{
+    const socklen_t size = ai->ai_addrlen;
+    if (getnameinfo(ai->ai_addr, size, host, NI_MAXHOST, port, NI_MAXSERV,
+                    0) != 0 &&
+        getnameinfo(ai->ai_addr, size, host, NI_MAXHOST, port, NI_MAXSERV,
+                    NI_NUMERICHOST) != 0)
+        *host = '\0';
+}
+
 char *sl_address_names(const struct addrinfo *list)
 {
     char host[NI_MAXHOST], port[NI_MAXSERV] = "";
     char *names = NULL;
     size_t size = 0;
     for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
-        if (getnameinfo(ai->ai_addr, ai->ai_addrlen, host, sizeof host, port,
-                        sizeof port, 0) != 0)
-            *host = '\0';
+        find_name(ai, host, port);
         size_t first = size == 0 ? strlen(port) + 1 : 0;
         size_t next = strlen(host) + 1;
         char *more = realloc(names, size + first + next);

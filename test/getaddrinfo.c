@@ -9,7 +9,8 @@
  * address, 'wait300+127.0.0.1+::1' has two, and they come late. A '_' may
  * stand for a ':', so that a name looks like one. All else is passed on.
  *
- * With NO_THREADS in the environment no thread can be made.
+ * With NO_THREADS in the environment no thread can be made; with NO_NAMES
+ * nobody knows the names of addresses.
  */
 
 #define _GNU_SOURCE    /* RTLD_NEXT */
@@ -76,6 +77,21 @@ int getaddrinfo(const char *host, const char *port,
     answer(items, port, hints, list);
     free(items);
     return *list != NULL ? 0 : EAI_NONAME;
+}
+
+typedef int find_name(const struct sockaddr *address, socklen_t size,
+                      char *host, socklen_t host_size, char *port,
+                      socklen_t port_size, int flags);
+
+int getnameinfo(const struct sockaddr *address, socklen_t size, char *host,
+                socklen_t host_size, char *port, socklen_t port_size,
+                int flags)
+{
+    find_name *real;
+    if (getenv("NO_NAMES") != NULL && !(flags & NI_NUMERICHOST))
+        return EAI_AGAIN;
+    *(void **)&real = dlsym(RTLD_NEXT, "getnameinfo");
+    return real(address, size, host, host_size, port, port_size, flags);
 }
 
 typedef int make_thread(pthread_t *thread, const pthread_attr_t *attributes,

@@ -164,7 +164,7 @@ describe('a LuaSocket object in a thread', function()
 
         it('gives the partial result after a timeout in pieces', function()
             with_pair(function(client, peer)
-                client:settimeout(0.03)
+                client:settimeout(0.3)
                 trickle(peer, 'a', 'b')
                 assert.same({nil, 'timeout', '_ab', n = 3},
                             pack(client:receive(9, '_')))
