@@ -13,6 +13,7 @@
 #include "result.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -38,7 +39,33 @@ void sl_bind_drop(sl_asocket *a)
     close(fd);
 }
 
-static int try_address(sl_asocket *a, const struct addrinfo *ai, int reuse)
+int sl_bind_ask(lua_State *L, sl_asocket *a, const char *method,
+                const char *host, const char *port)
+{
+    int err = 0, top = lua_gettop(L);
+    sl_asocket_pushobject(L, 1);
+    sl_luasocket_method(L, -1, method);
+    lua_pushvalue(L, top + 1);
+    lua_pushstring(L, host);
+    lua_pushstring(L, port);
+    lua_call(L, 3, 2);
+    if (lua_isnil(L, -2) && lua_isstring(L, -1))
+        err = sl_result_code(lua_tostring(L, -1));
+    sl_asocket_sync(L, a, top + 1);
+    lua_settop(L, top);
+    return err;
+}
+
+/* [-0, +0, e] */
+static int bind_object(lua_State *L, sl_asocket *a, const struct addrinfo *ai)
+{
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    if (!sl_address_format(ai->ai_addr, ai->ai_addrlen, host, port))
+        return EAFNOSUPPORT;
+    return sl_bind_ask(L, a, "setsockname", host, port);
+}
+
+static int bind_natively(sl_asocket *a, const struct addrinfo *ai, int reuse)
 {
     int on = 1;
     int err = a->source.fd < 0 ? sl_bind_open(a, ai->ai_family) : 0;
@@ -49,14 +76,26 @@ static int try_address(sl_asocket *a, const struct addrinfo *ai, int reuse)
     return bind(a->source.fd, ai->ai_addr, ai->ai_addrlen) < 0 ? errno : 0;
 }
 
+/* [-0, +0, e] The same for one address. Without a descriptor if it had none
+ * and that failed. */
+static int try_address(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
+                       int reuse)
+{
+    if (a->has_object)    /* perhaps made during the look-up */
+        return bind_object(L, a, ai);
+    int had = a->source.fd >= 0;
+    int err = bind_natively(a, ai, reuse);
+    if (err != 0 && !had)
+        sl_bind_drop(a);
+    return err;
+}
+
 int sl_bind_to(lua_State *L, sl_asocket *a, const char *host,
                const char *port, int reuse)
 {
-    int had = a->source.fd >= 0;
-    int family = had ? sl_fd_family(a->source.fd) : AF_UNSPEC;
-    sl_query query = {host, port, family,
-                      sl_transports[a->transport].socktype,
-                      SL_TO_BIND};
+    int fd = a->source.fd;
+    sl_query query = {host, port, fd >= 0 ? sl_fd_family(fd) : AF_UNSPEC,
+                      sl_transports[a->transport].socktype, SL_TO_BIND};
     if (a->source.writer.thread != NULL)
         return EALREADY;
     if (a->connect != NULL)
@@ -65,11 +104,9 @@ int sl_bind_to(lua_State *L, sl_asocket *a, const char *host,
     if (err != 0)
         return err;
     for (struct addrinfo *ai = a->lookup->list; ai != NULL; ai = ai->ai_next) {
-        err = try_address(a, ai, reuse);
+        err = try_address(L, a, ai, reuse);
         if (err == 0)
             break;
-        if (!had)
-            sl_bind_drop(a);
     }
     sl_resolve_end(a);
     if (err == 0)
@@ -86,18 +123,16 @@ int sl_bind_listen(sl_asocket *a, int backlog)
     return 0;
 }
 
-/* [-0, +n, e] Calls the object's method of that name with our arguments. */
-static int through_object(lua_State *L, sl_asocket *a, const char *name)
+/* [-0, +n, e] */
+static int listen_object(lua_State *L, sl_asocket *a)
 {
-    int top = lua_gettop(L);
     sl_asocket_pushobject(L, 1);
-    sl_luasocket_method(L, -1, name);
-    lua_pushvalue(L, -2);
-    for (int i = 2; i <= top; i++)
-        lua_pushvalue(L, i);
-    lua_call(L, top, LUA_MULTRET);
-    sl_asocket_sync(L, a, top + 1);
-    return lua_gettop(L) - top - 1;
+    sl_luasocket_method(L, 3, "listen");
+    lua_pushvalue(L, 3);
+    lua_pushvalue(L, 2);
+    lua_call(L, 2, LUA_MULTRET);
+    sl_asocket_sync(L, a, 3);
+    return lua_gettop(L) - 3;
 }
 
 static int give(lua_State *L, int err)
@@ -116,8 +151,6 @@ static int meth_bind(lua_State *L)
     const char *host = luaL_checkstring(L, 2);
     const char *port = sl_address_checkport(L, 3);
     lua_settop(L, 3);
-    if (a->has_object)
-        return through_object(L, a, "setsockname");
     return give(L, sl_bind_to(L, a, host, port, 0));
 }
 
@@ -129,7 +162,7 @@ static int meth_listen(lua_State *L)
     int backlog = (int)luaL_optnumber(L, 2, 32);
     lua_settop(L, 2);
     if (a->has_object)
-        return through_object(L, a, "listen");
+        return listen_object(L, a);
     return give(L, sl_bind_listen(a, backlog));
 }
 

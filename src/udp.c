@@ -22,25 +22,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* [-0, +0, e] Calls the LuaSocket object's method of that name with a numeric
- * address and port. 0 or how it failed. */
-static int ask_object(lua_State *L, sl_asocket *a, const char *method,
-                      const char *host, const char *port)
-{
-    int err = 0, top = lua_gettop(L);
-    sl_asocket_pushobject(L, 1);
-    sl_luasocket_method(L, -1, method);
-    lua_pushvalue(L, top + 1);
-    lua_pushstring(L, host);
-    lua_pushstring(L, port);
-    lua_call(L, 3, 2);
-    if (lua_isnil(L, -2) && lua_isstring(L, -1))
-        err = sl_result_code(lua_tostring(L, -1));
-    sl_asocket_sync(L, a, top + 1);
-    lua_settop(L, top);
-    return err;
-}
-
 /* [-0, +0, e] A UDP socket that has had no descriptor yet gets one for that
  * address. 0 or how it failed. */
 static int need_descriptor(lua_State *L, sl_asocket *a, const sl_datagram *d)
@@ -53,7 +34,7 @@ static int need_descriptor(lua_State *L, sl_asocket *a, const sl_datagram *d)
         return err;
     int family = receiver.address.any.sa_family;
     if (a->has_object)
-        return ask_object(L, a, "setsockname",
+        return sl_bind_ask(L, a, "setsockname",
                           family == AF_INET6 ? "::" : "0.0.0.0", "0");
     err = sl_bind_open(a, family);
     a->settled = err == 0;
@@ -116,7 +97,7 @@ static int connect_object(lua_State *L, sl_asocket *a,
         return err;
     if (!sl_address_format(ai->ai_addr, ai->ai_addrlen, host, port))
         return EAFNOSUPPORT;
-    return ask_object(L, a, "setpeername", host, port);
+    return sl_bind_ask(L, a, "setpeername", host, port);
 }
 
 /* [-0, +0, e] Connects to the first address that can be. 0 or how it

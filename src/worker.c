@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 enum {
-    WORKERS_MAX = 8,
+    WORKERS_MAX = 8,     /* without those at work for nobody */
+    LOST_MAX = 24,       /* of those; beyond that they count, too */
     IDLE_SECONDS = 2     /* until a worker without a job ends */
 };
 
@@ -32,6 +33,7 @@ struct sl_workers {
     queue waiting, finished;
     int jobs;                  /* in waiting */
     int count, idle;           /* of the workers */
+    int lost;                  /* those whose job was cancelled */
     int fd;                    /* to write to, or -1 */
     int closed;                /* the last worker frees all this */
 };
@@ -116,6 +118,7 @@ static int wait_for_job(sl_workers *w)
 static void finish(sl_workers *w, sl_job *job)
 {
     if (job->state == CANCELLED) {
+        w->lost--;
         sl_job_free(job);
         return;
     }
@@ -186,6 +189,16 @@ static int start_worker(sl_workers *w)
     return err;
 }
 
+/* Starts a worker if there are too few. 0, also if there are enough, or an
+ * errno. */
+static int need_worker(sl_workers *w)
+{
+    int lost = w->lost < LOST_MAX ? w->lost : LOST_MAX;
+    if (w->jobs <= w->idle || w->count - lost >= WORKERS_MAX)
+        return 0;
+    return start_worker(w);
+}
+
 /* --- for the submitter ------------------------------------------------- */
 
 sl_workers *sl_workers_new(void)
@@ -232,18 +245,19 @@ void sl_workers_notify(sl_workers *w, int fd)
 int sl_workers_submit(sl_workers *w, const sl_query *query, void *submitter,
                       sl_job **job)
 {
-    int err = 0;
     *job = make_job(query, submitter);
     if (*job == NULL)
         return ENOMEM;
     pthread_mutex_lock(&w->lock);
-    if (w->jobs >= w->idle && w->count < WORKERS_MAX)
-        err = start_worker(w);
+    append(&w->waiting, *job);
+    w->jobs++;
+    int err = need_worker(w);
     if (w->count > 0) {    /* even if there should be more */
-        append(&w->waiting, *job);
-        w->jobs++;
         pthread_cond_signal(&w->wanted);
         err = 0;
+    } else {
+        take_out(&w->waiting, *job);
+        w->jobs--;
     }
     pthread_mutex_unlock(&w->lock);
     if (err != 0)
@@ -265,6 +279,9 @@ void sl_workers_cancel(sl_workers *w, sl_job *job)
     if (job->state == TAKEN) {
         job->state = CANCELLED;
         job = NULL;
+        w->lost++;
+        need_worker(w);    /* in its place; if there's none, it will come back
+                              some time */
     } else if (job->state == QUEUED) {
         take_out(&w->waiting, job);
         w->jobs--;

@@ -207,6 +207,32 @@ describe('resolve', function()
         run(function() assert(loop.resolve('wait1+127.0.0.1')) end)
     ]])
 
+    script('takes more threads if those are at work for nobody', [[
+        local before = count 'task'
+        run(function()
+            for round = 1, 5 do
+                local over = 0
+                for i = 1, 8 do
+                    loop.newthread(function()
+                        expect_error('timeout', loop.resolve(
+                            'wait5000+127.0.0.1', nil, 0.02))
+                        over = over + 1
+                    end)
+                end
+                while over < 8 do loop.sleep(0.001) end
+                if round < 4 then
+                    assert(loop.resolve('wait1+127.0.0.1', nil, 2))
+                    assert(count 'task' - before <= 8 * round + 1)
+                end
+            end
+            expect(32, count 'task' - before)
+            expect_error('timeout',
+                         loop.resolve('wait1+127.0.0.1', nil, 0.1))
+            expect(32, count 'task' - before)
+        end)
+        os.exit(0)
+    ]], 'TEST_LEAKS=0; export TEST_LEAKS')
+
     script('leaves no descriptor open', [[
         run(function() loop.sleep(0) end)
         local before = count 'fd'

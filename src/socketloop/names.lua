@@ -1,5 +1,7 @@
 -- Host names: looked up by the loop, as LuaSocket's functions would block.
 
+local identity = require 'socketloop.identity'
+
 local names = {}
 
 -- Would LuaSocket take it for a string? What it wouldn't, it says itself.
@@ -7,9 +9,11 @@ function names.is_text(value)
     return type(value) == 'string' or type(value) == 'number'
 end
 
--- Nothing to look up; '*' is LuaSocket's name for any address.
+-- Nothing to look up; '*' is LuaSocket's name for any address. What only looks
+-- like an address may be asked for in the network.
 local function is_address(host)
-    return host == '*' or host:find '^[%d.]+$' or host:find ':'
+    return host == '*' or
+        not host:find '^%[' and identity.address(host) ~= nil
 end
 
 -- The addresses of the host, as strings, within so many seconds (negative: no
