@@ -166,12 +166,19 @@ tsan_luas := lua5.4 lua5.1
 tsan: $(OUT)/test/workers
 	setarch -R timeout 100 $<
 	@for lua in $(tsan_luas); do \
-	    $(MAKE) -s VARIANT=tsan LUA=$$lua tsan-states || exit 1; done
+	    $(MAKE) -s VARIANT=tsan LUA=$$lua tsan-states tsan-lookups || \
+	        exit 1; done
 
+tsan_host = LUA_PATH='$(OUT)/?.lua;;' LUA_CPATH='$(OUT)/?.so;;' $(1) \
+            setarch -R timeout 300 $(OUT)/test/host
 tsan-states: all $(OUT)/test/host
-	LUA_PATH='$(OUT)/?.lua;;' LUA_CPATH='$(OUT)/?.so;;' \
-	    setarch -R timeout 300 $(OUT)/test/host 4 3 0 test/states.lua
+	$(call tsan_host) 4 3 0 test/states.lua
 	@echo '$(LUA): states in four threads: passed'
+
+tsan-lookups: all $(OUT)/test/host $(OUT)/test/getaddrinfo.so
+	$(call tsan_host,LD_PRELOAD=$(OUT)/test/getaddrinfo.so) 4 4 100 \
+	    test/lookups.lua
+	@echo '$(LUA): look-ups in four threads: passed'
 
 test-arm64:
 	@tools/setup.sh arm64
@@ -210,4 +217,4 @@ clean:
 	rm -rf build
 
 .PHONY: all helpers demo test check asan valgrind fuzz memory tsan tsan-states
-.PHONY: test-arm64 bench install clean
+.PHONY: tsan-lookups test-arm64 bench install clean
