@@ -34,6 +34,9 @@ local told = weak()
 -- Who waits: object -> watcher.
 local readers, writers = weak(), weak()
 
+-- Whose host's name is being looked up: object -> the call that wants to know.
+local lookups = weak()
+
 -- What an object says that would have to wait.
 local unready = {timeout = true, wantread = true, wantwrite = true}
 
@@ -264,9 +267,12 @@ end
 local function addresses_for(call, host, family)
     -- A limit of 0 is for waiting on the socket, as in LuaSocket.
     local seconds = patience(call)
+    lookups[call.self] = call
     local addresses, err = names.addresses(call.here, tostring(host),
                                            seconds == 0 and -1 or seconds,
                                            family)
+    if lookups[call.self] ~= call then return nil, 'closed' end
+    lookups[call.self] = nil
     enter(call.class, call.name, call.self)
     return addresses, err
 end
@@ -332,6 +338,7 @@ end
 -- What doesn't wait, but matters: in threads and outside
 
 local function close(class, self, ...)
+    lookups[self] = nil
     local ok, fd = pcall(class.own.getfd, self)
     if ok and fd >= 0 then
         loops.release(fd)
