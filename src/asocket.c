@@ -153,6 +153,7 @@ static void give_to_object(lua_State *L, int index)
     set_class(L, index, CLASS_OF_ALL);
     a->has_object = 1;
     a->owned = 0;
+    sl_source_lend(&a->source);
 }
 
 void sl_asocket_setobject(lua_State *L, int index)

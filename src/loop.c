@@ -185,6 +185,10 @@ static int advance(lua_State *L, sl_loop *loop, sl_thread *t,
         sl_wait_drop(L, wait);
         return 0;
     }
+    if (sl_source_isstranger(wait->source)) {
+        sl_source_release(wait->source, 0);
+        return 1;
+    }
     if (sl_wait_try(L, wait) == SL_BUSY) {
         sl_wait_unready(loop, t);
         sl_wait_ready(loop, t);
@@ -236,6 +240,10 @@ static void try_waiting(lua_State *L, sl_wait *wait, unsigned ready)
         return;
     if (!sl_thread_waits(L, wait->thread)) {
         sl_wait_drop(L, wait);
+        return;
+    }
+    if (sl_source_isstranger(wait->source)) {
+        sl_source_release(wait->source, 0);
         return;
     }
     int status = sl_wait_try(L, wait);

@@ -76,6 +76,7 @@ struct sl_source {
     sl_loop *loop;          /* borrowed; NULL once the loop is gone */
     int fd;                 /* -1 when closed */
     uint32_t generation;    /* of the descriptor's use */
+    unsigned long inode;    /* of one that others may close; 0: not known */
     unsigned char readable; /* remembered: a read may succeed */
     unsigned char writable;
     unsigned char hangup;   /* seen: a short read is not the last */

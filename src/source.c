@@ -3,6 +3,8 @@
  * told about them.
  */
 
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
 #include "source.h"
 
 #include "result.h"
@@ -11,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static void init_wait(sl_wait *wait, sl_source *source,
                       unsigned char interest)
@@ -79,7 +82,22 @@ int sl_source_claim(sl_source *source, int fd)
     source->generation = ++loop->generation;
     source->readable = source->writable = 1;
     source->hangup = source->watched = 0;
+    source->inode = 0;
     return 0;
+}
+
+void sl_source_lend(sl_source *source)
+{
+    struct stat file;
+    if (source->fd >= 0 && fstat(source->fd, &file) == 0)
+        source->inode = (unsigned long)file.st_ino;
+}
+
+int sl_source_checkstranger(const sl_source *source)
+{
+    struct stat file;
+    return source->fd >= 0 && fstat(source->fd, &file) == 0 &&
+           (unsigned long)file.st_ino != source->inode;
 }
 
 void sl_source_move(sl_source *from, sl_source *to)
@@ -92,6 +110,7 @@ void sl_source_move(sl_source *from, sl_source *to)
     to->readable = to->writable = 1;
     to->hangup = from->hangup;
     to->watched = from->watched;
+    to->inode = 0;
     from->fd = -1;
     from->watched = 0;
     if (!loop->type->edge_triggered)

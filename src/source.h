@@ -13,6 +13,18 @@ void sl_source_init(sl_source *source, sl_loop *loop);
  * its waiters are woken. 0, ENOMEM or SL_TOO_BIG, and then nothing changed. */
 int sl_source_claim(sl_source *source, int fd);
 
+/* Others may close the descriptor from now on: notes whose it is. */
+void sl_source_lend(sl_source *source);
+
+/* Whether the descriptor is another one by now: it was closed behind our
+ * back, and its number taken by somebody whom the loop does not know. */
+int sl_source_checkstranger(const sl_source *source);
+
+static inline int sl_source_isstranger(const sl_source *source)
+{
+    return source->inode != 0 && sl_source_checkstranger(source);
+}
+
 /* The descriptor of one source goes over to another; the poller does not
  * have to be told. */
 void sl_source_move(sl_source *from, sl_source *to);
