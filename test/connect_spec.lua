@@ -94,8 +94,8 @@ describe('connect', function()
 
         it('tries every address of a name', function()
             local family = families()
-            if not (family.inet and family.inet6) then
-                pending 'localhost has one address only'
+            if not (family.inet and family.inet6 and support.has_ipv6()) then
+                pending 'localhost has no more than one address here'
                 return
             end
             for _, host in ipairs {'127.0.0.1', '::1'} do

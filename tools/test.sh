@@ -21,6 +21,15 @@ cd "$(dirname "$0")/.."
 root=$PWD
 unset MAKEFLAGS MFLAGS
 
+# LD_PRELOAD takes no names with blanks or colons.
+if [[ $root = *[[:space:]:]* ]]; then
+    links=$(mktemp -d)
+    trap 'rm -r "$links"' EXIT
+    ln -s "$root" "$links/tree"
+    root=$links/tree
+    cd "$root"
+fi
+
 # Makes build/BUILD/lua where a variant takes more than the plain interpreter.
 # It is a script, so that programs that the specs start are not affected, and
 # specs can start further Luas of the same kind. With TEST_LEAKS=0 in the

@@ -290,6 +290,7 @@ local function connect(here, class, self, host, port, ...)
         if ok then return 1 end
         if is_over then break end
     end
+    here.setclass(self, 'tcp{client}')      -- as LuaSocket does
     return nil, err
 end
 
@@ -325,12 +326,12 @@ local function named(name)
         -- At once anyway; but with a timeout of 0 an address that failed
         -- would leave its family behind.
         leave(self)
-        local ok
         for _, address in ipairs(addresses) do
+            local ok
             ok, err = try(call, address, ...)
-            if ok then break end
+            if ok then return ok end
         end
-        return ok, err
+        return nil, err
     end
 end
 
