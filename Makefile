@@ -85,7 +85,7 @@ $(OUT)/%.lua: src/%.lua
 helpers: $(OUT)/test/getaddrinfo.so $(OUT)/test/host $(OUT)/test/socketloop.so
 
 ifeq ($(shell uname -s),Linux)
-helpers: $(OUT)/test/memory $(OUT)/test/faults.so
+helpers: $(OUT)/test/memory $(OUT)/test/faults.so $(OUT)/test/lossy
 endif
 
 $(OUT)/test/getaddrinfo.so: test/getaddrinfo.c
@@ -95,6 +95,10 @@ $(OUT)/test/getaddrinfo.so: test/getaddrinfo.c
 $(OUT)/test/faults.so: test/faults.c
 	@mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $<
+
+$(OUT)/test/lossy: test/lossy.c
+	@mkdir -p $(@D)
+	$(CC) -Wall -Wextra $(CFLAGS) -o $@ $<
 
 $(OUT)/test/host: test/host.c
 	@mkdir -p $(@D)

@@ -2,8 +2,9 @@
 --
 --     lua faults.lua CONVERSATIONS AT-ONCE [may-fail] [accept]
 --
--- Prints how they ended, or which bytes were wrong. Runs under faults.c, and
--- so without LuaSocket.
+-- HOST in the environment is where the server is to be reached. Prints how they
+-- ended, or which bytes were wrong. Runs under faults.c, and so without
+-- LuaSocket.
 
 local loop = require 'socketloop'
 
@@ -122,9 +123,10 @@ local function accept(listener)
     return listener
 end
 
-local server = accepts and accept(loop.tcp('127.0.0.1', 0)) or
-    loop.newserver('127.0.0.1', 0, serve)
-local ip, port = server:getsockname()
+local host = os.getenv 'HOST' or '127.0.0.1'
+local server = accepts and accept(loop.tcp('*', 0)) or
+    loop.newserver('*', 0, serve)
+local _, port = server:getsockname()
 local next_id, open, complete, broken = 1, 0, 0, 0
 
 local function work()
@@ -132,7 +134,7 @@ local function work()
         local id = next_id
         next_id = id + 1
         open = open + 1
-        local s, err = loop.connect(ip, port)
+        local s, err = loop.connect(host, port)
         if not s and not may_fail then wrong('connect: ' .. err, id) end
         if s and talk(s, id) then
             complete = complete + 1

@@ -9,6 +9,8 @@ local built = (os.getenv 'LUA_CPATH' or ''):match '([^;]*)/%?%.so'
 local library = built and built .. '/test/faults.so'
 local scripts = (os.getenv 'LUA_PATH' or ''):match '([^;]*/test)/%?%.lua'
 
+faulty.folder, faulty.scripts = built and built .. '/test', scripts
+
 faulty.available = library and scripts and
     process.read_file(library) ~= nil
 

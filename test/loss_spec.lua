@@ -1,0 +1,92 @@
+-- A network that loses packets, delays and reorders them (lossy.c): all bytes
+-- arrive, and time limits hold.
+
+local process = require 'process'
+local faulty = require 'faulty'
+
+local prelude = [[
+local loop = require 'socketloop'
+local host = '10.99.0.2'
+local server = loop.newserver('*', 0, function(client)
+    local line = client:receive()
+    if line ~= 'say nothing' then client:send(line .. '\n') end
+    client:receive()
+    client:close()
+end)
+local _, port = server:getsockname()
+
+-- f fails with a timeout: not before so many seconds, and not much later.
+function times_out(seconds, f, ...)
+    local start = loop.now()
+    local ok, err = f(...)
+    local taken = loop.now() - start
+    assert(not ok and err == 'timeout', err)
+    assert(taken >= seconds and taken < seconds + 5, taken)
+end
+]]
+
+describe('A network that loses packets', function()
+    if not faulty.available then
+        pending 'the program lossy is for Linux only'
+        return
+    end
+    after_each(process.cleanup)
+
+    -- Runs the shell command there: what it printed, or nil if there can be no
+    -- such network.
+    local function run(loss, delay, command)
+        local status, output = process.run(('exec %s %d %d %d %s'):format(
+            faulty.folder .. '/lossy', loss, delay, faulty.seed, command))
+        if status == 77 then
+            pending(output)
+            return nil
+        end
+        if status ~= 0 then
+            error(('SOCKETLOOP_TEST_SEED=%d: status %d\n%s')
+                :format(faulty.seed, status, output), 3)
+        end
+        return output
+    end
+
+    local function script(loss, delay, code)
+        return run(loss, delay, 'sh -c ' .. process.quote(
+            process.script(prelude .. code)))
+    end
+
+    it('loses no byte of a conversation', function()
+        local output = run(30, 8, ('env HOST=10.99.0.2 %s %s/faults.lua %d %d')
+            :format(process.quote(process.interpreter), faulty.scripts, 20,
+                    20))
+        if output then assert.matches('20 complete, 0 broken', output) end
+    end)
+
+    it('does not make a limit end early or late', function()
+        script(20, 5, [[
+            loop.newthread(function()
+                local s = assert(loop.connect(host, port))
+                assert(s:send 'say nothing\n')
+                for _, mode in ipairs {'b', 't'} do
+                    s:settimeout(nil, 'b')
+                    s:settimeout(0.1, mode)
+                    times_out(0.1, s.receive, s)
+                end
+                s:close()
+                server:close()
+            end)
+            loop.start()
+        ]])
+    end)
+
+    it('and brings none makes connect run out of time', function()
+        script(1000, 0, [[
+            loop.newthread(function()
+                local s = loop.tcp()
+                s:settimeout(0.1)
+                times_out(0.1, s.connect, s, host, port)
+                s:close()
+                server:close()
+            end)
+            loop.start()
+        ]])
+    end)
+end)
