@@ -49,6 +49,7 @@ build = {
             'src/fiber.c',
             'src/foreign.c',
             'src/fork.c',
+            'src/gather.c',
             'src/install.c',
             'src/local.c',
             'src/loop.c',

@@ -11,9 +11,11 @@
 #include "clock.h"
 #include "crowd.h"
 #include "foreign.h"
+#include "gather.h"
 #include "luasocket.h"
 #include "resolve.h"
 #include "result.h"
+#include "stream.h"
 
 #include <errno.h>
 #include <math.h>
@@ -173,6 +175,7 @@ void sl_asocket_needobject(lua_State *L, int index)
 {
     sl_asocket *a = lua_touserdata(L, index);
     if (!a->has_object) {
+        sl_stream_settle(L, a, "getsocket");
         sl_luasocket_new(L, a);
         keep_object(L, index);
         if (a->source.fd >= 0 || a->settled)
@@ -216,6 +219,8 @@ void sl_asocket_close(lua_State *L, int index)
     a->settled = 1;
     if (a->has_file)
         sl_local_unlink(a);
+    if (sl_gather_inherit(&a->source))
+        fd = -1;
     sl_source_release(&a->source, !is_foreign);
     if (a->connect != NULL && a->source.writer.thread == NULL)
         sl_connect_abandon(L, a);
@@ -245,11 +250,12 @@ static int meth_close(lua_State *L)
 static int meth_gc(lua_State *L)
 {
     sl_asocket *a = lua_touserdata(L, 1);
-    int fd = a->source.fd;
     if (a->source.loop == NULL)
         return 0;
     if (a->has_file)
         sl_local_unlink(a);
+    sl_gather_inherit(&a->source);
+    int fd = a->source.fd;
     sl_source_free(&a->source);
     if (fd >= 0 && a->owned)
         close(fd);

@@ -128,10 +128,8 @@ size_t sl_buffer_line(sl_buffer *buffer)
     const char *bytes = sl_buffer_bytes(buffer);
     const char *lf = memchr(bytes + buffer->scanned, '\n',
                             count - buffer->scanned);
-    if (lf != NULL)
-        return (size_t)(lf - bytes) + 1;
-    buffer->scanned = count;
-    return 0;
+    buffer->scanned = lf != NULL ? (size_t)(lf - bytes) : count;
+    return lf != NULL ? buffer->scanned + 1 : 0;
 }
 
 void sl_buffer_free(sl_buffer *buffer, sl_scratch *scratch)

@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #if defined(MSG_NOSIGNAL)
@@ -137,6 +138,23 @@ int sl_fd_send(int fd, const char *data, size_t size, size_t *n)
     ssize_t put;
     do
         put = send(fd, data, size, SEND_FLAGS);
+    while (put < 0 && errno == EINTR);
+    *n = put < 0 ? 0 : (size_t)put;
+    return put < 0 ? errno : 0;
+}
+
+int sl_fd_sendtwo(int fd, const char *first, size_t first_size,
+                  const char *second, size_t second_size, size_t *n)
+{
+    struct iovec parts[] = {
+        {(char *)first, first_size}, {(char *)second, second_size}
+    };
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    if (second_size == 0)
+        return sl_fd_send(fd, first, first_size, n);
+    ssize_t put;
+    do
+        put = sendmsg(fd, &message, SEND_FLAGS);
     while (put < 0 && errno == EINTR);
     *n = put < 0 ? 0 : (size_t)put;
     return put < 0 ? errno : 0;

@@ -28,6 +28,10 @@ int sl_fd_recv(int fd, char *data, size_t size, size_t *n);
 
 int sl_fd_send(int fd, const char *data, size_t size, size_t *n);
 
+/* The same for the bytes at two places, one after the other. */
+int sl_fd_sendtwo(int fd, const char *first, size_t first_size,
+                  const char *second, size_t second_size, size_t *n);
+
 /* A pipe: the end to read and the end to write. */
 int sl_fd_pipe(int ends[2]);
 

@@ -461,6 +461,7 @@ static int meth_call_async(lua_State *L)
     if (a->source.loop->threads->running == NULL)
         return luaL_error(L, "call_async must be called from a loop thread "
                              "(see newthread)");
+    sl_stream_settle(L, a, "call_async");
     if (is_luasec(L, 3))    /* it would block if no asocket has it yet */
         sl_foreign_prepare(L, 3);
     int n = sl_foreign_call(L, a, 2, "call_async");

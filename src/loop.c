@@ -8,6 +8,7 @@
 #include "loop.h"
 
 #include "clock.h"
+#include "gather.h"
 #include "resolver.h"
 #include "result.h"
 #include "run.h"
@@ -164,6 +165,7 @@ int sl_loop_settle(sl_loop *loop)
     int err = loop->type->open(&poller);
     if (err != 0)
         return err;
+    sl_gather_desert(loop);
     if (loop->type->is_inherited)
         loop->type->close(loop->poller);
     loop->poller = poller;
@@ -219,8 +221,11 @@ static void take_turn(lua_State *L, sl_loop *loop, sl_thread *t)
     if (!here) {
         if (wait != NULL)
             wait->thread = NULL;
-    } else if (sl_run_wake(L, t)) {
-        fail(L);
+    } else {
+        int failed = sl_run_wake(L, t);
+        sl_gather_flush(loop);
+        if (failed)
+            fail(L);
     }
     if (loop->failures > 0)
         tell_failures(L, loop);
@@ -391,6 +396,8 @@ int sl_loop_step(lua_State *L, sl_loop *loop, double timeout)
     luaL_checkstack(L, LUA_MINSTACK * 2, "too many nested steps");
     if (loop->failures > 0)
         tell_failures(L, loop);
+    if (sl_loop_isforked(loop))
+        sl_gather_desert(loop);
     int unfinished = loop->event < loop->event_count;
     if (loop->waiting == 0 && loop->ready == 0 && !unfinished)
         return 0;
@@ -416,6 +423,7 @@ static int loop_gc(lua_State *L)
     if (loop->closed)
         return 0;
     sl_resolver_free(loop);
+    sl_gather_free(loop);
     loop->closed = 1;
     if (loop->type != NULL)
         loop->type->close(loop->poller);

@@ -44,6 +44,7 @@ typedef struct sl_wait sl_wait;
 typedef struct sl_limits sl_limits;
 typedef struct sl_resolver sl_resolver;
 typedef struct sl_watch sl_watch;
+typedef struct sl_gather sl_gather;
 
 /* Tries an operation: 0 when it is finished, SL_AGAIN when it must wait,
  * SL_BUSY when it used up its share, else how it failed (result.h). It must
@@ -85,6 +86,8 @@ struct sl_source {
     void (*told)(sl_source *source);    /* called when it is ready, or NULL;
                                must not raise */
     unsigned char bare;     /* nobody's: made for its watches, goes with them */
+    int lost;               /* how sending in the background failed, or 0 */
+    sl_gather *unsent;      /* owned: what is still to be sent, or NULL */
     sl_wait reader, writer;
     sl_watch *watches;      /* borrowed: who else is told of readiness */
 };
@@ -135,6 +138,9 @@ struct sl_loop {
     unsigned forks;               /* where the poller was opened: fork.h */
     sl_scratch scratch;
     sl_resolver *resolver;        /* owned; NULL until a name is looked up */
+    sl_gather *gathering;         /* what sends are gathered in, or NULL */
+    sl_gather *unsent;            /* list of what is sent in the background */
+    sl_gather *spare;             /* owned: what to gather in next, or NULL */
 };
 
 /* Raises. */

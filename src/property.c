@@ -10,12 +10,23 @@
 #include "address.h"
 #include "clock.h"
 #include "descriptor.h"
+#include "gather.h"
 #include "luasocket.h"
 #include "option.h"
 #include "result.h"
+#include "stream.h"
 
 #include <string.h>
 #include <sys/socket.h>
+
+/* The asocket of the method that runs, which may show what was sent: nothing
+ * is kept back. */
+static sl_asocket *check_flushed(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_gather_flush(a->source.loop);
+    return a;
+}
 
 /* settimeout([seconds [, mode]]) -> 1. Mode 'b' limits each wait of a call,
  * 't' (or 'r') the call; nil or negative: no limit. */
@@ -97,7 +108,7 @@ static int meth_dirty(lua_State *L)
 /* getfd() -> the descriptor, -1 if there is none. */
 static int meth_getfd(lua_State *L)
 {
-    lua_pushinteger(L, sl_asocket_check(L)->source.fd);
+    lua_pushinteger(L, check_flushed(L)->source.fd);
     return 1;
 }
 
@@ -107,6 +118,7 @@ static int meth_setfd(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
     int fd = (int)luaL_checkinteger(L, 2);
+    sl_stream_settle(L, a, "setfd");
     sl_source_release(&a->source, 0);
     if (a->has_object) {
         sl_asocket_pushobject(L, 1);
@@ -149,14 +161,14 @@ static int meth_getsockname(lua_State *L)
 /* setoption(name [, value]) -> 1 or nil, error */
 static int meth_setoption(lua_State *L)
 {
-    sl_asocket *a = sl_asocket_check(L);
+    sl_asocket *a = check_flushed(L);
     return sl_option_set(L, a->source.fd, a->transport);
 }
 
 /* getoption(name) -> value or nil, error */
 static int meth_getoption(lua_State *L)
 {
-    sl_asocket *a = sl_asocket_check(L);
+    sl_asocket *a = check_flushed(L);
     return sl_option_get(L, a->source.fd, a->transport);
 }
 

@@ -11,6 +11,7 @@
 #include "accept.h"
 #include "address.h"
 #include "bind.h"
+#include "gather.h"
 #include "local.h"
 #include "result.h"
 #include "run.h"
@@ -43,7 +44,9 @@ static int start_handler(lua_State *L)
     sl_loop *loop = sl_loop_check(L);
     lua_pushvalue(L, lua_upvalueindex(3));
     lua_pushvalue(L, 1);
-    if (sl_run_start(L, loop->threads, 1, loop)) {
+    int failed = sl_run_start(L, loop->threads, 1, loop);
+    sl_gather_flush(loop);
+    if (failed) {
         sl_asocket_close(L, 1);
         sl_loop_fail_later(L, loop);
     } else {

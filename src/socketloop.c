@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "connect.h"
 #include "fork.h"
+#include "gather.h"
 #include "install.h"
 #include "loop.h"
 #include "pin.h"
@@ -110,9 +111,10 @@ static int func_newthread(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
     sl_checkbody(L, 1);
-    if (sl_run_start(L, loop->threads, lua_gettop(L) - 1, loop))
-        return raise_failure(L);
-    return 1;
+    sl_gather_flush(loop);
+    int failed = sl_run_start(L, loop->threads, lua_gettop(L) - 1, loop);
+    sl_gather_flush(loop);
+    return failed ? raise_failure(L) : 1;
 }
 
 /* current() -> thread, is it the main program */
@@ -145,6 +147,7 @@ static int func_suspend(lua_State *L)
 
 static int after_resume(lua_State *L, enum sl_outcome outcome)
 {
+    sl_gather_flush(sl_loop_check(L));
     return outcome == SL_FAILED ? raise_failure(L) : 0;
 }
 
@@ -152,6 +155,7 @@ static int after_resume(lua_State *L, enum sl_outcome outcome)
 static int func_resume(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
+    sl_gather_flush(loop);
     return sl_run_resume(L, loop->threads, loop, after_resume);
 }
 
@@ -204,10 +208,13 @@ static int run_loop(lua_State *L, lua_CFunction body, const char *what)
 {
     sl_loop *loop = sl_loop_check(L);
     double timeout = check_timeout(L);
-    for (sl_thread *t = loop->threads->running; t != NULL; t = t->resumer)
+    for (sl_thread *t = loop->threads->running; t != NULL; t = t->resumer) {
         if (t->loop == loop)
             return luaL_error(L, "%s must not be called from a loop thread",
                               what);
+        if (t->loop != NULL)
+            sl_gather_flush(t->loop);
+    }
     if (loop->stepping)
         return luaL_error(L, "%s: the loop is already running", what);
     lua_settop(L, 0);
@@ -217,6 +224,7 @@ static int run_loop(lua_State *L, lua_CFunction body, const char *what)
     loop->stepping = 1;
     int status = lua_pcall(L, 1, LUA_MULTRET, 0);
     loop->stepping = 0;
+    sl_gather_flush(loop);
     if (body == start_body)
         loop->stop_asked = 0;
     if (status == LUA_OK)

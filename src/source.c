@@ -7,6 +7,7 @@
 
 #include "source.h"
 
+#include "gather.h"
 #include "result.h"
 #include "wait.h"
 
@@ -83,6 +84,7 @@ int sl_source_claim(sl_source *source, int fd)
     source->readable = source->writable = 1;
     source->hangup = source->watched = 0;
     source->inode = 0;
+    source->lost = 0;
     return 0;
 }
 
@@ -125,6 +127,7 @@ void sl_source_release(sl_source *source, int closing)
     sl_wait_finish(&source->reader, SL_CLOSED);
     sl_wait_finish(&source->writer, SL_CLOSED);
     sl_source_notify(source, SL_READABLE | SL_WRITABLE);
+    sl_gather_drop(source);    /* perhaps the source with it */
 }
 
 static unsigned parked_interest(const sl_wait *wait)

@@ -10,6 +10,7 @@
 
 #include "descriptor.h"
 #include "foreign.h"
+#include "gather.h"
 #include "luasocket.h"
 #include "result.h"
 
@@ -314,6 +315,14 @@ static int meth_receive(lua_State *L)
 
 /* --- send -------------------------------------------------------------- */
 
+/* Sends once, after what is still to be sent. */
+static inline int put(sl_source *source, const char *data, size_t size,
+                      size_t *n)
+{
+    return source->unsent == NULL ? sl_fd_send(source->fd, data, size, n)
+                                  : sl_gather_send(source, data, size, n);
+}
+
 static int send_operation(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
@@ -325,10 +334,11 @@ static int send_operation(lua_State *L, sl_source *source)
             return SL_BUSY;
         if (source->fd < 0)
             return SL_CLOSED;
+        if (source->lost != 0)
+            return sl_stream_failure(source->lost);
         if (!source->writable)
             return SL_AGAIN;
-        int err = sl_fd_send(source->fd, s->data + s->next, s->end - s->next,
-                             &n);
+        int err = put(source, s->data + s->next, s->end - s->next, &n);
         s->next += n;
         a->sent += (double)n;
         source->writer.progress |= n > 0;
@@ -356,8 +366,32 @@ static int send_results(lua_State *L, sl_wait *wait)
     return 3;
 }
 
+/* Whether the next line is there already, so that the peer won't wait for this
+ * answer; and we are in a turn that ends. */
+static int may_gather(sl_asocket *a)
+{
+    sl_loop *loop = a->source.loop;
+    return a->receive.pattern == SL_LINE && !a->has_object &&
+           loop->stepping && loop->threads->running != NULL &&
+           a->source.fd >= 0 && a->source.lost == 0 &&
+           sl_buffer_line(&a->buffer) > 0;
+}
+
+/* The same results for what was gathered, or 0: it was not. */
+static int send_later(lua_State *L, sl_asocket *a, const sl_send *s)
+{
+    if (s->next == s->end || !may_gather(a) ||
+        !sl_gather_add(&a->source, s->data + s->next, s->end - s->next))
+        return 0;
+    a->sent += (double)(s->end - s->next);
+    lua_pushnumber(L, (lua_Number)s->end);
+    lua_pushnil(L);
+    lua_pushnil(L);
+    return 3;
+}
+
 /* [-0, +0, e] Replaces a table of strings by the one string. */
-static void gather(lua_State *L, int index)
+static void join(lua_State *L, int index)
 {
     luaL_Buffer b;
     luaL_buffinit(L, &b);
@@ -407,7 +441,7 @@ static int meth_send(lua_State *L)
     sl_asocket *a = sl_asocket_check(L);
     sl_send s = {NULL, 0, 0};
     if (lua_istable(L, 2))
-        gather(L, 2);
+        join(L, 2);
     s.data = luaL_checklstring(L, 2, &s.end);
     if (lua_gettop(L) > 2)
         check_part(L, &s);
@@ -420,8 +454,37 @@ static int meth_send(lua_State *L)
     a->writer.send = s;
     if (a->transport == SL_FOREIGN)
         return sl_foreign_send(L, a);
+    if (sl_buffer_count(&a->buffer) > 0 && send_later(L, a, &s))
+        return 3;
     return sl_wait_operate(L, &a->source.writer, send_operation, a->block,
                            a->total, send_results);
+}
+
+static int settle_operation(lua_State *L, sl_source *source)
+{
+    size_t n;
+    (void)L;
+    while (source->unsent != NULL) {
+        if (!source->writable)
+            return SL_AGAIN;
+        sl_gather_send(source, NULL, 0, &n);
+    }
+    return source->fd < 0 ? SL_CLOSED : 0;
+}
+
+void sl_stream_settle(lua_State *L, sl_asocket *a, const char *what)
+{
+    sl_loop *loop = a->source.loop;
+    sl_gather_flush(loop);
+    if (a->source.unsent == NULL)
+        return;
+    if (loop->threads->running == NULL)
+        luaL_error(L, "%s: the peer has not taken yet what was sent to it",
+                   what);
+    sl_wait_check(L, &a->source.writer, what);
+    int err = sl_wait_block(L, &a->source.writer, settle_operation, -1);
+    if (err != 0 && err != SL_CLOSED)
+        luaL_error(L, "%s: %s", what, sl_result_message(err));
 }
 
 /* --- shutdown ---------------------------------------------------------- */
@@ -437,7 +500,10 @@ static int meth_shutdown(lua_State *L)
         return sl_foreign_method(L, a, "shutdown");
     luaL_optstring(L, 2, NULL);    /* LuaJIT's checkoption takes anything */
     int how = hows[luaL_checkoption(L, 2, "both", names)];
-    shutdown(a->source.fd, how);
+    if (how == SHUT_RD || !sl_gather_end(&a->source))
+        shutdown(a->source.fd, how);
+    else if (how == SHUT_RDWR)
+        shutdown(a->source.fd, SHUT_RD);
     lua_pushinteger(L, 1);
     return 1;
 }

@@ -19,4 +19,8 @@ size_t sl_stream_wanted(const sl_asocket *a);
  * has failed, and pushes it. */
 void sl_stream_take(lua_State *L, sl_asocket *a, int finished);
 
+/* [-0, +0, e] Waits until what was sent is not on our side any more. what
+ * names the calling function. */
+void sl_stream_settle(lua_State *L, sl_asocket *a, const char *what);
+
 #endif

@@ -75,6 +75,7 @@ static int strikes(int kind)
 
 REAL(ssize_t, recv, int, void *, size_t, int)
 REAL(ssize_t, send, int, const void *, size_t, int)
+REAL(ssize_t, sendmsg, int, const struct msghdr *, int)
 REAL(ssize_t, recvfrom, int, void *, size_t, int, struct sockaddr *,
      socklen_t *)
 REAL(ssize_t, sendto, int, const void *, size_t, int, const struct sockaddr *,
@@ -146,6 +147,31 @@ ssize_t recv(int fd, void *data, size_t size, int flags)
 ssize_t send(int fd, const void *data, size_t size, int flags)
 {
     return disturbed(fd, &size) ? -1 : real_send()(fd, data, size, flags);
+}
+
+/* Of one or two parts. */
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    struct iovec parts[2] = {{NULL, 0}, {NULL, 0}};
+    struct msghdr copy = *message;
+    size_t size = 0, whole;
+    for (size_t i = 0; i < message->msg_iovlen && i < 2; i++) {
+        parts[i] = message->msg_iov[i];
+        size += parts[i].iov_len;
+    }
+    whole = size;
+    if (disturbed(fd, &size))
+        return -1;
+    if (size == whole || message->msg_iovlen > 2)
+        return real_sendmsg()(fd, message, flags);
+    copy.msg_iov = parts;
+    if (size < parts[0].iov_len) {
+        parts[0].iov_len = size;
+        copy.msg_iovlen = 1;
+    } else if (copy.msg_iovlen == 2) {
+        parts[1].iov_len = size - parts[0].iov_len;
+    }
+    return real_sendmsg()(fd, &copy, flags);
 }
 
 ssize_t recvfrom(int fd, void *data, size_t size, int flags,

@@ -382,6 +382,32 @@ part('all ways to receive', function()
     drive()
 end)
 
+part('gathered sends', function()
+    run(function()
+        local a, b = connect_pair()
+        loop.sleep(0)
+        a:send '1\n2\n3\n'
+        for i = 1, 3 do
+            expect(tostring(i), (assert(b:receive())))
+            assert(b:send(i .. '\n'))
+        end
+        for i = 1, 3 do expect(tostring(i), (assert(a:receive()))) end
+        a:send '1\n2\n3\n'
+        b:settimeout(0)
+        while b:send(('x'):rep(100000)) do end    -- the window is full
+        for i = 1, 2 do
+            b:receive()
+            b:send(('x'):rep(2000))
+            if i == 1 then loop.sleep(0) end
+        end
+        drop 'other'
+        while a:receive(1e6, nil, true) do end
+        drop 'client'
+    end)
+    drop 'server'
+    drive()
+end)
+
 part('timeouts', function()
     run(function()
         local a, b = connect_pair()

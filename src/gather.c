@@ -1,0 +1,319 @@
+/*
+ * gather.c - gathering small sends, and sending in the background what the
+ * peer's window has no room for. See gather.h. Knows neither asockets nor
+ * threads; nothing here raises.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "gather.h"
+
+#include "clock.h"
+#include "descriptor.h"
+#include "fork.h"
+#include "source.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    ROOM = 8 * 1024,      /* of a block */
+    SMALL = 2 * 1024      /* what is longer costs more to copy than to send */
+};
+
+/* Seconds without the peer taking anything, until a closed socket's bytes are
+ * given up. */
+static const double patience = 60;
+
+struct sl_gather {
+    sl_source *source;    /* whose bytes; its `unsent` is this */
+    size_t first, last;   /* the bytes are data[first .. last - 1] */
+    unsigned forks;       /* sl_fork_count of the process that must send them */
+    int parked;           /* they are unsent: the loop goes on with them */
+    int ends;             /* the stream ends after them */
+    sl_gather *prev, *next;    /* in the loop's list of the unsent */
+    sl_watch watch;       /* for room, until the socket is closed */
+    sl_source heir;       /* then this has the descriptor */
+    sl_alarm alarm;       /* then: patience is over */
+    char data[ROOM];
+};
+
+static int is_inherited(const sl_gather *g)
+{
+    return g->source == &g->heir;
+}
+
+/* A child of fork(2) has a copy; the bytes are its parent's. */
+static int is_ours(const sl_gather *g)
+{
+    return g->forks == sl_fork_count;
+}
+
+/* --- the end of a block ------------------------------------------------ */
+
+/* The loop needs one block, as a rule. */
+static void give_back(sl_loop *loop, sl_gather *g)
+{
+    if (loop->spare == NULL && !is_inherited(g))
+        loop->spare = g;
+    else
+        free(g);
+}
+
+static void unpark(sl_loop *loop, sl_gather *g)
+{
+    if (g->prev != NULL)
+        g->prev->next = g->next;
+    else
+        loop->unsent = g->next;
+    if (g->next != NULL)
+        g->next->prev = g->prev;
+    loop->waiting--;
+    sl_source_unwatch(&g->watch);
+    sl_timer_cancel(&loop->timers, &g->alarm.timer);
+}
+
+/* The bytes are gone, in one way or the other, and so is the block. */
+static void finish(sl_gather *g)
+{
+    sl_source *source = g->source;
+    sl_loop *loop = source->loop;
+    int fd = source->fd;
+    if (g->parked)
+        unpark(loop, g);
+    else
+        loop->gathering = NULL;
+    source->unsent = NULL;
+    if (g->ends && is_ours(g))
+        shutdown(fd, SHUT_WR);
+    if (is_inherited(g)) {
+        sl_source_release(source, 1);
+        if (fd >= 0)
+            close(fd);
+    }
+    give_back(loop, g);
+}
+
+static void lose(sl_gather *g, int err)
+{
+    g->source->lost = err;
+    finish(g);
+}
+
+/* --- sending ----------------------------------------------------------- */
+
+static void go_on(sl_watch *watch);
+
+/* There is no room for the bytes now: the loop will go on with them. */
+static void park(sl_gather *g)
+{
+    sl_loop *loop = g->source->loop;
+    if (!g->parked) {
+        g->parked = 1;
+        loop->gathering = NULL;
+        loop->waiting++;
+        g->prev = NULL;
+        g->next = loop->unsent;
+        if (g->next != NULL)
+            g->next->prev = g;
+        loop->unsent = g;
+    }
+    if (g->watch.source != NULL || is_inherited(g))
+        return;
+    int err = sl_source_watch(loop, g->source->fd, &g->watch);
+    if (err != 0)
+        lose(g, err);
+}
+
+static void be_patient(sl_gather *g)
+{
+    sl_timer_set(&g->source->loop->timers, &g->alarm.timer,
+                 sl_clock_now() + patience);
+}
+
+/* Sends the bytes and then data; see sl_gather_send. The block may be gone
+ * afterwards. */
+static int transmit(sl_gather *g, const char *data, size_t size, size_t *n)
+{
+    sl_source *source = g->source;
+    if (!is_ours(g))
+        g->first = g->last;
+    size_t count = g->last - g->first;
+    int err = 0;
+    *n = 0;
+    if (count + size > 0)
+        err = sl_fd_sendtwo(source->fd, g->data + g->first, count, data,
+                            size, n);
+    size_t sent = *n < count ? *n : count;
+    g->first += sent;
+    *n -= sent;
+    source->writer.progress |= sent > 0;
+    if (err != 0 && err != EAGAIN && err != EWOULDBLOCK) {
+        lose(g, err);
+    } else if (g->first == g->last) {
+        finish(g);
+    } else {
+        source->writable = 0;
+        if (sent > 0 && is_inherited(g))
+            be_patient(g);
+        park(g);
+    }
+    return err;
+}
+
+int sl_gather_send(sl_source *source, const char *data, size_t size,
+                   size_t *n)
+{
+    *n = 0;
+    if (source->unsent->ends && size > 0)
+        return EPIPE;
+    return transmit(source->unsent, data, size, n);
+}
+
+static void transmit_bytes(sl_gather *g)
+{
+    size_t n;
+    transmit(g, NULL, 0, &n);
+}
+
+/* There may be room now, or the socket was closed behind our back. */
+static void go_on(sl_watch *watch)
+{
+    transmit_bytes(watch->owner);
+}
+
+void sl_gather_flushall(sl_loop *loop)
+{
+    transmit_bytes(loop->gathering);
+}
+
+/* --- gathering --------------------------------------------------------- */
+
+static sl_gather *get_block(sl_loop *loop)
+{
+    sl_gather *g = loop->spare;
+    if (g == NULL)
+        g = malloc(sizeof *g);
+    loop->spare = NULL;
+    return g;
+}
+
+static void give_up(sl_alarm *alarm)
+{
+    finish((sl_gather *)((char *)alarm - offsetof(sl_gather, alarm)));
+}
+
+/* Begins to gather; false if there is no memory. */
+static int begin(sl_source *source)
+{
+    sl_loop *loop = source->loop;
+    sl_gather *g = get_block(loop);
+    if (g == NULL)
+        return 0;
+    memset(g, 0, offsetof(sl_gather, data));
+    g->source = source;
+    g->forks = sl_fork_count;
+    g->watch.interest = SL_WRITABLE;
+    g->watch.told = go_on;
+    g->watch.owner = g;
+    g->alarm.timer.kind = SL_OF_ALARM;
+    g->alarm.ring = give_up;
+    source->unsent = loop->gathering = g;
+    return 1;
+}
+
+/* Nothing is being gathered that must not be sent together with the source's.
+ * False if it has bytes that are unsent. */
+static int make_way(sl_source *source)
+{
+    sl_gather *g = source->loop->gathering;
+    if (g != NULL && (g->source != source || !is_ours(g)))
+        transmit_bytes(g);
+    return source->unsent == NULL || !source->unsent->parked;
+}
+
+int sl_gather_add(sl_source *source, const char *data, size_t size)
+{
+    if (size > SMALL || !make_way(source) ||
+        (source->unsent == NULL && !begin(source)))
+        return 0;
+    sl_gather *g = source->unsent;
+    if (size > ROOM - g->last)
+        return 0;
+    memcpy(g->data + g->last, data, size);
+    g->last += size;
+    return 1;
+}
+
+/* --- the end of a source ----------------------------------------------- */
+
+/* Whether the source has bytes that cannot be sent now. */
+static int is_left_with(sl_source *source)
+{
+    if (source->unsent != NULL && !source->unsent->parked)
+        transmit_bytes(source->unsent);
+    return source->unsent != NULL;
+}
+
+int sl_gather_end(sl_source *source)
+{
+    if (!is_left_with(source))
+        return 0;
+    source->unsent->ends = 1;
+    return 1;
+}
+
+/* The heir is ready. */
+static void go_on_alone(sl_source *source)
+{
+    transmit_bytes(source->unsent);
+}
+
+int sl_gather_inherit(sl_source *source)
+{
+    if (!is_left_with(source))
+        return 0;
+    sl_gather *g = source->unsent;
+    sl_source_unwatch(&g->watch);
+    sl_source_init(&g->heir, source->loop);
+    g->heir.told = go_on_alone;
+    g->heir.interest = SL_WRITABLE;
+    sl_source_move(source, &g->heir);
+    source->unsent = NULL;
+    g->heir.unsent = g;
+    g->source = &g->heir;
+    be_patient(g);
+    return 1;
+}
+
+void sl_gather_drop(sl_source *source)
+{
+    if (source->unsent != NULL)
+        finish(source->unsent);
+}
+
+/* --- all of them ------------------------------------------------------- */
+
+void sl_gather_desert(sl_loop *loop)
+{
+    while (loop->unsent != NULL)
+        finish(loop->unsent);
+}
+
+void sl_gather_free(sl_loop *loop)
+{
+    sl_gather *g;
+    while ((g = loop->gathering != NULL ? loop->gathering
+                                        : loop->unsent) != NULL) {
+        size_t n;
+        if (is_ours(g))
+            sl_fd_sendtwo(g->source->fd, g->data + g->first,
+                          g->last - g->first, NULL, 0, &n);
+        finish(g);
+    }
+    free(loop->spare);
+    loop->spare = NULL;
+}

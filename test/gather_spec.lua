@@ -1,0 +1,1079 @@
+-- Gathered sends: small answers to lines that came together go out together,
+-- and nobody can tell but by the number of system calls.
+
+local loop = require 'socketloop'
+local coro = require 'socketloop.symmetric'
+local faulty = require 'faulty'
+local names = require 'names'
+local process = require 'process'
+local socket = require 'socket'
+local support = require 'support'
+
+local run, plain, track = support.run, support.plain, support.track
+local eventually = support.eventually
+
+assert(loop.coro)       -- which keeps a descriptor from now on
+
+-- A connection: loop socket, plain peer. To be called in a loop thread, which
+-- is in a step from then on. Buffers of that size, if given.
+local function connect(size)
+    local listener = track(loop.tcp('127.0.0.1', 0))
+    if size then assert(listener:setoption('send-buffer-size', size)) end
+    assert(listener:listen(8))
+    local peer = track(assert(socket.tcp4()))
+    if size then assert(peer:setoption('recv-buffer-size', size)) end
+    assert(peer:connect('127.0.0.1', support.port(listener)))
+    local s = track(assert(listener:accept()))
+    listener:close()
+    peer:settimeout(5)
+    loop.sleep(0)
+    return s, peer
+end
+
+-- Whether the peer has something to read, or the end of the stream.
+local function has_come(peer)
+    return socket.select({peer}, nil, 0)[1] ~= nil
+end
+
+-- Runs f(loop socket, plain peer) in a thread, with the lines sent to the
+-- loop socket and the first one received.
+local function with_lines(lines, f, size)
+    run(function()
+        local s, peer = connect(size)
+        assert(peer:send(lines))
+        assert(s:receive())
+        f(s, peer)
+        s:close()
+        peer:close()
+    end)
+end
+
+-- The same with an 'x' sent that has not gone out yet.
+local function with_answer(f)
+    with_lines('one\ntwo\nthree\n', function(s, peer)
+        assert.equal(1, s:send 'x')
+        assert.is_false(has_come(peer))
+        f(s, peer)
+    end)
+end
+
+describe('An answer', function()
+    support.hooks(before_each, after_each)
+
+    it('waits for those to the lines that are there', function()
+        with_lines('one\ntwo\nthree\n', function(s, peer)
+            assert.same({1, nil, nil, n = 3}, support.pack(s:send '1'))
+            assert.is_false(has_come(peer))
+            assert.equal('two', s:receive())
+            assert.equal(2, s:send '22')
+            assert.is_false(has_come(peer))
+            assert.equal('three', s:receive())
+            assert.equal(3, s:send '333')
+            assert.equal('122333', peer:receive(6))
+        end)
+    end)
+
+    it('goes out at once if there is no other line', function()
+        with_lines('one\n', function(s, peer)
+            s:send 'x'
+            assert.is_true(has_come(peer))
+        end)
+    end)
+
+    it('goes out at once if there is only a part of a line', function()
+        with_lines('one\ntw', function(s, peer)
+            s:send 'x'
+            assert.is_true(has_come(peer))
+        end)
+    end)
+
+    it('goes out at once if other things than lines are received', function()
+        with_lines('one\n12\n\n', function(s, peer)
+            s:receive(2)
+            s:send 'x'
+            assert.is_true(has_come(peer))
+        end)
+    end)
+
+    it('goes out at once outside of a step', function()
+        local s, peer
+        run(function() s, peer = connect() end)
+        peer:send 'one\ntwo\n'
+        loop.newthread(function()
+            s:receive()
+            s:send 'x'
+            assert.is_true(has_come(peer))
+        end)
+        s:close()
+        peer:close()
+    end)
+
+    it('goes out at once where another thread receives', function()
+        with_lines('one\ntwo\n', function(s, peer)
+            loop.newthread(s.receive, s, 100)
+            s:send 'x'
+            assert.is_true(has_come(peer))
+        end)
+    end)
+
+    it('goes out at once through an object of LuaSocket\'s', function()
+        run(function()
+            local s, peer = support.mixed()
+            loop.sleep(0)
+            peer:send 'one\ntwo\n'
+            s:receive()
+            s:send 'x'
+            assert.is_true(has_come(peer))
+            s:close()
+            peer:close()
+        end)
+    end)
+
+    it('may be a part of a string, or of a table', function()
+        with_lines('1\n2\n3\n4\n5\n', function(s, peer)
+            assert.equal(3, s:send('hello', 2, 3))
+            assert.equal(5, s:send('hello', -2))
+            assert.equal(4, s:send {'a', 'bc', 'd'})
+            assert.equal(0, s:send '')
+            assert.equal(2, s:send('hello', 3, 2))
+            s:close()
+            assert.equal('elloabcd', peer:receive '*a')
+        end)
+    end)
+
+    it('is counted when it is sent', function()
+        with_answer(function(s)
+            s:send 'yz'
+            assert.equal(3, select(2, s:getstats()))
+        end)
+    end)
+
+    it('leaves if another socket answers', function()
+        with_answer(function(_, peer)
+            local other, other_peer = connect()
+            other_peer:send 'one\ntwo\n'
+            other:receive()
+            other:send 'x'
+            assert.is_true(has_come(peer))
+            assert.is_false(has_come(other_peer))
+            other:close()
+            assert.equal('x', other_peer:receive '*a')
+            other_peer:close()
+        end)
+    end)
+
+    it('leaves in good order with long ones', function()
+        local long = ('long'):rep(30000)
+        with_answer(function(s, peer)
+            local got
+            loop.newthread(function()
+                local p = track(loop.wrap(peer))
+                got = p:receive(1 + #long)
+            end)
+            assert.equal('two', s:receive())
+            assert.equal(#long, s:send(long))
+            assert.is_true(eventually(function() return got end))
+            assert.equal('x' .. long, got)
+        end)
+    end)
+
+    it('leaves when there are some KiB', function()
+        with_lines(('line\n'):rep(100), function(s, peer)
+            local sent, most = 0, 0
+            for i = 1, 99 do
+                assert.equal('line', s:receive())
+                assert.equal(1000, s:send(('%4d'):format(i):rep(250)))
+                sent = sent + 1000
+                if has_come(peer) then break end
+                most = sent
+            end
+            assert.is_true(most >= 1000 and most < 16000, most)
+            s:close()
+            assert.equal(sent, #peer:receive '*a')
+        end)
+    end)
+end)
+
+describe('What was gathered', function()
+    support.hooks(before_each, after_each)
+
+    -- Defines a test: what leave(s) does, which is where the thread leaves, and
+    -- must not return unless the thread ends, lets 'x' go out in this step.
+    local function leaves(name, leave)
+        it('goes out when the thread ' .. name, function()
+            local s, peer, sent
+            loop.newthread(function()
+                s, peer = connect()
+                peer:send 'one\ntwo\n'
+                s:receive()
+                s:send 'x'
+                sent = not has_come(peer)
+                leave(s)
+            end)
+            while sent == nil do loop.step(1) end
+            assert.is_true(sent)
+            assert.equal('x', peer:receive(1))
+            s:close()
+            peer:close()
+            while loop.step(5) do end
+        end)
+    end
+
+    leaves('ends', function() end)
+    leaves('gives the others a turn', function() loop.sleep(0) end)
+    leaves('sleeps', function() loop.sleep(0.001) end)
+    leaves('sleeps in a sort', function()
+        table.sort({1, 2}, function() loop.sleep(0.001) end)
+    end)
+    leaves('waits for lines', function(s) while s:receive() do end end)
+    leaves('waits for something else', function()
+        local a, b = support.pair()
+        b:settimeout(0.001)
+        b:receive()
+        a:close()
+        b:close()
+    end)
+    leaves('is suspended', function() loop.suspend() end)
+    leaves('yields', function() coroutine.yield() end)
+    leaves('hands control over', function()
+        coro.transfer(coro.create(loop.suspend))
+    end)
+
+    it('goes out before the turn of the next thread', function()
+        with_lines('one\ntwo\n', function(s, peer)
+            local came
+            loop.newthread(function()
+                loop.sleep(0)
+                s:send 'x'
+                loop.sleep(0)
+            end)
+            loop.newthread(function()
+                loop.sleep(0)
+                came = has_come(peer)
+            end)
+            loop.sleep(0)
+            assert.is_true(came)
+        end)
+    end)
+
+    it('goes out when the thread fails', function()
+        local s, peer
+        loop.newthread(function()
+            s, peer = connect()
+            peer:send 'one\ntwo\n'
+            s:receive()
+            s:send 'x'
+            error 'boom'
+        end)
+        local ok, err
+        repeat ok, err = pcall(loop.step, 1) until not ok
+        assert.matches('boom', err)
+        assert.equal('x', peer:receive(1))
+        s:close()
+        peer:close()
+    end)
+
+    -- Defines a test: after f(s), in the thread, the peer has it.
+    local function shows(name, f)
+        it('goes out before ' .. name, function()
+            with_answer(function(s, peer)
+                f(s)
+                assert.is_true(has_come(peer))
+                assert.equal('x', peer:receive(1))
+            end)
+        end)
+    end
+
+    shows('close', function(s) assert.equal(1, s:close()) end)
+    shows('shutdown', function(s) s:shutdown 'send' end)
+    shows('getfd', function(s) s:getfd() end)
+    shows('setfd', function(s)
+        local fd = s:getfd()
+        s:setfd(-1)
+        s:setfd(fd)
+    end)
+    shows('getsocket', function(s) s:getsocket() end)
+    shows('socket', function(s) return s.socket end)
+    shows('setoption', function(s) s:setoption('tcp-nodelay', true) end)
+    shows('getoption', function(s) s:getoption 'error' end)
+    shows('call_async', function(s) s:call_async(function() return 1 end) end)
+    shows('a step of another loop', function()
+        loop.coro.newthread(loop.coro.sleep, 0)
+        while loop.coro.step() do end
+    end)
+    shows('a send of much', function(s) s:send(('y'):rep(5000)) end)
+
+    it('goes out before a thread is started', function()
+        with_answer(function(_, peer)
+            loop.newthread(function() assert.is_true(has_come(peer)) end)
+        end)
+    end)
+
+    it('goes out before a thread is resumed', function()
+        with_lines('one\ntwo\n', function(s, peer)
+            local thread = loop.newthread(function()
+                loop.suspend()
+                assert.is_true(has_come(peer))
+            end)
+            s:send 'x'
+            loop.resume(thread)
+        end)
+    end)
+
+    it('goes out after a thread that was started', function()
+        with_lines('one\ntwo\n', function(s, peer)
+            loop.newthread(function()
+                s:send 'x'
+                assert.is_false(has_come(peer))
+            end)
+            assert.is_true(has_come(peer))
+        end)
+    end)
+
+    it('goes out after a thread that was resumed', function()
+        with_lines('one\ntwo\n', function(s, peer)
+            local thread = loop.newthread(function()
+                loop.suspend()
+                s:send 'x'
+                assert.is_false(has_come(peer))
+                loop.suspend()
+            end)
+            loop.resume(thread)
+            assert.is_true(has_come(peer))
+        end)
+    end)
+
+    it('goes out before the handlers of other clients', function()
+        local peers, came = {}, 0
+        local port, listener = support.serve(function(client)
+            for i = 1, 2 do
+                if peers[i] and has_come(peers[i]) then came = came + 1 end
+            end
+            client:receive()
+            client:send 'x'
+            loop.suspend()
+        end)
+        for i = 1, 3 do
+            peers[i] = plain.connect(port)
+            peers[i]:send 'one\ntwo\n'
+        end
+        loop.step(1)
+        for i = 1, 3 do
+            assert.equal('x', peers[i]:receive(1))
+            peers[i]:close()
+        end
+        listener:close()
+        assert.equal(3, came)
+    end)
+
+    it('comes before the end of the stream', function()
+        with_answer(function(s, peer)
+            s:shutdown 'both'
+            assert.equal('x', peer:receive '*a')
+        end)
+    end)
+
+    it('goes out when the socket is garbage', function()
+        local peer
+        run(function()
+            local s
+            s, peer = connect()
+            peer:send 'one\ntwo\n'
+            s:receive()
+            s:send 'x'
+            support.made[s] = nil
+        end)
+        support.collect()
+        assert.equal('x', peer:receive '*a')
+        peer:close()
+    end)
+end)
+
+describe('Pipelined lines', function()
+    support.hooks(before_each, after_each)
+    after_each(process.cleanup)
+
+    -- Lines of any length, one after another, through an echo server.
+    local function echo(connect_to)
+        local server, make = connect_to(function(client)
+            for line in function() return (client:receive()) end do
+                assert(client:send(line .. '\n'))
+            end
+            client:close()
+        end)
+        local sent, got = {}, {}
+        math.randomseed(7)
+        for i = 1, 400 do
+            local most = math.random(10) == 1 and 1200 or 50
+            sent[i] = i .. (' %x'):format(i):rep(math.random(0, most))
+        end
+        run(function()
+            local client = track(assert(make()))
+            local done
+            loop.newthread(function()
+                local i = 1
+                while i <= #sent do
+                    local last = math.min(i + math.random(0, 40), #sent)
+                    local lines = table.concat(sent, '\n', i, last) .. '\n'
+                    local middle = math.random(#lines)
+                    client:send(lines, 1, middle)
+                    if math.random(3) == 1 then loop.sleep(0) end
+                    client:send(lines, middle + 1)
+                    i = last + 1
+                end
+                done = true
+            end)
+            for i = 1, #sent do
+                got[i] = assert(client:receive())
+                if math.random(20) == 1 then loop.sleep(0.001) end
+            end
+            assert.is_true(done)
+            client:close()
+        end)
+        server:close()
+        assert.same(sent, got)
+    end
+
+    it('are answered in order', function()
+        echo(function(handler)
+            local port, server = support.serve(handler)
+            return server, function()
+                return loop.connect('127.0.0.1', port)
+            end
+        end)
+    end)
+
+    it('are answered in order through a unix socket', function()
+        echo(function(handler)
+            local path = process.tempdir() .. '/s'
+            return track(loop.newserver(path, nil, handler)), function()
+                local s = loop.unix()
+                return s:connect(path) and s
+            end
+        end)
+    end)
+
+    it('are answered in order through narrow windows', function()
+        echo(function(handler)
+            local listener = track(loop.tcp('127.0.0.1', 0))
+            listener:setoption('send-buffer-size', 4096)
+            listener:setoption('recv-buffer-size', 4096)
+            listener:listen(1)
+            loop.newthread(function() handler(listener:accept()) end)
+            local port = support.port(listener)
+            return listener, function()
+                return loop.connect('127.0.0.1', port)
+            end
+        end)
+    end)
+
+    it('are answered in order while system calls fail', function()
+        if not faulty.available then
+            return pending 'the library faults.so is for Linux only'
+        end
+        local settings = 'interrupt=100 again=300 short=300'
+        local _, counts = faulty.script(settings, ([[
+            local loop = require 'socketloop'
+            local server = loop.newserver('127.0.0.1', 0, function(client)
+                for line in function() return (client:receive()) end do
+                    assert(client:send(line .. '\n'))
+                end
+                client:close()
+            end)
+            local _, port = server:getsockname()
+            local over = 0
+            local function talk()
+                local client = assert(loop.connect('127.0.0.1', port))
+                client:settimeout(30)
+                for i = 1, %d do
+                    local sent = {}
+                    for j = 1, 30 do
+                        sent[j] = i .. (' %%d'):format(j):rep(j)
+                    end
+                    local lines = table.concat(sent, '\n') .. '\n'
+                    assert(client:send(lines))
+                    local got = assert(client:receive(#lines))
+                    assert(got == lines)
+                end
+                client:shutdown 'send'
+                assert(select(2, client:receive()) == 'closed')
+                client:close()
+                over = over + 1
+                if over == 10 then server:close() end
+            end
+            for i = 1, 10 do loop.newthread(talk) end
+            loop.start()
+            assert(over == 10)
+        ]]):format(faulty.some(20)))
+        assert.is_true(counts.again > 0 and counts.short > 0)
+    end)
+
+    it('take few system calls', function()
+        if not process.which 'strace' then
+            return pending 'strace is not installed'
+        end
+        local trace = process.tempdir() .. '/trace'
+        local command = process.script [[
+            local loop = require 'socketloop'
+            local server = loop.newserver('127.0.0.1', 0, function(client)
+                for line in function() return (client:receive()) end do
+                    client:send(line .. '\n')
+                end
+            end)
+            loop.newthread(function()
+                local _, port = server:getsockname()
+                local client = loop.connect('127.0.0.1', port)
+                client:settimeout(30)
+                for i = 1, 22 do
+                    if i == 3 then io.stderr:write 'starts here\n' end
+                    client:send(('line\n'):rep(16))
+                    client:receive(16 * 5)
+                end
+                io.stderr:write 'ends here\n'
+                os.exit(0)
+            end)
+            loop.start()
+        ]]
+        local _, output = process.run('strace -f -o ' ..
+            process.quote(trace) .. ' sh -c ' .. process.quote(command))
+        local calls = process.read_file(trace)
+        if not calls or not calls:match 'starts here' then
+            return pending('strace does not work here: ' .. output)
+        end
+        calls = calls:match 'starts here[^\n]*\n(.-)[^\n]*ends here'
+        -- The requests, and their answers: the gathered ones with the last.
+        assert.equal(20, select(2, calls:gsub('sendto%(', '')))
+        assert.equal(20, select(2, calls:gsub('sendmsg%(', '')))
+    end)
+end)
+
+describe('A gathered send that fails', function()
+    support.hooks(before_each, after_each)
+
+    local function with_reset(f)
+        with_answer(function(s, peer)
+            peer:setoption('linger', {on = true, timeout = 0})
+            peer:close()
+            loop.sleep(0)
+            f(s)
+        end)
+    end
+
+    it('is told by the next send', function()
+        with_reset(function(s)
+            assert.same({nil, 'closed', 0, n = 3}, support.pack(s:send 'y'))
+            assert.same({nil, 'closed', 2, n = 3},
+                support.pack(s:send('hello', 3, 4)))
+        end)
+    end)
+
+    it('is told by the next send when there are no more lines', function()
+        with_reset(function(s)
+            s:receive()
+            s:receive()
+            assert.same({nil, 'closed', 1, n = 3},
+                support.pack(s:send('hello', 2)))
+        end)
+    end)
+
+    it('does not keep lines from being received', function()
+        with_reset(function(s)
+            assert.equal('two', s:receive())
+            s:send 'y'
+            assert.equal('three', s:receive())
+            assert.same({nil, 'closed', ''}, {s:receive()})
+        end)
+    end)
+
+    it('is nothing to another connection of the socket', function()
+        with_reset(function(s)
+            local listener, port = plain.listen()
+            local fd = plain.connect(port)
+            s:close()
+            local other = listener:accept()
+            s:setfd(fd:getfd())
+            fd:setfd(-1)
+            assert.equal(2, s:send 'ok')
+            assert.equal('ok', other:receive(2))
+            other:close()
+            listener:close()
+        end)
+    end)
+end)
+
+describe('What the window has no room for', function()
+    support.hooks(before_each, after_each)
+    after_each(process.cleanup)
+
+    -- Sends as much as the window takes; how much that is.
+    local function fill(s)
+        local chunk, sum, tries = ('f'):rep(1000), 0, 0
+        s:settimeout(0)
+        while tries < 3 do
+            local n, err, last = s:send(chunk)
+            sum = sum + (n or last)
+            tries = (n or last) > 0 and 0 or tries + 1
+            if err then loop.sleep(0.001) end
+        end
+        return sum
+    end
+
+    -- Reads that many bytes from a plain socket, or all.
+    local function read(peer, size)
+        local parts, count = {}, 0
+        peer:settimeout(0)
+        assert.is_true(eventually(function()
+            local wanted = size and size - count or 1e9
+            local data, err, partial = peer:receive(wanted)
+            data = data or partial
+            parts[#parts + 1] = data
+            count = count + #data
+            return err == 'closed' or count == size
+        end))
+        peer:settimeout(5)
+        return table.concat(parts)
+    end
+
+    -- f(s, peer, filled) with 'x' that was gathered and could not be sent.
+    local function with_unsent(f)
+        run(function()
+            local s, peer = connect(4096)
+            assert(peer:send 'one\ntwo\n')
+            local filled = fill(s)
+            assert.is_true(eventually(function() return s:receive() end))
+            assert.equal(1, s:send 'x')
+            loop.sleep(0)
+            f(s, peer, filled)
+            s:close()
+            peer:close()
+        end)
+    end
+
+    it('is sent in the background', function()
+        with_unsent(function(_, peer, filled)
+            assert.equal(('f'):rep(filled) .. 'x', read(peer, filled + 1))
+        end)
+    end)
+
+    it('is sent while the thread waits for lines', function()
+        with_unsent(function(s, peer, filled)
+            s:settimeout(nil)
+            local lines = {}
+            loop.newthread(function()
+                for line in function() return (s:receive()) end do
+                    lines[#lines + 1] = line
+                end
+            end)
+            assert.equal('x', read(peer, filled + 1):sub(-1))
+            peer:send 'three\n'
+            assert.is_true(eventually(function() return #lines == 2 end))
+        end)
+    end)
+
+    it('makes the next send wait', function()
+        with_unsent(function(s, peer, filled)
+            local over
+            loop.newthread(function()
+                s:settimeout(nil)
+                over = s:send 'yz'
+            end)
+            loop.sleep(0.005)
+            assert.is_nil(over)
+            assert.equal('xyz', read(peer, filled + 3):sub(-3))
+            assert.is_true(eventually(function() return over end))
+            assert.equal(2, over)
+        end)
+    end)
+
+    it('lets the next send time out', function()
+        with_unsent(function(s, peer, filled)
+            assert.same({nil, 'timeout', 0}, {s:send 'yz'})
+            s:settimeout(0.001)
+            assert.same({nil, 'timeout', 1}, {s:send('yz', 2)})
+            assert.equal('fx', read(peer, filled + 1):sub(-2))
+        end)
+    end)
+
+    it('is sent by a long send, too', function()
+        with_unsent(function(s, peer, filled)
+            local long = ('0123456789'):rep(20000)
+            loop.newthread(function()
+                s:settimeout(nil)
+                s:send(long)
+            end)
+            local got = read(peer, filled + 1 + #long)
+            assert.is_true(got == ('f'):rep(filled) .. 'x' .. long)
+        end)
+    end)
+
+    it('is sent after close', function()
+        with_unsent(function(s, peer, filled)
+            assert.equal(1, s:close())
+            assert.same({nil, 'closed', 0}, {s:send 'y'})
+            assert.equal(('f'):rep(filled) .. 'x', read(peer))
+        end)
+    end)
+
+    it('is sent after close at once', function()
+        run(function()
+            local s, peer = connect(4096)
+            peer:send 'one\ntwo\n'
+            local filled = fill(s)
+            assert.is_true(eventually(function() return s:receive() end))
+            s:send 'x'
+            s:close()
+            assert.equal('fx', read(peer):sub(-2))
+            peer:close()
+            assert.is_true(filled > 0)
+        end)
+    end)
+
+    it('wakes those who wait on a socket that is closed', function()
+        with_unsent(function(s, peer, filled)
+            local woken = {}
+            s:settimeout(nil)
+            loop.newthread(function()
+                s:receive()
+                woken[1] = select(2, s:receive())
+            end)
+            loop.newthread(function() woken[2] = select(2, s:send 'y') end)
+            s:close()
+            loop.sleep(0)
+            assert.same({'closed', 'closed'}, woken)
+            assert.equal(filled + 1, #read(peer))
+        end)
+    end)
+
+    it('is sent when the socket is garbage', function()
+        local peer, filled
+        run(function()
+            local s
+            s, peer = connect(4096)
+            peer:send 'one\ntwo\n'
+            filled = fill(s)
+            assert.is_true(eventually(function() return s:receive() end))
+            s:send 'x'
+            support.made[s] = nil
+        end)
+        support.collect()
+        run(function() assert.equal(filled + 1, #read(peer)) end)
+        peer:close()
+    end)
+
+    it('keeps the loop running', function()
+        local peer, filled
+        run(function()
+            local s
+            s, peer = connect(4096)
+            peer:send 'one\ntwo\n'
+            filled = fill(s)
+            assert.is_true(eventually(function() return s:receive() end))
+            s:send 'x'
+            s:close()
+        end)
+        assert.is_true(loop.step(0))
+        peer:receive(filled)
+        loop.start()
+        assert.is_false(loop.step(0))
+        assert.equal('x', peer:receive '*a')
+        peer:close()
+    end)
+
+    it('is given up if the peer resets the connection', function()
+        with_unsent(function(s, peer)
+            peer:setoption('linger', {on = true, timeout = 0})
+            peer:close()
+            assert.is_true(eventually(function()
+                return select(2, s:send 'y') == 'closed'
+            end))
+            assert.equal('two', s:receive())
+        end)
+    end)
+
+    it('is given up after close if the peer resets the connection', function()
+        with_unsent(function(s, peer)
+            s:close()
+            peer:setoption('linger', {on = true, timeout = 0})
+            peer:close()
+        end)
+        while loop.step(5) do end
+    end)
+
+    it('comes before the end of the stream', function()
+        with_unsent(function(s, peer, filled)
+            assert.equal(1, s:shutdown 'send')
+            assert.same({nil, 'closed', 0}, {s:send 'y'})
+            assert.equal(('f'):rep(filled) .. 'x', read(peer))
+            peer:send 'three\n'
+            assert.equal('two', s:receive())
+            s:settimeout(5)
+            assert.equal('three', s:receive())
+            assert.same({nil, 'closed', 0}, {s:send 'y'})
+        end)
+    end)
+
+    it('comes before the end of the stream and of the socket', function()
+        with_unsent(function(s, peer, filled)
+            s:shutdown 'both'
+            s:close()
+            assert.equal(('f'):rep(filled) .. 'x', read(peer))
+        end)
+    end)
+
+    it('is counted', function()
+        with_unsent(function(s, _, filled)
+            assert.equal(filled + 1, select(2, s:getstats()))
+        end)
+    end)
+
+    it('makes getsocket wait', function()
+        with_unsent(function(s, peer, filled)
+            local object
+            loop.newthread(function() object = s:getsocket() end)
+            loop.sleep(0.005)
+            assert.is_nil(object)
+            assert.equal('fx', read(peer, filled + 1):sub(-2))
+            assert.is_true(eventually(function() return object end))
+        end)
+    end)
+
+    it('makes setfd wait', function()
+        with_unsent(function(s, peer, filled)
+            local fd, over = s:getfd(), false
+            loop.newthread(function()
+                s:setfd(-1)
+                over = true
+            end)
+            loop.sleep(0.005)
+            assert.is_false(over)
+            assert.equal('fx', read(peer, filled + 1):sub(-2))
+            assert.is_true(eventually(function() return over end))
+            s:setfd(fd)
+        end)
+    end)
+
+    it('makes setsocket wait', function()
+        with_unsent(function(s, peer, filled)
+            s:receive()
+            local a, b = plain.pair()
+            local over = false
+            loop.newthread(function()
+                s:setsocket(a)
+                over = true
+            end)
+            loop.sleep(0.005)
+            assert.is_false(over)
+            assert.equal('fx', read(peer):sub(-2))
+            assert.is_true(eventually(function() return over end))
+            assert.is_true(filled > 0)
+            s:settimeout(nil)
+            s:send 'y'
+            assert.equal('y', b:receive(1))
+            b:close()
+        end)
+    end)
+
+    it('lets nobody have the object outside of a thread', function()
+        local s, peer, filled
+        run(function()
+            s, peer = connect(4096)
+            peer:send 'one\ntwo\n'
+            filled = fill(s)
+            assert.is_true(eventually(function() return s:receive() end))
+            s:send 'x'
+        end)
+        local ok, err = pcall(s.getsocket, s)
+        assert.is_false(ok)
+        assert.matches('has not taken yet', err)
+        run(function() read(peer, filled + 1) end)
+        while loop.step(5) do end
+        assert.truthy(s:getsocket())
+        s:close()
+        peer:close()
+    end)
+
+    it('can be sent by several sockets at once', function()
+        run(function()
+            local all = {}
+            for i = 1, 10 do
+                local s, peer = connect(4096)
+                peer:send 'one\ntwo\n'
+                all[i] = {s, peer, fill(s)}
+            end
+            for i = 1, 10 do
+                local s = all[i][1]
+                assert.is_true(eventually(function() return s:receive() end))
+                s:send(('%d'):format(i - 1))
+                if i % 3 == 0 then s:close() end
+                if i % 2 == 0 then loop.sleep(0) end
+            end
+            for i = 10, 1, -1 do
+                local s, peer, filled = support.unpack(all[i])
+                assert.equal(('f'):rep(filled) .. i - 1, read(peer, filled + 1))
+                s:close()
+                peer:close()
+            end
+        end)
+    end)
+
+    it('does not survive the Lua state', function()
+        local status, output = process.lua [[
+            local loop = require 'socketloop'
+            local socket = require 'socket'
+            local listener = loop.tcp('127.0.0.1', 0)
+            listener:listen(1)
+            local address, port = listener:getsockname()
+            local peer, other = socket.connect(address, port)
+            loop.newthread(function()
+                local a, b = listener:accept(), listener:accept()
+                loop.sleep(0)
+                peer:send 'one\ntwo\n'
+                other:send 'one\ntwo\n'
+                for _, s in ipairs {a, b} do
+                    s:settimeout(0)
+                    while s:send(('f'):rep(10000)) do end
+                end
+                a:receive()
+                a:send 'x'
+                b:receive()
+                b:send 'x'
+                b:close()
+                loop.sleep(0)
+                local kept = a    -- luacheck: ignore
+                loop.stop()
+                loop.suspend()
+            end)
+            other = socket.connect(address, port)
+            loop.start()
+        ]]
+        assert.equal('', output)
+        assert.equal(0, status)
+    end)
+
+    it('is dropped if another socket has the descriptor now', function()
+        with_unsent(function(s, peer, filled)
+            local other = track(loop.wrap(s:getfd()))
+            assert.same({nil, 'closed', 0}, {s:send 'z'})
+            other:close()
+            assert.equal(filled, #read(peer))
+        end)
+    end)
+
+    it('is dropped after close if another socket has it now', function()
+        with_unsent(function(s, peer, filled)
+            local fd = s:getfd()
+            s:close()
+            track(loop.wrap(fd)):close()
+            assert.equal(filled, #read(peer))
+        end)
+    end)
+end)
+
+describe('After a fork', function()
+    after_each(process.cleanup)
+
+    local function forked(name, code)
+        if names.available then
+            it(name, function() names.host(1, 1, 0, code) end)
+        else
+            pending(name)
+        end
+    end
+
+    local start = [[
+        local listener = loop.tcp('127.0.0.1', 0)
+        listener:setoption('send-buffer-size', 4096)
+        listener:listen(1)
+        local _, port = listener:getsockname()
+        local peer = socket.tcp4()
+        peer:setoption('recv-buffer-size', 4096)
+        peer:connect('127.0.0.1', port)
+        local s
+        run(function() s = listener:accept() end)
+        -- Receives one of two lines and sends x.
+        local function answer()
+            loop.sleep(0)
+            peer:send 'one\ntwo\n'
+            s:receive()
+            s:send 'x'
+        end
+        -- All that the peer reads, with pauses.
+        local function read()
+            local all, data, err, partial = ''
+            peer:settimeout(0)
+            repeat
+                data, err, partial = peer:receive(1e9)
+                all = all .. (data or partial)
+                loop.sleep(0.001)
+            until err == 'closed'
+            return all
+        end
+    ]]
+
+    forked('what was gathered is the parent\'s', start .. [[
+        run(function()
+            answer()
+            local child = fork()
+            if child == 0 then
+                s:close()
+                return
+            end
+            expect(0, wait(child))
+            expect(nil, socket.select({peer}, nil, 0)[1])
+            s:close()
+            expect('x', peer:receive '*a')
+        end)
+        return 0
+    ]])
+
+    forked('the child gathers its own', start .. [[
+        run(function()
+            answer()
+            local child = fork()
+            if child == 0 then
+                s:send 'y'
+                s:close()
+                return
+            end
+            expect(0, wait(child))
+            s:close()
+            expect('yx', peer:receive '*a')
+        end)
+        return 0
+    ]])
+
+    forked('what is unsent is the parent\'s', start .. [[
+        local filled = 0
+        run(function()
+            loop.sleep(0)
+            peer:send 'one\ntwo\n'
+            s:settimeout(0)
+            local tries = 0
+            while tries < 3 do
+                local n, err, last = s:send(('f'):rep(1000))
+                filled = filled + (n or last)
+                tries = (n or last) > 0 and 0 or tries + 1
+                if err then loop.sleep(0.001) end
+            end
+            s:receive()
+            s:send 'x'
+            loop.stop()
+        end)
+        for i = 1, 2 do
+            local child = fork()
+            if child == 0 then
+                expect(false, loop.step(0))
+                s:close()
+                expect(false, loop.step(0))
+                return 7
+            end
+            expect(7, wait(child))
+            s:close()
+        end
+        run(function()
+            local got = read()
+            expect(('f'):rep(filled) .. 'x', got)
+        end)
+        return 0
+    ]])
+end)
