@@ -10,6 +10,8 @@
 #   make valgrind      the specs under valgrind on one Lua
 #   make tsan          Lua states in several threads, and the threads that look
 #                      names up, under ThreadSanitizer
+#   make soak          everything at once for MINUTES=10 on one Lua, then 1e6
+#                      connections: memory, descriptors, threads stay
 #   make memory        each request for memory fails once (half an hour)
 #   make fuzz          random calls and random programs, many of them, on five
 #                      Luas; CALLS=1000000, SEED=... as it was printed,
@@ -165,6 +167,16 @@ memory:
 	@SOCKETLOOP_TEST_ALL=1 SPECS=test/memory_spec.lua LIMIT=7200 \
 	    tools/test.sh $(MEMORY_RUNS)
 
+# By LUA, as long as that; and 1e6 connections one after another.
+MINUTES ?= 10
+soak:
+	@tools/setup.sh test
+	@$(MAKE) -s all helpers
+	@for work in 'minutes $(MINUTES)' 'connections 1000000'; do \
+	    LD_PRELOAD=$(OUT)/test/getaddrinfo.so LUA_PATH='$(OUT)/?.lua;;' \
+	    LUA_CPATH='$(OUT)/?.so;;' $(LUA) test/soak.lua $$work || exit 1; \
+	done
+
 # Without address space randomization, which gcc 12's runtime can't bear.
 tsan_luas := lua5.4 lua5.1
 tsan: $(OUT)/test/workers
@@ -220,5 +232,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all helpers demo test check asan valgrind fuzz memory tsan tsan-states
-.PHONY: tsan-lookups test-arm64 bench install clean
+.PHONY: all helpers demo test check asan valgrind fuzz memory soak tsan
+.PHONY: tsan-states tsan-lookups test-arm64 bench install clean
