@@ -10,6 +10,7 @@
 #   make valgrind      the specs under valgrind on one Lua
 #   make tsan          Lua states in several threads, and the threads that look
 #                      names up, under ThreadSanitizer
+#   make coverage      lines of src/ that the specs reach; MISSED=1: which not
 #   make soak          everything at once for MINUTES=10 on one Lua, then 1e6
 #                      connections: memory, descriptors, threads stay
 #   make memory        each request for memory fails once (half an hour)
@@ -49,6 +50,9 @@ variant_flags := -fsanitize=address,undefined -fno-sanitize-recover=all \
                  -fno-omit-frame-pointer
 else ifeq ($(VARIANT),tsan)
 variant_flags := -fsanitize=thread -fno-omit-frame-pointer
+else ifeq ($(VARIANT),coverage)
+variant_flags := --coverage
+CFLAGS := -O0 -g
 else ifeq ($(VARIANT),ucontext)
 variant_flags := -DSL_FIBER_UCONTEXT
 else ifeq ($(VARIANT),valgrind)
@@ -87,14 +91,15 @@ $(OUT)/%.lua: src/%.lua
 helpers: $(OUT)/test/getaddrinfo.so $(OUT)/test/host $(OUT)/test/socketloop.so
 
 ifeq ($(shell uname -s),Linux)
-helpers: $(OUT)/test/memory $(OUT)/test/faults.so $(OUT)/test/lossy
+helpers: $(OUT)/test/memory $(OUT)/test/faults.so $(OUT)/test/clock.so
+helpers: $(OUT)/test/lossy
 endif
 
 $(OUT)/test/getaddrinfo.so: test/getaddrinfo.c
 	@mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $<
 
-$(OUT)/test/faults.so: test/faults.c
+$(OUT)/test/faults.so $(OUT)/test/clock.so: $(OUT)/test/%.so: test/%.c
 	@mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $<
 
@@ -167,6 +172,15 @@ memory:
 	@SOCKETLOOP_TEST_ALL=1 SPECS=test/memory_spec.lua LIMIT=7200 \
 	    tools/test.sh $(MEMORY_RUNS)
 
+# The union of these runs.
+COVERAGE_RUNS ?= coverage-lua5.4:epoll coverage-lua5.1:poll \
+                 coverage-luajit:select
+coverage:
+	@tools/setup.sh test
+	@rm -f build/coverage-*/obj/*.gcda
+	@tools/test.sh $(COVERAGE_RUNS)
+	@tools/coverage.sh
+
 # By LUA, as long as that; and 1e6 connections one after another.
 MINUTES ?= 10
 soak:
@@ -232,5 +246,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all helpers demo test check asan valgrind fuzz memory soak tsan
-.PHONY: tsan-states tsan-lookups test-arm64 bench install clean
+.PHONY: all helpers demo test check asan valgrind fuzz memory soak coverage
+.PHONY: tsan tsan-states tsan-lookups test-arm64 bench install clean

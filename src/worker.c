@@ -100,7 +100,8 @@ static void take_out(queue *q, sl_job *job)
 /* --- a worker's life --------------------------------------------------- */
 
 /* Waits, with the lock, until there is a job. False if it is not worth
- * waiting any longer. */
+ * waiting any longer. If the clock is set meanwhile that is sooner or later
+ * than it should be, and harmless. */
 static int wait_for_job(sl_workers *w)
 {
     struct timespec end;

@@ -30,6 +30,16 @@
 
 enum { THREADS_MAX = 64 };
 
+/* Ends a child without what leak checkers would do, who know of no fork; but
+ * where lines are counted that is done at exit. */
+static void leave(int status)
+{
+    if (getenv("SOCKETLOOP_TEST_EXIT") != NULL)
+        exit(status);
+    fflush(NULL);
+    _exit(status);
+}
+
 static int func_fork(lua_State *L)
 {
     lua_pushinteger(L, fork());
@@ -38,8 +48,8 @@ static int func_fork(lua_State *L)
 
 static int func_quit(lua_State *L)
 {
-    fflush(NULL);
-    _exit((int)luaL_checkinteger(L, 1));
+    leave((int)luaL_checkinteger(L, 1));
+    return 0;
 }
 
 static int func_wait(lua_State *L)
@@ -97,10 +107,8 @@ static int run_script(const char *name)
     if (failed)
         fprintf(stderr, "%s\n", lua_tostring(L, -1));
     lua_close(L);
-    if (getpid() != own) {
-        fflush(NULL);
-        _exit(status);    /* leak checkers know of no fork */
-    }
+    if (getpid() != own)
+        leave(status);
     return !failed;
 }
 

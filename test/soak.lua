@@ -151,7 +151,7 @@ loop.coro.onerror = fail
 -- Of a whole network, so that ports in TIME_WAIT don't matter.
 local last = 0
 local function address()
-    last = last % 64000 + 1
+    last = last % 62500 + 1
     return ('127.0.%d.%d'):format(math.floor(last / 250), last % 250 + 1)
 end
 

@@ -107,6 +107,7 @@ run_one() {
     valgrind | arm64) limit=${LIMIT:-1200} ;;
     esac
     [[ -z $variant || $variant = ucontext ]] || export SOCKETLOOP_TEST_LIMIT=60
+    [[ $variant != coverage ]] || export SOCKETLOOP_TEST_EXIT=1
     [[ -z ${SOCKETLOOP_TEST_GC:-} ]] || options+=(--helper test/gc.lua)
     [[ -z ${FILTER:-} ]] || options+=(--filter "$FILTER")
     command=$root/$folder/lua
