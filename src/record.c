@@ -182,6 +182,8 @@ void sl_record_release(lua_State *L, sl_thread *t)
 {
     if (t->holder != NULL || t->adopted != NULL)
         forget_stopped(L, t);
+    if (t->holder != NULL)
+        t->holder->thread = NULL;
     if (t->anchored)
         sl_record_clear(L, t);
     if (t->anchors_home)
@@ -192,7 +194,7 @@ void sl_record_release(lua_State *L, sl_thread *t)
 sl_thread *sl_record_find(sl_threads *all, lua_State *co)
 {
     for (sl_thread *t = all->records; t != NULL; t = t->next_record)
-        if (t->co == co && (t->holder == NULL || t->holder->thread == NULL))
+        if (t->co == co && !sl_record_isheld(t))
             return t;
     return NULL;
 }
@@ -240,6 +242,7 @@ static sl_holder *new_holder(lua_State *L, sl_thread *t)
 void sl_record_makeholder(lua_State *L, sl_thread *t)
 {
     t->holder = new_holder(L, t);
+    t->holder->thread = t;
 }
 
 void sl_record_clearhome(lua_State *L, sl_thread *t)
@@ -259,8 +262,9 @@ sl_thread *sl_record_held(lua_State *L, sl_threads *all, int index)
     if (lua_type(L, -1) == LUA_TUSERDATA)
         t = ((sl_holder *)lua_touserdata(L, -1))->thread;
     lua_pop(L, 1);
-    if (t != NULL)
-        *sl_record_slot(all, co) = t;
+    if (t == NULL || !sl_record_isheld(t))
+        return NULL;
+    *sl_record_slot(all, co) = t;
     return t;
 }
 

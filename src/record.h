@@ -37,8 +37,14 @@ void sl_record_pushhome(lua_State *L, sl_thread *t);
 /* What the stopped table has for a thread that froze. */
 struct sl_holder {
     sl_threads *all;      /* borrowed */
-    sl_thread *thread;    /* owned while it is held; else NULL */
+    sl_thread *thread;    /* owned while it is held; NULL: it has ended */
 };
+
+/* Whether a thread is held. */
+static inline int sl_record_isheld(const sl_thread *t)
+{
+    return t->state >= SL_SUSPENDED;
+}
 
 /* [-0, +0, m] Gives the running thread a holder. */
 void sl_record_makeholder(lua_State *L, sl_thread *t);
@@ -55,7 +61,6 @@ static inline void sl_record_hold(lua_State *L, sl_thread *t)
 {
     if (t->holder == NULL)
         sl_record_makeholder(L, t);
-    t->holder->thread = t;
     if (t->anchors_home)
         sl_record_clearhome(L, t);
     if (t->anchored)
@@ -65,7 +70,7 @@ static inline void sl_record_hold(lua_State *L, sl_thread *t)
 /* [-1, +0, -] A held thread, whose coroutine is on the top, is anchored. */
 static inline void sl_record_unhold(lua_State *L, sl_thread *t)
 {
-    t->holder->thread = NULL;
+    t->state = SL_RUNNING;
     t->anchored = 1;
     lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
 }
@@ -77,7 +82,6 @@ static inline void sl_record_relieve(lua_State *L, sl_thread *held,
 {
     if (held->holder == NULL)
         sl_record_makeholder(L, held);
-    held->holder->thread = held;
     if (held->anchors_home)
         sl_record_clearhome(L, held);
     if (held->anchored) {
@@ -95,15 +99,29 @@ static inline sl_thread **sl_record_slot(sl_threads *all, lua_State *co)
     return &all->recent[(uintptr_t)co / 64 % SL_RECENT];
 }
 
+/* The number by which a held thread can be told from another coroutine at the
+ * same address, as it lies at the first index of the C function in which the
+ * thread is. It is of the record's address, which doesn't change owners, and
+ * not whole; a light userdata would take LuaJIT three times as long. */
+static inline double mark_of(const sl_thread *t)
+{
+    return (double)(uintptr_t)t + 0.5;
+}
+
+/* [-0, +1, -] Pushes it. */
+static inline void sl_record_pushmark(lua_State *L, const sl_thread *t)
+{
+    lua_pushnumber(L, mark_of(t));
+}
+
 /* [-0, +0, -] The record of a held thread that was looked up lately, or NULL.
  * What is remembered may be about a coroutine that was collected, and another
- * one at its address: only one that is held has its own record, as a light
- * userdata, at the first index of the C function in which it is. */
+ * one at its address: only one that is held has its record's mark. */
 static inline sl_thread *sl_record_recent(sl_threads *all, lua_State *co)
 {
     sl_thread *t = *sl_record_slot(all, co);
-    return t != NULL && t->co == co && t->holder != NULL &&
-           t->holder->thread == t && lua_touserdata(co, 1) == t ? t : NULL;
+    return t != NULL && t->co == co && sl_record_isheld(t) &&
+           lua_tonumber(co, 1) == mark_of(t) ? t : NULL;
 }
 
 /* [-0, +0, -] The record of the held thread at index, or NULL. */
@@ -135,17 +153,16 @@ enum { SL_FEW = LUA_MINSTACK / 3 };
 int sl_thread_hasroom(lua_State *L, sl_threads *all, lua_State *co, int n);
 
 /* A thread will run on top of resumer, or of the main program (NULL), where L
- * runs; what is passed on is for it. */
+ * runs; what it gets is of enum sl_passing. */
 static inline void sl_thread_rise(lua_State *L, sl_thread *t,
-                                  sl_thread *resumer)
+                                  sl_thread *resumer, int got)
 {
     sl_threads *all = t->all;
     t->resumer = resumer;
     t->depth = resumer != NULL ? resumer->depth + 1 : 1;
     t->state = SL_RUNNING;
     t->from = L;
-    t->got = all->passing;
-    all->passing = SL_NOTHING;
+    t->got = got;
     all->running = t;
 }
 

@@ -170,11 +170,11 @@ static void resume_on_fiber(void *arg)
 
 /* Runs a thread until it stops, or until one does to which it has handed
  * control directly; returns the one that stopped. */
-static inline sl_thread *run(lua_State *L, sl_thread *t)
+static inline sl_thread *run(lua_State *L, sl_thread *t, int got)
 {
     sl_threads *all = t->all;
     sl_thread *base = all->running;
-    sl_thread_rise(L, t, base);
+    sl_thread_rise(L, t, base, got);
     sl_fiber_run(t->fiber, resume_on_fiber, t);
     t = all->running;
     all->running = base;
@@ -208,7 +208,7 @@ static sl_thread *revive_yielded(lua_State *L, sl_threads *all)
 {
     lua_State *co = lua_tothread(L, -1);
     int n = all->nvalues;
-    all->passing = SL_NOTHING;    /* if this fails, and in any case below */
+    all->passing = SL_NOTHING;    /* if this fails */
     if (!sl_thread_hasroom(L, all, co, n + 1))
         luaL_error(L, "too many values");
     sl_record_reserve(L, all);
@@ -336,7 +336,9 @@ static enum sl_outcome go_on(lua_State *L, sl_thread *t, int passes_on)
             return give_up(L, all, passes_on);
         if (t->loop == NULL)
             t->loop = loop;
-        t = run(L, t);
+        int got = all->passing;
+        all->passing = SL_NOTHING;
+        t = run(L, t, got);
     }
 }
 
@@ -348,7 +350,7 @@ static inline enum sl_outcome drive(lua_State *L, sl_thread *t, int passes_on)
         all->bottom = L;
         passes_on = 0;
     }
-    t = run(L, t);
+    t = run(L, t, SL_CONTROL);
     if (all->passing == SL_NOTHING && !passes_on &&
         sl_fiber_isfrozen(t->fiber))
         return SL_STOPPED;
@@ -366,7 +368,9 @@ sl_thread *sl_run_ready(lua_State *L, sl_threads *all, int n)
 {
     luaL_checkstack(L, LUA_MINSTACK, "too many values");
     sl_thread_pass(all, SL_CONTROL, n);
-    return revive(L, all);
+    sl_thread *t = revive(L, all);
+    all->passing = SL_NOTHING;
+    return t;
 }
 
 int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop)
@@ -432,9 +436,7 @@ int sl_run_resume(lua_State *L, sl_threads *all, void *loop,
     sl_thread *t = co != NULL ? sl_record_recent(all, co) : NULL;
     int n = lua_gettop(L) - 1;
     if (t != NULL && t->state == SL_SUSPENDED && n <= SL_FEW) {
-        sl_thread_pass(all, SL_CONTROL, n);
-        t->holder->thread = NULL;    /* not anchored, as it lies here */
-        t->index = 1;
+        t->index = 1;    /* not anchored, as it lies here */
         sl_thread_gethome(L, t);
         t->nargs = n;
     } else {

@@ -56,15 +56,20 @@ static void note_caller(lua_State *L, sl_thread *t)
 
 /* --- stopping ---------------------------------------------------------- */
 
+/* [-0, +1, m] See put_home. */
+static void put_value(lua_State *L, sl_thread *t, int n)
+{
+    note_caller(L, t);
+    sl_record_pushhome(L, t);
+    lua_insert(L, -(n + 1));
+}
+
 /* [-0, +(0|1), m] The running thread will be held; its home goes below the n
  * topmost values of L. */
 static inline void put_home(lua_State *L, sl_thread *t, int n)
 {
-    note_caller(L, t);
-    if (t->home == SL_HOME_VALUE) {
-        sl_record_pushhome(L, t);
-        lua_insert(L, -(n + 1));
-    }
+    if (t->home >= SL_HOME_CALLER)
+        put_value(L, t, n);
 }
 
 static inline void stop(lua_State *L, sl_thread *t, int state)
@@ -314,7 +319,7 @@ int sl_thread_suspend(lua_State *L, sl_threads *all)
         lua_settop(L, 0);
     if (t == NULL)
         return lua_yield(L, 0);
-    lua_pushlightuserdata(L, t);    /* see sl_record_recent */
+    sl_record_pushmark(L, t);
     hold(L, t, SL_SUSPENDED, SL_NOTHING, 0);
     return take(L, t);
 }
@@ -332,7 +337,7 @@ int sl_thread_transfer(lua_State *L, sl_threads *all, int n,
 {
     sl_thread *t = all->running;
     luaL_checkstack(L, 4, "too many values");
-    lua_pushlightuserdata(L, t);    /* see sl_record_recent */
+    sl_record_pushmark(L, t);
     lua_replace(L, 1);
     hold(L, t, SL_SUSPENDED, SL_CONTROL, n);
     return take_control(L, t, is_protected);
@@ -344,7 +349,7 @@ int sl_thread_switch(lua_State *L, sl_thread *to, int n, int is_protected)
     sl_threads *all = to->all;
     sl_thread *t = all->running;
     lua_pushvalue(L, 1);
-    lua_pushlightuserdata(L, t);    /* see sl_record_recent */
+    sl_record_pushmark(L, t);
     lua_replace(L, 1);
     put_home(L, t, n + 1);
     sl_record_relieve(L, t, to);
@@ -353,8 +358,7 @@ int sl_thread_switch(lua_State *L, sl_thread *to, int n, int is_protected)
     to->nargs = n;
     if (to->loop == NULL)
         to->loop = t->loop;
-    sl_thread_pass(all, SL_CONTROL, n);
-    sl_thread_rise(L, to, t->resumer);
+    sl_thread_rise(L, to, t->resumer, SL_CONTROL);
     sl_fiber_pass(t->fiber, to->fiber);
     return take_control(L, t, is_protected);
 }
