@@ -132,6 +132,13 @@ static inline void sl_context_swap(sl_context *from, sl_context *to)
 
 #endif
 
+/* The same pointer; compilers do not know that. */
+static inline void *sl_context_opaque(void *pointer)
+{
+    __asm__("" : "+r"(pointer));
+    return pointer;
+}
+
 /* Leaves one stack for another. */
 static inline void sl_context_switch(sl_context *from, sl_context *to)
 {

@@ -8,7 +8,6 @@
 #include "fiber.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -25,10 +24,8 @@
 #endif
 
 enum {
-    /* Room for 200 nested C calls, each with an 8 KiB buffer; LuaJIT on
-     * aarch64 needs nearly 5 MiB for them. */
-    STACK_SIZE = 6 * 1024 * 1024,
     IDLE_MAX = 256,
+    SLAB_MIN = 8, SLAB_MAX = 64,    /* stacks mapped at once */
     /* A guard page splits a mapping, and Linux allows a process 65530 of
      * them (vm.max_map_count). Beyond so many stacks go without; they merge,
      * and Lua's limit on nested C calls is what guards them. */
@@ -66,7 +63,7 @@ static size_t page_size(void)
 
 static char *stack_bottom(sl_fiber *fiber)
 {
-    return (char *)(fiber + 1) - STACK_SIZE;
+    return (char *)((uintptr_t)fiber & ~(uintptr_t)(SL_STACK_SIZE - 1));
 }
 
 /* The body of every fiber. It never returns: nothing lies above it. */
@@ -159,28 +156,59 @@ static void empty(sl_fiber *fiber)
 #endif
 }
 
-static void *map_stack(int guarded)
+static void unmap(char *base, size_t size)
+{
+    if (size > 0)
+        munmap(base, size);
+}
+
+/* Maps n fresh stacks; the others must be in use. 0 or ENOMEM. */
+static int map_stacks(sl_fibers *pool, size_t n)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
-    char *base = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, flags, -1, 0);
+    int guarded = pool->count < GUARDED_MAX;
+    int access = guarded ? PROT_NONE : PROT_READ | PROT_WRITE;
+    size_t size = (n + 1) * SL_STACK_SIZE;    /* begins anywhere */
+    char *base = mmap(NULL, size, access, flags, -1, 0);
     if (base == MAP_FAILED)
-        return NULL;
+        return ENOMEM;
 #if defined(MADV_NOHUGEPAGE)
-    madvise(base, STACK_SIZE, MADV_NOHUGEPAGE);
+    madvise(base, size, MADV_NOHUGEPAGE);
 #endif
-    if (guarded && mprotect(base, page_size(), PROT_NONE) != 0) {
-        munmap(base, STACK_SIZE);
-        return NULL;
-    }
-    return base;
+    size_t surplus = (size_t)(-(uintptr_t)base % SL_STACK_SIZE);
+    unmap(base, surplus);
+    pool->fresh = base + surplus;
+    unmap(pool->fresh + n * SL_STACK_SIZE, SL_STACK_SIZE - surplus);
+    pool->fresh_count = n;
+    pool->guarded = guarded;
+    return 0;
+}
+
+/* Makes sure there is a fresh stack; 0 or ENOMEM. */
+static int map_slab(sl_fibers *pool)
+{
+    size_t n = pool->count;
+    if (pool->fresh_count > 0)
+        return 0;
+    for (n = n < SLAB_MIN ? SLAB_MIN : n < SLAB_MAX ? n : SLAB_MAX; n > 0;
+         n /= 8)
+        if (map_stacks(pool, n) == 0)
+            return 0;
+    return ENOMEM;
 }
 
 static sl_fiber *create(sl_fibers *pool)
 {
-    char *base = map_stack(pool->count < GUARDED_MAX);
-    if (base == NULL)
+    if (map_slab(pool) != 0)
         return NULL;
-    sl_fiber *fiber = (sl_fiber *)(base + STACK_SIZE) - 1;
+    char *base = pool->fresh;
+    if (pool->guarded && mprotect(base + page_size(),
+                                  SL_STACK_SIZE - page_size(),
+                                  PROT_READ | PROT_WRITE) != 0)
+        return NULL;
+    pool->fresh += SL_STACK_SIZE;
+    pool->fresh_count--;
+    sl_fiber *fiber = sl_fiber_at(base);
     fiber->deep = 0;
     empty(fiber);
 #if defined(SL_VALGRIND)
@@ -190,29 +218,39 @@ static sl_fiber *create(sl_fibers *pool)
     return fiber;
 }
 
-static void destroy(sl_fibers *pool, sl_fiber *fiber)
+/* Whether the stack could be unmapped: there may be too many mappings to make
+ * two of one. */
+static int destroy(sl_fibers *pool, sl_fiber *fiber)
 {
 #if defined(SL_VALGRIND)
-    VALGRIND_STACK_DEREGISTER(fiber->valgrind_id);
+    unsigned id = fiber->valgrind_id;
+#endif
+    char *bottom = stack_bottom(fiber);
+    forget_calls(fiber);
+    forget_bytes(bottom, SL_STACK_SIZE);
+    if (munmap(bottom, SL_STACK_SIZE) != 0) {
+        empty(fiber);
+        return 0;
+    }
+#if defined(SL_VALGRIND)
+    VALGRIND_STACK_DEREGISTER(id);
 #endif
     pool->count--;
-    forget_calls(fiber);
-    forget_bytes(stack_bottom(fiber), STACK_SIZE);
-    munmap(stack_bottom(fiber), STACK_SIZE);
+    return 1;
 }
 
 /* The pages of a deep stack go back to the system, but for the upper ones. */
 static void release_pages(sl_fiber *fiber)
 {
     char *bottom = stack_bottom(fiber) + page_size();
-    madvise(bottom, STACK_SIZE - SL_FIBER_SHALLOW - page_size(),
+    madvise(bottom, SL_STACK_SIZE - SL_FIBER_SHALLOW - page_size(),
             MADV_DONTNEED);
     fiber->deep = 0;
 }
 
 void sl_fibers_init(sl_fibers *pool)
 {
-    *pool = (sl_fibers){NULL, 0, 0};
+    *pool = (sl_fibers){NULL, 0, 0, NULL, 0, 0};
 }
 
 void sl_fibers_free(sl_fibers *pool)
@@ -223,6 +261,8 @@ void sl_fibers_free(sl_fibers *pool)
         destroy(pool, fiber);
     }
     pool->idle_count = 0;
+    unmap(pool->fresh, pool->fresh_count * SL_STACK_SIZE);
+    pool->fresh_count = 0;
 }
 
 int sl_fibers_reserve(sl_fibers *pool)
@@ -248,10 +288,8 @@ sl_fiber *sl_fiber_take(sl_fibers *pool)
 
 void sl_fiber_give(sl_fibers *pool, sl_fiber *fiber)
 {
-    if (pool->idle_count >= IDLE_MAX) {
-        destroy(pool, fiber);
+    if (pool->idle_count >= IDLE_MAX && destroy(pool, fiber))
         return;
-    }
     if (fiber->function != NULL)
         empty(fiber);
     if (fiber->deep)

@@ -16,8 +16,9 @@
 #include "context.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
-/* Lives at the upper end of its own mapping, above the stack. */
+/* Lives at the upper end of its stack: see sl_fiber_at. */
 typedef struct sl_fiber {
     struct sl_fiber *next;      /* in the pool's idle list */
     void (*function)(void *);   /* what runs on it; NULL when empty */
@@ -36,7 +37,28 @@ typedef struct sl_fibers {
     sl_fiber *idle;    /* linked by their next */
     size_t idle_count;
     size_t count;      /* all of the pool, idle or not */
+    char *fresh;       /* mapped, not yet in use: so many stacks */
+    size_t fresh_count;
+    int guarded;       /* they have to be made accessible, but for a page */
 } sl_fibers;
+
+/* A stack has room for 200 nested C calls, each with an 8 KiB buffer, for which
+ * LuaJIT on aarch64 needs nearly 5 MiB, and begins at a multiple of its size.
+ * What is above its fiber is not the same on all of them, or those in use would
+ * compete for the same few lines of the processor's caches. */
+enum {
+    SL_STACK_SIZE = 8 * 1024 * 1024,
+    SL_STACK_SHADE = 12 * 64,
+    SL_STACK_SHADES = 4
+};
+
+/* The fiber on whose stack the address is, if there is one. */
+static inline sl_fiber *sl_fiber_at(const void *address)
+{
+    uintptr_t end = ((uintptr_t)address | (SL_STACK_SIZE - 1)) + 1;
+    end -= end / SL_STACK_SIZE % SL_STACK_SHADES * SL_STACK_SHADE;
+    return (sl_fiber *)end - 1;
+}
 
 void sl_fibers_init(sl_fibers *pool);
 
@@ -87,10 +109,17 @@ static inline void sl_fiber_leave(sl_fiber *fiber, sl_context *to)
 }
 
 /* Called on the fiber: back to the caller of sl_fiber_run, until the next
- * sl_fiber_run of this fiber. */
+ * sl_fiber_run of this fiber. The stack pointer tells a processor which fiber
+ * that is sooner than the records do, of which each was found in another; so it
+ * goes on by that, and finds out later that it was right to. */
 static inline void sl_fiber_freeze(sl_fiber *fiber)
 {
-    sl_fiber_leave(fiber, fiber->back);
+    char here;
+    sl_fiber *guess = sl_context_opaque(sl_fiber_at(&here));
+    if (fiber == guess)
+        sl_fiber_leave(guess, guess->back);
+    else
+        sl_fiber_leave(fiber, fiber->back);
 }
 
 /* The same, but another frozen fiber goes on; when that one freezes or ends,

@@ -8,7 +8,7 @@
  * comes before, what may fail, and what must work afterwards. A part is run in
  * a new Lua state for each n: in the second function WIDTH requests fail from
  * the n-th on (0: all), in the others none; then comes lua_close, after which
- * as much memory, as many mappings and descriptors must be in use as were
+ * as much memory, mapped or not, and as many descriptors must be in use as were
  * before. At most RUNS n are tried of each part, at equal distances (0: all);
  * or only N of only one PART.
  *
@@ -50,7 +50,7 @@ typedef struct requests {
 
 /* What is in use; workers of the module change it, too. */
 typedef struct usage {
-    long blocks, mappings, lists;
+    long blocks, mapped, lists;    /* mapped: bytes */
     int fds;
 } usage;
 
@@ -68,7 +68,7 @@ static int must_fail(requests *r)
            (r->width == 0 || r->count < r->first + r->width);
 }
 
-static void count(long *what, int change)
+static void count(long *what, long change)
 {
     __sync_fetch_and_add(what, change);
 }
@@ -143,14 +143,14 @@ void *__wrap_mmap(void *at, size_t size, int access, int flags, int fd,
     if (refuse(ENOMEM))
         return MAP_FAILED;
     void *result = __real_mmap(at, size, access, flags, fd, offset);
-    count(&in_use.mappings, result != MAP_FAILED);
+    count(&in_use.mapped, result != MAP_FAILED ? (long)size : 0);
     return result;
 }
 
 int __wrap_munmap(void *at, size_t size);
 int __wrap_munmap(void *at, size_t size)
 {
-    count(&in_use.mappings, -1);
+    count(&in_use.mapped, -(long)size);
     return __real_munmap(at, size);
 }
 
@@ -298,7 +298,7 @@ static int count_fds(void)
 static int is_as_before(const usage *before)
 {
     return in_use.blocks == before->blocks &&
-           in_use.mappings == before->mappings &&
+           in_use.mapped == before->mapped &&
            in_use.lists == before->lists && count_fds() == before->fds;
 }
 
@@ -310,10 +310,10 @@ static void check_usage(const usage *before)
         nanosleep(&nap, NULL);
     if (is_as_before(before))
         return;
-    fprintf(stderr, "%s: left behind: %ld blocks, %ld mappings, "
+    fprintf(stderr, "%s: left behind: %ld blocks, %ld bytes mapped, "
             "%ld address lists, %d descriptors\n", running,
             in_use.blocks - before->blocks,
-            in_use.mappings - before->mappings, in_use.lists - before->lists,
+            in_use.mapped - before->mapped, in_use.lists - before->lists,
             count_fds() - before->fds);
     exit(1);
 }
