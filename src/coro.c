@@ -98,12 +98,15 @@ static int after_ptransfer(lua_State *L, enum sl_outcome outcome)
 static int transfer_other(lua_State *L, sl_threads *all, int n,
                           int is_protected)
 {
-    luaL_checktype(L, 1, LUA_TTHREAD);
-    sl_run_checktarget(L, all, 1);
-    lua_pushvalue(L, 1);
-    if (all->running != NULL)
-        return sl_thread_transfer(L, all, n, is_protected);
-    sl_thread *t = sl_run_ready(L, all, n);
+    sl_thread *t = all->running == NULL ? sl_run_recent(L, all, n) : NULL;
+    if (t == NULL) {
+        luaL_checktype(L, 1, LUA_TTHREAD);
+        sl_run_checktarget(L, all, 1);
+        lua_pushvalue(L, 1);
+        if (all->running != NULL)
+            return sl_thread_transfer(L, all, n, is_protected);
+        t = sl_run_ready(L, all, n);
+    }
     return sl_run_drive(L, t, 0, is_protected ? after_ptransfer
                                               : after_transfer);
 }
@@ -134,14 +137,19 @@ static int func_ptransfer(lua_State *L)
 
 /* --- resume and yield -------------------------------------------------- */
 
-/* Runs the thread at index 1, which returns here, with the values above it. */
-static int call(lua_State *L, sl_run_after after)
+/* Runs a thread that is ready and returns here. */
+static int call(lua_State *L, sl_thread *t, sl_run_after after)
+{
+    t->home = SL_HOME_CALLER;
+    return sl_run_drive(L, t, 1, after);
+}
+
+/* The same with the thread at index 1 and the values above it. */
+static int call_other(lua_State *L, sl_run_after after)
 {
     int n = lua_gettop(L) - 1;
     lua_pushvalue(L, 1);
-    sl_thread *t = sl_run_ready(L, get_threads(L), n);
-    t->home = SL_HOME_CALLER;
-    return sl_run_drive(L, t, 1, after);
+    return call(L, sl_run_ready(L, get_threads(L), n), after);
 }
 
 static int after_call(lua_State *L, enum sl_outcome outcome)
@@ -178,10 +186,13 @@ static const char *check_resumable(lua_State *L)
 /* resume(thread, ...) -> true, ... or false, error, traceback */
 static int func_resume(lua_State *L)
 {
+    sl_thread *t = sl_run_recent(L, get_threads(L), lua_gettop(L) - 1);
+    if (t != NULL)
+        return call(L, t, after_pcall);
     luaL_checktype(L, 1, LUA_TTHREAD);
     const char *message = check_resumable(L);
     if (message == NULL)
-        return call(L, after_pcall);
+        return call_other(L, after_pcall);
     lua_settop(L, 1);
     lua_pushvalue(L, 1);
     lua_pushstring(L, message);
@@ -199,7 +210,6 @@ static int func_yield(lua_State *L)
     if (t == NULL)
         return lua_yield(L, lua_gettop(L));
     int n = lua_gettop(L);
-    luaL_checkstack(L, 3, "too many values");
     lua_pushnil(L);
     lua_insert(L, 1);
     if (t->home == SL_HOME_CALLER) {
@@ -229,13 +239,15 @@ static int func_isyieldable(lua_State *L)
 /* Upvalues: threads, coroutine. */
 static int call_wrapped(lua_State *L)
 {
-    luaL_checkstack(L, 2, "too many arguments");
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_insert(L, 1);
+    sl_thread *t = sl_run_recent(L, get_threads(L), lua_gettop(L) - 1);
+    if (t != NULL)
+        return call(L, t, after_call);
     const char *message = check_resumable(L);
     if (message != NULL)
         return luaL_error(L, "%s", message);
-    return call(L, after_call);
+    return call_other(L, after_call);
 }
 
 /* wrap(f) -> function that resumes a coroutine of f, and raises its errors */

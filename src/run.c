@@ -429,19 +429,31 @@ static sl_thread *ready_other(lua_State *L, sl_threads *all, int n)
     return t;
 }
 
-int sl_run_resume(lua_State *L, sl_threads *all, void *loop,
-                  sl_run_after after)
+/* See sl_run_recent. */
+static inline sl_thread *ready_recent(lua_State *L, sl_threads *all, int n)
 {
     lua_State *co = lua_tothread(L, 1);
     sl_thread *t = co != NULL ? sl_record_recent(all, co) : NULL;
+    if (t == NULL || t->state != SL_SUSPENDED || n > SL_FEW)
+        return NULL;
+    t->index = 1;    /* not anchored, as it lies here */
+    sl_thread_gethome(L, t);
+    t->nargs = n;
+    return t;
+}
+
+sl_thread *sl_run_recent(lua_State *L, sl_threads *all, int n)
+{
+    return ready_recent(L, all, n);
+}
+
+int sl_run_resume(lua_State *L, sl_threads *all, void *loop,
+                  sl_run_after after)
+{
     int n = lua_gettop(L) - 1;
-    if (t != NULL && t->state == SL_SUSPENDED && n <= SL_FEW) {
-        t->index = 1;    /* not anchored, as it lies here */
-        sl_thread_gethome(L, t);
-        t->nargs = n;
-    } else {
+    sl_thread *t = ready_recent(L, all, n);
+    if (t == NULL)
         t = ready_other(L, all, n);
-    }
     t->loop = loop;
     return sl_run_drive(L, t, 0, after);
 }

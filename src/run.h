@@ -41,6 +41,10 @@ void sl_run_checktarget(lua_State *L, sl_threads *all, int index);
  * another home. A fresh one has none. */
 sl_thread *sl_run_ready(lua_State *L, sl_threads *all, int n);
 
+/* [-0, +0, -] The same for the thread at index 1, with n values above it, if
+ * that takes little time; it and the values stay there. Else NULL. */
+sl_thread *sl_run_recent(lua_State *L, sl_threads *all, int n);
+
 /* Ends the running C function in being the base that runs a thread that is
  * ready. passes_on: if the thread waits, so does this base's thread. */
 int sl_run_drive(lua_State *L, sl_thread *t, int passes_on,
