@@ -211,12 +211,13 @@ static void get_stopped(lua_State *L, sl_threads *all, int index)
     lua_remove(L, -2);
 }
 
-/* A coroutine was collected; if its thread was held, so is its stack. */
+/* A coroutine was collected; if its thread was held, so is its stack. When the
+ * Lua state is being closed the thread may be in use. */
 static int holder_gc(lua_State *L)
 {
     sl_holder *h = lua_touserdata(L, 1);
     sl_thread *t = h->thread;
-    if (t != NULL && !h->all->closed) {
+    if (t != NULL && !h->all->closed && sl_record_isheld(t)) {
         sl_fiber_give(&h->all->fibers, t->fiber);
         t->fiber = NULL;
         free_record(t);

@@ -37,7 +37,7 @@ void sl_record_pushhome(lua_State *L, sl_thread *t);
 /* What the stopped table has for a thread that froze. */
 struct sl_holder {
     sl_threads *all;      /* borrowed */
-    sl_thread *thread;    /* owned while it is held; NULL: it has ended */
+    sl_thread *thread;    /* owned while that is held; NULL: it has ended */
 };
 
 /* Whether a thread is held. */
