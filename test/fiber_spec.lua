@@ -751,7 +751,7 @@ describe('recursion without end', function()
         local loop = require 'socketloop'
         local function report(ok, err)
             assert(not ok, 'no error')
-            err = tostring(err):sub(-200)
+            err = tostring(err):sub(-2000)
             print(err:match 'C stack overflow' or err:match 'stack overflow'
                   or err:match 'too many' or err:match 'error in error'
                   or 'another error: ' .. err)
