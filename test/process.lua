@@ -59,9 +59,12 @@ function process.max_descriptors()
     return tonumber((output_of 'ulimit -Hn')) or math.huge
 end
 
--- A new folder, removed by cleanup.
+-- A new folder, removed by cleanup; its name is short enough for the names of
+-- unix sockets in it.
 function process.tempdir()
-    local name = output_of 'mktemp -d':match '[^\n]+'
+    local short = #(os.getenv 'TMPDIR' or '') < 60
+    local name = output_of(short and 'mktemp -d' or 'TMPDIR=/tmp mktemp -d')
+        :match '[^\n]+'
     assert(name, 'mktemp failed')
     folders[#folders + 1] = name
     return name
