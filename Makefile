@@ -6,6 +6,7 @@
 #                      URLS="http://..." fetches these
 #   make test          all specs on five Luas and every poller
 #   make check         warnings, exported names, luacheck, style
+#   make lint          what cppcheck and clang-tidy find (two minutes)
 #   make asan          the specs under AddressSanitizer with a busy collector
 #   make valgrind      the specs under valgrind on one Lua
 #   make tsan          Lua states in several threads, and the threads that look
@@ -24,8 +25,8 @@
 #   make install       into PREFIX, DESTDIR in front of it
 #   make clean
 #
-# demo, test, check, asan, valgrind, fuzz, test-arm64 and bench install the
-# Debian packages they lack (tools/setup.sh).
+# demo, test, check, lint, asan, valgrind, fuzz, memory, soak, coverage,
+# test-arm64 and bench install the Debian packages they lack (tools/setup.sh).
 
 LUAS := lua5.4 luajit lua5.3 lua5.2 lua5.1
 found := $(foreach l,$(LUAS),\
@@ -148,6 +149,10 @@ check:
 	@tools/setup.sh test
 	@tools/check.sh
 
+lint:
+	@tools/setup.sh lint lua5.4
+	@tools/lint.sh
+
 ASAN_LUAS ?= $(LUAS)
 asan:
 	@tools/setup.sh test
@@ -246,5 +251,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all helpers demo test check asan valgrind fuzz memory soak coverage
-.PHONY: tsan tsan-states tsan-lookups test-arm64 bench install clean
+.PHONY: all helpers demo test check asan valgrind fuzz memory soak
+.PHONY: coverage lint tsan tsan-states tsan-lookups test-arm64 bench install clean

@@ -1,0 +1,13 @@
+/*
+ * lint.h - included before everything else by `make lint`: the analyzers learn
+ * which of Lua's functions do not return.
+ */
+
+#include <lauxlib.h>
+#include <lua.h>
+
+int lua_error(lua_State *L) __attribute__((noreturn));
+int luaL_error(lua_State *L, const char *format, ...)
+    __attribute__((noreturn));
+int luaL_argerror(lua_State *L, int arg, const char *message)
+    __attribute__((noreturn));
