@@ -92,7 +92,7 @@ static void new_record(lua_State *L, sl_threads *all)
     all->records = t;
     lua_pushlightuserdata(L, t);    /* the first time LuaJIT may need memory */
     lua_pop(L, 1);
-    t->next_free = all->free;
+    t->resumer = all->free;
     all->free = t;
 }
 
@@ -140,7 +140,7 @@ sl_thread *sl_record_take(lua_State *L, sl_threads *all, void *loop)
     t->co = t->at = lua_tothread(L, -1);
     t->anchored = 0;
     t->index = lua_gettop(L);
-    all->free = t->next_free;
+    all->free = t->resumer;
     t->state = SL_RUNNING;
     t->home = SL_HOME_BASE;
     t->fiber = NULL;
@@ -164,7 +164,7 @@ sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop)
 static void free_record(sl_thread *t)
 {
     t->co = NULL;
-    t->next_free = t->all->free;
+    t->resumer = t->all->free;
     t->all->free = t;
 }
 

@@ -92,7 +92,8 @@ struct sl_thread {
     lua_State *co;             /* the coroutine; NULL: record not in use */
     lua_State *at;             /* whose C function stopped: co or nested */
     lua_State *from;           /* who runs it; only while it runs */
-    sl_thread *resumer;        /* the thread below, which runs it */
+    sl_thread *resumer;        /* the thread below, which runs it; if not in
+                                  use, the next one that isn't */
     sl_fiber *fiber;           /* runs or is frozen on it; else NULL */
     sl_thread_results results; /* of its wait */
     void *results_arg;
@@ -102,27 +103,27 @@ struct sl_thread {
                                   is woken. NULL: it waits for control */
     lua_CFunction adopted;     /* in which it waits, if the user, not we,
                                   resumed the coroutine; else NULL */
-    int state;                 /* of enum sl_thread_state */
     int place, home_place;     /* in the registry: what anchors the coroutine
                                   and the value of its home */
-    int home;                  /* of enum sl_home */
-    int anchored;              /* it is in its place; if it runs and is not, it
-                                  lies on the stack of from, at: */
-    int index;
-    int anchors_home;          /* there is a value in its place */
-    int depth;                 /* threads that run threads */
+    int index;                 /* see anchored */
     int nargs;                 /* on from's (frozen) or co's stack */
-    int got;                   /* of enum sl_passing, when frozen */
-    int status, nresults;      /* of the last lua_resume */
+    int nresults;              /* of the last lua_resume */
+    signed char status;        /* likewise */
+    unsigned char state;       /* of enum sl_thread_state */
+    unsigned char home;        /* of enum sl_home */
+    unsigned char anchored;    /* it is in its place; if it runs and is not, it
+                                  lies on the stack of from, at index */
+    unsigned char anchors_home;    /* there is a value in its place */
+    unsigned char depth;       /* threads that run threads */
+    unsigned char got;         /* of enum sl_passing, when frozen */
+    unsigned char spent;       /* the loop's: operations since it stopped */
+    sl_timer timer;            /* the loop's: of a sleep */
     sl_thread *next_record;    /* in the list of all records */
-    sl_thread *next_free;      /* in the list of unused ones */
 
-    /* The loop's, untouched here. */
+    /* The loop's, as those above that are said to be; untouched here. */
     void *loop;                /* that runs it or in which it waits */
     void *wait;                /* the operation it waits for, or NULL */
-    sl_timer timer;            /* of a sleep */
-    sl_thread *prev, *next;    /* in the loop's ready queue */
-    int spent;                 /* operations since it last stopped */
+    sl_thread *prev, *next;    /* in the ready queue */
 };
 
 struct sl_threads {

@@ -18,7 +18,7 @@ static int before(const sl_timer_entry *a, const sl_timer_entry *b)
 static void place(sl_timers *timers, size_t i, sl_timer_entry entry)
 {
     timers->heap[i] = entry;
-    entry.timer->index = i + 1;
+    entry.timer->index = (uint32_t)i + 1;
 }
 
 static void sift_up(sl_timers *timers, size_t i, sl_timer_entry entry)
@@ -55,6 +55,8 @@ static void sift_down(sl_timers *timers, size_t i, sl_timer_entry entry)
 static int grow(sl_timers *timers)
 {
     size_t size = timers->size > 0 ? timers->size * 2 : FIRST_SIZE;
+    if (size > UINT32_MAX)
+        return ENOMEM;
     sl_timer_entry *heap = realloc(timers->heap, size * sizeof *heap);
     if (heap == NULL)
         return ENOMEM;

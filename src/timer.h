@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 typedef struct sl_timer {
-    size_t index;      /* its place in the heap + 1; 0 when not set */
-    int kind;          /* the owner's, untouched here */
+    uint32_t index;    /* its place in the heap + 1; 0 when not set */
+    uint32_t kind;     /* the owner's, untouched here */
 } sl_timer;
 
 typedef struct sl_timer_entry {
