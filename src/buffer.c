@@ -10,51 +10,68 @@
 
 enum { FIRST_SIZE = 256 };
 
-static int in_scratch(const sl_buffer *buffer)
+int sl_scratch_init(sl_scratch *scratch)
 {
-    return buffer->data != NULL && buffer->size == 0;
+    char *data = malloc(SL_SCRATCH_SIZE);
+    *scratch = (sl_scratch){{data, 0, 0, SL_SCRATCH_SIZE, 0}, NULL};
+    return data != NULL ? 0 : ENOMEM;
+}
+
+void sl_scratch_free(sl_scratch *scratch)
+{
+    free(scratch->bytes.data);
+}
+
+/* A block for so many bytes; NULL: no memory. */
+static sl_bytes *new_bytes(size_t size)
+{
+    sl_bytes *bytes = malloc(sizeof *bytes + size);
+    if (bytes != NULL)
+        *bytes = (sl_bytes){(char *)(bytes + 1), 0, 0, size, 0};
+    return bytes;
 }
 
 /* Moves the bytes to the start of an own block of so many bytes. */
 static int move(sl_buffer *buffer, sl_scratch *scratch, size_t size)
 {
-    size_t count = sl_buffer_count(buffer);
-    char *data;
-    if (buffer->first == 0 && !in_scratch(buffer)) {
-        data = realloc(buffer->data, size);
-        if (data == NULL)
+    sl_bytes *old = buffer->bytes;
+    if (buffer != scratch->user && old != NULL && old->first == 0) {
+        sl_bytes *bytes = realloc(old, sizeof *bytes + size);
+        if (bytes == NULL)
             return ENOMEM;
-    } else {
-        data = malloc(size);
-        if (data == NULL)
-            return ENOMEM;
-        memcpy(data, sl_buffer_bytes(buffer), count);
-        if (in_scratch(buffer))
-            scratch->user = NULL;
-        else
-            free(buffer->data);
+        bytes->data = (char *)(bytes + 1);
+        bytes->size = size;
+        buffer->bytes = bytes;
+        return 0;
     }
-    buffer->data = data;
-    buffer->size = size;
-    buffer->first = 0;
-    buffer->last = count;
+    sl_bytes *bytes = new_bytes(size);
+    if (bytes == NULL)
+        return ENOMEM;
+    if (old != NULL) {
+        bytes->last = sl_buffer_count(buffer);
+        bytes->scanned = old->scanned;
+        memcpy(bytes->data, sl_buffer_bytes(buffer), bytes->last);
+    }
+    sl_buffer_free(buffer, scratch);
+    buffer->bytes = bytes;
     return 0;
 }
 
 /* Room for so many bytes in memory of the buffer's own; ENOMEM or 0. */
 static int own(sl_buffer *buffer, sl_scratch *scratch, size_t room)
 {
+    sl_bytes *bytes = buffer != scratch->user ? buffer->bytes : NULL;
     size_t count = sl_buffer_count(buffer);
-    if (buffer->size > 0 && buffer->size - buffer->last >= room)
+    if (bytes != NULL && bytes->size - bytes->last >= room)
         return 0;
-    size_t size = buffer->size > 0 ? buffer->size : FIRST_SIZE;
+    size_t size = bytes != NULL ? bytes->size : FIRST_SIZE;
     while (size < count + room)
         size *= 2;
-    if (size > buffer->size || buffer->first < count)
+    if (bytes == NULL || size > bytes->size || bytes->first < count)
         return move(buffer, scratch, size);
-    memcpy(buffer->data, sl_buffer_bytes(buffer), count);
-    buffer->first = 0;
-    buffer->last = count;
+    memcpy(bytes->data, sl_buffer_bytes(buffer), count);
+    bytes->first = 0;
+    bytes->last = count;
     return 0;
 }
 
@@ -65,22 +82,30 @@ static int evict(sl_scratch *scratch)
     return user == NULL ? 0 : own(user, scratch, 0);
 }
 
+/* The empty buffer becomes the scratch's user; ENOMEM or 0. */
+static int enter(sl_buffer *buffer, sl_scratch *scratch)
+{
+    if (evict(scratch) != 0)
+        return ENOMEM;
+    free(buffer->bytes);
+    buffer->bytes = &scratch->bytes;
+    scratch->user = buffer;
+    return 0;
+}
+
 char *sl_buffer_makeroom(sl_buffer *buffer, sl_scratch *scratch,
                          size_t wanted, size_t *size)
 {
-    if (sl_buffer_count(buffer) == 0 && !in_scratch(buffer)) {
-        if (evict(scratch) != 0)
-            return NULL;
-        free(buffer->data);
-        *buffer = (sl_buffer){scratch->data, 0, 0, 0, 0};
-        scratch->user = buffer;
-    }
-    if (in_scratch(buffer)) {
-        if (buffer->first == buffer->last)
-            buffer->first = buffer->last = 0;
-        *size = SL_SCRATCH_SIZE - buffer->last;
+    if (sl_buffer_count(buffer) == 0 && buffer != scratch->user &&
+        enter(buffer, scratch) != 0)
+        return NULL;
+    sl_bytes *bytes = buffer->bytes;
+    if (buffer == scratch->user) {
+        if (bytes->first == bytes->last)
+            bytes->first = bytes->last = bytes->scanned = 0;
+        *size = SL_SCRATCH_SIZE - bytes->last;
         if (*size >= SL_SCRATCH_SIZE / 2)
-            return buffer->data + buffer->last;
+            return bytes->data + bytes->last;
     }
     /* What is longer than the scratch grows by doubling, but not beyond what
      * was asked for: a peer's promise alone costs nothing. */
@@ -91,8 +116,9 @@ char *sl_buffer_makeroom(sl_buffer *buffer, sl_scratch *scratch,
         room = wanted;
     if (own(buffer, scratch, room) != 0)
         return NULL;
-    *size = buffer->size - buffer->last;
-    return buffer->data + buffer->last;
+    bytes = buffer->bytes;
+    *size = bytes->size - bytes->last;
+    return bytes->data + bytes->last;
 }
 
 char *sl_buffer_room(sl_buffer *buffer, sl_scratch *scratch, size_t size)
@@ -100,43 +126,45 @@ char *sl_buffer_room(sl_buffer *buffer, sl_scratch *scratch, size_t size)
     size_t free_size;
     if (size <= SL_SCRATCH_SIZE)    /* which the empty buffer gets */
         return sl_buffer_reserve(buffer, scratch, 0, &free_size);
-    return own(buffer, scratch, size) == 0 ? buffer->data + buffer->last
-                                           : NULL;
+    return own(buffer, scratch, size) == 0
+               ? buffer->bytes->data + buffer->bytes->last : NULL;
 }
 
 void sl_buffer_drop(sl_buffer *buffer, sl_scratch *scratch, size_t n)
 {
-    buffer->first += n;
-    buffer->scanned = buffer->scanned > n ? buffer->scanned - n : 0;
-    if (buffer->first == buffer->last)
+    sl_bytes *bytes = buffer->bytes;
+    bytes->first += n;
+    bytes->scanned = bytes->scanned > n ? bytes->scanned - n : 0;
+    if (bytes->first == bytes->last)
         sl_buffer_free(buffer, scratch);
 }
 
 int sl_buffer_append(sl_buffer *buffer, sl_scratch *scratch,
-                     const char *bytes, size_t n)
+                     const char *data, size_t n)
 {
     if (own(buffer, scratch, n) != 0)
         return ENOMEM;
-    memcpy(buffer->data + buffer->last, bytes, n);
-    buffer->last += n;
+    memcpy(buffer->bytes->data + buffer->bytes->last, data, n);
+    buffer->bytes->last += n;
     return 0;
 }
 
 size_t sl_buffer_line(sl_buffer *buffer)
 {
+    sl_bytes *bytes = buffer->bytes;
     size_t count = sl_buffer_count(buffer);
-    const char *bytes = sl_buffer_bytes(buffer);
-    const char *lf = memchr(bytes + buffer->scanned, '\n',
-                            count - buffer->scanned);
-    buffer->scanned = lf != NULL ? (size_t)(lf - bytes) : count;
-    return lf != NULL ? buffer->scanned + 1 : 0;
+    const char *begin = sl_buffer_bytes(buffer);
+    const char *lf = memchr(begin + bytes->scanned, '\n',
+                            count - bytes->scanned);
+    bytes->scanned = lf != NULL ? (size_t)(lf - begin) : count;
+    return lf != NULL ? bytes->scanned + 1 : 0;
 }
 
 void sl_buffer_free(sl_buffer *buffer, sl_scratch *scratch)
 {
-    if (in_scratch(buffer))
-        scratch->user = NULL;
+    if (buffer == scratch->user)
+        sl_scratch_leave(scratch);
     else
-        free(buffer->data);
-    *buffer = (sl_buffer){NULL, 0, 0, 0, 0};
+        free(buffer->bytes);
+    buffer->bytes = NULL;
 }

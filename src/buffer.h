@@ -12,29 +12,39 @@
 
 #include <stddef.h>
 
-typedef struct sl_buffer {
-    char *data;            /* owned, or the scratch's; NULL when empty */
+typedef struct sl_bytes {
+    char *data;            /* behind this struct, or the scratch's */
     size_t first, last;    /* the bytes are data[first .. last - 1] */
-    size_t size;           /* of data, when owned; 0 in the scratch */
+    size_t size;           /* of data */
     size_t scanned;        /* so many of the bytes hold no line feed */
+} sl_bytes;
+
+typedef struct sl_buffer {
+    sl_bytes *bytes;       /* owned, or the scratch's; NULL when empty */
 } sl_buffer;
 
 typedef struct sl_scratch {
-    char *data;            /* owned */
-    sl_buffer *user;       /* whose bytes are in it, or NULL */
+    sl_bytes bytes;        /* the data is owned */
+    sl_buffer *user;       /* whose bytes they are, or NULL: there are none */
 } sl_scratch;
 
 /* Holds the longest datagram, and its sender's name. */
 enum { SL_SCRATCH_SIZE = 64 * 1024 + 256 };
 
+/* Makes the scratch; 0 or ENOMEM. */
+int sl_scratch_init(sl_scratch *scratch);
+void sl_scratch_free(sl_scratch *scratch);
+
 static inline size_t sl_buffer_count(const sl_buffer *buffer)
 {
-    return buffer->last - buffer->first;
+    const sl_bytes *bytes = buffer->bytes;
+    return bytes != NULL ? bytes->last - bytes->first : 0;
 }
 
+/* Its bytes; it is not empty. */
 static inline const char *sl_buffer_bytes(const sl_buffer *buffer)
 {
-    return buffer->data + buffer->first;
+    return buffer->bytes->data + buffer->bytes->first;
 }
 
 /* The rest of sl_buffer_reserve and of sl_buffer_skip. */
@@ -47,11 +57,12 @@ void sl_buffer_drop(sl_buffer *buffer, sl_scratch *scratch, size_t n);
 static inline char *sl_buffer_reserve(sl_buffer *buffer, sl_scratch *scratch,
                                       size_t wanted, size_t *size)
 {
-    if (buffer->data != NULL || scratch->user != NULL)
+    if (buffer->bytes != NULL || scratch->user != NULL)
         return sl_buffer_makeroom(buffer, scratch, wanted, size);
     scratch->user = buffer;
+    buffer->bytes = &scratch->bytes;
     *size = SL_SCRATCH_SIZE;
-    return buffer->data = scratch->data;
+    return scratch->bytes.data;
 }
 
 /* Where to read that many bytes into, while the buffer is empty. NULL when
@@ -61,26 +72,33 @@ char *sl_buffer_room(sl_buffer *buffer, sl_scratch *scratch, size_t size);
 /* n bytes were written where sl_buffer_reserve or _room said. */
 static inline void sl_buffer_add(sl_buffer *buffer, size_t n)
 {
-    buffer->last += n;
+    buffer->bytes->last += n;
+}
+
+/* Its user has no bytes in the scratch any more. */
+static inline void sl_scratch_leave(sl_scratch *scratch)
+{
+    scratch->user->bytes = NULL;
+    scratch->user = NULL;
+    scratch->bytes.first = scratch->bytes.last = scratch->bytes.scanned = 0;
 }
 
 /* The first n bytes were received. */
 static inline void sl_buffer_skip(sl_buffer *buffer, sl_scratch *scratch,
                                   size_t n)
 {
-    if (buffer != scratch->user || n < sl_buffer_count(buffer)) {
+    if (buffer == scratch->user && n >= sl_buffer_count(buffer))
+        sl_scratch_leave(scratch);
+    else
         sl_buffer_drop(buffer, scratch, n);
-        return;
-    }
-    scratch->user = NULL;
-    *buffer = (sl_buffer){NULL, 0, 0, 0, 0};
 }
 
-/* Appends a copy of bytes. 0 or ENOMEM. */
+/* Appends a copy of n bytes. 0 or ENOMEM. */
 int sl_buffer_append(sl_buffer *buffer, sl_scratch *scratch,
-                     const char *bytes, size_t n);
+                     const char *data, size_t n);
 
-/* Length of the first line with its line feed, or 0 when there is none. */
+/* Length of the first line with its line feed, or 0 when there is none; the
+ * buffer is not empty. */
 size_t sl_buffer_line(sl_buffer *buffer);
 
 /* Drops all bytes and memory. */

@@ -430,7 +430,7 @@ static int loop_gc(lua_State *L)
     sl_timers_free(&loop->timers);
     free(loop->sources);
     free(loop->events);
-    free(loop->scratch.data);
+    sl_scratch_free(&loop->scratch);
     return 0;
 }
 
@@ -470,8 +470,7 @@ sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type)
     lua_setmetatable(L, -2);
     make_env(L);
     loop->events = malloc(EVENTS_MAX * sizeof *loop->events);
-    loop->scratch.data = malloc(SL_SCRATCH_SIZE);
-    if (loop->events == NULL || loop->scratch.data == NULL)
+    if (loop->events == NULL || sl_scratch_init(&loop->scratch) != 0)
         luaL_error(L, "not enough memory");
     int err = type->open(&loop->poller);
     if (err != 0)
