@@ -42,8 +42,10 @@ typedef struct sl_datagram {
     const char *data;
     size_t size;
     const char *host;      /* or path; NULL: to the peer */
-    size_t host_size;
-    const char *port;      /* NULL for a path */
+    union {
+        const char *port;
+        size_t path_size;
+    } to;                  /* belongs to it */
 } sl_datagram;
 
 /* The path of a unix socket that listens, to be removed with it. */
@@ -72,7 +74,7 @@ typedef struct sl_asocket {
     unsigned char passive;    /* was accepted */
     unsigned char ended;      /* the end of the stream was read */
     unsigned char overlong;   /* a line was too long: nothing is received */
-    unsigned long inode;      /* of a bare descriptor that was wrapped */
+    int accepted;             /* a descriptor not given yet, or -1; owned */
     char *host;               /* owned: the name it was connected by */
     double block, total;      /* settimeout, in seconds; negative: none */
     double birthday;          /* for getstats */
@@ -80,7 +82,6 @@ typedef struct sl_asocket {
     size_t max_line;          /* setmaxline; 0: no limit */
     sl_crowd *crowd;          /* it shares, as listener or client; or NULL */
     sl_receive receive;       /* the reader's operation, if not accept */
-    int accepted;             /* a descriptor not given yet, or -1; owned */
     union {
         sl_send send;
         sl_datagram datagram;

@@ -176,8 +176,8 @@ static int find_receiver(const sl_asocket *a, int family, sl_name *receiver)
     if (d->host == NULL)
         return 0;
     if (is_local(a))
-        return sl_name_setpath(d->host, d->host_size, receiver);
-    return sl_name_parse(d->host, d->port, family, receiver);
+        return sl_name_setpath(d->host, d->to.path_size, receiver);
+    return sl_name_parse(d->host, d->to.port, family, receiver);
 }
 
 static int send_operation(lua_State *L, sl_source *source)
@@ -232,7 +232,7 @@ int sl_datagram_send(lua_State *L, sl_asocket *a, const char *what,
 static int meth_send(lua_State *L)
 {
     sl_asocket *a = sl_datagram_check(L, SL_CONNECTED);
-    sl_datagram d = {NULL, 0, NULL, 0, NULL};
+    sl_datagram d = {NULL, 0, NULL, {NULL}};
     d.data = luaL_checklstring(L, 2, &d.size);
     return sl_datagram_send(L, a, "send", &d);
 }

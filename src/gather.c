@@ -99,7 +99,7 @@ static void finish(sl_gather *g)
 
 static void lose(sl_gather *g, int err)
 {
-    g->source->lost = err;
+    g->source->lost = (short)err;
     finish(g);
 }
 

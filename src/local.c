@@ -73,7 +73,7 @@ static int connect_operation(lua_State *L, sl_source *source)
     (void)L;
     if (source->fd < 0)
         return SL_CLOSED;
-    int err = sl_name_setpath(d->host, d->host_size, &name);
+    int err = sl_name_setpath(d->host, d->to.path_size, &name);
     if (err != 0 || connect(source->fd, &name.address.any, name.size) == 0)
         return err;
     if (errno == EAGAIN || errno == EINTR)    /* the server's queue is full */
@@ -99,10 +99,10 @@ static int meth_connect(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
     sl_wait *wait = &a->source.writer;
-    sl_datagram d = {NULL, 0, NULL, 0, NULL};
+    sl_datagram d = {NULL, 0, NULL, {NULL}};
     if (sl_transports[a->transport].socktype == SOCK_STREAM)
         sl_asocket_checkkind(L, a, SL_MASTER);
-    d.host = sl_name_checkpath(L, 2, &d.host_size);
+    d.host = sl_name_checkpath(L, 2, &d.to.path_size);
     sl_wait_check(L, wait, "connect");
     int err = need_descriptor(a);
     a->writer.datagram = d;
@@ -119,9 +119,9 @@ static int meth_connect(lua_State *L)
 static int meth_sendto(lua_State *L)
 {
     sl_asocket *a = sl_datagram_check(L, SL_UNCONNECTED);
-    sl_datagram d = {NULL, 0, NULL, 0, NULL};
+    sl_datagram d = {NULL, 0, NULL, {NULL}};
     d.data = luaL_checklstring(L, 2, &d.size);
-    d.host = sl_name_checkpath(L, 3, &d.host_size);
+    d.host = sl_name_checkpath(L, 3, &d.to.path_size);
     return sl_datagram_send(L, a, "sendto", &d);
 }
 

@@ -77,16 +77,17 @@ struct sl_source {
     sl_loop *loop;          /* borrowed; NULL once the loop is gone */
     int fd;                 /* -1 when closed */
     uint32_t generation;    /* of the descriptor's use */
-    unsigned long inode;    /* of one that others may close; 0: not known */
+    uint32_t inode;         /* of the descriptor, where it was asked for */
+    unsigned char lent;     /* others may close it, and we know its inode */
     unsigned char readable; /* remembered: a read may succeed */
     unsigned char writable;
     unsigned char hangup;   /* seen: a short read is not the last */
     unsigned char watched;  /* the poller knows it */
     unsigned char interest; /* SL_READABLE or SL_WRITABLE: what told is for */
+    unsigned char bare;     /* nobody's: made for its watches, goes with them */
+    short lost;             /* how sending in the background failed, or 0 */
     void (*told)(sl_source *source);    /* called when it is ready, or NULL;
                                must not raise */
-    unsigned char bare;     /* nobody's: made for its watches, goes with them */
-    int lost;               /* how sending in the background failed, or 0 */
     sl_gather *unsent;      /* owned: what is still to be sent, or NULL */
     sl_wait reader, writer;
     sl_watch *watches;      /* borrowed: who else is told of readiness */

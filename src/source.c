@@ -83,7 +83,7 @@ int sl_source_claim(sl_source *source, int fd)
     source->generation = ++loop->generation;
     source->readable = source->writable = 1;
     source->hangup = source->watched = 0;
-    source->inode = 0;
+    source->lent = 0;
     source->lost = 0;
     return 0;
 }
@@ -91,15 +91,17 @@ int sl_source_claim(sl_source *source, int fd)
 void sl_source_lend(sl_source *source)
 {
     struct stat file;
-    if (source->fd >= 0 && fstat(source->fd, &file) == 0)
-        source->inode = (unsigned long)file.st_ino;
+    if (source->fd < 0 || fstat(source->fd, &file) != 0)
+        return;
+    source->inode = (uint32_t)file.st_ino;
+    source->lent = 1;
 }
 
 int sl_source_checkstranger(const sl_source *source)
 {
     struct stat file;
     return source->fd >= 0 && fstat(source->fd, &file) == 0 &&
-           (unsigned long)file.st_ino != source->inode;
+           (uint32_t)file.st_ino != source->inode;
 }
 
 void sl_source_move(sl_source *from, sl_source *to)
@@ -112,7 +114,7 @@ void sl_source_move(sl_source *from, sl_source *to)
     to->readable = to->writable = 1;
     to->hangup = from->hangup;
     to->watched = from->watched;
-    to->inode = 0;
+    to->lent = 0;
     from->fd = -1;
     from->watched = 0;
     if (!loop->type->edge_triggered)

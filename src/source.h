@@ -22,7 +22,7 @@ int sl_source_checkstranger(const sl_source *source);
 
 static inline int sl_source_isstranger(const sl_source *source)
 {
-    return source->inode != 0 && sl_source_checkstranger(source);
+    return source->lent && sl_source_checkstranger(source);
 }
 
 /* The descriptor of one source goes over to another; the poller does not

@@ -41,7 +41,7 @@ static void look_behind(lua_State *L, sl_asocket *a, int receiving)
     int object = lua_gettop(L);
     if (sl_luasocket_fd(L, object) != a->source.fd)
         sl_asocket_sync(L, a, object);
-    if (a->source.inode == 0)
+    if (!a->source.lent)
         sl_source_lend(&a->source);
     if (receiving && sl_buffer_count(&a->buffer) == 0 &&
         a->source.fd >= 0)

@@ -29,7 +29,7 @@ static int need_descriptor(lua_State *L, sl_asocket *a, const sl_datagram *d)
     sl_name receiver;
     if (a->source.fd >= 0 || a->settled)
         return 0;
-    int err = sl_name_parse(d->host, d->port, AF_UNSPEC, &receiver);
+    int err = sl_name_parse(d->host, d->to.port, AF_UNSPEC, &receiver);
     if (err != 0)
         return err;
     int family = receiver.address.any.sa_family;
@@ -45,10 +45,10 @@ static int need_descriptor(lua_State *L, sl_asocket *a, const sl_datagram *d)
 static int meth_sendto(lua_State *L)
 {
     sl_asocket *a = sl_datagram_check(L, SL_UNCONNECTED);
-    sl_datagram d = {NULL, 0, NULL, 0, NULL};
+    sl_datagram d = {NULL, 0, NULL, {NULL}};
     d.data = luaL_checklstring(L, 2, &d.size);
     d.host = luaL_checkstring(L, 3);
-    d.port = sl_address_checkport(L, 4);
+    d.to.port = sl_address_checkport(L, 4);
     int err = need_descriptor(L, a, &d);
     return err == 0 ? sl_datagram_send(L, a, "sendto", &d)
                     : sl_datagram_fail(L, err);

@@ -122,10 +122,9 @@ static int wrap_descriptor(lua_State *L)
     find_wrapper(L, 1);
     sl_asocket *a = lua_touserdata(L, -1);
     if (a != NULL && a->source.fd == fd &&
-        a->inode == (unsigned long)file.st_ino)
+        a->source.inode == (uint32_t)file.st_ino)
         return 1;
     a = sl_asocket_new(L, transport);
-    a->inode = (unsigned long)file.st_ino;
     sl_loop_env(L, SL_ENV_WRAPPERS);
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 3);
@@ -135,6 +134,7 @@ static int wrap_descriptor(lua_State *L)
     int err = sl_asocket_take(a, fd, kind);
     if (err != 0)
         return luaL_error(L, "%s", sl_result_message(err));
+    a->source.inode = (uint32_t)file.st_ino;
     a->settled = 1;
     sl_fd_nonblock(fd);
     return 1;
