@@ -55,9 +55,9 @@ describe('A network that loses packets', function()
 
     it('loses no byte of a conversation', function()
         local output = run(30, 8, ('env HOST=10.99.0.2 %s %s/faults.lua %d %d')
-            :format(process.quote(process.interpreter), faulty.scripts, 20,
-                    20))
-        if output then assert.matches('20 complete, 0 broken', output) end
+            :format(process.quote(process.interpreter), faulty.scripts, 10,
+                    10))
+        if output then assert.matches('10 complete, 0 broken', output) end
     end)
 
     it('does not make a limit end early or late', function()

@@ -133,7 +133,7 @@ describe('A descriptor used again', function()
                 local got
                 loop.newthread(function()
                     if writes then
-                        got = pack(s:send(('x'):rep(2 ^ 23)))
+                        got = pack(s:send(('x'):rep(2 ^ 25)))
                     else
                         got = pack(s:receive())
                     end
@@ -178,7 +178,7 @@ describe('A descriptor used again', function()
 
     it('is fine again and again', function()
         run(function()
-            for i = 1, 200 do
+            for i = 1, 99 do
                 local a, b = support.pair()
                 local got
                 loop.newthread(function() got = pack(a:receive()) end)
@@ -218,7 +218,7 @@ describe('A descriptor that is closed behind our back', function()
                 local got
                 loop.newthread(function()
                     got = pack(s[what](s, what == 'send' and
-                                       ('x'):rep(2 ^ 23) or nil))
+                                       ('x'):rep(2 ^ 25) or nil))
                 end)
                 assert.is_nil(got)
                 object:close()

@@ -57,8 +57,8 @@ describe('A storm of signals', function()
 
     it('disturbs no conversation', function()
         local output, counts = faulty.file('alarm=100', 'faults.lua',
-            faulty.some(300), faulty.some(100))
-        assert.matches(faulty.some(300) .. ' complete, 0 broken', output)
+            faulty.some(150), faulty.some(100))
+        assert.matches(faulty.some(150) .. ' complete, 0 broken', output)
         assert.is_true(counts.alarm > 0)
     end)
 
