@@ -511,6 +511,28 @@ part('datagrams', function()
     drive()
 end)
 
+part('a server with limits', function()
+    local port = serve(echo)
+    known.server:setmaxclients(1)
+    known.server:setmaxline(5)
+    run(function()
+        known.client = assert(loop.connect('127.0.0.1', port))
+        known.other = assert(loop.connect('127.0.0.1', port))
+        known.client:settimeout(short and 0.005 or 5)
+        known.other:settimeout(short and 0.005 or 5)
+        assert(known.client:send 'hello\n')
+        expect('hello', (assert(known.client:receive())))
+        assert(known.client:send(('x'):rep(10000)))
+        expect('closed', select(2, known.client:receive()))
+        drop 'client'
+        assert(known.other:send 'hello\n')
+        expect('hello', (assert(known.other:receive())))
+        drop 'other'
+    end)
+    drop 'server'
+    drive()
+end)
+
 part('a path', function()
     local path = '\0socketloop-memory-' .. tostring({}):match '%x+$'
     known.server = loop.newserver(path, nil, echo)
