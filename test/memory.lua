@@ -595,6 +595,16 @@ part('LuaSocket made cooperative', function()
         expect('hello', (known.client:receive()))
         socket.sleep(0.001)
         drop 'client'
+        known.client = assert(socket.tcp())
+        known.client:settimeout(short and 0.005 or 5)
+        assert(known.client:connect('twice', port))
+        drop 'client'
+        known.other = assert(socket.udp())
+        assert(known.other:setpeername('twice', port))
+        drop 'other'
+        known.client = loop.wrap(assert(socket.tcp()))
+        assert(known.client:bind('twice', 0))
+        drop 'client'
     end)
     undo()
     assert(ok, err)
