@@ -254,7 +254,7 @@ local function connect_anew(call, is_last, address, ...)
     is_over = is_over or err == 'timeout' and
         (is_last or patience(call) == 0)
     if class.own.getfd(self) < 0 then return ok, err, is_over end
-    if ok or is_over then
+    if ok or is_over and err == 'timeout' then
         families.settle(call.here, class, self, address)
     else
         drop(call)
