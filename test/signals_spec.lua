@@ -143,12 +143,14 @@ describe('A storm of signals', function()
     ]])
 
     script('disturbs no look-up', [[
+        local known = require 'socket'.dns.toip 'localhost'
         local found = 0
         for i = 1, 20 do
             loop.newthread(function()
                 for _ = 1, 5 do
-                    local list = assert(loop.resolve('localhost', i))
-                    expect(i, list[1].port)
+                    local list, err = loop.resolve('localhost', i)
+                    if known then assert(list, err) end
+                    expect(list and i, list and list[1].port)
                     found = found + 1
                 end
             end)

@@ -18,13 +18,13 @@ local makers = {inet = socket.tcp4, inet6 = socket.tcp6}
 local helpers = {}
 
 local function helper(class, family)
-    local object, err = helpers[family], nil
-    if not object then
-        object, err = makers[family]()
+    if not helpers[family] then
+        local object, err = makers[family]()
         if not object then return nil, err end
         class.own.settimeout(object, 0)
         helpers[family] = object
     end
+    local object = helpers[family]
     if class.own.getfd(object) >= 0 then    -- new, or an error came between
         class.own.close(object)
     end

@@ -237,8 +237,8 @@ describe('a LuaSocket object in a thread', function()
     ]], true)
 
     script('has its timeout for each address', [[
-        local port = hang '127.0.0.3'
-        local _, listener = serve('::1', port)
+        local port, listener = serve '::1'
+        hang('127.0.0.3', port)
         local s = socket.tcp()
         s:settimeout(0.05)
         expect(1, s:connect('+127.0.0.3+__1', port))
@@ -248,8 +248,8 @@ describe('a LuaSocket object in a thread', function()
     ]])
 
     script('may be closed by another thread', [[
-        local port = hang '127.0.0.3'
-        local _, listener = serve('127.0.0.1', port)
+        local port, listener = serve '127.0.0.1'
+        hang('127.0.0.3', port)
         local s = socket.tcp()
         loop.newthread(function()
             loop.sleep(0.01)
