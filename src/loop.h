@@ -62,6 +62,7 @@ struct sl_wait {
     unsigned char parked;   /* the thread waits for readiness (not a turn) */
     unsigned char progress; /* set by the operation when bytes moved */
     unsigned char limited;  /* this one has limits */
+    unsigned char reserved; /* for a server's thread, also while it runs */
 };
 
 /* How long a wait may take. */

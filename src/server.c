@@ -186,6 +186,7 @@ int sl_server_new(lua_State *L)
     lua_settop(L, 3);
     sl_asocket *a = sl_local_ispath(L, 1) ? bind_path(L) : bind_port(L);
     check(L, sl_bind_listen(a, BACKLOG));
+    a->source.reader.reserved = 1;
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, 4);
     lua_pushvalue(L, 3);

@@ -154,7 +154,8 @@ int sl_wait_occupied(lua_State *L, sl_wait *wait)
 void sl_wait_checkall(lua_State *L, sl_wait *wait, const char *what)
 {
     sl_thread_check(L, wait->source->loop->threads, what);
-    if (sl_wait_occupied(L, wait))
+    int reserved = wait->reserved && wait->source->fd >= 0;
+    if (reserved || sl_wait_occupied(L, wait))
         luaL_error(L, "%s: the socket is already waited on by another thread",
                    what);
 }

@@ -19,7 +19,8 @@ void sl_wait_checkall(lua_State *L, sl_wait *wait, const char *what);
 static inline void sl_wait_check(lua_State *L, sl_wait *wait,
                                  const char *what)
 {
-    if (wait->thread != NULL || wait->source->loop->threads->running == NULL)
+    if (wait->thread != NULL || wait->reserved ||
+        wait->source->loop->threads->running == NULL)
         sl_wait_checkall(L, wait, what);
 }
 

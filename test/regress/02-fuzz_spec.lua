@@ -156,4 +156,27 @@ describe('Once broken:', function()
         end))
         assert.equal(1, f())
     end)
+
+    -- The server took its place when the handler had returned: it waited for
+    -- ever.
+    it('an accept on a server\'s socket while a handler runs', function()
+        local ok, err, listener
+        local port
+        port, listener = support.serve(function(client)
+            loop.newthread(function()
+                ok, err = pcall(listener.accept, listener)
+            end)
+            client:close()
+        end)
+        support.run(function()
+            local client = assert(loop.connect('127.0.0.1', port))
+            assert.same(pack(nil, 'closed', ''), pack(client:receive()))
+            client:close()
+            assert.is_false(ok)
+            assert.matches('already waited on by another thread', err)
+            listener:close()
+            loop.sleep(0)    -- the server's thread ends
+            assert.same(pack(nil, 'closed'), pack(listener:accept()))
+        end)
+    end)
 end)
