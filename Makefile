@@ -16,8 +16,9 @@
 #                      connections: memory, descriptors, threads stay
 #   make memory        each request for memory fails once (half an hour)
 #   make fuzz          random calls and random programs, many of them, on five
-#                      Luas; CALLS=1000000, SEED=... as it was printed,
-#                      FUZZ_RUNS="lua5.4:epoll ..." on these (tools/test.sh)
+#                      Luas; CALLS=100000 and PROGRAMS=100000 are how many,
+#                      SEED=... as it was printed, and on
+#                      FUZZ_RUNS="lua5.4:epoll ..." (tools/test.sh)
 #   make test-arm64    the specs of threads and the loop on aarch64, emulated
 #   make bench         compares with raw C, luv, cqueues and copas, and writes
 #                      doc/benchmarks.md; ROUNDS=3 is quick, SCENARIOS="echo-50
@@ -93,7 +94,7 @@ helpers: $(OUT)/test/getaddrinfo.so $(OUT)/test/host $(OUT)/test/socketloop.so
 
 ifeq ($(shell uname -s),Linux)
 helpers: $(OUT)/test/memory $(OUT)/test/faults.so $(OUT)/test/clock.so
-helpers: $(OUT)/test/lossy
+helpers: $(OUT)/test/lossy $(OUT)/test/model.so
 endif
 
 $(OUT)/test/getaddrinfo.so: test/getaddrinfo.c
@@ -107,6 +108,10 @@ $(OUT)/test/faults.so $(OUT)/test/clock.so: $(OUT)/test/%.so: test/%.c
 $(OUT)/test/lossy: test/lossy.c
 	@mkdir -p $(@D)
 	$(CC) -Wall -Wextra $(CFLAGS) -o $@ $<
+
+$(OUT)/test/model.so: test/model/clock.c
+	@mkdir -p $(@D)
+	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $<
 
 $(OUT)/test/host: test/host.c
 	@mkdir -p $(@D)
@@ -164,12 +169,15 @@ valgrind:
 
 SEED ?= $(shell date +%s)
 CALLS ?= 100000
+PROGRAMS ?= 100000
 FUZZ_RUNS ?= $(LUAS:%=%:epoll) asan-lua5.4:epoll
 fuzz:
 	@tools/setup.sh test
 	@echo 'SEED=$(SEED)'
 	@SOCKETLOOP_FUZZ_SEED='$(SEED)' SOCKETLOOP_FUZZ_CALLS='$(CALLS)' \
-	    SPECS='test/fuzz_spec.lua' LIMIT=4000 tools/test.sh $(FUZZ_RUNS)
+	    SOCKETLOOP_FUZZ_PROGRAMS='$(PROGRAMS)' \
+	    SPECS='test/fuzz_spec.lua test/model_spec.lua' LIMIT=4000 \
+	    tools/test.sh $(FUZZ_RUNS)
 
 MEMORY_RUNS ?= $(LUAS:%=%:epoll) asan-lua5.4:epoll
 memory:

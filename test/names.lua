@@ -104,11 +104,18 @@ function hang(host, port)
 end
 ]]
 
--- What the shell does before it starts a Lua with that name service.
-local preload = ('LD_PRELOAD=%s/getaddrinfo.so; export LD_PRELOAD; ' ..
-    'ASAN_OPTIONS=verify_asan_link_order=0; export ASAN_OPTIONS')
-    :format(folder or '')
+-- What the shell does before it starts a Lua with a library before others.
+local function before_others(name)
+    return ('LD_PRELOAD=%s/%s; export LD_PRELOAD; ' ..
+        'ASAN_OPTIONS=verify_asan_link_order=0; export ASAN_OPTIONS')
+        :format(folder or '', name)
+end
+
+local preload = before_others 'getaddrinfo.so'
 names.preload = preload
+
+-- The same for the model's clock (model/clock.c), where there is one.
+names.clock = is_there 'model.so' and before_others 'model.so'
 
 local function check(status, output)
     if status ~= 0 then

@@ -1,0 +1,180 @@
+-- Random programs: threads that wait, suspend, resume and start one another,
+-- fail, and talk through sockets. A program is a table
+--
+--     {pairs = how many pairs of sockets, threads = list of blocks}
+--
+-- and a block a list of statements {op = name, id = number, ...}. What each
+-- means is told twice: in reference.lua and, in terms of the module, in
+-- real.lua.
+
+local values = require 'fuzz.values'
+
+local chance, pick, random = values.chance, values.pick, values.random
+
+local budget, ids, sockets
+
+-- Calls from C: see `wrapped` in real.lua. The first two catch errors.
+local ways = {'pcall', 'pcall', 'xpcall', 'sort', 'sort', 'gsub', 'index',
+              'iterator', 'tostring', 'compare'}
+
+local pieces = {'a', 'bc', 'a\r', '\n', 'x\n', 'one\r\ntwo', 'three\n', '\r\n',
+                '0123456789'}
+
+-- Where a statement is: is it directly in a coroutine, with no function of C
+-- in between; in which kind of nested coroutine; is it in one of coro's, which
+-- is a thread of its own to current and suspend; how deep.
+local function inside(place, changes)
+    local new = {depth = place.depth + 1, direct = place.direct,
+                 nested = place.nested, in_coro = place.in_coro}
+    for key, value in pairs(changes) do new[key] = value end
+    return new
+end
+
+local function numbers()
+    local list = {}
+    for i = 1, random(3) - 1 do list[i] = random(100) end
+    return list
+end
+
+local block
+
+local makers = {
+    sleep = function() return {ticks = random(8) - 2} end,
+    suspend = function() return {} end,
+    resume = function()
+        return {target = random(12), values = numbers(), catch = chance(70)}
+    end,
+    spawn = function(place)
+        return {values = numbers(), catch = chance(70),
+                block = block(inside(place, {direct = true, nested = false,
+                                      in_coro = false}))}
+    end,
+    receive = function()
+        return {socket = random(sockets),
+                pattern = pick {'*l', '*l', '*a', 0, 1, 3, 5, 12},
+                prefix = pick {'', '', '', 'pre', 'p\r'},
+                less_is_ok = chance(15)}
+    end,
+    send = function()
+        local data = {}
+        for i = 1, random(4) do data[i] = pick(pieces) end
+        -- CR and LF neither first nor last: of a line without them nobody
+        -- could tell whether they have come yet.
+        data = table.concat(data):gsub('^[\r\n]', 'z%0'):gsub('\r$', '')
+        return {socket = random(sockets), data = data}
+    end,
+    close = function() return {socket = random(sockets)} end,
+    shutdown = function() return {socket = random(sockets)} end,
+    timeout = function()
+        return {socket = random(sockets), mode = pick {'b', 'b', 't'},
+                ticks = pick {-1, 0, 1, 2, 3, 5, 8}}
+    end,
+    call = function(place)
+        return {way = pick(ways),
+                block = block(inside(place, {direct = false}))}
+    end,
+    coroutine = function(place)
+        local kind = chance(50) and 'standard' or 'coro'
+        return {kind = kind,
+                block = block(inside(place, {
+                    direct = true, nested = kind,
+                    in_coro = place.in_coro or kind == 'coro'}))}
+    end,
+    yield = function() return {values = numbers()} end,
+    fail = function() return {table = chance(30)} end,
+    times = function(place)
+        return {count = random(3), block = block(inside(place, {}))}
+    end,
+    time = function() return {} end,
+    current = function() return {} end,
+    collect = function() return {full = chance(20)} end,
+}
+
+local anywhere = {'sleep', 'sleep', 'suspend', 'suspend', 'resume', 'resume',
+                  'spawn', 'call', 'call', 'coroutine', 'fail', 'times',
+                  'time', 'current', 'collect'}
+local with_sockets = {'receive', 'receive', 'receive', 'send', 'send', 'send',
+                      'close', 'shutdown', 'timeout', 'timeout'}
+local has_block = {spawn = true, call = true, coroutine = true, times = true}
+
+-- Can it yield here? Our own yield can wherever its coroutine is; Lua's own
+-- only without a function of C in between. In a thread it suspends.
+local function may_yield(place)
+    return place.direct or place.nested == 'coro'
+end
+
+local function choose(place)
+    if may_yield(place) and chance(place.nested and 30 or 5) then
+        return 'yield'
+    elseif sockets > 0 and chance(50) then
+        return pick(with_sockets)
+    end
+    local op = pick(anywhere)
+    if has_block[op] and place.depth > 4 or
+       place.in_coro and (op == 'suspend' or op == 'current') then
+        return 'sleep'
+    end
+    return op
+end
+
+function block(place)
+    local list = {}
+    for i = 1, random(5) do
+        if budget <= 0 then break end
+        budget = budget - 1
+        local op = choose(place)
+        ids = ids + 1
+        local id = ids
+        local statement = makers[op](place)
+        statement.op, statement.id, statement.place = op, id, place
+        list[i] = statement
+    end
+    return list
+end
+
+local function program()
+    local pairs_of_sockets = random(3) - 1
+    budget, ids, sockets = 5 + random(40), 0, 2 * pairs_of_sockets
+    local threads = {}
+    for i = 1, random(4) do
+        threads[i] = block {depth = 0, direct = true, nested = false}
+    end
+    return {pairs = pairs_of_sockets, threads = threads}
+end
+
+-------------------------------------------------------------------------------
+-- As text
+
+local function show_value(value)
+    if type(value) == 'table' then
+        return '{' .. table.concat(value, ', ') .. '}'
+    end
+    return type(value) == 'string' and ('%q'):format(value) or tostring(value)
+end
+
+local function show(list, lines, indent)
+    for _, statement in ipairs(list) do
+        local words = {}
+        for key, value in pairs(statement) do
+            if key ~= 'op' and key ~= 'id' and key ~= 'block' and
+               key ~= 'place' then
+                words[#words + 1] = key .. '=' .. show_value(value)
+            end
+        end
+        table.sort(words)
+        lines[#lines + 1] = ('%s%d %s %s'):format(indent, statement.id,
+            statement.op, table.concat(words, ' '))
+        if statement.block then show(statement.block, lines, indent .. '  ') end
+    end
+end
+
+local function text(p)
+    local lines = {('pairs of sockets: %d'):format(p.pairs)}
+    for i, list in ipairs(p.threads) do
+        lines[#lines + 1] = 'thread ' .. i
+        show(list, lines, '  ')
+    end
+    return table.concat(lines, '\n')
+end
+
+return {make = program, text = text}

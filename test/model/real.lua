@@ -1,0 +1,261 @@
+-- Runs a program (program.lua) in the module, and gives what happened: a list
+-- of events, each a text that begins with the thread's number.
+
+local coro = require 'coro'
+local socketloop = require 'socketloop'
+
+local unpack = table.unpack or unpack      -- luacheck: ignore
+
+local real = {}
+
+local tick = 1 / 64
+
+local listeners = {}      -- by loop
+local loop, events, threads, numbers, sockets, start
+
+local function event(number, ...)
+    local words = {'T' .. number}
+    for i = 1, select('#', ...) do
+        local word = select(i, ...)
+        words[i + 1] = type(word) == 'number' and ('%d'):format(word) or
+                       tostring(word)
+    end
+    events[#events + 1] = table.concat(words, ' ')
+end
+
+-- One of our own errors, or one of the module's: without its text.
+local function name_of(err)
+    if type(err) == 'table' then return 'table ' .. err.id end
+    local id = tostring(err):match 'E(%d+);'
+    if id then return 'error ' .. id end
+    if not tostring(err):find 'resume' and not tostring(err):find 'waited' then
+        return 'other ' .. tostring(err)
+    end
+    return 'misuse'
+end
+
+local execute
+
+-------------------------------------------------------------------------------
+-- Functions of C that call f
+
+local function with(name, f)
+    return setmetatable({}, {[name] = f})
+end
+
+local wrapped = {
+    pcall = function(f) return pcall(f) end,
+    xpcall = function(f) return xpcall(f, function(err) return err end) end,
+    sort = function(f)
+        table.sort({1, 2}, function() f() return false end)
+    end,
+    gsub = function(f) string.gsub('x', 'x', function() f() end) end,
+    index = function(f) return with('__index', f).x end,
+    iterator = function(f)
+        for _ in function() f() end do return end    -- luacheck: ignore 512
+    end,
+    tostring = function(f)
+        return tostring(with('__tostring', function() f() return '' end))
+    end,
+    compare = function(f)
+        local a = with('__lt', function() f() return true end)
+        return a < setmetatable({}, getmetatable(a))
+    end,
+}
+
+-------------------------------------------------------------------------------
+-- Statements
+
+local function body(number, block)
+    return function(...)
+        numbers[loop.current()] = number
+        threads[number] = loop.current()
+        event(number, 'begins', ...)
+        execute(number, block)
+        event(number, 'ends')
+    end
+end
+
+local function start_thread(block, ...)
+    local number = #threads + 1
+    threads[number] = false
+    return loop.newthread(body(number, block), ...)
+end
+
+-- Raises errors, or tells of them and goes on.
+local function perhaps_catch(number, s, f, ...)
+    if not s.catch then
+        f(...)
+        return event(number, s.id, 'done')
+    end
+    local ok, err = pcall(f, ...)
+    event(number, s.id, ok and 'done' or name_of(err))
+end
+
+local function got(number, s, ...)
+    event(number, s.id, ...)
+end
+
+local function generator(number, s)
+    local wrap = s.kind == 'coro' and coro.wrap or coroutine.wrap
+    local yields = wrap(function()
+        execute(number, s.block)
+        return 'end'
+    end)
+    local first
+    local function show(...)
+        first = ...
+        event(number, s.id, 'yielded', ...)
+    end
+    repeat show(yields(number)) until first == 'end'
+end
+
+local statements = {
+    sleep = function(number, s)
+        loop.sleep(s.ticks * tick)
+        event(number, s.id, 'slept')
+    end,
+    suspend = function(number, s) got(number, s, loop.suspend()) end,
+    resume = function(number, s)
+        local thread = threads[(s.target - 1) % #threads + 1]
+        if not thread then return event(number, s.id, 'nobody') end
+        perhaps_catch(number, s, loop.resume, thread, unpack(s.values))
+    end,
+    spawn = function(number, s)
+        perhaps_catch(number, s, start_thread, s.block, unpack(s.values))
+    end,
+    receive = function(number, s)
+        local a, b, c = sockets[s.socket]:receive(s.pattern, s.prefix,
+                                                  s.less_is_ok)
+        event(number, s.id, ('%q %q %q'):format(tostring(a), tostring(b),
+                                                tostring(c)))
+    end,
+    send = function(number, s)
+        got(number, s, sockets[s.socket]:send(s.data))
+    end,
+    close = function(number, s) got(number, s, sockets[s.socket]:close()) end,
+    shutdown = function(number, s)
+        got(number, s, sockets[s.socket]:shutdown 'send')
+    end,
+    timeout = function(number, s)
+        got(number, s, sockets[s.socket]:settimeout(s.ticks * tick, s.mode))
+    end,
+    call = function(number, s)
+        local ok, err = wrapped[s.way](function() execute(number, s.block) end)
+        if s.way == 'pcall' or s.way == 'xpcall' then
+            event(number, s.id, ok and 'done' or name_of(err))
+        else
+            event(number, s.id, 'done')
+        end
+    end,
+    coroutine = generator,
+    yield = function(number, s)
+        local yield = s.place.nested == 'coro' and coro.yield or
+                      coroutine.yield
+        got(number, s, yield('value', unpack(s.values)))
+    end,
+    fail = function(_, s)
+        if s.table then error {id = s.id} end
+        error(('E%d;'):format(s.id), 0)
+    end,
+    times = function(number, s)
+        for _ = 1, s.count do execute(number, s.block) end
+    end,
+    time = function(number, s)
+        event(number, s.id, ('%d'):format((loop.now() - start) / tick))
+    end,
+    current = function(number, s)
+        event(number, s.id, numbers[loop.current()])
+    end,
+    collect = function(_, s) collectgarbage(s.full and 'collect' or 'step') end,
+}
+
+function execute(number, block)
+    for _, s in ipairs(block) do statements[s.op](number, s) end
+end
+
+-------------------------------------------------------------------------------
+-- The program
+
+-- A number of pairs of connected sockets of the loop.
+local function make_pairs(count, path)
+    if count == 0 then return end
+    loop.newthread(function()
+        for i = 1, count do
+            sockets[2 * i - 1] = loop.unix()
+            assert(sockets[2 * i - 1]:connect(path))
+            sockets[2 * i] = assert(listeners[loop]:accept())
+        end
+    end)
+    assert(#sockets == 2 * count)
+end
+
+-- One for all programs: to make a file takes longer than the rest.
+local function listen(path)
+    local listener = loop.unix()
+    os.remove(path)
+    assert(listener:bind(path))
+    assert(listener:listen(8))
+    listeners[loop] = listener
+end
+
+-- Steps until nothing happens any more.
+local forever = 1e6
+
+local function run()
+    local last = loop.now()
+    repeat
+        local count = #events
+        local waits = loop.step(last + forever - loop.now())
+        if #events > count then last = loop.now() end
+    until not waits or loop.now() - last >= forever
+end
+
+-- Resumes the first one that is suspended, until nobody is, or often enough.
+local function resume_all()
+    for i = 1, 20 do
+        local found
+        for number, thread in ipairs(threads) do
+            if thread and coro.status(thread) ~= 'dead' then
+                local ok, err = pcall(loop.resume, thread, 'main', i)
+                event(0, 'resumed', number, ok and 'done' or name_of(err))
+                if ok then
+                    found = true
+                    break
+                end
+            end
+        end
+        if not found then return end
+        run()
+    end
+end
+
+-- Events of the program. which: 1 is the loop, 2 that of symmetric coroutines.
+-- The path is for sockets.
+function real.run(program, which, path)
+    loop = which == 1 and socketloop or socketloop.coro
+    path = path .. which
+    if not listeners[loop] then listen(path) end
+    events, threads, numbers, sockets = {}, {}, {}, {}
+    start = loop.now()
+    loop.onerror = function(thread, err)
+        event(numbers[thread] or 0, 'failed', name_of(err))
+    end
+    make_pairs(program.pairs, path)
+    for _, block in ipairs(program.threads) do
+        local ok, err = pcall(start_thread, block, 'main')
+        event(0, ok and 'started' or name_of(err))
+    end
+    run()
+    resume_all()
+    for i, s in ipairs(sockets) do
+        event(0, 'closes', i)
+        s:close()
+    end
+    run()
+    event(0, loop.step(0) and 'something waits' or 'nothing waits')
+    loop.onerror = nil
+    return events
+end
+
+return real

@@ -1,0 +1,566 @@
+-- What a program (program.lua) has to do, told as simply as can be: a thread
+-- is a coroutine that gives control back whenever it waits, errors are values
+-- that blocks return, and time is a number.
+--
+-- Events are compared with those of the module as they come. Where the order
+-- is nobody's business the module's own events say which it was: which of the
+-- sockets that became ready at the same time comes first, whether a receive
+-- whose bytes have just come is told of them at once or later, and how many of
+-- them it still gets when its time is over or its socket is closed.
+
+local unpack = table.unpack or unpack      -- luacheck: ignore
+
+local forever = 1e6 * 64
+
+local expected, count           -- the module's events; how many we had
+local now, threads, sockets
+local ready                     -- queue of threads
+local sleepers                  -- those that wait for a time, in any order
+local order                     -- of setting times
+
+local function event(number, ...)
+    local words = {'T' .. number}
+    for i = 1, select('#', ...) do
+        local word = select(i, ...)
+        words[i + 1] = type(word) == 'number' and ('%d'):format(word) or
+                       tostring(word)
+    end
+    local text = table.concat(words, ' ')
+    count = count + 1
+    if expected[count] ~= text then
+        error {wanted = text, at = count}
+    end
+end
+
+-- The number of the thread that does something next, in the module.
+local function next_number()
+    local text = expected[count + 1]
+    return text and tonumber(text:match '^T(%d+)')
+end
+
+-- Whether the next that happens there is the end of that very statement.
+local function ends_next(number, s)
+    local start = ('T%d %d '):format(number, s.id)
+    local text = expected[count + 1]
+    return text ~= nil and text:sub(1, #start) == start
+end
+
+-- Whether it ends with that result.
+local function ends_with(number, s, result)
+    return expected[count + 1] == ('T%d %d %s'):format(number, s.id, result)
+end
+
+-------------------------------------------------------------------------------
+-- Threads
+
+-- Runs it until it waits, is suspended or ends: its error, if it failed.
+local function run(thread, ...)
+    thread.state = 'running'
+    local ok, err = coroutine.resume(thread.coroutine, ...)
+    if not ok then error(err, 0) end
+    if coroutine.status(thread.coroutine) ~= 'dead' then return nil end
+    thread.state = 'dead'
+    return err
+end
+
+local execute
+
+local function start_thread(block, ...)
+    local number = #threads + 1
+    local thread = {number = number, state = 'running'}
+    threads[number] = thread
+    thread.coroutine = coroutine.create(function(...)
+        event(number, 'begins', ...)
+        local err = execute(thread, block)
+        if not err then event(number, 'ends') end
+        return err
+    end)
+    return run(thread, ...)
+end
+
+local function resume(thread, ...)
+    if thread.state ~= 'suspended' then return 'misuse' end
+    return run(thread, ...)
+end
+
+-- The calling thread stops; what it is woken with.
+local function stop(thread, state)
+    thread.state = state
+    return coroutine.yield('stop')
+end
+
+-- From the loop: its errors are reported.
+local function wake(thread, ...)
+    local err = run(thread, ...)
+    if err then event(thread.number, 'failed', err) end
+end
+
+-- Is woken at the given time, if it still waits then.
+local function set_time(thread, time)
+    order = order + 1
+    thread.time, thread.order = time, order
+    sleepers[thread] = true
+end
+
+-------------------------------------------------------------------------------
+-- Sockets
+
+-- Without CRs, if the pattern is for lines.
+local function cooked(s, bytes)
+    return s.pattern == '*l' and bytes:gsub('\r', '') or bytes
+end
+
+local function show(a, b, c)
+    return ('%q %q %q'):format(tostring(a), tostring(b), tostring(c))
+end
+
+-- How many of the bytes at hand finish the receive, and the data, or nil.
+local function enough(socket, s)
+    local input = socket.input
+    if type(s.pattern) == 'number' then
+        local wanted = math.max(s.pattern - #s.prefix, 0)
+        if #input >= wanted then return wanted, input:sub(1, wanted) end
+    elseif s.pattern == '*l' and input:find '\n' then
+        local line = input:match '^[^\n]*'
+        return #line + 1, cooked(s, line)
+    elseif s.pattern == '*a' and socket.ended and input ~= '' and
+           not socket.closed then
+        return #input, input
+    end
+    if s.less_is_ok and input ~= '' then return #input, cooked(s, input) end
+end
+
+-- A receive that fails has some of the bytes that came, perhaps not the last
+-- ones: its results, and how many.
+local function fail(number, s, err, input)
+    local result
+    for size = 0, #input do
+        result = show(nil, err, s.prefix .. cooked(s, input:sub(1, size)))
+        if ends_with(number, s, result) then return result, size end
+    end
+    return result, #input
+end
+
+-- The same if the loop has got only some of the bytes yet, for a receive that
+-- is content with fewer: those that the module was.
+local function content(number, socket, s)
+    local all = socket.input
+    for size = 0, #all do
+        local part = {input = size == 0 and all or all:sub(1, size)}
+        local taken, data = enough(part, s)
+        if ends_with(number, s, show(s.prefix .. data)) then
+            return taken, data
+        end
+    end
+    return enough(socket, s)
+end
+
+-- Its results, if there are any yet.
+local function try_receive(number, socket, s)
+    local size, data = enough(socket, s)
+    if size and s.less_is_ok then
+        size, data = content(number, socket, s)
+    elseif size and s.pattern == '*a' and socket.reset then
+        local result, part = fail(number, s, 'closed', socket.input)
+        if ends_with(number, s, result) then
+            socket.input = socket.input:sub(part + 1)
+            return result
+        end
+    end
+    if size then
+        socket.input = socket.input:sub(size + 1)
+        return show(s.prefix .. data, nil, nil)
+    elseif socket.closed or socket.ended then
+        local rest = socket.input
+        socket.input = ''
+        return show(nil, 'closed', s.prefix .. cooked(s, rest))
+    end
+end
+
+local function time_out(number, socket, s)
+    local result, size = fail(number, s, 'timeout', socket.input)
+    socket.input = socket.input:sub(size + 1)
+    return result
+end
+
+-- Without time it may be over before the end is known: its results then.
+local function end_unknown(number, socket, s)
+    if enough(socket, s) or socket.closed or socket.input == '' then return end
+    local result = show(nil, 'timeout', s.prefix .. cooked(s, socket.input))
+    if ends_with(number, s, result) then
+        socket.input = ''
+        return result
+    end
+end
+
+-- Whether it is finished, without doing it.
+local function can_receive(socket, s)
+    return enough(socket, s) ~= nil or socket.closed or socket.ended
+end
+
+-- When a wait that begins now, of a call that began then, is over.
+local function set_deadline(thread, socket)
+    local wait = thread.wait
+    local time = wait.block and now + wait.block
+    if wait.until_ and (not time or wait.until_ < time) then
+        time = wait.until_
+    end
+    socket.fresh = false
+    if time then set_time(thread, time) end
+end
+
+local function receive(thread, s)
+    local socket = sockets[s.socket]
+    if socket.reader then return nil, 'misuse' end
+    local instant = socket.block == 0 or socket.total == 0
+    if can_receive(socket, s) and (socket.known(s) or instant or
+       ends_next(thread.number, s)) then
+        return instant and end_unknown(thread.number, socket, s) or
+               try_receive(thread.number, socket, s)
+    elseif instant then
+        return time_out(thread.number, socket, s)
+    end
+    thread.wait = {socket = socket, s = s, block = socket.block,
+                   until_ = socket.total and now + socket.total}
+    socket.reader = thread
+    set_deadline(thread, socket)
+    return stop(thread, 'waiting')
+end
+
+-- The wait of a socket's reader is over.
+local function end_wait(thread)
+    thread.wait.socket.reader = nil
+    thread.wait = nil
+    sleepers[thread] = nil
+end
+
+local function close(socket)
+    if socket.closed then return end
+    local input, thread = socket.input, socket.reader
+    socket.closed = true
+    -- The system may say that what was not read is lost, and does so to the
+    -- peer, as an error in place of the end.
+    socket.peer.reset = input ~= ''
+    socket.input, socket.fresh = '', false
+    socket.peer.ended = true
+    if thread and thread.wait then
+        local s = thread.wait.s
+        end_wait(thread)
+        socket.reader = thread    -- it is, until its turn comes
+        ready[#ready + 1] = {thread, function()
+            socket.reader = nil
+            return (fail(thread.number, s, 'closed', input))
+        end}
+    end
+end
+
+local function send(socket, data)
+    if data == '' then return 0, nil, nil end
+    if socket.closed or socket.shut or socket.peer.closed then
+        return nil, 'closed', 0
+    end
+    socket.peer.input = socket.peer.input .. data
+    socket.peer.fresh = true
+    return #data, nil, nil
+end
+
+local function new_socket()
+    local socket = {input = '', ended = false}
+    -- Without reading: it needs no bytes, or it is closed.
+    function socket.known(s)
+        return socket.closed or
+               type(s.pattern) == 'number' and #s.prefix >= s.pattern
+    end
+    return socket
+end
+
+-------------------------------------------------------------------------------
+-- Statements: each returns its error, if it fails
+
+-- The end of a call that may have failed.
+local function perhaps_catch(thread, s, err)
+    if err and not s.catch then return err end
+    event(thread.number, s.id, err or 'done')
+end
+
+-- A nested coroutine: when it waits, so does the one that runs it.
+local function generate(thread, s)
+    local nested = coroutine.create(function()
+        return 'end', execute(thread, s.block)
+    end)
+    local arguments = {thread.number}
+    while true do
+        local results = {coroutine.resume(nested, unpack(arguments))}
+        if not results[1] then error(results[2], 0) end
+        if results[2] == 'end' then
+            if results[3] then return results[3] end
+            return event(thread.number, s.id, 'yielded', 'end')
+        elseif results[2] == 'stop' then
+            arguments = {coroutine.yield 'stop'}
+        else
+            event(thread.number, s.id, 'yielded', unpack(results, 2))
+            arguments = {thread.number}
+        end
+    end
+end
+
+local statements = {
+    sleep = function(thread, s)
+        if s.ticks <= 0 then
+            ready[#ready + 1] = {thread}
+        else
+            set_time(thread, now + s.ticks)
+        end
+        stop(thread, 'waiting')
+        event(thread.number, s.id, 'slept')
+    end,
+    suspend = function(thread, s)
+        event(thread.number, s.id, stop(thread, 'suspended'))
+    end,
+    resume = function(thread, s)
+        local other = threads[(s.target - 1) % #threads + 1]
+        return perhaps_catch(thread, s, resume(other, unpack(s.values)))
+    end,
+    spawn = function(thread, s)
+        return perhaps_catch(thread, s,
+                             start_thread(s.block, unpack(s.values)))
+    end,
+    receive = function(thread, s)
+        local result, err = receive(thread, s)
+        if err then return err end
+        if type(result) == 'function' then result = result() end
+        event(thread.number, s.id, result)
+    end,
+    send = function(thread, s)
+        event(thread.number, s.id, send(sockets[s.socket], s.data))
+    end,
+    close = function(thread, s)
+        close(sockets[s.socket])
+        event(thread.number, s.id, 1)
+    end,
+    shutdown = function(thread, s)
+        local socket = sockets[s.socket]
+        if not socket.closed then
+            socket.shut = true
+            socket.peer.ended = true
+        end
+        event(thread.number, s.id, 1)
+    end,
+    timeout = function(thread, s)
+        local socket = sockets[s.socket]
+        local ticks = s.ticks >= 0 and s.ticks or nil
+        if s.mode == 'b' then socket.block = ticks else socket.total = ticks end
+        event(thread.number, s.id, 1)
+    end,
+    call = function(thread, s)
+        local err = execute(thread, s.block)
+        if s.way ~= 'pcall' and s.way ~= 'xpcall' and err then return err end
+        event(thread.number, s.id, err or 'done')
+    end,
+    coroutine = generate,
+    yield = function(thread, s)
+        if s.place.nested then
+            event(thread.number, s.id, coroutine.yield('value',
+                                                       unpack(s.values)))
+        else
+            event(thread.number, s.id, stop(thread, 'suspended'))
+        end
+    end,
+    fail = function(_, s) return (s.table and 'table ' or 'error ') .. s.id end,
+    times = function(thread, s)
+        for _ = 1, s.count do
+            local err = execute(thread, s.block)
+            if err then return err end
+        end
+    end,
+    time = function(thread, s) event(thread.number, s.id, now) end,
+    current = function(thread, s)
+        event(thread.number, s.id, thread.number)
+    end,
+    collect = function() end,
+}
+
+function execute(thread, block)
+    for _, s in ipairs(block) do
+        local err = statements[s.op](thread, s)
+        if err then return err end
+    end
+end
+
+-------------------------------------------------------------------------------
+-- The loop
+
+local function is_ready(thread)
+    local wait = thread.wait
+    return wait ~= nil and can_receive(wait.socket, wait.s)
+end
+
+local function any_ready_socket()
+    for _, socket in ipairs(sockets) do
+        local thread = socket.reader
+        if thread and (is_ready(thread) or socket.fresh) then return true end
+    end
+end
+
+-- Time passes until something happens; false if nothing ever will.
+local function pass_time()
+    if ready[1] or any_ready_socket() then return true end
+    local first
+    for thread in pairs(sleepers) do
+        if not first or thread.time < first then first = thread.time end
+    end
+    if first then
+        now = math.max(now, first)
+        return true
+    end
+    for _, socket in ipairs(sockets) do
+        if socket.reader then
+            now = now + forever
+            break
+        end
+    end
+    return false
+end
+
+local function finish_receive(thread)
+    local wait = thread.wait
+    local result = try_receive(thread.number, wait.socket, wait.s)
+    end_wait(thread)
+    wake(thread, result)
+end
+
+-- Bytes that came but are not enough are progress.
+local function note_progress()
+    for _, socket in ipairs(sockets) do
+        local thread = socket.reader
+        if thread and socket.fresh and not is_ready(thread) then
+            sleepers[thread] = nil
+            set_deadline(thread, socket)
+        end
+        socket.fresh = false
+    end
+end
+
+-- Those that are ready are woken in any order, and those that get ready
+-- meanwhile perhaps, too. With some pollers it takes one step to receive bytes
+-- and another one to learn that they were the last; but no more than that.
+local function wake_receivers()
+    local due = {}
+    note_progress()
+    for _, socket in ipairs(sockets) do
+        local thread = socket.reader
+        if thread and is_ready(thread) then
+            local wait = thread.wait
+            wait.steps = (wait.steps or 0) + 1
+            if wait.steps > 2 then due[wait] = thread end
+        end
+    end
+    while true do
+        local thread = threads[next_number()]
+        if not (thread and is_ready(thread)) then break end
+        finish_receive(thread)
+    end
+    for wait, thread in pairs(due) do
+        if thread.wait == wait then
+            finish_receive(thread)    -- which is not what happened
+        end
+    end
+end
+
+-- Among those whose time has come: the first one, sleepers in the order in
+-- which they were set; or the one that the module has woken, where a socket's
+-- deadline is the same.
+local function first_due()
+    local first
+    for thread in pairs(sleepers) do
+        if thread.time <= now and (not first or thread.time < first.time or
+           thread.time == first.time and thread.order < first.order) then
+            first = thread
+        end
+    end
+    local other = threads[next_number()]
+    if first and other and sleepers[other] and other.time == first.time and
+       (first.wait or other.wait) then
+        return other
+    end
+    return first
+end
+
+local function wake_sleepers()
+    while true do
+        local thread = first_due()
+        if not thread then return end
+        sleepers[thread] = nil
+        local wait = thread.wait
+        if wait then
+            local result = time_out(thread.number, wait.socket, wait.s)
+            end_wait(thread)
+            wake(thread, result)
+        else
+            wake(thread)
+        end
+    end
+end
+
+local function step()
+    local waits = pass_time()
+    wake_receivers()
+    wake_sleepers()
+    for _ = 1, #ready do
+        local turn = table.remove(ready, 1)
+        wake(turn[1], turn[2])
+    end
+    return waits
+end
+
+local function run_all()
+    while step() do end
+end
+
+local function resume_all()
+    for i = 1, 20 do
+        local found
+        for number, thread in ipairs(threads) do
+            if thread.state ~= 'dead' then
+                local err = resume(thread, 'main', i)
+                event(0, 'resumed', number, err or 'done')
+                if not err then
+                    found = true
+                    break
+                end
+            end
+        end
+        if not found then return end
+        run_all()
+    end
+end
+
+local function run_program(program)
+    for i = 1, program.pairs do
+        local one, other = new_socket(), new_socket()
+        one.peer, other.peer = other, one
+        sockets[2 * i - 1], sockets[2 * i] = one, other
+    end
+    for _, block in ipairs(program.threads) do
+        event(0, start_thread(block, 'main') or 'started')
+    end
+    run_all()
+    resume_all()
+    for i, socket in ipairs(sockets) do
+        event(0, 'closes', i)
+        close(socket)
+    end
+    run_all()
+    event(0, 'nothing waits')
+    if count ~= #expected then error {wanted = 'nothing', at = count + 1} end
+end
+
+-- nil if the events are what they must be; else what was wanted, and where.
+return function(program, events)
+    expected, count, now, order = events, 0, 0, 0
+    threads, sockets, ready, sleepers = {}, {}, {}, {}
+    local ok, err = pcall(run_program, program)
+    if ok then return nil end
+    if type(err) ~= 'table' then error(err, 0) end
+    return err.wanted, err.at
+end
