@@ -19,6 +19,8 @@
 #                      Luas; CALLS=100000 and PROGRAMS=100000 are how many,
 #                      SEED=... as it was printed, and on
 #                      FUZZ_RUNS="lua5.4:epoll ..." (tools/test.sh)
+#   make libfuzzer     receive under libFuzzer, 1000000 inputs or RUNS=...;
+#                      INPUT=file is one that it has found
 #   make test-arm64    the specs of threads and the loop on aarch64, emulated
 #   make bench         compares with raw C, luv, cqueues and copas, and writes
 #                      doc/benchmarks.md; ROUNDS=3 is quick, SCENARIOS="echo-50
@@ -26,8 +28,9 @@
 #   make install       into PREFIX, DESTDIR in front of it
 #   make clean
 #
-# demo, test, check, lint, asan, valgrind, fuzz, memory, soak, coverage,
-# test-arm64 and bench install the Debian packages they lack (tools/setup.sh).
+# demo, test, check, lint, asan, valgrind, fuzz, libfuzzer, memory, soak,
+# coverage, test-arm64 and bench install the Debian packages they lack
+# (tools/setup.sh).
 
 LUAS := lua5.4 luajit lua5.3 lua5.2 lua5.1
 found := $(foreach l,$(LUAS),\
@@ -57,6 +60,10 @@ variant_flags := --coverage
 CFLAGS := -O0 -g
 else ifeq ($(VARIANT),ucontext)
 variant_flags := -DSL_FIBER_UCONTEXT
+else ifeq ($(VARIANT),libfuzzer)
+CC := clang
+variant_flags := -fsanitize=fuzzer-no-link,address,undefined \
+                 -fno-sanitize-recover=all -fno-omit-frame-pointer
 else ifeq ($(VARIANT),valgrind)
 variant_flags := -DSL_VALGRIND
 else ifeq ($(VARIANT),arm64)
@@ -112,6 +119,11 @@ $(OUT)/test/lossy: test/lossy.c
 $(OUT)/test/model.so: test/model/clock.c
 	@mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $<
+
+$(OUT)/test/receive: test/fuzz/receive.c $(objects)
+	@mkdir -p $(@D) $(OUT)/corpus
+	$(CC) $(flags) -fsanitize=fuzzer $(CFLAGS) -o $@ $^ \
+	    $(shell pkg-config --libs $(LUA)) -lm
 
 $(OUT)/test/host: test/host.c
 	@mkdir -p $(@D)
@@ -178,6 +190,15 @@ fuzz:
 	    SOCKETLOOP_FUZZ_PROGRAMS='$(PROGRAMS)' \
 	    SPECS='test/fuzz_spec.lua test/model_spec.lua' LIMIT=4000 \
 	    tools/test.sh $(FUZZ_RUNS)
+
+RUNS ?= 1000000
+fuzzer := build/libfuzzer-lua5.4
+libfuzzer:
+	@tools/setup.sh libfuzzer lua5.4
+	@$(MAKE) -s LUA=lua5.4 VARIANT=libfuzzer all $(fuzzer)/test/receive
+	LUA_PATH='$(fuzzer)/?.lua;;' $(fuzzer)/test/receive -max_len=256 \
+	    -runs=$(RUNS) -artifact_prefix=$(fuzzer)/ -verbosity=0 \
+	    -print_final_stats=1 $(or $(INPUT),$(fuzzer)/corpus)
 
 MEMORY_RUNS ?= $(LUAS:%=%:epoll) asan-lua5.4:epoll
 memory:
@@ -259,5 +280,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all helpers demo test check asan valgrind fuzz memory soak
+.PHONY: all helpers demo test check asan valgrind fuzz libfuzzer memory soak
 .PHONY: coverage lint tsan tsan-states tsan-lookups test-arm64 bench install clean

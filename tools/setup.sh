@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that a job needs and this system lacks:
 #
-#     tools/setup.sh demo|test|lint|arm64|bench [LUA...]
+#     tools/setup.sh demo|test|lint|libfuzzer|arm64|bench [LUA...]
 #
 # LUA: lua5.1, lua5.2, lua5.3, lua5.4, luajit; all of them if none is given.
 # Does nothing where all is there. Installs as root or through sudo; where it
@@ -9,7 +9,7 @@
 
 set -euo pipefail
 
-job=${1:?demo, test, lint, arm64 or bench}
+job=${1:?demo, test, lint, libfuzzer, arm64 or bench}
 shift
 luas=("$@")
 [[ $# -gt 0 ]] || luas=(lua5.1 lua5.2 lua5.3 lua5.4 luajit)
@@ -41,6 +41,10 @@ test)
 lint)
     packages+=(cppcheck clang-tidy)
     commands+=(cppcheck clang-tidy)
+    ;;
+libfuzzer)
+    packages+=(clang libclang-rt-dev)
+    commands+=(clang)
     ;;
 arm64)
     packages+=(lua-busted gcc-aarch64-linux-gnu libc6-dev-arm64-cross
