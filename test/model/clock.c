@@ -35,8 +35,9 @@ static void pass(long long milliseconds)
         fputs("a wait without end\n", stderr);
         abort();
     }
-    nanoseconds += milliseconds * 1000000;
-    nanoseconds -= nanoseconds % tick;
+    long long then = nanoseconds + milliseconds * 1000000;
+    long long rounded = then - then % tick;
+    nanoseconds = rounded > nanoseconds ? rounded : then;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now)

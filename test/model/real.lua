@@ -208,7 +208,7 @@ local function run()
         local count = #events
         local waits = loop.step(last + forever - loop.now())
         if #events > count then last = loop.now() end
-    until not waits or loop.now() - last >= forever
+    until not waits or loop.now() - last > forever - tick / 2
 end
 
 -- Resumes the first one that is suspended, until nobody is, or often enough.
