@@ -5,10 +5,11 @@
  *
  * LOSS packets of 1000 are lost, the others arrive after DELAY to twice DELAY
  * milliseconds, and so not in order. The command runs in a network namespace
- * of its own with one interface more (a tun device) that is ours. It has the address
- * 10.99.0.1; what is sent to 10.99.0.2 comes back to it, with the two addresses
- * exchanged, which leaves the checksums right. Exits with the command's status,
- * or with 77 and the reason if there can be no such network here.
+ * of its own with one interface more (a tun device) that is ours. It has the
+ * address 10.99.0.1; what is sent to 10.99.0.2 comes back to it, with the two
+ * addresses exchanged, which leaves the checksums right. Exits with the
+ * command's status, or with 77 and the reason if there can be no such network
+ * here.
  */
 
 #define _GNU_SOURCE    /* unshare */
