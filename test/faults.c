@@ -266,9 +266,10 @@ static void set_alarm(long microseconds)
 {
     struct sigaction action = {.sa_handler = count_alarm};
     struct itimerval every = {{0, microseconds}, {0, microseconds}};
-    /* A shell that executes another program would hand the timer on, and not
-     * what handles its signal. */
-    if (microseconds == 0 || strcmp(program_invocation_short_name, "sh") == 0)
+    /* A shell or a launcher that executes another program would hand the timer
+     * on, and not what handles its signal. */
+    if (microseconds == 0 ||
+        strstr(program_invocation_short_name, "lua") == NULL)
         return;
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &every, NULL);
