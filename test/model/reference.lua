@@ -53,8 +53,14 @@ end
 -------------------------------------------------------------------------------
 -- Threads
 
+-- What was gathered leaves.
+local function flush()
+    for _, socket in ipairs(sockets) do socket.gathers = false end
+end
+
 -- Runs it until it waits, is suspended or ends: its error, if it failed.
 local function run(thread, ...)
+    flush()
     thread.state = 'running'
     local ok, err = coroutine.resume(thread.coroutine, ...)
     if not ok then error(err, 0) end
@@ -85,6 +91,7 @@ end
 
 -- The calling thread stops; what it is woken with.
 local function stop(thread, state)
+    flush()
     thread.state = state
     return coroutine.yield('stop')
 end
@@ -183,12 +190,17 @@ local function time_out(number, socket, s)
     return result
 end
 
--- Without time it may be over before the end is known: its results then.
-local function end_unknown(number, socket, s)
-    if enough(socket, s) or socket.closed or socket.input == '' then return end
-    local result = show(nil, 'timeout', s.prefix .. cooked(s, socket.input))
+-- Without time it may be over before the end is known, or the last bytes have
+-- come: its results then.
+local function too_early(number, socket, s)
+    local gathers = socket.peer.gathers
+    if socket.closed or not gathers and
+       (enough(socket, s) or socket.input == '') then
+        return
+    end
+    local result, size = fail(number, s, 'timeout', socket.input)
     if ends_with(number, s, result) then
-        socket.input = ''
+        socket.input = socket.input:sub(size + 1)
         return result
     end
 end
@@ -215,7 +227,7 @@ local function receive(thread, s)
     local instant = socket.block == 0 or socket.total == 0
     if can_receive(socket, s) and (socket.known(s) or instant or
        ends_next(thread.number, s)) then
-        return instant and end_unknown(thread.number, socket, s) or
+        return instant and too_early(thread.number, socket, s) or
                try_receive(thread.number, socket, s)
     elseif instant then
         return time_out(thread.number, socket, s)
@@ -254,11 +266,19 @@ local function close(socket)
     end
 end
 
-local function send(socket, data)
+-- Where another line is at hand it may be gathered: then it fails later, if at
+-- all, and it isn't there yet.
+local function send(number, s)
+    local socket, data = sockets[s.socket], s.data
     if data == '' then return 0, nil, nil end
+    local gathers = not socket.closed and socket.input:find '\n'
     if socket.closed or socket.shut or socket.peer.closed then
+        if gathers and ends_with(number, s, #data .. ' nil nil') then
+            return #data, nil, nil
+        end
         return nil, 'closed', 0
     end
+    socket.gathers = gathers
     socket.peer.input = socket.peer.input .. data
     socket.peer.fresh = true
     return #data, nil, nil
@@ -332,7 +352,7 @@ local statements = {
         event(thread.number, s.id, result)
     end,
     send = function(thread, s)
-        event(thread.number, s.id, send(sockets[s.socket], s.data))
+        event(thread.number, s.id, send(thread.number, s))
     end,
     close = function(thread, s)
         close(sockets[s.socket])
