@@ -22,8 +22,8 @@ local known = new_known()
 -- Closes what is known. Errors don't matter, they come from elsewhere.
 local function drop(name)
     local value = known[name]
-    known[name] = false
     if value and type(value) ~= 'thread' then value:close() end
+    known[name] = false     -- if there was memory to call the method
 end
 
 local names = {'server', 'client', 'other', 'thread'}
@@ -377,6 +377,39 @@ part('all ways to receive', function()
         a:send 'bye'
         a:receive()
         drop 'client'
+    end)
+    drop 'server'
+    drive()
+end)
+
+part('limits', function()
+    local port = serve(function(client)
+        if not short then client:settimeout(5) end
+        local line, err = client:receive()
+        client:send((line or err) .. '\n')
+        client:close()
+    end)
+    known.server:setmaxclients(1)
+    known.server:setmaxline(100)
+    run(function()
+        local over = 0
+        local function ask(size, wanted)
+            local client = assert(loop.connect('127.0.0.1', port))
+            client:settimeout(short and 0.005 or 5)
+            client:send(('x'):rep(size) .. '\n')
+            expect(wanted, (assert(client:receive())))
+            client:close()
+            over = over + 1
+        end
+        for _ = 1, 2 do
+            loop.newthread(ask, 3, 'xxx')
+            loop.newthread(ask, 3000, 'line too long')
+        end
+        for _ = 1, short and 5 or 5000 do
+            if over == 4 then break end
+            loop.sleep(0.001)
+        end
+        assert(over == 4, 'the server does not go on')
     end)
     drop 'server'
     drive()
