@@ -306,6 +306,30 @@ describe('A loop socket', function()
             end)
         end)
 
+        it('that name a device', function()
+            local s = loop.tcp('127.0.0.1', 0)
+            local ok, device = s:getoption 'bindtodevice'
+            if ok == nil then
+                pending('this system gives no device: ' .. tostring(device))
+                s:close()
+                return
+            end
+            assert.equal('', ok)
+            local set, err = s:setoption('bindtodevice', 'lo')
+            assert.is_true(set == 1 or err == 'permission denied', err)
+            assert.equal(set and 'lo' or '', (s:getoption 'bindtodevice'))
+            assert.is_false((pcall(s.setoption, s, 'bindtodevice',
+                                   ('x'):rep(100))))
+            s:close()
+        end)
+
+        it('that are memberships can only be set', function()
+            local s = loop.udp('127.0.0.1', 0)
+            local ok, value = pcall(s.getoption, s, 'ip-add-membership')
+            assert.is_true(not ok or value == nil)
+            s:close()
+        end)
+
         it('on a bound and on a listening socket too', function()
             local s = loop.tcp('127.0.0.1', 0)
             assert.equal(1, s:setoption('reuseaddr', true))

@@ -252,6 +252,24 @@ describe('an error in a thread', function()
         assert.is_false(loop.step(0))
     end)
 
+    it('of each of several clients at once is told, in order', function()
+        local served = 0
+        local port, listener = support.serve(function()
+            served = served + 1
+            error('boom ' .. served .. '!')
+        end)
+        local clients = {}
+        for i = 1, 4 do clients[i] = support.plain.connect(port) end
+        local told = {}
+        while #told < 4 do
+            local ok, err = pcall(loop.step, 5)
+            if not ok then told[#told + 1] = err:match 'boom (%d)!' end
+        end
+        assert.same({'1', '2', '3', '4'}, told)
+        listener:close()
+        for i = 1, 4 do clients[i]:close() end
+    end)
+
     it('has one traceback also when it passes several threads', function()
         loop.newthread(function()
             loop.sleep(0)

@@ -576,6 +576,15 @@ describe('poller', function()
                          output == 'poll\n')
     end)
 
+    it('with an empty name is the default', function()
+        local status, output = process.lua(
+            "print(require'socketloop'.poller)",
+            'SOCKETLOOP_POLLER=; export SOCKETLOOP_POLLER')
+        assert.equal(0, status, output)
+        assert.equal(select(2, process.lua("print(require'socketloop'.poller)",
+            'unset SOCKETLOOP_POLLER')), output)
+    end)
+
     it('with an unknown name is an error that lists the known', function()
         local status, output = process.lua("require'socketloop'",
             'SOCKETLOOP_POLLER=nonsense; export SOCKETLOOP_POLLER')

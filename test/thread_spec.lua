@@ -343,6 +343,35 @@ describe('suspend and resume', function()
         end)
     end
 
+    -- How many values a stack has room for differs; what is too much must be
+    -- an error in one of the two, and no more than that.
+    it('pass no more values than there is room for', function()
+        local sizes = {100, 7000, 30000, 600000}
+        local full
+        local values = {}
+        for i = 1, 600000 do values[i] = i end
+        for _, kept in ipairs(sizes) do
+            for _, passed in ipairs(sizes) do
+                local function body(...)
+                    local n = select('#', loop.suspend())
+                    return n + select('#', ...)
+                end
+                local ok, err = pcall(function()
+                    local t = loop.newthread(body,
+                        support.unpack(values, 1, kept))
+                    loop.resume(t, support.unpack(values, 1, passed))
+                end)
+                if not ok then
+                    full = true
+                    assert.matches('too many', (tostring(err):gsub(
+                        'stack overflow', 'too many')))
+                end
+            end
+        end
+        assert.is_true(full)
+        support.collect()
+    end)
+
     it('pass no value', function()
         local got = {}
         loop.resume(suspended(got))
