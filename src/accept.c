@@ -73,7 +73,7 @@ static int accept_results(lua_State *L, sl_wait *wait)
 {
     int err = wait->status;
     if (err == 0)
-        err = push_accepted(L, (sl_asocket *)wait->source);
+        err = push_accepted(L, (sl_asocket *)sl_wait_source(wait));
     return err == 0 ? 1 : sl_result_fail(L, err);
 }
 

@@ -189,7 +189,7 @@ void sl_connect_abandon(lua_State *L, sl_asocket *a)
 /* true (or what loop.connect promised), or nil, error */
 static int connect_results(lua_State *L, sl_wait *wait)
 {
-    sl_asocket *a = (sl_asocket *)wait->source;
+    sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
     sl_connect *c = a->connect;
     int err = wait->status;
     if (err != 0)

@@ -106,7 +106,7 @@ static int receive_operation(lua_State *L, sl_source *source)
 /* [-0, +n, m] Pushes the datagram, and the sender's name if asked for. */
 static int give_datagram(lua_State *L, sl_wait *wait, int with_name)
 {
-    sl_asocket *a = (sl_asocket *)wait->source;
+    sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
     if (wait->status != 0)
         return sl_datagram_fail(L, wait->status);
     const char *bytes = sl_buffer_bytes(&a->buffer);
@@ -207,7 +207,7 @@ static int send_operation(lua_State *L, sl_source *source)
 /* size or nil, error */
 static int send_results(lua_State *L, sl_wait *wait)
 {
-    sl_asocket *a = (sl_asocket *)wait->source;
+    sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
     if (wait->status != 0)
         return sl_datagram_fail(L, wait->status);
     lua_pushnumber(L, (lua_Number)a->writer.datagram.size);

@@ -187,8 +187,8 @@ static int advance(lua_State *L, sl_loop *loop, sl_thread *t,
         sl_wait_drop(L, wait);
         return 0;
     }
-    if (sl_source_isstranger(wait->source)) {
-        sl_source_release(wait->source, 0);
+    if (sl_source_isstranger(sl_wait_source(wait))) {
+        sl_source_release(sl_wait_source(wait), 0);
         return 1;
     }
     if (sl_wait_try(L, wait) == SL_BUSY) {
@@ -235,25 +235,26 @@ static void wake(lua_State *L, sl_wait *wait, int status)
 {
     sl_thread *t = wait->thread;
     sl_wait_end(wait, status);
-    take_turn(L, wait->source->loop, t);
+    take_turn(L, sl_wait_source(wait)->loop, t);
 }
 
 /* The source became ready: tries the operation if it waits for that. */
 static void try_waiting(lua_State *L, sl_wait *wait, unsigned ready)
 {
+    sl_source *source = sl_wait_source(wait);
     if (!wait->parked || !(wait->interest & ready))
         return;
     if (!sl_thread_waits(L, wait->thread)) {
         sl_wait_drop(L, wait);
         return;
     }
-    if (sl_source_isstranger(wait->source)) {
-        sl_source_release(wait->source, 0);
+    if (sl_source_isstranger(source)) {
+        sl_source_release(source, 0);
         return;
     }
     int status = sl_wait_try(L, wait);
-    if (status == SL_AGAIN && !wait->source->watched) {
-        int err = sl_source_tell(wait->source);    /* it took another one */
+    if (status == SL_AGAIN && !source->watched) {
+        int err = sl_source_tell(source);    /* it took another one */
         if (err != 0)
             status = err;
     }

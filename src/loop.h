@@ -36,6 +36,7 @@
 #include "thread.h"
 #include "timer.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct sl_loop sl_loop;
@@ -53,11 +54,11 @@ typedef int (*sl_operation)(lua_State *L, sl_source *source);
 
 struct sl_wait {
     sl_thread *thread;      /* who waits; anchored by its record */
-    sl_source *source;      /* the wait is in it */
     sl_operation operation; /* what tries it */
     int (*results)(lua_State *L, sl_wait *wait);    /* pushes what it gave */
     sl_limits *limits;      /* owned; NULL until a wait has some */
-    int status;             /* of the operation, as it returned */
+    short status;           /* of the operation, as it returned */
+    unsigned char writes;   /* it is its source's writer */
     unsigned char interest; /* SL_READABLE or SL_WRITABLE; 0: only the time */
     unsigned char parked;   /* the thread waits for readiness (not a turn) */
     unsigned char progress; /* set by the operation when bytes moved */
@@ -93,6 +94,14 @@ struct sl_source {
     sl_wait reader, writer;
     sl_watch *watches;      /* borrowed: who else is told of readiness */
 };
+
+/* The source that the wait is in. */
+static inline sl_source *sl_wait_source(const sl_wait *wait)
+{
+    size_t offset = wait->writes ? offsetof(sl_source, writer)
+                                 : offsetof(sl_source, reader);
+    return (sl_source *)((char *)wait - offset);
+}
 
 /* Interest in a source from outside (watch.h). It is told once. */
 struct sl_watch {

@@ -98,7 +98,7 @@ sl_race *sl_race_new(sl_wait *wait, const struct addrinfo *list)
     race->count = count;
     interleave(race, list);
     for (int i = 0; i < count; i++) {
-        sl_source_init(&race->attempts[i].source, wait->source->loop);
+        sl_source_init(&race->attempts[i].source, sl_wait_source(wait)->loop);
         race->attempts[i].source.told = attempt_told;
         race->attempts[i].race = race;
     }
@@ -159,7 +159,7 @@ static int wins(sl_race *race, attempt *a, int err)
         return 0;
     race->running--;
     if (err == 0) {
-        sl_source_move(&a->source, race->wait->source);
+        sl_source_move(&a->source, sl_wait_source(race->wait));
     } else {
         race->failed = sl_result_prefer(race->failed, err);
         race->due = 1;
@@ -170,7 +170,7 @@ static int wins(sl_race *race, attempt *a, int err)
 static void set_alarm(sl_race *race)
 {
     double due = sl_clock_now() + attempt_delay;
-    sl_timers *timers = &race->wait->source->loop->timers;
+    sl_timers *timers = &sl_wait_source(race->wait)->loop->timers;
     if (sl_timer_set(timers, &race->alarm.timer, due) != 0)
         race->due = 1;    /* better too early than never */
 }
@@ -196,7 +196,7 @@ int sl_race_advance(sl_race *race)
 
 void sl_race_free(sl_race *race)
 {
-    sl_loop *loop = race->wait->source->loop;
+    sl_loop *loop = sl_wait_source(race->wait)->loop;
     for (int i = 0; i < race->begun; i++)
         if (race->attempts[i].source.fd >= 0)
             drop(&race->attempts[i]);

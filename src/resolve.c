@@ -97,7 +97,7 @@ static const char *set_name(lua_State *L, const char *field, const char *name)
 /* addresses or nil, error */
 static int resolve_results(lua_State *L, sl_wait *wait)
 {
-    sl_asocket *a = (sl_asocket *)wait->source;
+    sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
     if (wait->status != 0) {
         sl_resolve_end(a);
         return sl_result_fail(L, wait->status);

@@ -157,7 +157,7 @@ static sl_resolver *get_resolver(sl_loop *loop)
 
 static int look_up(sl_lookup *lookup, const sl_query *query, int may_block)
 {
-    sl_loop *loop = lookup->wait->source->loop;
+    sl_loop *loop = sl_wait_source(lookup->wait)->loop;
     int err = may_block ? sl_address_resolve(query, &lookup->list)
                         : sl_address_known(query, &lookup->list);
     lookup->status = err;
@@ -188,7 +188,7 @@ int sl_resolver_begin(sl_wait *wait, const sl_query *query, int may_block,
 void sl_resolver_end(sl_lookup *lookup)
 {
     if (lookup->job != NULL) {
-        sl_resolver *r = lookup->wait->source->loop->resolver;
+        sl_resolver *r = sl_wait_source(lookup->wait)->loop->resolver;
         cancel(r, lookup, SL_CLOSED);
         if (r->first == NULL)
             close_pipe(r);

@@ -16,20 +16,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static void init_wait(sl_wait *wait, sl_source *source,
-                      unsigned char interest)
-{
-    wait->source = source;
-    wait->interest = interest;
-}
-
 void sl_source_init(sl_source *source, sl_loop *loop)
 {
     memset(source, 0, sizeof *source);
     source->loop = loop;
     source->fd = -1;
-    init_wait(&source->reader, source, SL_READABLE);
-    init_wait(&source->writer, source, SL_WRITABLE);
+    source->reader.interest = SL_READABLE;
+    source->writer.interest = SL_WRITABLE;
+    source->writer.writes = 1;
 }
 
 static int reserve_source(sl_loop *loop, int fd)
@@ -158,7 +152,7 @@ int sl_source_tellpoller(sl_source *source)
  * closed or resumed the coroutine. In its turn the record ends. */
 static void abandon(sl_wait *wait)
 {
-    if (wait->thread != NULL && !wait->source->loop->threads->closed)
+    if (wait->thread != NULL && !sl_wait_source(wait)->loop->threads->closed)
         wait->thread->wait = NULL;
     wait->thread = NULL;
 }

@@ -241,7 +241,7 @@ void sl_stream_take(lua_State *L, sl_asocket *a, int finished)
 /* data, nil, nil or nil, error, partial */
 static int receive_results(lua_State *L, sl_wait *wait)
 {
-    sl_asocket *a = (sl_asocket *)wait->source;
+    sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
     if (wait->status != 0)
         sl_result_fail(L, wait->status);
     sl_stream_take(L, a, wait->status == 0);
@@ -353,7 +353,7 @@ static int send_operation(lua_State *L, sl_source *source)
 /* last index, nil, nil or nil, error, last index */
 static int send_results(lua_State *L, sl_wait *wait)
 {
-    sl_asocket *a = (sl_asocket *)wait->source;
+    sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
     lua_Number last = (lua_Number)a->writer.send.next;
     if (wait->status != 0) {
         sl_result_fail(L, wait->status);

@@ -41,7 +41,7 @@ static int set_limits(sl_wait *wait, double block, double until)
 
 void sl_wait_freelimits(sl_wait *wait)
 {
-    sl_loop *loop = wait->source->loop;
+    sl_loop *loop = sl_wait_source(wait)->loop;
     if (wait->limits != NULL && !loop->closed)
         sl_timer_cancel(&loop->timers, &wait->limits->timer);
     free(wait->limits);
@@ -53,7 +53,7 @@ void sl_wait_freelimits(sl_wait *wait)
  * it is if it fires earlier: it is set again then. */
 int sl_wait_setdeadline(sl_wait *wait, double now)
 {
-    sl_timers *timers = &wait->source->loop->timers;
+    sl_timers *timers = &sl_wait_source(wait)->loop->timers;
     sl_limits *l = wait->limits;
     l->deadline = l->block >= 0 ? now + l->block : l->until;
     if (l->until >= 0 && l->until < l->deadline)
@@ -91,8 +91,8 @@ int sl_wait_park(sl_wait *wait)
     if (err != 0)
         return err;
     wait->parked = 1;
-    wait->source->loop->waiting++;
-    err = sl_source_tell(wait->source);
+    sl_wait_source(wait)->loop->waiting++;
+    err = sl_source_tell(sl_wait_source(wait));
     if (err != 0)
         sl_wait_unpark(wait);
     return err;
@@ -107,7 +107,7 @@ void sl_wait_finish(sl_wait *wait, int status)
 int sl_wait_try(lua_State *L, sl_wait *wait)
 {
     wait->progress = 0;
-    wait->status = wait->operation(L, wait->source);
+    wait->status = wait->operation(L, sl_wait_source(wait));
     if (wait->limited)
         wait->status = limit_status(wait);
     return wait->status;
@@ -130,11 +130,11 @@ void sl_wait_drop(lua_State *L, sl_wait *wait)
     if (wait->parked)
         sl_wait_unpark(wait);
     else
-        sl_wait_unready(wait->source->loop, t);
+        sl_wait_unready(sl_wait_source(wait)->loop, t);
     sl_thread_prepare(L, t);    /* ends the record */
     wait->thread = NULL;
     wait->status = SL_CLOSED;
-    if (wait == &wait->source->writer) {    /* lets go of what it holds */
+    if (wait->writes) {    /* lets go of what it holds */
         int top = lua_gettop(L);
         wait->results(L, wait);
         lua_settop(L, top);
@@ -153,8 +153,8 @@ int sl_wait_occupied(lua_State *L, sl_wait *wait)
 
 void sl_wait_checkall(lua_State *L, sl_wait *wait, const char *what)
 {
-    sl_thread_check(L, wait->source->loop->threads, what);
-    int reserved = wait->reserved && wait->source->fd >= 0;
+    sl_thread_check(L, sl_wait_source(wait)->loop->threads, what);
+    int reserved = wait->reserved && sl_wait_source(wait)->fd >= 0;
     if (reserved || sl_wait_occupied(L, wait))
         luaL_error(L, "%s: the socket is already waited on by another thread",
                    what);
@@ -163,7 +163,7 @@ void sl_wait_checkall(lua_State *L, sl_wait *wait, const char *what)
 /* The wait's operation has to go on: in a later turn, or when it is ready. */
 static int begin(lua_State *L, sl_wait *wait)
 {
-    sl_loop *loop = wait->source->loop;
+    sl_loop *loop = sl_wait_source(wait)->loop;
     sl_thread *t = sl_thread_current(L, loop->threads);
     wait->thread = t;
     t->loop = loop;
@@ -191,15 +191,15 @@ static int must_wait(const sl_wait *wait)
 static void assume_ready(sl_wait *wait)
 {
     if (wait->interest & SL_READABLE)
-        wait->source->readable = 1;
+        sl_wait_source(wait)->readable = 1;
     if (wait->interest & SL_WRITABLE)
-        wait->source->writable = 1;
+        sl_wait_source(wait)->writable = 1;
 }
 
 /* Tries it in the calling thread, unless it had its share already. */
 static void try_first(lua_State *L, sl_wait *wait, sl_operation operation)
 {
-    sl_thread *t = wait->source->loop->threads->running;
+    sl_thread *t = sl_wait_source(wait)->loop->threads->running;
     wait->operation = operation;
     if (is_instant(wait))
         assume_ready(wait);
@@ -284,10 +284,10 @@ int sl_wait_poll(lua_State *L, sl_wait *wait, sl_operation operation,
     double limit = block < 0 || (total >= 0 && total < block) ? total : block;
     double until = limit < 0 ? -1 : sl_clock_now() + limit;
     double pause = first_pause;
-    int in_thread = wait->source->loop->threads->running != NULL;
+    int in_thread = sl_wait_source(wait)->loop->threads->running != NULL;
     for (;;) {
         assume_ready(wait);
-        wait->status = operation(L, wait->source);
+        wait->status = operation(L, sl_wait_source(wait));
         if (wait->status != SL_AGAIN)
             return wait->status;
         if (!in_thread && limit != 0)

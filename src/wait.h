@@ -20,7 +20,7 @@ static inline void sl_wait_check(lua_State *L, sl_wait *wait,
                                  const char *what)
 {
     if (wait->thread != NULL || wait->reserved ||
-        wait->source->loop->threads->running == NULL)
+        sl_wait_source(wait)->loop->threads->running == NULL)
         sl_wait_checkall(L, wait, what);
 }
 
@@ -96,9 +96,9 @@ int sl_wait_park(sl_wait *wait);
 static inline void sl_wait_unpark(sl_wait *wait)
 {
     wait->parked = 0;
-    wait->source->loop->waiting--;
-    if (!wait->source->loop->type->edge_triggered)
-        sl_source_tell(wait->source);
+    sl_wait_source(wait)->loop->waiting--;
+    if (!sl_wait_source(wait)->loop->type->edge_triggered)
+        sl_source_tell(sl_wait_source(wait));
 }
 
 /* The operation has that status now; a parked thread is ready. */
@@ -107,7 +107,7 @@ static inline void sl_wait_end(sl_wait *wait, int status)
     wait->status = status;
     if (wait->parked) {
         sl_wait_unpark(wait);
-        sl_wait_ready(wait->source->loop, wait->thread);
+        sl_wait_ready(sl_wait_source(wait)->loop, wait->thread);
     }
 }
 

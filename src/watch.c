@@ -118,7 +118,7 @@ static int watch_operation(lua_State *L, sl_source *source)
 /* true if something happened, false if the time is over; nil, error */
 static int watch_results(lua_State *L, sl_wait *wait)
 {
-    unwatch((sl_watcher *)wait->source);
+    unwatch((sl_watcher *)sl_wait_source(wait));
     if (wait->status != 0 && wait->status != SL_TIMEOUT)
         return sl_result_fail(L, wait->status);
     lua_pushboolean(L, wait->status == 0);
