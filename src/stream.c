@@ -309,6 +309,11 @@ static int meth_receive(lua_State *L)
     if (a->has_object)
         look_behind(L, a, 1);
     a->receive = r;
+    if (sl_buffer_count(&a->buffer) > 0 && received(a) == 0 &&
+        sl_wait_spare(&a->source.reader)) {
+        a->source.reader.status = 0;
+        return receive_results(L, &a->source.reader);
+    }
     return sl_wait_operate(L, &a->source.reader, receive_operation, a->block,
                            a->total, receive_results);
 }

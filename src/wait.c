@@ -12,8 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { OPERATIONS_MAX = 64 };    /* by one thread, before it is others' turn */
-
 /* Seconds between tries where nothing tells of readiness; they double. */
 static const double first_pause = 0.001, last_pause = 0.03;
 
@@ -203,7 +201,7 @@ static void try_first(lua_State *L, sl_wait *wait, sl_operation operation)
     wait->operation = operation;
     if (is_instant(wait))
         assume_ready(wait);
-    if (t != NULL && ++t->spent > OPERATIONS_MAX)
+    if (t != NULL && ++t->spent > SL_OPERATIONS_MAX)
         wait->status = SL_BUSY;
     else
         sl_wait_try(L, wait);

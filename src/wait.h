@@ -11,6 +11,16 @@
 #include "loop.h"
 #include "source.h"
 
+enum { SL_OPERATIONS_MAX = 64 };    /* by a thread, before it's others' turn */
+
+/* An operation of the running thread is finished before it has begun. False
+ * if the thread had its share: it has to begin it. */
+static inline int sl_wait_spare(const sl_wait *wait)
+{
+    sl_thread *t = sl_wait_source(wait)->loop->threads->running;
+    return t != NULL && t->spent < SL_OPERATIONS_MAX ? ++t->spent : 0;
+}
+
 /* The rest of sl_wait_check, where something is unusual. */
 void sl_wait_checkall(lua_State *L, sl_wait *wait, const char *what);
 
