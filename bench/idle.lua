@@ -32,4 +32,4 @@ for i = 1, count do
 end
 collectgarbage()
 collectgarbage()
-print(('%.2f'):format((size() - before) / count))
+print(('%.2f'):format((size() - before) / #threads))
