@@ -122,8 +122,10 @@ void sl_source_release(sl_source *source, int closing)
         return;
     sl_wait_finish(&source->reader, SL_CLOSED);
     sl_wait_finish(&source->writer, SL_CLOSED);
+    int has_unsent = source->unsent != NULL;
     sl_source_notify(source, SL_READABLE | SL_WRITABLE);
-    sl_gather_drop(source);    /* perhaps the source with it */
+    if (has_unsent)    /* else it may be gone with its last watch */
+        sl_gather_drop(source);    /* perhaps the source with it */
 }
 
 static unsigned parked_interest(const sl_wait *wait)
