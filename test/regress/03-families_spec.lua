@@ -143,7 +143,26 @@ describe('a LuaSocket object in a thread', function()
                          s[i]:connect('+__1+127.0.0.1', closed()))
             expect(-1, s[i]:getfd())
         end
-    ]])
+    ]], true)
+
+    script('counts as connected after it was refused, as elsewhere', [[
+        for _, host in ipairs {'127.0.0.1', '+__1+127.0.0.1', '+'} do
+            local s = socket.tcp()
+            assert(not s:connect(host, closed()))
+            expect('tcp{client}', tostring(s):match '^[^:]+')
+            expect_error('closed', s:receive())
+            expect_error('closed', s:send 'x')
+            s:close()
+        end
+    ]], true)
+
+    script('is bound with one result', [[
+        for _, make in ipairs {socket.tcp, socket.udp} do
+            local s = make()
+            expect(1, select('#', s:setsockname('127.0.0.1', 0)))
+            s:close()
+        end
+    ]], true)
 
     script('is bound to the family of its own address', [[
         local port, listener = serve '127.0.0.1'
