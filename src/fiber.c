@@ -166,10 +166,8 @@ static void unmap(char *base, size_t size)
 static int map_stacks(sl_fibers *pool, size_t n)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
-    int guarded = pool->count < GUARDED_MAX;
-    int access = guarded ? PROT_NONE : PROT_READ | PROT_WRITE;
     size_t size = (n + 1) * SL_STACK_SIZE;    /* begins anywhere */
-    char *base = mmap(NULL, size, access, flags, -1, 0);
+    char *base = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (base == MAP_FAILED)
         return ENOMEM;
 #if defined(MADV_NOHUGEPAGE)
@@ -180,7 +178,6 @@ static int map_stacks(sl_fibers *pool, size_t n)
     pool->fresh = base + surplus;
     unmap(pool->fresh + n * SL_STACK_SIZE, SL_STACK_SIZE - surplus);
     pool->fresh_count = n;
-    pool->guarded = guarded;
     return 0;
 }
 
@@ -202,9 +199,8 @@ static sl_fiber *create(sl_fibers *pool)
     if (map_slab(pool) != 0)
         return NULL;
     char *base = pool->fresh;
-    if (pool->guarded && mprotect(base + page_size(),
-                                  SL_STACK_SIZE - page_size(),
-                                  PROT_READ | PROT_WRITE) != 0)
+    if (pool->count < GUARDED_MAX &&
+        mprotect(base, page_size(), PROT_NONE) != 0)
         return NULL;
     pool->fresh += SL_STACK_SIZE;
     pool->fresh_count--;
@@ -250,7 +246,7 @@ static void release_pages(sl_fiber *fiber)
 
 void sl_fibers_init(sl_fibers *pool)
 {
-    *pool = (sl_fibers){NULL, 0, 0, NULL, 0, 0};
+    *pool = (sl_fibers){NULL, 0, 0, NULL, 0};
 }
 
 void sl_fibers_free(sl_fibers *pool)

@@ -39,7 +39,6 @@ typedef struct sl_fibers {
     size_t count;      /* all of the pool, idle or not */
     char *fresh;       /* mapped, not yet in use: so many stacks */
     size_t fresh_count;
-    int guarded;       /* they have to be made accessible, but for a page */
 } sl_fibers;
 
 /* A stack has room for 200 nested C calls, each with an 8 KiB buffer, for which
