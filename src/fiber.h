@@ -114,8 +114,8 @@ static inline void sl_fiber_leave(sl_fiber *fiber, sl_context *to)
 static inline void sl_fiber_freeze(sl_fiber *fiber)
 {
     char here;
-    sl_fiber *guess = sl_context_opaque(sl_fiber_at(&here));
-    if (fiber == guess)
+    sl_fiber *guess = sl_fiber_at(&here);
+    if (fiber == sl_context_opaque(guess))
         sl_fiber_leave(guess, guess->back);
     else
         sl_fiber_leave(fiber, fiber->back);
