@@ -193,9 +193,9 @@ end
 -- Without time it may be over before the end is known, or the last bytes have
 -- come: its results then.
 local function too_early(number, socket, s)
-    local gathers = socket.peer.gathers
-    if socket.closed or not gathers and
-       (enough(socket, s) or socket.input == '') then
+    local finished = enough(socket, s) and s.pattern ~= '*a'
+    if socket.closed or not socket.peer.gathers and
+       (finished or socket.input == '') then
         return
     end
     local result, size = fail(number, s, 'timeout', socket.input)
