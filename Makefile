@@ -57,7 +57,7 @@ else ifeq ($(VARIANT),tsan)
 variant_flags := -fsanitize=thread -fno-omit-frame-pointer
 else ifeq ($(VARIANT),coverage)
 variant_flags := --coverage
-CFLAGS := -O0 -g
+CFLAGS := -O0 -g -Wno-maybe-uninitialized    # a guess without -O
 else ifeq ($(VARIANT),ucontext)
 variant_flags := -DSL_FIBER_UCONTEXT
 else ifeq ($(VARIANT),libfuzzer)
