@@ -15,13 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* '*' is any address of IPv4, unless IPv6 is asked for: the order in which
+ * the system gives the two depends on its network. */
 static int look_up(const sl_query *query, int flags, struct addrinfo **list)
 {
     struct addrinfo hints;
     int to_bind = query->purpose == SL_TO_BIND;
     int is_any = to_bind && strcmp(query->host, "*") == 0;
     memset(&hints, 0, sizeof hints);
-    hints.ai_family = query->family;
+    hints.ai_family = is_any && query->family == AF_UNSPEC ? AF_INET
+                                                           : query->family;
     hints.ai_socktype = query->socktype;
     hints.ai_flags = flags | (to_bind ? AI_PASSIVE : 0) |
                      (query->purpose == SL_TO_NAME ? AI_CANONNAME : 0);
