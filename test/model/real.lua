@@ -200,7 +200,7 @@ local function listen(path)
 end
 
 -- Steps until nothing happens any more.
-local forever = 1e6
+local forever = 100
 
 local function run()
     local last = loop.now()
