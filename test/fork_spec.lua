@@ -184,7 +184,10 @@ describe('After a fork the parent goes on', function()
         expect(1, wait(child))
     ]])
 
-    forks('with what is being looked up, and so does the child', [[
+    -- AddressSanitizer's allocator may stay locked in a child, by a thread
+    -- that the child does not have.
+    local looks_up = os.getenv 'ASAN_OPTIONS' and pending or forks
+    looks_up('with what is being looked up, and so does the child', [[
         local found, child = 0, nil
         for i = 1, 20 do
             loop.newthread(function()
