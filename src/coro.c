@@ -154,14 +154,14 @@ static int call_other(lua_State *L, sl_run_after after)
 
 static int after_call(lua_State *L, enum sl_outcome outcome)
 {
-    if (outcome == SL_RETURNED)
+    if (outcome != SL_STOPPED)
         sl_run_forget(L, get_threads(L), 1);
     return give(L, outcome, 0);
 }
 
 static int after_pcall(lua_State *L, enum sl_outcome outcome)
 {
-    if (outcome == SL_RETURNED)
+    if (outcome != SL_STOPPED)
         sl_run_forget(L, get_threads(L), 1);
     return give(L, outcome, 1);
 }

@@ -250,12 +250,31 @@ static int is_self(sl_threads *all, lua_State *L, lua_State *stopped)
     return all->running != NULL ? home == all->running->co : home == L;
 }
 
+/* [-0, +0, -] The thread at index waits, or is a base itself: its home, if
+ * that is the base's thread, is nobody. */
+static void forget_unheld(lua_State *L, sl_threads *all, int index)
+{
+    sl_thread *t = sl_record_find(all, lua_tothread(L, index));
+    if (t == NULL || t->home != SL_HOME_VALUE)
+        return;
+    sl_record_pushhome(L, t);
+    if (is_self(all, L, L)) {
+        sl_record_clearhome(L, t);
+        t->home = SL_HOME_NOBODY;
+    }
+    lua_pop(L, 1);
+}
+
 void sl_run_forget(lua_State *L, sl_threads *all, int index)
 {
     sl_thread *t = sl_record_held(L, all, index);
     if (t != NULL && t->home == SL_HOME_VALUE && is_self(all, L, t->at)) {
         lua_pop(t->at, 1);
         t->home = SL_HOME_NOBODY;
+    } else if (t == NULL) {
+        enum sl_where where = sl_thread_where(L, all, index);
+        if (where == SL_IS_WAITING || where == SL_IS_BELOW)
+            forget_unheld(L, all, index);
     }
 }
 
