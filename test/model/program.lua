@@ -1,7 +1,9 @@
 -- Random programs: threads that wait, suspend, resume and start one another,
--- fail, and talk through sockets. A program is a table
+-- hand control to one another, fail, and talk through sockets. A program is a
+-- table
 --
---     {pairs = how many pairs of sockets, threads = list of blocks}
+--     {pairs = how many pairs of sockets, threads = list of blocks,
+--      symmetric = whether the threads hand control to one another}
 --
 -- and a block a list of statements {op = name, id = number, ...}. What each
 -- means is told twice: in reference.lua and, in terms of the module, in
@@ -11,7 +13,7 @@ local values = require 'fuzz.values'
 
 local chance, pick, random = values.chance, values.pick, values.random
 
-local budget, ids, sockets
+local budget, ids, sockets, symmetric
 
 -- Calls from C: see `wrapped` in real.lua. The first two catch errors.
 local ways = {'pcall', 'pcall', 'xpcall', 'sort', 'sort', 'gsub', 'index',
@@ -21,11 +23,11 @@ local pieces = {'a', 'bc', 'a\r', '\n', 'x\n', 'one\r\ntwo', 'three\n', '\r\n',
                 '0123456789'}
 
 -- Where a statement is: is it directly in a coroutine, with no function of C
--- in between; in which kind of nested coroutine; is it in one of coro's, which
--- is a thread of its own to current and suspend; how deep.
+-- in between; in which kind of coroutine, if it isn't a thread of the loop
+-- (those of coro are threads of their own); how deep.
 local function inside(place, changes)
     local new = {depth = place.depth + 1, direct = place.direct,
-                 nested = place.nested, in_coro = place.in_coro}
+                 nested = place.nested}
     for key, value in pairs(changes) do new[key] = value end
     return new
 end
@@ -46,9 +48,22 @@ local makers = {
     end,
     spawn = function(place)
         return {values = numbers(), catch = chance(70),
-                block = block(inside(place, {direct = true, nested = false,
-                                      in_coro = false}))}
+                block = block(inside(place, {direct = true, nested = false}))}
     end,
+    create = function(place)
+        return {block = block(inside(place, {direct = true,
+                                             nested = 'coro'}))}
+    end,
+    transfer = function()
+        return {target = random(9) - 1, values = numbers(),
+                protected = chance(30), catch = chance(70)}
+    end,
+    coresume = function()
+        return {target = random(8) - 1, values = numbers(),
+                catch = chance(70)}
+    end,
+    coyield = function() return {values = numbers(), catch = chance(70)} end,
+    status = function() return {target = random(8)} end,
     receive = function()
         return {socket = random(sockets),
                 pattern = pick {'*l', '*l', '*a', 0, 1, 3, 5, 12},
@@ -76,9 +91,8 @@ local makers = {
     coroutine = function(place)
         local kind = chance(50) and 'standard' or 'coro'
         return {kind = kind,
-                block = block(inside(place, {
-                    direct = true, nested = kind,
-                    in_coro = place.in_coro or kind == 'coro'}))}
+                block = block(inside(place, {direct = true,
+                                             nested = kind}))}
     end,
     yield = function() return {values = numbers()} end,
     fail = function() return {table = chance(30)} end,
@@ -93,28 +107,29 @@ local makers = {
 local anywhere = {'sleep', 'sleep', 'suspend', 'suspend', 'resume', 'resume',
                   'spawn', 'call', 'call', 'coroutine', 'fail', 'times',
                   'time', 'current', 'collect'}
+local with_coro = {'create', 'create', 'transfer', 'transfer', 'transfer',
+                   'coresume', 'coresume', 'coyield', 'status', 'coroutine'}
 local with_sockets = {'receive', 'receive', 'receive', 'send', 'send', 'send',
                       'close', 'shutdown', 'timeout', 'timeout'}
-local has_block = {spawn = true, call = true, coroutine = true, times = true}
+local has_block = {spawn = true, create = true, call = true, coroutine = true,
+                   times = true}
 
 -- Can it yield here? Our own yield can wherever its coroutine is; Lua's own
--- only without a function of C in between. In a thread it suspends.
+-- only without a function of C in between. In a thread that suspends, where
+-- nobody is about to resume it by coro's means.
 local function may_yield(place)
-    return place.direct or place.nested == 'coro'
+    return place.nested == 'coro' or
+           place.direct and (place.nested or not symmetric)
 end
 
 local function choose(place)
     if may_yield(place) and chance(place.nested and 30 or 5) then
         return 'yield'
-    elseif sockets > 0 and chance(50) then
+    elseif sockets > 0 and chance(symmetric and 30 or 50) then
         return pick(with_sockets)
     end
-    local op = pick(anywhere)
-    if has_block[op] and place.depth > 4 or
-       place.in_coro and (op == 'suspend' or op == 'current') then
-        return 'sleep'
-    end
-    return op
+    local op = pick(symmetric and chance(50) and with_coro or anywhere)
+    return has_block[op] and place.depth > 4 and 'sleep' or op
 end
 
 function block(place)
@@ -135,11 +150,13 @@ end
 local function program()
     local pairs_of_sockets = random(3) - 1
     budget, ids, sockets = 5 + random(40), 0, 2 * pairs_of_sockets
+    symmetric = chance(50)
     local threads = {}
     for i = 1, random(4) do
         threads[i] = block {depth = 0, direct = true, nested = false}
     end
-    return {pairs = pairs_of_sockets, threads = threads}
+    return {pairs = pairs_of_sockets, symmetric = symmetric,
+            threads = threads}
 end
 
 -------------------------------------------------------------------------------

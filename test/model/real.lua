@@ -11,6 +11,7 @@ local real = {}
 local tick = 1 / 64
 
 local listeners = {}      -- by loop
+local main = coro.running()
 local loop, events, threads, numbers, sockets, start
 
 local function event(number, ...)
@@ -26,12 +27,14 @@ end
 -- One of our own errors, or one of the module's: without its text.
 local function name_of(err)
     if type(err) == 'table' then return 'table ' .. err.id end
-    local id = tostring(err):match 'E(%d+);'
+    local text = tostring(err)
+    local id = text:match 'E(%d+);'
     if id then return 'error ' .. id end
-    if not tostring(err):find 'resume' and not tostring(err):find 'waited' then
-        return 'other ' .. tostring(err)
+    if text:find 'ended without transferring' then return 'lost' end
+    for _, word in ipairs {'trying to', 'resume', 'waited', 'yielding'} do
+        if text:find(word) then return 'misuse' end
     end
-    return 'misuse'
+    return 'other ' .. text
 end
 
 local execute
@@ -68,40 +71,58 @@ local wrapped = {
 
 local function body(number, block)
     return function(...)
-        numbers[loop.current()] = number
-        threads[number] = loop.current()
+        local thread = coro.running()
+        numbers[thread], threads[number] = number, thread
         event(number, 'begins', ...)
         execute(number, block)
         event(number, 'ends')
+        return 'end', number
     end
 end
 
 local function start_thread(block, ...)
     local number = #threads + 1
     threads[number] = false
-    return loop.newthread(body(number, block), ...)
-end
-
--- Raises errors, or tells of them and goes on.
-local function perhaps_catch(number, s, f, ...)
-    if not s.catch then
-        f(...)
-        return event(number, s.id, 'done')
-    end
-    local ok, err = pcall(f, ...)
-    event(number, s.id, ok and 'done' or name_of(err))
+    loop.newthread(body(number, block), ...)
 end
 
 local function got(number, s, ...)
     event(number, s.id, ...)
 end
 
-local function generator(number, s)
-    local wrap = s.kind == 'coro' and coro.wrap or coroutine.wrap
-    local yields = wrap(function()
+local function caught(number, s, ok, ...)
+    if ok then return event(number, s.id, 'done', ...) end
+    event(number, s.id, name_of(...))
+end
+
+-- Raises errors, or tells of them and goes on.
+local function perhaps_catch(number, s, f, ...)
+    if s.catch then return caught(number, s, pcall(f, ...)) end
+    caught(number, s, true, f(...))
+end
+
+local function resume(...) loop.resume(...) end
+
+-- The number is that of a thread, or 0 for the main program.
+local function find(target)
+    if target == 0 then return main end
+    return threads[(target - 1) % #threads + 1]
+end
+
+local function make_yields(number, s)
+    if s.kind == 'coro' then
+        local new = #threads + 1
+        threads[new] = false
+        return coro.wrap(body(new, s.block))
+    end
+    return coroutine.wrap(function()
         execute(number, s.block)
         return 'end'
     end)
+end
+
+local function generator(number, s)
+    local yields = make_yields(number, s)
     local first
     local function show(...)
         first = ...
@@ -117,12 +138,30 @@ local statements = {
     end,
     suspend = function(number, s) got(number, s, loop.suspend()) end,
     resume = function(number, s)
-        local thread = threads[(s.target - 1) % #threads + 1]
-        if not thread then return event(number, s.id, 'nobody') end
-        perhaps_catch(number, s, loop.resume, thread, unpack(s.values))
+        perhaps_catch(number, s, resume, find(s.target), unpack(s.values))
     end,
     spawn = function(number, s)
         perhaps_catch(number, s, start_thread, s.block, unpack(s.values))
+    end,
+    create = function(_, s)
+        local new = #threads + 1
+        threads[new] = coro.create(body(new, s.block))
+        numbers[threads[new]] = new
+    end,
+    transfer = function(number, s)
+        perhaps_catch(number, s, s.protected and coro.ptransfer or
+                      coro.transfer, find(s.target), unpack(s.values))
+    end,
+    coresume = function(number, s)
+        perhaps_catch(number, s, function(...)
+            caught(number, s, coro.resume(...))
+        end, find(s.target), unpack(s.values))
+    end,
+    coyield = function(number, s)
+        perhaps_catch(number, s, coro.yield, unpack(s.values))
+    end,
+    status = function(number, s)
+        event(number, s.id, coro.status(find(s.target)))
     end,
     receive = function(number, s)
         local a, b, c = sockets[s.socket]:receive(s.pattern, s.prefix,
@@ -211,18 +250,32 @@ local function run()
     until not waits or loop.now() - last > forever - tick / 2
 end
 
--- Resumes the first one that is suspended, until nobody is, or often enough.
-local function resume_all()
+local function told(number, ok, ...)
+    if ok then
+        event(0, 'resumed', number, 'done', ...)
+    else
+        event(0, 'resumed', number, name_of(...))
+    end
+    return ok
+end
+
+-- Ways to make a thread go on, by turns.
+local ways = {
+    function(...) return pcall(resume, ...) end,
+    function(...) return coro.resume(...) end,
+    function(...) return pcall(coro.transfer, ...) end,
+}
+
+-- Resumes the first one that can be, until nobody can, or often enough.
+local function resume_all(symmetric)
     for i = 1, 20 do
         local found
+        local go_on = ways[symmetric and i % 3 + 1 or 1]
         for number, thread in ipairs(threads) do
-            if thread and coro.status(thread) ~= 'dead' then
-                local ok, err = pcall(loop.resume, thread, 'main', i)
-                event(0, 'resumed', number, ok and 'done' or name_of(err))
-                if ok then
-                    found = true
-                    break
-                end
+            if coro.status(thread) ~= 'dead' and
+               told(number, go_on(thread, 'main', i)) then
+                found = true
+                break
             end
         end
         if not found then return end
@@ -247,7 +300,7 @@ function real.run(program, which, path)
         event(0, ok and 'started' or name_of(err))
     end
     run()
-    resume_all()
+    resume_all(program.symmetric)
     for i, s in ipairs(sockets) do
         event(0, 'closes', i)
         s:close()

@@ -1,6 +1,7 @@
 -- What a program (program.lua) has to do, told as simply as can be: a thread
--- is a coroutine that gives control back whenever it waits, errors are values
--- that blocks return, and time is a number.
+-- is a coroutine that gives control back whenever it stops, to one loop that
+-- knows who goes on; errors are values that blocks return, and time is a
+-- number.
 --
 -- Events are compared with those of the module as they come. Where the order
 -- is nobody's business the module's own events say which it was: which of the
@@ -17,6 +18,10 @@ local now, threads, sockets
 local ready                     -- queue of threads
 local sleepers                  -- those that wait for a time, in any order
 local order                     -- of setting times
+local main = {number = 0}       -- the main program, which is no thread
+local running                   -- the thread that runs, or the main program
+local bases                     -- a stack of who called somebody
+local goes_on                   -- see `switch`
 
 local function event(number, ...)
     local words = {'T' .. number}
@@ -58,48 +63,164 @@ local function flush()
     for _, socket in ipairs(sockets) do socket.gathers = false end
 end
 
--- Runs it until it waits, is suspended or ends: its error, if it failed.
-local function run(thread, ...)
-    flush()
-    thread.state = 'running'
-    local ok, err = coroutine.resume(thread.coroutine, ...)
-    if not ok then error(err, 0) end
-    if coroutine.status(thread.coroutine) ~= 'dead' then return nil end
+-- What runs is a thread or the main program. Who calls a thread is a base: the
+-- thread, and whoever gets control from it, runs until one stops that hands
+-- control to nobody. Then a base of the loop goes on, and one of coro stops,
+-- too. Control may come back to a base before.
+--
+-- Where a thread returns to is its home: 'base' (whoever that is then; it gets
+-- no values), 'nobody', or the thread that resumed it by coro.
+
+-- One stops: who goes on, with how control comes and what it brings.
+local function step_down()
+    while true do
+        local base = table.remove(bases)
+        if base.is_loops then return base.thread, {'nothing'} end
+    end
+end
+
+local function hand_over(to, how, ...)
+    for i = #bases, 1, -1 do
+        if bases[i].thread == to then
+            for k = #bases, i, -1 do bases[k] = nil end
+        end
+    end
+    return to, {how, ...}
+end
+
+-- The thread has returned, or failed with err.
+local function finish(thread, err)
+    local home = thread.home
     thread.state = 'dead'
-    return err
+    if not err and home == 'nobody' then err = 'lost' end
+    if type(home) == 'table' then
+        if err then return hand_over(home, 'failed', err, thread) end
+        return hand_over(home, 'values', 'end', thread.number)
+    elseif not err then
+        return step_down()
+    elseif home == 'base' then
+        return table.remove(bases).thread, {'failed', err, thread}
+    end
+    local to = step_down()
+    return to, {'failed', err, thread}
+end
+
+-- In the main program: the thread runs, until control comes back here.
+local function run(thread, ...)
+    local brought = {'values', ...}
+    bases = {{thread = main, is_loops = true}}
+    repeat
+        flush()
+        running, thread.state = thread, 'running'
+        local ok, err = coroutine.resume(thread.coroutine, unpack(brought))
+        if not ok then error(err, 0) end
+        if coroutine.status(thread.coroutine) == 'dead' then
+            thread, brought = finish(thread, err)
+        else
+            thread, brought = goes_on()
+        end
+    until thread == main
+    flush()
+    running = main
+    return unpack(brought)
+end
+
+-- The running thread stops; f says who goes on. How control comes back, and
+-- what it brings.
+local function switch(state, f)
+    running.state, goes_on = state, f
+    return coroutine.yield 'stop'
+end
+
+local function drop_first(_, ...) return ... end
+
+-- The calling thread stops; what it is woken with.
+local function stop(_, state)
+    return drop_first(switch(state, step_down))
+end
+
+-- What runs calls the other.
+local function call(other, is_loops, ...)
+    if running == main then return run(other, ...) end
+    local brought = {'values', ...}
+    table.insert(bases, {thread = running, is_loops = is_loops})
+    return switch('calling', function() return other, brought end)
 end
 
 local execute
 
-local function start_thread(block, ...)
-    local number = #threads + 1
-    local thread = {number = number, state = 'running'}
-    threads[number] = thread
-    thread.coroutine = coroutine.create(function(...)
-        event(number, 'begins', ...)
+local function new_thread(block, home)
+    local thread = {number = #threads + 1, state = 'fresh', home = home}
+    threads[thread.number] = thread
+    thread.coroutine = coroutine.create(function(_, ...)
+        event(thread.number, 'begins', ...)
         local err = execute(thread, block)
-        if not err then event(number, 'ends') end
+        if not err then event(thread.number, 'ends') end
         return err
     end)
-    return run(thread, ...)
+    return thread
+end
+
+local function error_of(how, err)
+    return how == 'failed' and err or nil
+end
+
+local function start_thread(block, ...)
+    return error_of(call(new_thread(block, 'base'), true, ...))
+end
+
+local function is_suspended(thread)
+    return thread.state == 'fresh' or thread.state == 'suspended'
 end
 
 local function resume(thread, ...)
-    if thread.state ~= 'suspended' then return 'misuse' end
-    return run(thread, ...)
-end
-
--- The calling thread stops; what it is woken with.
-local function stop(thread, state)
-    flush()
-    thread.state = state
-    return coroutine.yield('stop')
+    if not is_suspended(thread) then return 'misuse' end
+    if thread.state == 'fresh' then thread.home = 'base' end
+    return error_of(call(thread, true, ...))
 end
 
 -- From the loop: its errors are reported.
 local function wake(thread, ...)
-    local err = run(thread, ...)
-    if err then event(thread.number, 'failed', err) end
+    local how, err, culprit = run(thread, ...)
+    if how == 'failed' then event(culprit.number, 'failed', err) end
+end
+
+-------------------------------------------------------------------------------
+-- Handing control over: how it comes back, and what it brings
+
+local function transfer(to, ...)
+    local brought = {...}
+    if to == running or to.state == 'waiting' or to.state == 'dead' then
+        return 'failed', 'misuse'
+    end
+    if to.state == 'fresh' then to.home = 'nobody' end
+    if running == main then return run(to, ...) end
+    return switch('suspended', function()
+        return hand_over(to, 'values', unpack(brought))
+    end)
+end
+
+-- The thread does not return any more to who called it and goes on.
+local function come_back(thread, ...)
+    if ... ~= 'nothing' and thread.home == running then
+        thread.home = 'nobody'
+    end
+    return ...
+end
+
+local function coresume(thread, ...)
+    if not is_suspended(thread) then return 'failed', 'misuse' end
+    thread.home = running
+    return come_back(thread, call(thread, false, ...))
+end
+
+local function coyield(...)
+    local home, brought = running.home, {...}
+    if type(home) ~= 'table' then return 'failed', 'misuse' end
+    running.home = 'nobody'
+    return switch('suspended', function()
+        return hand_over(home, 'values', unpack(brought))
+    end)
 end
 
 -- Is woken at the given time, if it still waits then.
@@ -303,8 +424,45 @@ local function perhaps_catch(thread, s, err)
     event(thread.number, s.id, err or 'done')
 end
 
--- A nested coroutine: when it waits, so does the one that runs it.
+-- The end of one that control came back to.
+local function tell(number, what, how, ...)
+    if how == 'failed' then return event(number, what, (...)) end
+    event(number, what, 'done', ...)
+end
+
+local function perhaps_tell(thread, s, how, ...)
+    if how == 'failed' and not s.catch then return (...) end
+    if how == 'failed' or not s.protected then
+        return tell(thread.number, s.id, how, ...)
+    end
+    tell(thread.number, s.id, how, true, ...)
+end
+
+-- The number is that of a thread, or 0 for the main program.
+local function find(target)
+    if target == 0 then return main end
+    return threads[(target - 1) % #threads + 1]
+end
+
+local status_of = {
+    fresh = 'suspended', suspended = 'suspended', waiting = 'suspended',
+    running = 'running', calling = 'normal', dead = 'dead',
+}
+
+-- A thread of coro that is called until it ends.
+local function iterate(thread, s)
+    local nested = new_thread(s.block)
+    local results
+    repeat
+        results = {coresume(nested, thread.number)}
+        if results[1] == 'failed' then return results[2] end
+        event(thread.number, s.id, 'yielded', unpack(results, 2))
+    until results[2] == 'end'
+end
+
+-- A nested coroutine: when it stops, so does the one that runs it.
 local function generate(thread, s)
+    if s.kind == 'coro' then return iterate(thread, s) end
     local nested = coroutine.create(function()
         return 'end', execute(thread, s.block)
     end)
@@ -338,12 +496,31 @@ local statements = {
         event(thread.number, s.id, stop(thread, 'suspended'))
     end,
     resume = function(thread, s)
-        local other = threads[(s.target - 1) % #threads + 1]
-        return perhaps_catch(thread, s, resume(other, unpack(s.values)))
+        return perhaps_catch(thread, s,
+                             resume(find(s.target), unpack(s.values)))
     end,
     spawn = function(thread, s)
         return perhaps_catch(thread, s,
                              start_thread(s.block, unpack(s.values)))
+    end,
+    create = function(_, s) new_thread(s.block) end,
+    transfer = function(thread, s)
+        return perhaps_tell(thread, s,
+                            transfer(find(s.target), unpack(s.values)))
+    end,
+    coresume = function(thread, s)
+        local other = find(s.target)
+        if other == main or other == thread then
+            return perhaps_catch(thread, s, 'misuse')
+        end
+        tell(thread.number, s.id, coresume(other, unpack(s.values)))
+        event(thread.number, s.id, 'done')
+    end,
+    coyield = function(thread, s)
+        return perhaps_tell(thread, s, coyield(unpack(s.values)))
+    end,
+    status = function(thread, s)
+        event(thread.number, s.id, status_of[find(s.target).state])
     end,
     receive = function(thread, s)
         local result, err = receive(thread, s)
@@ -379,9 +556,13 @@ local statements = {
     end,
     coroutine = generate,
     yield = function(thread, s)
-        if s.place.nested then
+        if s.place.nested == 'standard' then
             event(thread.number, s.id, coroutine.yield('value',
                                                        unpack(s.values)))
+        elseif s.place.nested == 'coro' then
+            local results = {coyield('value', unpack(s.values))}
+            if results[1] == 'failed' then return results[2] end
+            event(thread.number, s.id, unpack(results, 2))
         else
             event(thread.number, s.id, stop(thread, 'suspended'))
         end
@@ -537,17 +718,31 @@ local function run_all()
     while step() do end
 end
 
-local function resume_all()
+local function told(number, how, ...)
+    tell(0, 'resumed ' .. number, how, ...)
+    return how ~= 'failed'
+end
+
+-- Ways to make a thread go on, by turns.
+local ways = {
+    function(...)
+        local err = resume(...)
+        if err then return 'failed', err end
+        return 'nothing'
+    end,
+    coresume,
+    transfer,
+}
+
+local function resume_all(symmetric)
     for i = 1, 20 do
         local found
+        local go_on = ways[symmetric and i % 3 + 1 or 1]
         for number, thread in ipairs(threads) do
-            if thread.state ~= 'dead' then
-                local err = resume(thread, 'main', i)
-                event(0, 'resumed', number, err or 'done')
-                if not err then
-                    found = true
-                    break
-                end
+            if thread.state ~= 'dead' and
+               told(number, go_on(thread, 'main', i)) then
+                found = true
+                break
             end
         end
         if not found then return end
@@ -565,7 +760,7 @@ local function run_program(program)
         event(0, start_thread(block, 'main') or 'started')
     end
     run_all()
-    resume_all()
+    resume_all(program.symmetric)
     for i, socket in ipairs(sockets) do
         event(0, 'closes', i)
         close(socket)
@@ -578,6 +773,7 @@ end
 -- nil if the events are what they must be; else what was wanted, and where.
 return function(program, events)
     expected, count, now, order = events, 0, 0, 0
+    running = main
     threads, sockets, ready, sleepers = {}, {}, {}, {}
     local ok, err = pcall(run_program, program)
     if ok then return nil end
