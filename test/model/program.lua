@@ -63,6 +63,12 @@ local makers = {
                 catch = chance(70)}
     end,
     coyield = function() return {values = numbers(), catch = chance(70)} end,
+    safeyield = function()
+        return {target = random(3), values = numbers(), catch = chance(70)}
+    end,
+    safecall = function()
+        return {target = random(3), values = numbers(), catch = chance(70)}
+    end,
     status = function() return {target = random(8)} end,
     receive = function()
         return {socket = random(sockets),
@@ -89,7 +95,8 @@ local makers = {
                 block = block(inside(place, {direct = false}))}
     end,
     coroutine = function(place)
-        local kind = chance(50) and 'standard' or 'coro'
+        local kind = pick {'standard', 'standard', 'coro', 'safe'}
+        if kind == 'safe' and not symmetric then kind = 'coro' end
         return {kind = kind,
                 block = block(inside(place, {direct = true,
                                              nested = kind}))}
@@ -108,7 +115,8 @@ local anywhere = {'sleep', 'sleep', 'suspend', 'suspend', 'resume', 'resume',
                   'spawn', 'call', 'call', 'coroutine', 'fail', 'times',
                   'time', 'current', 'collect'}
 local with_coro = {'create', 'create', 'transfer', 'transfer', 'transfer',
-                   'coresume', 'coresume', 'coyield', 'status', 'coroutine'}
+                   'coresume', 'coresume', 'coyield', 'status', 'coroutine',
+                   'safeyield', 'safeyield', 'safecall'}
 local with_sockets = {'receive', 'receive', 'receive', 'send', 'send', 'send',
                       'close', 'shutdown', 'timeout', 'timeout'}
 local has_block = {spawn = true, create = true, call = true, coroutine = true,
@@ -118,7 +126,7 @@ local has_block = {spawn = true, create = true, call = true, coroutine = true,
 -- only without a function of C in between. In a thread that suspends, where
 -- nobody is about to resume it by coro's means.
 local function may_yield(place)
-    return place.nested == 'coro' or
+    return place.nested == 'coro' or place.nested == 'safe' or
            place.direct and (place.nested or not symmetric)
 end
 

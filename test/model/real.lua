@@ -12,7 +12,8 @@ local tick = 1 / 64
 
 local listeners = {}      -- by loop
 local main = coro.running()
-local loop, events, threads, numbers, sockets, start
+local loop, events, threads, numbers, safes, sockets, start
+local safe_of    -- by the number of its thread
 
 local function event(number, ...)
     local words = {'T' .. number}
@@ -109,11 +110,24 @@ local function find(target)
     return threads[(target - 1) % #threads + 1]
 end
 
+local function find_safe(target)
+    return safes[1] and safes[(target - 1) % #safes + 1]
+end
+
 local function make_yields(number, s)
+    local new = #threads + 1
     if s.kind == 'coro' then
-        local new = #threads + 1
         threads[new] = false
         return coro.wrap(body(new, s.block))
+    elseif s.kind == 'safe' then
+        local f, safe = body(new, s.block), {}
+        safes[#safes + 1], safe_of[new] = safe, safe
+        safe.call, threads[new] = coro.safewrap(function(yield, ...)
+            safe.yield = yield
+            return f(...)
+        end)
+        numbers[threads[new]] = new
+        return safe.call
     end
     return coroutine.wrap(function()
         execute(number, s.block)
@@ -160,6 +174,16 @@ local statements = {
     coyield = function(number, s)
         perhaps_catch(number, s, coro.yield, unpack(s.values))
     end,
+    safeyield = function(number, s)
+        local safe = find_safe(s.target)
+        if not (safe and safe.yield) then return event(number, s.id, 'none') end
+        perhaps_catch(number, s, safe.yield, unpack(s.values))
+    end,
+    safecall = function(number, s)
+        local safe = find_safe(s.target)
+        if not safe then return event(number, s.id, 'none') end
+        perhaps_catch(number, s, safe.call, unpack(s.values))
+    end,
     status = function(number, s)
         event(number, s.id, coro.status(find(s.target)))
     end,
@@ -190,6 +214,7 @@ local statements = {
     coroutine = generator,
     yield = function(number, s)
         local yield = s.place.nested == 'coro' and coro.yield or
+                      s.place.nested == 'safe' and safe_of[number].yield or
                       coroutine.yield
         got(number, s, yield('value', unpack(s.values)))
     end,
@@ -290,6 +315,7 @@ function real.run(program, which, path)
     path = path .. which
     if not listeners[loop] then listen(path) end
     events, threads, numbers, sockets = {}, {}, {}, {}
+    safes, safe_of = {}, {}
     start = loop.now()
     loop.onerror = function(thread, err)
         event(numbers[thread] or 0, 'failed', name_of(err))

@@ -14,7 +14,7 @@ local unpack = table.unpack or unpack      -- luacheck: ignore
 local forever = 100 * 64
 
 local expected, count           -- the module's events; how many we had
-local now, threads, sockets
+local now, threads, safes, sockets
 local ready                     -- queue of threads
 local sleepers                  -- those that wait for a time, in any order
 local order                     -- of setting times
@@ -69,7 +69,8 @@ end
 -- too. Control may come back to a base before.
 --
 -- Where a thread returns to is its home: 'base' (whoever that is then; it gets
--- no values), 'nobody', or the thread that resumed it by coro.
+-- no values), 'nobody', or the thread that resumed it by coro; or else what a
+-- safewrap has of its caller.
 
 -- One stops: who goes on, with how control comes and what it brings.
 local function step_down()
@@ -88,16 +89,32 @@ local function hand_over(to, how, ...)
     return to, {how, ...}
 end
 
+local function is_safe(home) return type(home) == 'table' and home.is_safe end
+
+-- Who called it at last gets its values wherever he can be made to go on, its
+-- error only if he has called somebody.
+local function last_caller(safe, err)
+    local caller = safe.caller
+    safe.yielder = nil
+    if caller == main or caller.state == 'calling' or
+       caller.state == 'suspended' and not err then
+        return caller
+    end
+end
+
 -- The thread has returned, or failed with err.
 local function finish(thread, err)
     local home = thread.home
     thread.state = 'dead'
     if not err and home == 'nobody' then err = 'lost' end
+    if is_safe(home) then
+        home = last_caller(home, err)
+    end
     if type(home) == 'table' then
         if err then return hand_over(home, 'failed', err, thread) end
         return hand_over(home, 'values', 'end', thread.number)
     elseif not err then
-        return step_down()
+        return step_down()    -- also where the values are lost
     elseif home == 'base' then
         return table.remove(bases).thread, {'failed', err, thread}
     end
@@ -188,16 +205,22 @@ end
 -------------------------------------------------------------------------------
 -- Handing control over: how it comes back, and what it brings
 
-local function transfer(to, ...)
+local function can_transfer(to)
+    return to ~= running and to.state ~= 'waiting' and to.state ~= 'dead'
+end
+
+local function switch_to(to, ...)
     local brought = {...}
-    if to == running or to.state == 'waiting' or to.state == 'dead' then
-        return 'failed', 'misuse'
-    end
-    if to.state == 'fresh' then to.home = 'nobody' end
-    if running == main then return run(to, ...) end
     return switch('suspended', function()
         return hand_over(to, 'values', unpack(brought))
     end)
+end
+
+local function transfer(to, ...)
+    if not can_transfer(to) then return 'failed', 'misuse' end
+    if to.state == 'fresh' then to.home = 'nobody' end
+    if running == main then return run(to, ...) end
+    return switch_to(to, ...)
 end
 
 -- The thread does not return any more to who called it and goes on.
@@ -215,12 +238,35 @@ local function coresume(thread, ...)
 end
 
 local function coyield(...)
-    local home, brought = running.home, {...}
-    if type(home) ~= 'table' then return 'failed', 'misuse' end
+    local home = running.home
+    if type(home) ~= 'table' or is_safe(home) then
+        return 'failed', 'misuse'
+    end
     running.home = 'nobody'
-    return switch('suspended', function()
-        return hand_over(home, 'values', unpack(brought))
-    end)
+    return switch_to(home, ...)
+end
+
+local function is_base(thread)
+    for _, base in ipairs(bases) do
+        if base.thread == thread then return true end
+    end
+end
+
+-- Whoever yielded last goes on; nobody, if its thread has ended.
+local function call_safe(safe, ...)
+    local to = safe.yielder
+    if not (to and can_transfer(to)) then return 'failed', 'misuse' end
+    safe.caller = running
+    if is_base(to) then return switch_to(to, ...) end
+    if to.state == 'fresh' then to.home = safe end
+    return call(to, false, ...)
+end
+
+local function yield_safely(safe, ...)
+    local to = safe.caller
+    if not (to and can_transfer(to)) then return 'failed', 'misuse' end
+    safe.yielder = running
+    return switch_to(to, ...)
 end
 
 -- Is woken at the given time, if it still waits then.
@@ -444,17 +490,34 @@ local function find(target)
     return threads[(target - 1) % #threads + 1]
 end
 
+local function find_safe(target)
+    return safes[1] and safes[(target - 1) % #safes + 1]
+end
+
 local status_of = {
     fresh = 'suspended', suspended = 'suspended', waiting = 'suspended',
     running = 'running', calling = 'normal', dead = 'dead',
 }
 
+-- In a thread of safewrap: by the yield that is its own.
+local function yield_own(...)
+    return yield_safely(running.safe, ...)
+end
+
 -- A thread of coro that is called until it ends.
 local function iterate(thread, s)
     local nested = new_thread(s.block)
+    local safe = {is_safe = true, thread = nested, yielder = nested}
+    if s.kind == 'safe' then
+        safes[#safes + 1], nested.safe = safe, safe
+    end
     local results
     repeat
-        results = {coresume(nested, thread.number)}
+        if s.kind == 'safe' then
+            results = {call_safe(safe, thread.number)}
+        else
+            results = {coresume(nested, thread.number)}
+        end
         if results[1] == 'failed' then return results[2] end
         event(thread.number, s.id, 'yielded', unpack(results, 2))
     until results[2] == 'end'
@@ -462,7 +525,7 @@ end
 
 -- A nested coroutine: when it stops, so does the one that runs it.
 local function generate(thread, s)
-    if s.kind == 'coro' then return iterate(thread, s) end
+    if s.kind ~= 'standard' then return iterate(thread, s) end
     local nested = coroutine.create(function()
         return 'end', execute(thread, s.block)
     end)
@@ -519,6 +582,18 @@ local statements = {
     coyield = function(thread, s)
         return perhaps_tell(thread, s, coyield(unpack(s.values)))
     end,
+    safeyield = function(thread, s)
+        local safe = find_safe(s.target)
+        if not safe or safe.thread.state == 'fresh' then
+            return event(thread.number, s.id, 'none')
+        end
+        return perhaps_tell(thread, s, yield_safely(safe, unpack(s.values)))
+    end,
+    safecall = function(thread, s)
+        local safe = find_safe(s.target)
+        if not safe then return event(thread.number, s.id, 'none') end
+        return perhaps_tell(thread, s, call_safe(safe, unpack(s.values)))
+    end,
     status = function(thread, s)
         event(thread.number, s.id, status_of[find(s.target).state])
     end,
@@ -559,8 +634,9 @@ local statements = {
         if s.place.nested == 'standard' then
             event(thread.number, s.id, coroutine.yield('value',
                                                        unpack(s.values)))
-        elseif s.place.nested == 'coro' then
-            local results = {coyield('value', unpack(s.values))}
+        elseif s.place.nested then
+            local yield = s.place.nested == 'safe' and yield_own or coyield
+            local results = {yield('value', unpack(s.values))}
             if results[1] == 'failed' then return results[2] end
             event(thread.number, s.id, unpack(results, 2))
         else
@@ -774,7 +850,7 @@ end
 return function(program, events)
     expected, count, now, order = events, 0, 0, 0
     running = main
-    threads, sockets, ready, sleepers = {}, {}, {}, {}
+    threads, safes, sockets, ready, sleepers = {}, {}, {}, {}, {}
     local ok, err = pcall(run_program, program)
     if ok then return nil end
     if type(err) ~= 'table' then error(err, 0) end
