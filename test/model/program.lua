@@ -3,7 +3,9 @@
 -- table
 --
 --     {pairs = how many pairs of sockets, threads = list of blocks,
---      symmetric = whether the threads hand control to one another}
+--      symmetric = whether the threads hand control to one another,
+--      pipe = whether there is one more pair, whose first socket sends much to
+--      the second one}
 --
 -- and a block a list of statements {op = name, id = number, ...}. What each
 -- means is told twice: in reference.lua and, in terms of the module, in
@@ -13,7 +15,7 @@ local values = require 'fuzz.values'
 
 local chance, pick, random = values.chance, values.pick, values.random
 
-local budget, ids, sockets, symmetric
+local budget, ids, sockets, symmetric, pipe
 
 -- Calls from C: see `wrapped` in real.lua. The first two catch errors.
 local ways = {'pcall', 'pcall', 'xpcall', 'sort', 'sort', 'gsub', 'index',
@@ -39,6 +41,9 @@ local function numbers()
 end
 
 local block
+
+-- More than a socket takes before somebody reads.
+local large = 256 * 1024
 
 local makers = {
     sleep = function() return {ticks = random(8) - 2} end,
@@ -83,6 +88,11 @@ local makers = {
         -- could tell whether they have come yet.
         data = table.concat(data):gsub('^[\r\n]', 'z%0'):gsub('\r$', '')
         return {socket = random(sockets), data = data}
+    end,
+    flood = function() return {size = pick {1, 1, 2} * large} end,
+    drain = function() return {size = pick {1, 1, 2} * large} end,
+    limit = function()
+        return {writes = chance(50), ticks = pick {-1, 0, 2, 5}}
     end,
     close = function() return {socket = random(sockets)} end,
     shutdown = function() return {socket = random(sockets)} end,
@@ -133,6 +143,8 @@ end
 local function choose(place)
     if may_yield(place) and chance(place.nested and 30 or 5) then
         return 'yield'
+    elseif pipe and chance(25) then
+        return pick {'flood', 'flood', 'drain', 'drain', 'limit'}
     elseif sockets > 0 and chance(symmetric and 30 or 50) then
         return pick(with_sockets)
     end
@@ -158,12 +170,12 @@ end
 local function program()
     local pairs_of_sockets = random(3) - 1
     budget, ids, sockets = 5 + random(40), 0, 2 * pairs_of_sockets
-    symmetric = chance(50)
+    symmetric, pipe = chance(50), chance(8)
     local threads = {}
     for i = 1, random(4) do
         threads[i] = block {depth = 0, direct = true, nested = false}
     end
-    return {pairs = pairs_of_sockets, symmetric = symmetric,
+    return {pairs = pairs_of_sockets, symmetric = symmetric, pipe = pipe,
             threads = threads}
 end
 

@@ -13,6 +13,7 @@ local tick = 1 / 64
 local listeners = {}      -- by loop
 local main = coro.running()
 local loop, events, threads, numbers, safes, sockets, start
+local pipe       -- {writer, reader, sent, taken}
 local safe_of    -- by the number of its thread
 
 local function event(number, ...)
@@ -145,6 +146,15 @@ local function generator(number, s)
     repeat show(yields(number)) until first == 'end'
 end
 
+-- What flows through the pipe, from that byte on.
+local period = ''
+for i = 1, 251 do period = period .. string.char(i) end
+local many = period:rep(2200)
+
+local function bytes_at(place, size)
+    return many:sub(place % #period + 1, place % #period + size)
+end
+
 local statements = {
     sleep = function(number, s)
         loop.sleep(s.ticks * tick)
@@ -195,6 +205,24 @@ local statements = {
     end,
     send = function(number, s)
         got(number, s, sockets[s.socket]:send(s.data))
+    end,
+    flood = function(number, s)
+        local a, err, n = pipe.writer:send(bytes_at(pipe.sent, s.size))
+        pipe.sent = pipe.sent + (a or n)
+        event(number, s.id, err ~= 'closed' and (a or n) or '', err)
+    end,
+    drain = function(number, s)
+        local data, err, partial = pipe.reader:receive(s.size)
+        data = data or partial
+        if data ~= bytes_at(pipe.taken, #data) then
+            event(number, 'wrong bytes')
+        end
+        pipe.taken = pipe.taken + #data
+        event(number, s.id, err ~= 'closed' and #data or '', err)
+    end,
+    limit = function(_, s)
+        local socket = s.writes and pipe.writer or pipe.reader
+        socket:settimeout(s.ticks * tick, 't')
     end,
     close = function(number, s) got(number, s, sockets[s.socket]:close()) end,
     shutdown = function(number, s)
@@ -320,7 +348,9 @@ function real.run(program, which, path)
     loop.onerror = function(thread, err)
         event(numbers[thread] or 0, 'failed', name_of(err))
     end
-    make_pairs(program.pairs, path)
+    make_pairs(program.pairs + (program.pipe and 1 or 0), path)
+    pipe = {writer = sockets[2 * program.pairs + 1],
+            reader = sockets[2 * program.pairs + 2], sent = 0, taken = 0}
     for _, block in ipairs(program.threads) do
         local ok, err = pcall(start_thread, block, 'main')
         event(0, ok and 'started' or name_of(err))

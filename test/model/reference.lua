@@ -14,7 +14,7 @@ local unpack = table.unpack or unpack      -- luacheck: ignore
 local forever = 100 * 64
 
 local expected, count           -- the module's events; how many we had
-local now, threads, safes, sockets
+local now, threads, safes, sockets, pipe
 local ready                     -- queue of threads
 local sleepers                  -- those that wait for a time, in any order
 local order                     -- of setting times
@@ -451,6 +451,121 @@ local function send(number, s)
     return #data, nil, nil
 end
 
+-------------------------------------------------------------------------------
+-- The pipe. How much it holds is the system's affair, but less than any send.
+
+local held = 256 * 1024 - 1
+
+-- The size that the module says the statement ended with, if it says that.
+local function told_size(number, s, err)
+    local text = expected[count + 1] or ''
+    local size, rest = text:match(('^T%d %d (%%d+) (.*)$'):format(number, s.id))
+    return rest == err and tonumber(size) or 0
+end
+
+-- Bytes that are on their way, and those that will be once all have waited.
+local function flowing()
+    local sending = pipe.writer and pipe.writer.size or 0
+    return pipe.sent + sending - pipe.taken
+end
+
+local function end_pipe_wait(thread)
+    pipe[thread.end_of], thread.end_of, thread.size = nil, nil, nil
+    sleepers[thread] = nil
+end
+
+-- Whether the wait will end; or may end, as it seems that it has.
+local function will_end(thread)
+    if pipe.closed then return false end
+    if thread.end_of == 'reader' then return flowing() >= thread.size end
+    local left = flowing() - (pipe.reader and pipe.reader.size or 0)
+    return left <= 0, left <= held
+end
+
+local function pass_bytes(thread)
+    local size = thread.size
+    if thread.end_of == 'reader' then
+        -- The writer's bytes may have been taken before it knows.
+        pipe.taken = pipe.taken + size
+    else
+        pipe.sent = pipe.sent + size
+    end
+    end_pipe_wait(thread)
+    wake(thread, size, nil)
+end
+
+-- Whose bytes have flowed, by what the module says.
+local function next_in_pipe()
+    local thread = threads[next_number()]
+    if not (thread and thread.end_of) then return end
+    local must, may = will_end(thread)
+    if must or may and ends_with(thread.number, thread.statement,
+                                 thread.size .. ' nil') then
+        return thread
+    end
+end
+
+local function wake_pipe()
+    for thread in next_in_pipe do pass_bytes(thread) end
+end
+
+local function bytes_flow()
+    for _, name in ipairs {'reader', 'writer'} do
+        local thread = pipe[name]
+        if thread and will_end(thread) then
+            pipe.steps = pipe.steps + 1
+            if pipe.steps > 1000 then pass_bytes(thread) end    -- it did not
+            return true
+        end
+    end
+    return next_in_pipe() ~= nil
+end
+
+-- It has got some of them.
+local function time_out_pipe(number, s, end_of, instant)
+    local size = told_size(number, s, 'timeout')
+    if end_of == 'writer' then
+        local reading = pipe.reader and pipe.reader.size or 0
+        local fits = pipe.taken + reading + held - pipe.sent
+        size = math.max(math.min(size, s.size, fits), pipe.taken - pipe.sent)
+        pipe.sent = pipe.sent + size
+    else
+        local all = flowing()
+        if not pipe.writer and not instant then size = all end
+        size = math.min(size, all)
+        pipe.taken = pipe.taken + size
+    end
+    return size, 'timeout'
+end
+
+local function use_pipe(thread, s, end_of)
+    local total = pipe[end_of .. '_total']
+    if pipe[end_of] then return 'failed', 'misuse' end
+    if pipe.closed then return 'values', '', 'closed' end
+    if total == 0 then
+        return 'values', time_out_pipe(thread.number, s, end_of, true)
+    end
+    pipe[end_of], thread.end_of, thread.size = thread, end_of, s.size
+    thread.statement = s
+    if total then set_time(thread, now + total) end
+    return 'values', stop(thread, 'waiting')
+end
+
+local function close_pipe()
+    pipe.closed = true
+    for i, end_of in ipairs {'writer', 'reader'} do
+        local thread = pipe[end_of]
+        event(0, 'closes', #sockets + i)
+        if thread then
+            sleepers[thread] = nil
+            ready[#ready + 1] = {thread, function()
+                end_pipe_wait(thread)
+                return '', 'closed'
+            end}
+        end
+    end
+end
+
 local function new_socket()
     local socket = {input = '', ended = false}
     -- Without reading: it needs no bytes, or it is closed.
@@ -545,6 +660,12 @@ local function generate(thread, s)
     end
 end
 
+local function tell_pipe(thread, s, how, size, err)
+    if how == 'failed' then return size end
+    if type(size) == 'function' then size, err = size() end
+    event(thread.number, s.id, size, err)
+end
+
 local statements = {
     sleep = function(thread, s)
         if s.ticks <= 0 then
@@ -606,6 +727,16 @@ local statements = {
     send = function(thread, s)
         event(thread.number, s.id, send(thread.number, s))
     end,
+    flood = function(thread, s)
+        return tell_pipe(thread, s, use_pipe(thread, s, 'writer'))
+    end,
+    drain = function(thread, s)
+        return tell_pipe(thread, s, use_pipe(thread, s, 'reader'))
+    end,
+    limit = function(_, s)
+        pipe[s.writes and 'writer_total' or 'reader_total'] =
+            s.ticks >= 0 and s.ticks or nil
+    end,
     close = function(thread, s)
         close(sockets[s.socket])
         event(thread.number, s.id, 1)
@@ -657,8 +788,18 @@ local statements = {
     collect = function() end,
 }
 
+local operates = {receive = true, send = true, flood = true, drain = true}
+
+-- Somewhere beyond that, the others may get a turn in any such call: the rest
+-- is not compared.
+local most_operations = 60
+
 function execute(thread, block)
     for _, s in ipairs(block) do
+        if operates[s.op] then
+            thread.operations = (thread.operations or 0) + 1
+            if thread.operations > most_operations then error {} end
+        end
         local err = statements[s.op](thread, s)
         if err then return err end
     end
@@ -681,7 +822,7 @@ end
 
 -- Time passes until something happens; false if nothing ever will.
 local function pass_time()
-    if ready[1] or any_ready_socket() then return true end
+    if ready[1] or any_ready_socket() or bytes_flow() then return true end
     local first
     for thread in pairs(sleepers) do
         if not first or thread.time < first then first = thread.time end
@@ -690,12 +831,11 @@ local function pass_time()
         now = math.max(now, first)
         return true
     end
+    local is_waited_on = pipe.reader or pipe.writer
     for _, socket in ipairs(sockets) do
-        if socket.reader then
-            now = now + forever
-            break
-        end
+        is_waited_on = is_waited_on or socket.reader
     end
+    if is_waited_on then now = now + forever end
     return false
 end
 
@@ -757,7 +897,7 @@ local function first_due()
     end
     local other = threads[next_number()]
     if first and other and sleepers[other] and other.time == first.time and
-       (first.wait or other.wait) then
+       (first.wait or other.wait or first.end_of or other.end_of) then
         return other
     end
     return first
@@ -769,7 +909,12 @@ local function wake_sleepers()
         if not thread then return end
         sleepers[thread] = nil
         local wait = thread.wait
-        if wait then
+        if thread.end_of then
+            local size, err = time_out_pipe(thread.number, thread.statement,
+                                            thread.end_of)
+            end_pipe_wait(thread)
+            wake(thread, size, err)
+        elseif wait then
             local result = time_out(thread.number, wait.socket, wait.s)
             end_wait(thread)
             wake(thread, result)
@@ -781,9 +926,12 @@ end
 
 local function step()
     local waits = pass_time()
+    wake_pipe()
     wake_receivers()
+    wake_pipe()
     wake_sleepers()
     for _ = 1, #ready do
+        wake_pipe()
         local turn = table.remove(ready, 1)
         wake(turn[1], turn[2])
     end
@@ -841,6 +989,7 @@ local function run_program(program)
         event(0, 'closes', i)
         close(socket)
     end
+    if program.pipe then close_pipe() end
     run_all()
     event(0, 'nothing waits')
     if count ~= #expected then error {wanted = 'nothing', at = count + 1} end
@@ -851,6 +1000,7 @@ return function(program, events)
     expected, count, now, order = events, 0, 0, 0
     running = main
     threads, safes, sockets, ready, sleepers = {}, {}, {}, {}, {}
+    pipe = {sent = 0, taken = 0, steps = 0}
     local ok, err = pcall(run_program, program)
     if ok then return nil end
     if type(err) ~= 'table' then error(err, 0) end
