@@ -144,7 +144,7 @@ local function choose(place)
     if may_yield(place) and chance(place.nested and 30 or 5) then
         return 'yield'
     elseif pipe and chance(25) then
-        return pick {'flood', 'flood', 'drain', 'drain', 'limit'}
+        return pick {'flood', 'flood', 'drain', 'limit', 'limit'}
     elseif sockets > 0 and chance(symmetric and 30 or 50) then
         return pick(with_sockets)
     end
@@ -170,7 +170,7 @@ end
 local function program()
     local pairs_of_sockets = random(3) - 1
     budget, ids, sockets = 5 + random(40), 0, 2 * pairs_of_sockets
-    symmetric, pipe = chance(50), chance(8)
+    symmetric, pipe = chance(50), chance(15)
     local threads = {}
     for i = 1, random(4) do
         threads[i] = block {depth = 0, direct = true, nested = false}
