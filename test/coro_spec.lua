@@ -5,11 +5,8 @@ local process = require 'process'
 local support = require 'support'
 
 local pack, unpack = support.pack, support.unpack
-
--- Under the aggressive collector big loops get a hundred times smaller.
-local function scaled(n)
-    return os.getenv 'SOCKETLOOP_TEST_GC' and math.ceil(n / 100) or n
-end
+local failure, count, push = support.failure, support.count, support.push
+local numbers, some = support.numbers, support.some
 
 -- A spec runs in the main program.
 local main = coro.running()
@@ -21,30 +18,6 @@ local function hooks(after)
         assert.equal(main, thread)
         assert.is_true(ismain)
     end)
-end
-
--- Appends a value that is made by a call that waits or transfers; after
--- list[#list + 1] = the place would have been chosen before that.
-local function push(list, value)
-    list[#list + 1] = value
-end
-
--- Calls f(...), which must fail, and returns its error.
-local function failure(f, ...)
-    local ok, err = pcall(f, ...)
-    assert.is_false(ok)
-    return err
-end
-
-local function count(text, pattern)
-    return (select(2, text:gsub(pattern, '')))
-end
-
--- The numbers 1 to n as arguments.
-local function numbers(n)
-    local list = {}
-    for i = 1, n do list[i] = i end
-    return unpack(list, 1, n)
 end
 
 -- Lists of values that every switch must pass.
@@ -503,11 +476,11 @@ describe('coro.transfer', function()
             file:close()
             return tonumber(pages)
         end
-        limit = scaled(10000)
+        limit = some(10000, 100)
         coro.transfer(threads[1])
         support.collect()
         local pages, used = resident(), collectgarbage 'count'
-        limit = scaled(1000000)
+        limit = some(1000000, 100)
         coro.transfer(threads[turns % 3 + 1])
         assert.equal(limit, turns)
         support.collect()
@@ -523,15 +496,15 @@ describe('coro.transfer', function()
         local value = coro.transfer(thread, 1)
         support.collect()
         local used = collectgarbage 'count'
-        for _ = 1, scaled(500000) do value = coro.transfer(thread, value) end
-        assert.equal(scaled(500000) + 2, value)
+        for _ = 1, some(500000, 100) do value = coro.transfer(thread, value) end
+        assert.equal(some(500000, 100) + 2, value)
         support.collect()
         assert.is_true(collectgarbage 'count' - used < 20)
     end)
 
     it('many times between frozen threads takes no memory', function()
         local a, b
-        local turns, limit = 0, scaled(100000)
+        local turns, limit = 0, some(100000, 100)
         local function play(other)
             return function()
                 table.sort({1, 2}, function()
@@ -553,7 +526,7 @@ describe('coro.transfer', function()
     end)
 
     it('passes a relay of threads that nobody comes back to', function()
-        local rounds, last = scaled(10000), nil
+        local rounds, last = some(10000, 100), nil
         local function runner(round)
             if round == rounds then
                 last = round
@@ -1075,7 +1048,7 @@ describe('coro.resume', function()
     end)
 
     it('nests ever deeper until an error says why not', function()
-        local deepest = scaled(10000)
+        local deepest = some(10000, 100)
         local function nest(depth)
             if depth == deepest then return depth end
             local ok, value = coro.resume(coro.create(nest), depth + 1)
@@ -2553,7 +2526,7 @@ describe('Garbage', function()
     end)
 
     it('is not taken for a thread that has its place', function()
-        for round = 1, scaled(1000) / 40 do
+        for round = 1, some(1000, 100) / 40 do
             for _ = 1, 20 do
                 coro.transfer(coro.create(function()
                     table.sort({1, 2}, function() coro.transfer(main) end)
@@ -2613,7 +2586,7 @@ describe('Garbage', function()
     end)
 
     it('gives its C stacks back', function()
-        for _ = 1, scaled(2000) / 100 do
+        for _ = 1, some(2000, 100) / 100 do
             local list = make(300, function(keep)
                 coro.transfer(keep(coro.create(function()
                     table.sort({1, 2}, function() coro.transfer(main) end)

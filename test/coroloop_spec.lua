@@ -8,13 +8,11 @@ local socket = require 'socket'
 local support = require 'support'
 
 local pack, unpack, plain = support.pack, support.unpack, support.plain
+local failure, count, push = support.failure, support.count, support.push
+local numbers, drain = support.numbers, support.drain
+local errors_of_steps, some = support.errors_of_steps, support.some
 
 local loops = {['the plain loop'] = loop, ['the coro loop'] = loop.coro}
-
--- Under the aggressive collector big loops get a hundred times smaller.
-local function scaled(n)
-    return os.getenv 'SOCKETLOOP_TEST_GC' and math.ceil(n / 100) or n
-end
 
 -- A spec runs in the main program.
 local main = coro.running()
@@ -43,44 +41,12 @@ local function hooks(before, after)
     end)
 end
 
--- Appends a value that is made by a call that waits or transfers; after
--- list[#list + 1] = the place would have been chosen before that.
-local function push(list, value)
-    list[#list + 1] = value
-end
-
--- Calls f(...), which must fail, and returns its error.
-local function failure(f, ...)
-    local ok, err = pcall(f, ...)
-    assert.is_false(ok)
-    return err
-end
-
-local function count(text, pattern)
-    return (select(2, text:gsub(pattern, '')))
-end
-
--- The numbers 1 to n as arguments.
-local function numbers(n)
-    local list = {}
-    for i = 1, n do list[i] = i end
-    return unpack(list, 1, n)
-end
-
 -- Is the weak table empty once all garbage is collected?
 local function collected(list)
     -- Compiled code of LuaJIT refers to what it was made for.
     if support.luajit then require 'jit'.flush() end
     for _ = 1, 4 do collectgarbage() end
     return next(list) == nil
-end
-
--- Steps a loop until nothing waits in it.
-local function drain(which)
-    local deadline = socket.gettime() + support.limit
-    while which.step(1) do
-        assert(socket.gettime() < deadline, 'the loop does not come to rest')
-    end
 end
 
 -- Steps both loops in turn until nothing waits in either.
@@ -105,21 +71,6 @@ local function run(which, f, ...)
         assert(results or socket.gettime() < deadline, 'test timed out')
     end
     return unpack(results, 1, results.n)
-end
-
--- The errors that leave the steps of a loop until nothing waits.
-local function errors_of_steps(which)
-    local errors = {n = 0}
-    for _ = 1, 10000 do
-        local ok, waiting = pcall(which.step, 1)
-        if not ok then
-            errors.n = errors.n + 1
-            errors[errors.n] = waiting
-        elseif not waiting then
-            return errors
-        end
-    end
-    error 'the loop does not come to rest'
 end
 
 -- A socket of the loop and its plain peer.
@@ -1482,7 +1433,7 @@ for name, which in pairs(loops) do
             end
             round(100)
             local before = round(100)
-            assert.is_true(round(scaled(10000)) - before < 50)
+            assert.is_true(round(some(10000, 100)) - before < 50)
         end)
     end)
 
@@ -2133,7 +2084,7 @@ describe('Both loops', function()
         local turns, expected = 0, 0
         for _, which in pairs(loops) do
             for _ = 1, 50 do
-                local per_thread = scaled(100)
+                local per_thread = some(100, 100)
                 expected = expected + per_thread
                 which.newthread(function()
                     for _ in coro.wrap(function()

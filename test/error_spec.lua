@@ -4,21 +4,7 @@ local loop = require 'socketloop'
 local support = require 'support'
 
 local run, pack = support.run, support.pack
-
--- Steps until nothing waits; returns the errors that left step.
-local function errors_of_steps()
-    local errors = {n = 0}
-    for _ = 1, 10000 do
-        local ok, waiting = pcall(loop.step, 1)
-        if not ok then
-            errors.n = errors.n + 1
-            errors[errors.n] = waiting
-        elseif not waiting then
-            return errors
-        end
-    end
-    error 'the loop does not come to rest'
-end
+local count, errors_of_steps = support.count, support.errors_of_steps
 
 -- A thread that waits and then fails in a function called culprit.
 local function failing(value)
@@ -27,10 +13,6 @@ local function failing(value)
         local function culprit() error(value) end
         culprit()
     end)
-end
-
-local function count(text, pattern)
-    return (select(2, text:gsub(pattern, '')))
 end
 
 -- Ways to wait, some of which freeze the thread.

@@ -5,11 +5,7 @@ local socket = require 'socket'
 local support = require 'support'
 
 local run = support.run
-
--- A busy collector (see gc.lua) makes everything slow, so take less of it.
-local function some(many)
-    return os.getenv 'SOCKETLOOP_TEST_GC' and math.ceil(many / 10) or many
-end
+local some = support.some
 
 -- Two threads that send and receive without a pause until stop() is called.
 -- Returns stop and a function that tells how many bytes have arrived.

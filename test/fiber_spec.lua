@@ -7,11 +7,7 @@ local process = require 'process'
 
 local run, pack = support.run, support.pack
 local version, luajit = support.lua_version, support.luajit
-
--- A busy collector (see gc.lua) makes everything slow, so take less of it.
-local function some(many)
-    return os.getenv 'SOCKETLOOP_TEST_GC' and math.ceil(many / 10) or many
-end
+local some, drain = support.some, support.drain
 
 -- 5.2's behaviour, which LuaJIT has in parts.
 local has_pairs =
@@ -287,13 +283,6 @@ local function sleeping(value)
     return function()
         loop.sleep(0)
         return value
-    end
-end
-
-local function drain()
-    local deadline = socket.gettime() + support.limit
-    while loop.step(1) do
-        assert(socket.gettime() < deadline, 'the loop does not come to rest')
     end
 end
 

@@ -9,6 +9,7 @@ local support = require 'support'
 local pack, unpack = support.pack, support.unpack
 local run, plain = support.run, support.plain
 local eventually = support.eventually
+local close = support.close
 
 local methods = {}
 
@@ -95,10 +96,6 @@ local function pair(opts)
     local client, peer = plain.pair()
     local o = object(client, opts)
     return support.track(loop.wrap(o)), peer, o
-end
-
-local function close(...)
-    for i = 1, select('#', ...) do select(i, ...):close() end
 end
 
 describe('a foreign object', function()

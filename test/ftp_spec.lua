@@ -7,11 +7,7 @@ local support = require 'support'
 local process = require 'process'
 
 local run = support.run
-
--- A busy collector (see gc.lua) makes everything slow, so take less of it.
-local function some(many)
-    return os.getenv 'SOCKETLOOP_TEST_GC' and math.ceil(many / 10) or many
-end
+local some = support.some
 
 local config = [[
 listen=YES
@@ -44,7 +40,7 @@ describe('socket.ftp', function()
         return
     end
 
-    local port, holder, undo
+    local port, holder
 
     setup(function()
         local folder = process.tempdir()
@@ -53,23 +49,15 @@ describe('socket.ftp', function()
         process.write_file(folder .. '/root/pub/big.txt', big)
         process.write_file(folder .. '/vsftpd.conf',
             (config:gsub('PORT', port):gsub('FOLDER', folder)))
-        local server = process.start(process.unprivileged(folder) ..
+        process.serve(process.unprivileged(folder) ..
             process.which 'vsftpd' .. ' ' ..
-            process.quote(folder .. '/vsftpd.conf'))
-        local ok, err = pcall(process.listening, port)
-        if not ok then error(err .. '\n' .. server:output()) end
+            process.quote(folder .. '/vsftpd.conf'), port)
     end)
     teardown(function()
         if holder then holder:close() end
         process.cleanup()
     end)
-    support.hooks(before_each, function(check)
-        after_each(function()
-            undo()
-            check()
-        end)
-    end)
-    before_each(function() undo = loop.install() end)
+    support.hooks_installed(before_each, after_each)
 
     local function url(path)
         return ('ftp://127.0.0.1:%d/%s;type=i'):format(port, path)

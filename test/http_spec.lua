@@ -7,32 +7,15 @@ local http = require 'socket.http'
 local ltn12 = require 'ltn12'
 local support = require 'support'
 local process = require 'process'
+local nginx = require 'nginx'
 
 local run = support.run
+local some = support.some
 
--- A busy collector (see gc.lua) makes everything slow, so take less of it.
-local function some(many)
-    return os.getenv 'SOCKETLOOP_TEST_GC' and math.ceil(many / 10) or many
-end
-
-local nginx, port, backend_port
+local port, backend_port
 local holder, backend_holder
 
-local config = [[
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log stderr;
-worker_rlimit_nofile 2000;
-events { worker_connections 1000; }
-http {
-    access_log off;
-    default_type text/plain;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
+local servers = [[
     server {
         listen 127.0.0.1:PORT backlog=1000;
         root html;
@@ -49,7 +32,6 @@ http {
         location = /empty { return 204; }
         location /backend { proxy_pass http://127.0.0.1:BACKEND; }
     }
-}
 ]]
 
 local page = 'a page\nof two lines\n'
@@ -58,7 +40,7 @@ local big = ('0123456789abcdef\n'):rep(20000)
 -- All of it with that create, nil for none, in a program that has called
 -- install or not.
 local function cases(create, install)
-    if not process.which 'nginx' then
+    if not nginx.path then
         pending 'nginx is not installed'
         return
     end
@@ -70,27 +52,18 @@ local function cases(create, install)
         os.execute('mkdir ' .. process.quote(folder .. '/html'))
         process.write_file(folder .. '/html/page.txt', page)
         process.write_file(folder .. '/html/big.txt', big)
-        process.write_file(folder .. '/nginx.conf',
-            (config:gsub('PORT', port):gsub('BACKEND', backend_port)))
-        nginx = process.start('exec ' .. process.which 'nginx' .. ' -p ' ..
-            process.quote(folder) .. ' -c nginx.conf -e stderr')
-        local ok, err = pcall(process.listening, port)
-        if not ok then error(err .. '\n' .. nginx:output()) end
+        nginx.start(folder, servers, {PORT = port, BACKEND = backend_port},
+                    port)
     end)
     teardown(function()
         if holder then holder:close() end
         if backend_holder then backend_holder:close() end
         process.cleanup()
     end)
-    local undo = function() end
-    support.hooks(before_each, function(check)
-        after_each(function()
-            undo()
-            check()
-        end)
-    end)
     if install then
-        before_each(function() undo = install() end)
+        support.hooks_installed(before_each, after_each, install)
+    else
+        support.hooks(before_each, after_each)
     end
 
     local function url(path)

@@ -6,32 +6,15 @@ local socket = require 'socket'
 local http = require 'socket.http'
 local support = require 'support'
 local process = require 'process'
+local nginx = require 'nginx'
 
 local has_luasec, https = pcall(require, 'ssl.https')
 local ssl = has_luasec and require 'ssl'
 
 local run, pack, track = support.run, support.pack, support.track
+local some = support.some
 
--- A busy collector (see gc.lua) makes everything slow, so take less of it.
-local function some(many)
-    return os.getenv 'SOCKETLOOP_TEST_GC' and math.ceil(many / 10) or many
-end
-
-local config = [[
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log stderr;
-worker_rlimit_nofile 2000;
-events { worker_connections 1000; }
-http {
-    access_log off;
-    default_type text/plain;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
+local servers = [[
     server {
         listen 127.0.0.1:PORT ssl backlog=1000;
         ssl_certificate cert.pem;
@@ -44,20 +27,19 @@ http {
         listen 127.0.0.1:PLAIN backlog=1000;
         return 301 https://127.0.0.1:PORT$request_uri;
     }
-}
 ]]
 
 local big = ('0123456789abcdef\n'):rep(20000)
 
 describe('LuaSec with install:', function()
-    if not (has_luasec and process.which 'openssl' and process.which 'nginx')
+    if not (has_luasec and process.which 'openssl' and nginx.path)
     then
         pending 'LuaSec, OpenSSL or nginx is not installed'
         return
     end
 
     local port, holder, plain_port, plain_holder
-    local backend_port, backend_holder, folder, undo
+    local backend_port, backend_holder, folder
 
     setup(function()
         folder = process.tempdir()
@@ -71,13 +53,9 @@ describe('LuaSec with install:', function()
         assert(status == 0, output)
         os.execute(where .. '; mkdir html')
         process.write_file(folder .. '/html/big.txt', big)
-        process.write_file(folder .. '/nginx.conf',
-            (config:gsub('PORT', port):gsub('PLAIN', plain_port)
-                :gsub('BACKEND', backend_port)))
-        local nginx = process.start('exec ' .. process.which 'nginx' ..
-            ' -p ' .. process.quote(folder) .. ' -c nginx.conf -e stderr')
-        local ok, err = pcall(process.listening, port)
-        if not ok then error(err .. '\n' .. nginx:output()) end
+        nginx.start(folder, servers, {
+            PORT = port, PLAIN = plain_port, BACKEND = backend_port,
+        }, port)
     end)
     teardown(function()
         if holder then holder:close() end
@@ -85,13 +63,7 @@ describe('LuaSec with install:', function()
         if backend_holder then backend_holder:close() end
         process.cleanup()
     end)
-    support.hooks(before_each, function(check)
-        after_each(function()
-            undo()
-            check()
-        end)
-    end)
-    before_each(function() undo = loop.install() end)
+    support.hooks_installed(before_each, after_each)
 
     local function url(path)
         return ('https://127.0.0.1:%d%s'):format(port, path)

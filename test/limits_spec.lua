@@ -9,13 +9,10 @@ local certificates = require 'certificates'
 local pack = support.pack
 local run, plain, track = support.run, support.plain, support.track
 local eventually = support.eventually
+local close = support.close
 
 -- What a connection holds beyond the limit: one read's worth.
 local read_size = 4096
-
-local function close(...)
-    for i = 1, select('#', ...) do select(i, ...):close() end
-end
 
 describe('setmaxline', function()
     support.hooks(before_each, after_each)

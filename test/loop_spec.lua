@@ -6,24 +6,7 @@ local support = require 'support'
 local process = require 'process'
 
 local run = support.run
-
--- A busy collector (see gc.lua) makes everything slow, so take less of it.
-local function some(many)
-    return os.getenv 'SOCKETLOOP_TEST_GC' and math.ceil(many / 10) or many
-end
-
-local function failure(f, ...)
-    local ok, err = pcall(f, ...)
-    assert.is_false(ok)
-    return err
-end
-
-local function drain()
-    local deadline = socket.gettime() + support.limit
-    while loop.step(1) do
-        assert(socket.gettime() < deadline, 'the loop does not come to rest')
-    end
-end
+local failure, some, drain = support.failure, support.some, support.drain
 
 -- A thread that waits until the function returned is called.
 local function waiting()

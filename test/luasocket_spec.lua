@@ -8,23 +8,7 @@ local support = require 'support'
 local has_unix, unix = pcall(require, 'socket.unix')
 
 local run, pack, track = support.run, support.pack, support.track
-
-local undo
-
-local function install()
-    undo = loop.install()
-end
-
--- In a thread: a LuaSocket object and its peer, a socket of the loop.
-local function pair()
-    local listener = track(loop.tcp('127.0.0.1', 0))
-    assert(listener:listen(8))
-    local client = track(assert(socket.connect('127.0.0.1',
-                                               support.port(listener))))
-    local peer = track(assert(listener:accept()))
-    listener:close()
-    return client, peer
-end
+local pair = support.unwrapped
 
 -- Runs f in a thread with such a pair, which is closed afterwards.
 local function with_pair(f)
@@ -50,13 +34,7 @@ local function trickle(peer, ...)
 end
 
 describe('a LuaSocket object in a thread', function()
-    support.hooks(before_each, function(check)
-        after_each(function()
-            undo()
-            check()
-        end)
-    end)
-    before_each(install)
+    support.hooks_installed(before_each, after_each)
 
     it('is of the class it always was', function()
         with_pair(function(client)
@@ -692,13 +670,7 @@ describe('a LuaSocket object in a thread', function()
 end)
 
 describe('a LuaSocket datagram in a thread', function()
-    support.hooks(before_each, function(check)
-        after_each(function()
-            undo()
-            check()
-        end)
-    end)
-    before_each(install)
+    support.hooks_installed(before_each, after_each)
 
     it('is waited for', function()
         run(function()
@@ -769,13 +741,7 @@ describe('a LuaSocket object on a path, in a thread,', function()
     local path
     before_each(function() path = os.tmpname() os.remove(path) end)
     after_each(function() os.remove(path) end)
-    support.hooks(before_each, function(check)
-        after_each(function()
-            undo()
-            check()
-        end)
-    end)
-    before_each(install)
+    support.hooks_installed(before_each, after_each)
 
     it('accepts, connects, sends and receives', function()
         run(function()

@@ -8,10 +8,7 @@ local support = require 'support'
 local pack = support.pack
 local run, plain, track = support.run, support.plain, support.track
 local eventually = support.eventually
-
-local function close(...)
-    for i = 1, select('#', ...) do select(i, ...):close() end
-end
+local close = support.close
 
 -- Ends the connection with a RST.
 local function reset(s)

@@ -6,10 +6,7 @@ local postgres = require 'postgres'
 local support = require 'support'
 local process = require 'process'
 
--- A busy collector (see gc.lua) makes everything slow, so take less of it.
-local function some(many)
-    return os.getenv 'SOCKETLOOP_TEST_GC' and math.ceil(many / 10) or many
-end
+local some = support.some
 
 -- The folder of the newest server's programs; they are on nobody's PATH.
 local function find_programs()
@@ -27,7 +24,7 @@ describe('a PostgreSQL client', function()
         return
     end
 
-    local port, holder, undo
+    local port, holder
 
     setup(function()
         local folder = process.tempdir()
@@ -38,12 +35,10 @@ describe('a PostgreSQL client', function()
             '/initdb --no-sync --auth trust --username tester ' ..
             '--no-locale --pgdata ' .. data)
         assert(status == 0, output)
-        local server = process.start(prefix .. programs .. '/postgres -D ' ..
+        local server = process.serve(prefix .. programs .. '/postgres -D ' ..
             data .. (" -p %d -c listen_addresses=127.0.0.1 -c fsync=off " ..
             "-c unix_socket_directories='' -c max_connections=120"):format(
-            port))
-        local ok, err = pcall(process.listening, port)
-        if not ok then error(err .. '\n' .. server:output()) end
+            port), port)
         server:expect(function(text)
             return text:match 'ready to accept connections'
         end)
@@ -52,13 +47,7 @@ describe('a PostgreSQL client', function()
         if holder then holder:close() end
         process.cleanup()
     end)
-    support.hooks(before_each, function(check)
-        after_each(function()
-            undo()
-            check()
-        end)
-    end)
-    before_each(function() undo = loop.install() end)
+    support.hooks_installed(before_each, after_each)
 
     local function connect(host)
         local client = assert(postgres.connect(host or '127.0.0.1', port,

@@ -170,6 +170,14 @@ function process.listening(port, pause)
     end, pause or socket.sleep), 'nothing listens on port ' .. port)
 end
 
+-- Starts the shell command, a server, and waits until it listens on the port.
+function process.serve(command, port)
+    local self = process.start(command)
+    local ok, err = pcall(process.listening, port)
+    if not ok then error(err .. '\n' .. self:output(), 2) end
+    return self
+end
+
 -- A free port for a server that sets SO_REUSEADDR, and the socket that keeps
 -- it free of connections' own ends until it is closed.
 function process.freeport()

@@ -4,13 +4,9 @@ local support = require 'support'
 
 local pack, unpack = support.pack, support.unpack
 local run, plain = support.run, support.plain
+local reason = support.reason
 
 -- The same calls on a plain LuaSocket object and on a loop socket ------------
-
--- What a call raised, without the names that differ from caller to caller.
-local function reason(err)
-    return (tostring(err):gsub("^.-bad argument #%d+ to '[^']*' ", ''))
-end
 
 -- Makes the calls, each a list of receive's arguments, one after another.
 local function receive_all(s, calls)

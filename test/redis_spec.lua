@@ -7,6 +7,8 @@ local coro = require 'coro'
 local support = require 'support'
 local process = require 'process'
 
+local some = support.some
+
 local coro_loop = loop.coro     -- made here, so that no test seems to leak it
 
 -- The package brings it for some Luas only, and it is good for the others.
@@ -19,43 +21,30 @@ end
 
 local redis = load_client()
 
--- A busy collector (see gc.lua) makes everything slow, so take less of it.
-local function some(many)
-    return os.getenv 'SOCKETLOOP_TEST_GC' and math.ceil(many / 10) or many
-end
-
 describe('redis-lua', function()
     if not redis or not process.which 'redis-server' then
         pending 'Redis or its client is not installed'
         return
     end
 
-    local port, holder, path, undo
+    local port, holder, path
 
     setup(function()
         local folder = process.tempdir()
         port, holder = process.freeport()
         path = folder .. '/redis.sock'
-        local server = process.start(process.unprivileged(folder) ..
+        process.serve(process.unprivileged(folder) ..
             process.which 'redis-server' .. (' --port %d --bind 127.0.0.1 ' ..
             '--save "" --daemonize no --dir %s --unixsocket %s ' ..
             '--unixsocketperm 777'):format(port, process.quote(folder),
-                                           process.quote(path)))
+                                           process.quote(path)), port)
         os.execute('chmod 755 ' .. process.quote(folder))
-        local ok, err = pcall(process.listening, port)
-        if not ok then error(err .. '\n' .. server:output()) end
     end)
     teardown(function()
         if holder then holder:close() end
         process.cleanup()
     end)
-    support.hooks(before_each, function(check)
-        after_each(function()
-            undo()
-            check()
-        end)
-    end)
-    before_each(function() undo = loop.install() end)
+    support.hooks_installed(before_each, after_each)
 
     local function connect()
         local client = redis.connect('127.0.0.1', port)

@@ -5,20 +5,10 @@ local socket = require 'socket'
 local support = require 'support'
 
 local run, pack, track = support.run, support.pack, support.track
+local close, pair = support.close, support.unwrapped
 
 -- Kept from before install.
 local select = socket.select
-
--- In a thread: a LuaSocket object and its peer, a socket of the loop.
-local function pair()
-    local listener = track(loop.tcp('127.0.0.1', 0))
-    assert(listener:listen(8))
-    local client = track(assert(socket.connect('127.0.0.1',
-                                               support.port(listener))))
-    local peer = track(assert(listener:accept()))
-    listener:close()
-    return client, peer
-end
 
 local function later(f, ...)
     local args = pack(...)
@@ -28,19 +18,8 @@ local function later(f, ...)
     end)
 end
 
-local function close(...)
-    for _, s in ipairs {...} do s:close() end
-end
-
 describe('socket.select in a thread', function()
-    local undo
-    support.hooks(before_each, function(check)
-        after_each(function()
-            undo()
-            check()
-        end)
-    end)
-    before_each(function() undo = loop.install() end)
+    support.hooks_installed(before_each, after_each)
 
     it('waits for the first of many', function()
         run(function()

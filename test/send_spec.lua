@@ -3,10 +3,7 @@ local support = require 'support'
 
 local pack, unpack = support.pack, support.unpack
 local run, plain = support.run, support.plain
-
-local function reason(err)
-    return (tostring(err):gsub("^.-bad argument #%d+ to '[^']*' ", ''))
-end
+local reason = support.reason
 
 -- send's results and what arrived at the peer.
 local function exchange(s, peer, args)

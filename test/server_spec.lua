@@ -6,12 +6,7 @@ local support = require 'support'
 local process = require 'process'
 
 local run = support.run
-
-local function failure(f, ...)
-    local ok, err = pcall(f, ...)
-    assert.is_false(ok)
-    return err
-end
+local failure = support.failure
 
 -- Sends back each line with a prefix until the client has gone.
 local function echo(client)

@@ -86,17 +86,12 @@ end
 -- All of it with that create, nil for none, in a program that has called
 -- install or not.
 local function cases(how, install)
-    local undo = function() end
-    support.hooks(before_each, function(check)
-        after_each(function()
-            undo()
-            check()
-        end)
-    end)
-    before_each(function()
-        create = how
-        if install then undo = install() end
-    end)
+    if install then
+        support.hooks_installed(before_each, after_each, install)
+    else
+        support.hooks(before_each, after_each)
+    end
+    before_each(function() create = how end)
 
     it('sends a message', function()
         local port, listener, messages = mailbox()

@@ -34,6 +34,69 @@ support.limit = tonumber(os.getenv 'SOCKETLOOP_TEST_LIMIT') or 10
 -- The wall clock is LuaSocket's: the loop's own clock is under test.
 local now = socket.gettime
 
+-- With the collector of gc.lua everything is slow, so take less of it: a tenth
+-- of so many, or what another divisor leaves.
+function support.some(many, divisor)
+    if not os.getenv 'SOCKETLOOP_TEST_GC' then return many end
+    return math.ceil(many / (divisor or 10))
+end
+
+-- Calls f(...), which must fail, and returns its error.
+function support.failure(f, ...)
+    local ok, err = pcall(f, ...)
+    if ok then error('no error was raised', 2) end
+    return err
+end
+
+-- How often the pattern is in the text.
+function support.count(text, pattern)
+    return (select(2, text:gsub(pattern, '')))
+end
+
+-- Appends a value that is made by a call that waits or transfers; after
+-- list[#list + 1] = the place would have been chosen before that.
+function support.push(list, value)
+    list[#list + 1] = value
+end
+
+-------------------------------------------------------------------------------
+-- Any values
+
+-- The numbers 1 to n as arguments.
+function support.numbers(n)
+    local list = {}
+    for i = 1, n do list[i] = i end
+    return unpack(list, 1, n)
+end
+
+local lists = {
+    ['no value'] = pack(),
+    ['one value'] = pack 'x',
+    ['one nil'] = pack(nil),
+    ['a false'] = pack(false),
+    ['nils among others'] = pack(nil, 1, nil, {}, false, nil, nil),
+    ['nils only'] = pack(nil, nil, nil),
+    ['a hundred values'] = pack(support.numbers(100)),
+    ['250 values'] = pack(support.numbers(250)),
+}
+
+-- Calls send(...) with lists of values as every switch must pass them; it must
+-- return a pack of the same.
+function support.passes_all(send)
+    for name, list in pairs(lists) do
+        local got = send(unpack(list, 1, list.n))
+        if type(got) ~= 'table' then error(name .. ': got no list', 2) end
+        if list.n ~= got.n then
+            error(('%s: got %s values'):format(name, tostring(got.n)), 2)
+        end
+        for i = 1, list.n do
+            if not rawequal(list[i], got[i]) then
+                error(name .. ': got ' .. tostring(got[i]), 2)
+            end
+        end
+    end
+end
+
 -------------------------------------------------------------------------------
 -- Running things in the loop
 
@@ -47,11 +110,11 @@ local function track(s)
 end
 support.track = track
 
--- Calls f(...) in a new loop thread, steps the loop until it has ended and
--- returns its results. An error in any thread is raised here.
-function support.run(f, ...)
+-- Calls f(...) in a new thread of that loop, steps the loop until it has ended
+-- and returns its results. An error in any thread is raised here.
+function support.run_in(which, f, ...)
     local results
-    local thread = loop.newthread(function(...)
+    local thread = which.newthread(function(...)
         results = pack(f(...))
     end, ...)
     local deadline = now() + support.limit
@@ -60,11 +123,41 @@ function support.run(f, ...)
         if left <= 0 then
             error(debug.traceback(thread, 'test timed out'), 2)
         end
-        if not loop.step(left) and not results then
+        if not which.step(left) and not results then
             error(debug.traceback(thread, 'test waits for nothing'), 2)
         end
     end
     return unpack(results, 1, results.n)
+end
+
+-- The same in the plain loop.
+function support.run(f, ...)
+    return support.run_in(loop, f, ...)
+end
+
+-- Steps the loop, by default the plain one, until nothing waits in it.
+function support.drain(which)
+    which = which or loop
+    local deadline = now() + support.limit
+    while which.step(1) do
+        if now() > deadline then error('the loop does not come to rest', 2) end
+    end
+end
+
+-- The same, and returns the errors that left its steps.
+function support.errors_of_steps(which)
+    which = which or loop
+    local errors = {n = 0}
+    for _ = 1, 10000 do
+        local ok, waiting = pcall(which.step, 1)
+        if not ok then
+            errors.n = errors.n + 1
+            errors[errors.n] = waiting
+        elseif not waiting then
+            return errors
+        end
+    end
+    error('the loop does not come to rest', 2)
 end
 
 -- In a loop thread: lets the others run until cond() is true; false if it
@@ -101,6 +194,10 @@ end
 -------------------------------------------------------------------------------
 -- Sockets
 
+function support.close(...)
+    for i = 1, select('#', ...) do (select(i, ...)):close() end
+end
+
 -- Two connected loop sockets: client and server side. To be called in a loop
 -- thread. Options: host, recvbuf and sendbuf (sizes of the kernel's buffers).
 function support.pair(opts)
@@ -121,9 +218,11 @@ function support.pair(opts)
     return client, server
 end
 
--- A server of the loop on a port of its own: port, listening socket.
-function support.serve(handler, host)
-    local listener = track(loop.newserver(host or '127.0.0.1', 0, handler))
+-- A server of a loop, by default the plain one, on a port of its own: port,
+-- listening socket.
+function support.serve(handler, host, which)
+    local listener = track((which or loop).newserver(host or '127.0.0.1', 0,
+                                                     handler))
     return support.port(listener), listener
 end
 
@@ -194,10 +293,28 @@ function plain.pair(host)
     return client, server
 end
 
--- A loop socket and its plain peer.
-function support.mixed(host)
+-- A socket of a loop, by default the plain one, and its plain peer.
+function support.mixed(host, which)
     local client, server = plain.pair(host)
-    return track(loop.wrap(client)), server
+    return track((which or loop).wrap(client)), server
+end
+
+-- In a loop thread while install is in effect: a LuaSocket object and its
+-- peer, a socket of the loop.
+function support.unwrapped()
+    local listener = track(loop.tcp('127.0.0.1', 0))
+    assert(listener:listen(8))
+    local client = track(assert(socket.connect('127.0.0.1',
+                                               support.port(listener))))
+    local peer = track(assert(listener:accept()))
+    listener:close()
+    return client, peer
+end
+
+-- What a call of a socket's method raised, without the names that differ from
+-- LuaSocket's objects to ours.
+function support.reason(err)
+    return (tostring(err):gsub("^.-bad argument #%d+ to '[^']*' ", ''))
 end
 
 -------------------------------------------------------------------------------
@@ -240,6 +357,17 @@ end
 function support.collect()
     collectgarbage()
     collectgarbage()
+end
+
+-- How many there are in a weak table once all garbage is collected.
+function support.alive(list)
+    -- Compiled code of LuaJIT refers to what it was made for.
+    if support.luajit then require 'jit'.flush() end
+    support.collect()
+    support.collect()
+    local count = 0
+    for _ in pairs(list) do count = count + 1 end
+    return count
 end
 
 local before
@@ -308,6 +436,30 @@ end
 function support.hooks(before_each, after_each)
     before_each(support.begin)
     after_each(support.check)
+end
+
+-- The same, and install(), by default loop.install, is in effect during each
+-- test.
+function support.hooks_installed(before_each, after_each, install)
+    local undo
+    before_each(support.begin)
+    before_each(function() undo = (install or loop.install)() end)
+    after_each(function()
+        undo()
+        support.check()
+    end)
+end
+
+-- After each test it is the main program's turn.
+function support.ends_in_main(after_each)
+    local coro = require 'coro'
+    local main = coro.running()
+    after_each(function()
+        local thread, ismain = coro.running()
+        if thread ~= main or not ismain then
+            error('the test left another thread running', 0)
+        end
+    end)
 end
 
 return support

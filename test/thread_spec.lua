@@ -3,29 +3,8 @@
 local loop = require 'socketloop'
 local support = require 'support'
 
-local run, pack, unpack = support.run, support.pack, support.unpack
-
--- Calls f(...), which must fail, and returns its error.
-local function failure(f, ...)
-    local ok, err = pcall(f, ...)
-    assert.is_false(ok)
-    return err
-end
-
--- Steps the loop until nothing waits.
-local function drain()
-    for _ = 1, 1000 do
-        if not loop.step(1) then return end
-    end
-    error 'the loop does not come to rest'
-end
-
--- The numbers 1 to n as arguments.
-local function numbers(n)
-    local list = {}
-    for i = 1, n do list[i] = i end
-    return unpack(list, 1, n)
-end
+local run, pack = support.run, support.pack
+local failure, numbers, drain = support.failure, support.numbers, support.drain
 
 -- What a suspended thread does around suspend() to be frozen on some Lua.
 local inside = {

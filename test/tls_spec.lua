@@ -6,15 +6,12 @@ local socket = require 'socket'
 local support = require 'support'
 local process = require 'process'
 local certificates = require 'certificates'
+local nginx = require 'nginx'
 
 local pack = support.pack
 local run, track = support.run, support.track
 local eventually = support.eventually
-
--- A busy collector (see gc.lua) makes everything slow, so take less of it.
-local function some(many)
-    return os.getenv 'SOCKETLOOP_TEST_GC' and math.ceil(many / 10) or many
-end
+local close, some = support.close, support.some
 
 describe('TLS', function()
     if not certificates.possible then
@@ -61,10 +58,6 @@ describe('TLS', function()
         assert.is_true(eventually(function() return ok or err end))
         assert.is_true(ok, err)
         return a, b
-    end
-
-    local function close(...)
-        for i = 1, select('#', ...) do select(i, ...):close() end
     end
 
     -- What starttls gives to a client of a server with that certificate, and
@@ -1065,51 +1058,33 @@ describe('TLS', function()
     ---------------------------------------------------------------------------
 
     describe('with nginx', function()
-        if not process.which 'nginx' then
+        if not nginx.path then
             pending 'nginx is not installed'
             return
         end
 
-        local config = [[
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log stderr;
-worker_rlimit_nofile 2000;
-events { worker_connections 1000; }
-http {
-    access_log off;
-    default_type text/plain;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
+        local servers = [[
     server {
         listen 127.0.0.1:PORT ssl backlog=1000;
         ssl_certificate CERT.pem;
         ssl_certificate_key CERT.key;
         location / { proxy_pass http://127.0.0.1:BACKEND; }
     }
-}
 ]]
         local page = ('a page of many lines\n'):rep(5000)
-        local nginx, port, holder, backend_port, backend_holder
+        local web, port, holder, backend_port, backend_holder
 
         setup(function()
             local folder = process.tempdir()
             port, holder = process.freeport()
             backend_port, backend_holder = process.freeport()
-            process.write_file(folder .. '/nginx.conf',
-                (config:gsub('PORT', port):gsub('BACKEND', backend_port)
-                    :gsub('CERT', certs.folder .. '/good')))
-            nginx = process.start('exec ' .. process.which 'nginx' .. ' -p ' ..
-                process.quote(folder) .. ' -c nginx.conf -e stderr')
-            local ok, err = pcall(process.listening, port)
-            if not ok then error(err .. '\n' .. nginx:output()) end
+            web = nginx.start(folder, servers, {
+                PORT = port, BACKEND = backend_port,
+                CERT = certs.folder .. '/good',
+            }, port)
         end)
         teardown(function()
-            if nginx then nginx:stop() end
+            if web then web:stop() end
             if holder then holder:close() end
             if backend_holder then backend_holder:close() end
         end)

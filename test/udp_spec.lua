@@ -9,6 +9,7 @@ local support = require 'support'
 
 local pack, unpack = support.pack, support.unpack
 local run, track = support.run, support.track
+local close = support.close
 
 -- The ways to get a loop socket.
 local makers = {
@@ -72,10 +73,6 @@ local function connected(make, host)
     assert(a:setpeername(host, b_port))
     assert(b:setpeername(host, a_port))
     return a, b
-end
-
-local function close(...)
-    for i = 1, select('#', ...) do (select(i, ...)):close() end
 end
 
 -- A port on which nobody receives.

@@ -4,6 +4,7 @@
 local lfs = require 'lfs'
 local loop = require 'socketloop'
 local names = require 'names'
+local nginx = require 'nginx'
 local process = require 'process'
 local support = require 'support'
 
@@ -11,6 +12,7 @@ local has_unix, unix = pcall(require, 'socket.unix')
 
 local pack = support.pack
 local run, track = support.run, support.track
+local close = support.close
 
 local folder
 
@@ -21,10 +23,6 @@ end
 -- What there is at a path: 'socket', 'file', ... or nil.
 local function kind_of(name)
     return lfs.symlinkattributes(name, 'mode')
-end
-
-local function close(...)
-    for i = 1, select('#', ...) do (select(i, ...)):close() end
 end
 
 local makers = {
@@ -740,33 +738,15 @@ describe('newserver on a path', function()
         end)
     end
 
-    if process.which 'nginx' then
+    if nginx.path then
         it('is not needed to talk to nginx', function()
-            local config = [[
-                daemon off;
-                master_process off;
-                pid nginx.pid;
-                error_log stderr;
-                events { worker_connections 200; }
-                http {
-                    access_log off;
-                    client_body_temp_path body;
-                    proxy_temp_path proxy;
-                    fastcgi_temp_path fastcgi;
-                    uwsgi_temp_path uwsgi;
-                    scgi_temp_path scgi;
-                    server { listen unix:FOLDER/nginx.sock; root html; }
-                }
-            ]]
             lfs.mkdir(path 'html')
             process.write_file(path 'html/page', ('a page\n'):rep(20000))
-            process.write_file(path 'nginx.conf',
-                (config:gsub('FOLDER', folder)))
+            local server = nginx.start(folder,
+                'server { listen unix:FOLDER/nginx.sock; root html; }',
+                {FOLDER = folder})
             run(function()
-                local nginx = process.start('exec ' ..
-                    process.which 'nginx' .. ' -p ' ..
-                    process.quote(folder) .. ' -c nginx.conf -e stderr')
-                nginx:expect(function()    -- the file is there earlier
+                server:expect(function()    -- the file is there earlier
                     local probe = loop.unix()
                     local ok = probe:connect(path 'nginx.sock')
                     probe:close()
@@ -799,7 +779,7 @@ describe('newserver on a path', function()
                 assert.is_true(support.eventually(function()
                     return pages == 20
                 end))
-                nginx:stop()
+                server:stop()
             end)
         end)
     end
