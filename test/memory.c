@@ -68,9 +68,10 @@ static int must_fail(requests *r)
            (r->width == 0 || r->count < r->first + r->width);
 }
 
-static void count(long *what, long change)
+/* What it is afterwards. */
+static long count(long *what, long change)
 {
-    __sync_fetch_and_add(what, change);
+    return __sync_add_and_fetch(what, change);
 }
 
 /* True, with errno set, if this request to the system fails. */
@@ -295,11 +296,20 @@ static int count_fds(void)
     return n;
 }
 
+static usage get_usage(void)
+{
+    usage now = {
+        count(&in_use.blocks, 0), count(&in_use.mapped, 0),
+        count(&in_use.lists, 0), count_fds(),
+    };
+    return now;
+}
+
 static int is_as_before(const usage *before)
 {
-    return in_use.blocks == before->blocks &&
-           in_use.mapped == before->mapped &&
-           in_use.lists == before->lists && count_fds() == before->fds;
+    usage now = get_usage();
+    return now.blocks == before->blocks && now.mapped == before->mapped &&
+           now.lists == before->lists && now.fds == before->fds;
 }
 
 /* The last worker frees what is left in its own time. */
@@ -310,11 +320,11 @@ static void check_usage(const usage *before)
         nanosleep(&nap, NULL);
     if (is_as_before(before))
         return;
+    usage now = get_usage();
     fprintf(stderr, "%s: left behind: %ld blocks, %ld bytes mapped, "
             "%ld address lists, %d descriptors\n", running,
-            in_use.blocks - before->blocks,
-            in_use.mapped - before->mapped, in_use.lists - before->lists,
-            count_fds() - before->fds);
+            now.blocks - before->blocks, now.mapped - before->mapped,
+            now.lists - before->lists, now.fds - before->fds);
     exit(1);
 }
 
@@ -336,8 +346,7 @@ static int push_part(lua_State *L, const char *script, int part)
  * requests there were; -1: there is no such part. */
 static long run_once(const char *script, int part, requests *r, long n)
 {
-    usage before = in_use;
-    before.fds = count_fds();
+    usage before = get_usage();
     lua_State *L = new_state();
     if (!push_part(L, script, part)) {
         lua_close(L);
