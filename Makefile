@@ -9,8 +9,8 @@
 #   make lint          what cppcheck and clang-tidy find (two minutes)
 #   make asan          the specs under AddressSanitizer with a busy collector
 #   make valgrind      the specs under valgrind on one Lua
-#   make tsan          Lua states in several threads, and the threads that look
-#                      names up, under ThreadSanitizer
+#   make tsan          the specs, Lua states in several threads, and the threads
+#                      that look names up, under ThreadSanitizer
 #   make coverage      lines of src/ that the specs reach; MISSED=1: which not
 #   make soak          everything at once for MINUTES=10 on one Lua, then 1e6
 #                      connections: memory, descriptors, threads stay
@@ -28,7 +28,7 @@
 #   make install       into PREFIX, DESTDIR in front of it
 #   make clean
 #
-# demo, test, check, lint, asan, valgrind, fuzz, libfuzzer, memory, soak,
+# demo, test, check, lint, asan, valgrind, tsan, fuzz, libfuzzer, memory, soak,
 # coverage, test-arm64 and bench install the Debian packages they lack
 # (tools/setup.sh).
 
@@ -227,11 +227,14 @@ soak:
 
 # Without address space randomization, which gcc 12's runtime can't bear.
 tsan_luas := lua5.4 lua5.1
+TSAN_RUNS ?= tsan-lua5.4:epoll
 tsan: $(OUT)/test/workers
+	@tools/setup.sh test
 	setarch -R timeout 100 $<
 	@for lua in $(tsan_luas); do \
 	    $(MAKE) -s VARIANT=tsan LUA=$$lua tsan-states tsan-lookups || \
 	        exit 1; done
+	@tools/test.sh $(TSAN_RUNS)
 
 tsan_host = LUA_PATH='$(OUT)/?.lua;;' LUA_CPATH='$(OUT)/?.so;;' $(1) \
             setarch -R timeout 300 $(OUT)/test/host

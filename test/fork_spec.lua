@@ -186,7 +186,8 @@ describe('After a fork the parent goes on', function()
 
     -- AddressSanitizer's allocator may stay locked in a child, by a thread
     -- that the child does not have.
-    local looks_up = os.getenv 'ASAN_OPTIONS' and pending or forks
+    local looks_up = names.forks_in_threads and
+                     not os.getenv 'ASAN_OPTIONS' and forks or pending
     looks_up('with what is being looked up, and so does the child', [[
         local found, child = 0, nil
         for i = 1, 20 do

@@ -973,7 +973,7 @@ describe('After a fork', function()
     after_each(process.cleanup)
 
     local function forked(name, code)
-        if names.available then
+        if names.available and names.forks_in_threads then
             it(name, function() names.host(1, 1, 0, code) end)
         else
             pending(name)

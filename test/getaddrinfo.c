@@ -11,6 +11,10 @@
  *
  * With NO_THREADS in the environment no thread can be made; with NO_NAMES
  * nobody knows the names of addresses.
+ *
+ * A process begins with a thread that ends at once: ThreadSanitizer adds one
+ * of its own with the first that is made, which those who count threads would
+ * else take for one of the module's.
  */
 
 #define _GNU_SOURCE    /* RTLD_NEXT */
@@ -105,4 +109,16 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
         return EAGAIN;
     *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
     return real(thread, attributes, run, arg);
+}
+
+static void *end_at_once(void *unused)
+{
+    return unused;
+}
+
+__attribute__((constructor)) static void make_first_thread(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, end_at_once, NULL) == 0)
+        pthread_join(thread, NULL);
 }

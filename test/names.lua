@@ -141,6 +141,10 @@ function names.host(threads, times, linger, code, before)
         preload, before or ':', folder, threads, times, linger, name)))
 end
 
+-- ThreadSanitizer takes what other fibers did before a fork for what other
+-- threads do, in a child that a fiber made.
+names.forks_in_threads = not os.getenv 'TSAN_OPTIONS'
+
 -- A search path that finds the module as it is without our linker flags.
 names.plain_path = folder and folder .. '/?.so;;'
 

@@ -30,6 +30,13 @@ if [[ $root = *[[:space:]:]* ]]; then
     cd "$root"
 fi
 
+# Loads a library of gcc's before all others; for this program alone.
+preload() {
+    echo "$(ldd "$(command -v "$lua")" | awk '/ld-linux/ { print $1 }')" \
+        "--preload $(gcc -print-file-name="$1") --argv0 \"\$0\"" \
+        "$(command -v "$lua")"
+}
+
 # Makes build/BUILD/lua where a variant takes more than the plain interpreter.
 # It is a script, so that programs that the specs start are not affected, and
 # specs can start further Luas of the same kind. With TEST_LEAKS=0 in the
@@ -42,9 +49,11 @@ make_interpreter() {
 ASAN_OPTIONS=\$ASAN_OPTIONS:verify_asan_link_order=0
 export UBSAN_OPTIONS=print_stacktrace=1
 export LSAN_OPTIONS=suppressions=$root/tools/lsan.supp:print_suppressions=0
-exec $(ldd "$(command -v "$lua")" | awk '/ld-linux/ { print $1 }') \
---preload $(gcc -print-file-name=libasan.so) --argv0 \"\$0\" \
-$(command -v "$lua")"
+exec $(preload libasan.so)"
+        ;;
+    tsan)   # gcc 12's can't bear address space randomization
+        command="export TSAN_OPTIONS=suppressions=$root/tools/tsan.supp:die_after_fork=0
+exec setarch -R $(preload libtsan.so)"
         ;;
     valgrind)
         command="exec valgrind -q --error-exitcode=99 --num-callers=24 \
@@ -103,7 +112,7 @@ run_one() {
     local command spec report=$root/$reports/$1 limit=${LIMIT:-300}
     local options=(-o tools/report.lua -Xoutput "$report")
     case $variant in
-    asan) limit=${LIMIT:-600} ;;
+    asan | tsan) limit=${LIMIT:-600} ;;
     valgrind | arm64) limit=${LIMIT:-1200} ;;
     esac
     [[ -z $variant || $variant = ucontext ]] || export SOCKETLOOP_TEST_LIMIT=60
