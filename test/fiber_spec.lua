@@ -1,281 +1,19 @@
 -- Wait anywhere: a thread may wait inside any C function that calls back.
 
 local loop = require 'socketloop'
+local places = require 'places'
+local process = require 'process'
 local socket = require 'socket'
 local support = require 'support'
-local process = require 'process'
 
 local run, pack = support.run, support.pack
 local version, luajit = support.lua_version, support.luajit
 local some, drain = support.some, support.drain
 
--- 5.2's behaviour, which LuaJIT has in parts.
-local has_pairs =
-    not pcall(pairs, setmetatable({}, {__pairs = function() error() end}))
-local has_len = #setmetatable({}, {__len = function() return 7 end}) == 7
-
--- An object whose metamethod `event` calls f and gives its result.
-local function object(event, f)
-    return setmetatable({}, {[event] = function() return f() end})
-end
-
--- Compiles an expression of a and b, for operators that not every Lua has.
-local function operator(source)
-    local chunk = support.load('local a, b = ...; return ' .. source)
-    return chunk
-end
-
--- The places where a thread may wait: each calls f, which waits and gives a
--- value, and returns that value (a truth value where the place only lets one
--- through).
-local places = {}
-local truth = {}        -- places that give only true or false
-
-places['a Lua function'] = function(f) return (f()) end
-places['pcall'] = function(f) return select(2, pcall(f)) end
-places['pcall of a function that fails'] = function(f)
-    return select(2, pcall(function() error(f(), 0) end))
-end
-places['xpcall'] = function(f)
-    return select(2, xpcall(function() return f() end, debug.traceback))
-end
-places['the handler of xpcall'] = function(f)
-    return select(2, xpcall(error, function() return f() end))
-end
-
-places['__index'] = function(f) return object('__index', f).x end
-places['__newindex'] = function(f)
-    local value
-    object('__newindex', function() value = f() end).x = 1
-    return value
-end
-places['__call'] = function(f) return (object('__call', f)()) end
-if support.concat_is_safe then
-    places['__concat'] = function(f) return object('__concat', f) .. 'x' end
-end
-places['__tostring'] = function(f)
-    return tostring(object('__tostring', function()
-        return tostring(f())
-    end))
-end
-for event, source in pairs {
-    __add = 'a + b', __sub = 'a - b', __mul = 'a * b', __div = 'a / b',
-    __mod = 'a % b', __pow = 'a ^ b', __unm = '-a', __idiv = 'a // b',
-    __band = 'a & b', __bor = 'a | b', __bxor = 'a ~ b', __shl = 'a << b',
-    __shr = 'a >> b', __bnot = '~a',
-} do
-    local apply = operator(source)
-    if apply then
-        places[event] = function(f) return (apply(object(event, f), 1)) end
-    end
-end
-for event, source in pairs {
-    __eq = 'a == b', __lt = 'a < b', __le = 'a <= b',
-} do
-    local apply = operator(source)
-    places[event] = function(f)
-        local mt = {[event] = function() return f() end}
-        return apply(setmetatable({}, mt), setmetatable({}, mt))
-    end
-    truth[event] = true
-end
-if has_len then
-    places['__len'] = function(f) return #object('__len', f) end
-end
-if has_pairs then
-    places['__pairs'] = function(f)
-        local proxy = setmetatable({}, {__pairs = function()
-            local value = f()
-            return next, {value}, nil
-        end})
-        local last
-        for _, value in pairs(proxy) do last = value end
-        return last
-    end
-end
-if version >= 5.3 then
-    places['table.concat of a proxy'] = function(f)
-        return table.concat(setmetatable({}, {
-            __len = function() return 1 end,
-            __index = function() return tostring(f()) end,
-        }))
-    end
-    places['ipairs of a proxy'] = function(f)
-        local proxy = setmetatable({}, {__index = function(_, i)
-            if i == 1 then return f() end
-        end})
-        local last
-        for _, value in ipairs(proxy) do last = value end
-        return last
-    end
-end
-if version >= 5.4 then
-    places['__close'] = function(f)
-        return assert(support.load [[
-            local f, value = ...
-            do
-                local guard <close> = setmetatable({}, {
-                    __close = function() value = f() end
-                })
-            end
-            return value
-        ]])(f)
-    end
-    places['__close after an error'] = function(f)
-        return assert(support.load [[
-            local f, value = ...
-            pcall(function()
-                local guard <close> = setmetatable({}, {
-                    __close = function() value = f() end
-                })
-                error 'boom'
-            end)
-            return value
-        ]])(f)
-    end
-    places['coroutine.close'] = function(f)
-        return assert(support.load [[
-            local f, value = ...
-            local co = coroutine.create(function()
-                local guard <close> = setmetatable({}, {
-                    __close = function() value = f() end
-                })
-                coroutine.yield()
-            end)
-            coroutine.resume(co)
-            coroutine.close(co)
-            return value
-        ]])(f)
-    end
-end
-
-places['a for-iterator'] = function(f)
-    local last
-    for value in function(_, previous)
-        if previous == nil then return f() end
-    end do
-        last = value
-    end
-    return last
-end
-places['a sort comparator'] = function(f)
-    local value
-    table.sort({1, 2}, function(a, b)
-        value = f()
-        return a < b
-    end)
-    return value
-end
-places['__lt of what is sorted'] = function(f)
-    local value
-    local mt = {__lt = function() value = f() return false end}
-    table.sort {setmetatable({}, mt), setmetatable({}, mt)}
-    return value
-end
-places['a gsub callback'] = function(f)
-    local value
-    string.gsub('x', 'x', function() value = f() end)
-    return value
-end
-places['__index of a gsub table'] = function(f)
-    local value
-    string.gsub('x', 'x', setmetatable({}, {__index = function()
-        value = f()
-        return 'y'
-    end}))
-    return value
-end
-if version >= 5.2 or luajit then
-    places['string.format %s'] = function(f)
-        return string.format('%s', object('__tostring', function()
-            return tostring(f())
-        end))
-    end
-end
-
--- Names of modules that nobody has used yet.
-local modules = 0
-local function module_name()
-    modules = modules + 1
-    return 'socketloop.test.' .. modules
-end
-
-places['a package.preload loader'] = function(f)
-    local name = module_name()
-    package.preload[name] = function() return {value = f()} end
-    local value = require(name).value
-    package.preload[name], package.loaded[name] = nil, nil
-    return value
-end
-places['a searcher of require'] = function(f)
-    local name = module_name()
-    local searchers = package.searchers or package.loaders  -- luacheck: ignore
-    local function searcher(wanted)
-        if wanted ~= name then return nil end
-        local value = f()
-        return function() return {value = value} end
-    end
-    table.insert(searchers, 1, searcher)
-    local value = require(name).value
-    for i, each in ipairs(searchers) do
-        if each == searcher then table.remove(searchers, i) break end
-    end
-    package.loaded[name] = nil
-    return value
-end
-places['a chunk run by dofile'] = function(f)
-    local name = os.tmpname()
-    process.write_file(name, 'return socketloop_test_dofile()')
-    local old = rawget(_G, 'socketloop_test_dofile')
-    rawset(_G, 'socketloop_test_dofile', function()
-        rawset(_G, 'socketloop_test_dofile', old)
-        os.remove(name)
-        return f()
-    end)
-    return (dofile(name))
-end
-places['a reader of load'] = function(f)
-    local value, sent
-    local chunk = assert(load(function()
-        if sent then return nil end
-        sent = true
-        value = f()
-        return 'return ...'
-    end))
-    return (chunk(value))
-end
-
-places['a generator'] = function(f)
-    local last
-    for value in coroutine.wrap(function() coroutine.yield(f()) end) do
-        last = value
-    end
-    return last
-end
-places['a nested coroutine'] = function(f)
-    return select(2, coroutine.resume(coroutine.create(f)))
-end
-places['coroutines nested five deep'] = function(f)
-    for _ = 1, 5 do
-        local inner = f
-        f = function() return coroutine.wrap(inner)() end
-    end
-    return (f())
-end
-
-places['socket.protect'] = function(f)
-    return (socket.protect(function() return f() end)())
-end
-places['a socket.newtry finalizer'] = function(f)
-    local value
-    socket.protect(function()
-        socket.newtry(function() value = f() end)(nil, 'failed')
-    end)()
-    return value
-end
+local giving, truth = places.giving, places.truth
 
 local names = {}
-for name in pairs(places) do names[#names + 1] = name end
+for name in pairs(giving) do names[#names + 1] = name end
 table.sort(names)
 
 -- A wait that gives way to the other threads and then has the value.
@@ -290,7 +28,7 @@ describe('a thread waits inside', function()
     support.hooks(before_each, after_each)
 
     for _, name in ipairs(names) do
-        local place = places[name]
+        local place = giving[name]
         local value = truth[name] or 'the value'
 
         it(name, function()
@@ -332,7 +70,7 @@ describe('a thread waits inside', function()
             end)
             for i, name in ipairs(names) do
                 local line
-                places[name](function()
+                giving[name](function()
                     -- Some places call more than once.
                     line = line or assert(client:receive '*l')
                     return line
@@ -369,8 +107,8 @@ describe('a thread waits inside', function()
                 local inner = names[j]
                 count = count + 1
                 compare(wrong, inner .. ' inside ' .. outer, function(wait)
-                    return (places[outer](function()
-                        return (places[inner](wait))
+                    return (giving[outer](function()
+                        return (giving[inner](wait))
                     end))
                 end)
             end
@@ -394,7 +132,7 @@ describe('a thread waits inside', function()
                 local f = wait
                 for j = 1, 10 do
                     local inner = f
-                    f = function() return (places[path[j]](inner)) end
+                    f = function() return (giving[path[j]](inner)) end
                 end
                 return f()
             end)
@@ -412,7 +150,7 @@ describe('an error after a wait', function()
         it('goes the usual way in ' .. name, function()
             local value = {}
             local function outcome(wait)
-                local ok, err = pcall(places[name], function()
+                local ok, err = pcall(giving[name], function()
                     wait()
                     error(value)
                 end)
@@ -460,7 +198,7 @@ describe('an error after a wait', function()
         until ok and not waiting
         assert.equal(50, failed)
         assert.equal('fine', run(function()
-            return places['a sort comparator'](sleeping 'fine')
+            return giving['a sort comparator'](sleeping 'fine')
         end))
     end)
 
@@ -628,7 +366,7 @@ describe('4000 threads', function()
         local ended, failed, wrong = 0, 0, 0
         for i = 1, count do
             local name = mix[i % #mix + 1]
-            local place, value = places[name], truth[name] or i
+            local place, value = giving[name], truth[name] or i
             loop.newthread(function()
                 local ok, result = pcall(function()
                     local got = place(function()
@@ -688,7 +426,7 @@ describe('4000 threads', function()
     it('fail there uncaught, and the loop goes on', function()
         local count = some(400)
         for i = 1, count do
-            local place = places[mix[i % #mix + 1]]
+            local place = giving[mix[i % #mix + 1]]
             loop.newthread(function()
                 place(function() loop.sleep(0) return true end)
                 table.sort({1, 2}, function()

@@ -378,22 +378,35 @@ function support.begin()
 end
 
 -- Steps the loop as long as threads are ready; is nothing left waiting?
-local function settled()
+local function settled(which)
     for _ = 1, 100 do
-        if loop.step(0) == false then return true end
+        if which.step(0) == false then return true end
     end
     return false
 end
 
 -- A failed test must not fail those that follow.
-local function tidy_up()
+local function tidy_up(which)
     for s in pairs(made) do pcall(s.close, s) end
     local deadline = now() + 2
     while now() < deadline do
-        local ok, waiting = pcall(loop.step, 0.01)
+        local ok, waiting = pcall(which.step, 0.01)
         if ok and not waiting then break end
     end
     support.collect()
+end
+
+-- Nothing may be left waiting in the loop.
+function support.at_rest(which)
+    local ok, quiet = pcall(settled, which)
+    if ok and not quiet then    -- for what is garbage, perhaps
+        support.collect()
+        ok, quiet = pcall(settled, which)
+    end
+    if not (ok and quiet) then
+        tidy_up(which)
+        error(ok and 'the test left something waiting in the loop' or quiet, 0)
+    end
 end
 
 local function leaked_fds()
@@ -411,22 +424,14 @@ end
 
 -- Nothing may be left waiting and no descriptor open that was not before.
 function support.check()
-    local ok, quiet = pcall(settled)
-    if ok and not quiet then    -- for what is garbage, perhaps
-        support.collect()
-        ok, quiet = pcall(settled)
-    end
-    if not (ok and quiet) then
-        tidy_up()
-        error(ok and 'the test left something waiting in the loop' or quiet, 0)
-    end
+    support.at_rest(loop)
     local leaked = leaked_fds()
     if leaked ~= '' then
         support.collect()
         leaked = leaked_fds()
     end
     if leaked ~= '' then
-        tidy_up()
+        tidy_up(loop)
         error('descriptors leaked: ' .. leaked, 0)
     end
 end
