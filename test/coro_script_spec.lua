@@ -2,16 +2,10 @@
 
 local process = require 'process'
 
+local output = process.output
 
 describe('A script', function()
     teardown(process.cleanup)
-
-    -- Runs a script, which must succeed, and returns what it prints.
-    local function output(code, before)
-        local status, text = process.lua(code, before)
-        assert.equal(0, status, text)
-        return text
-    end
 
     -- What a script can do with coro wherever it has loaded it; prints ok.
     local use = [[

@@ -213,6 +213,16 @@ function process.lua(code, before)
     return process.run(process.script(code, before))
 end
 
+-- Runs a Lua script that has to succeed: what it printed.
+function process.output(code, before)
+    local status, output = process.lua(code, before)
+    if status ~= 0 then
+        error(('the script ended with status %s:\n%s'):format(status, output),
+              2)
+    end
+    return output
+end
+
 -------------------------------------------------------------------------------
 
 function process.cleanup()

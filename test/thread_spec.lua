@@ -1,28 +1,16 @@
 -- Threads: newthread, current, suspend, resume, and what garbage is.
 
 local loop = require 'socketloop'
+local places = require 'places'
 local support = require 'support'
 
 local run, pack = support.run, support.pack
-local failure, numbers, drain = support.failure, support.numbers, support.drain
+local failure, numbers = support.failure, support.numbers
+local drain, alive = support.drain, support.alive
 
 -- What a suspended thread does around suspend() to be frozen on some Lua.
-local inside = {
-    ['a Lua function'] = function(f) f() end,
-    ['pcall'] = function(f)
-        local ok, err = pcall(f)
-        if not ok then error(err, 0) end
-    end,
-    ['a sort comparator'] = function(f)
-        table.sort({1, 2}, function() f() return false end)
-    end,
-    ['a gsub callback'] = function(f)
-        string.gsub('x', 'x', function() f() end)
-    end,
-    ['a metamethod'] = function(f)
-        return setmetatable({}, {__index = function() f() end}).x
-    end,
-    ['a coroutine of its own'] = function(f) coroutine.wrap(f)() end,
+local inside = places.few {
+    ['a coroutine of its own'] = places.passing['a standard coroutine'],
 }
 
 describe('newthread', function()
@@ -855,13 +843,6 @@ describe('garbage', function()
         local list = setmetatable({}, {__mode = 'v'})
         for i = 1, count do list[i] = loop.newthread(handler) end
         return list
-    end
-
-    local function alive(list)
-        support.collect()
-        local count = 0
-        for _ in pairs(list) do count = count + 1 end
-        return count
     end
 
     it('is a thread that has ended', function()

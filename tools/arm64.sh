@@ -54,5 +54,6 @@ if [[ ! -e $root/complete ]]; then
     touch "$root/complete"
 fi
 
-export SPECS=${SPECS:-$(ls test/{fiber,thread,loop,coro,coroloop}_spec.lua)}
+export SPECS=${SPECS:-$(ls test/{fiber,recursion,thread,loop}*_spec.lua \
+    test/{coro,bothloops}*_spec.lua)}
 exec tools/test.sh arm64-lua5.4:epoll arm64-luajit:epoll
