@@ -145,6 +145,15 @@ end
 -- threads do, in a child that a fiber made.
 names.forks_in_threads = not os.getenv 'TSAN_OPTIONS'
 
+-- A function that defines tests, with busted's functions: script(name, code,
+-- before) runs such a script, where that can be done.
+function names.tests(it, pending)
+    return function(name, code, before)
+        if not names.available then return pending(name) end
+        it(name, function() names.script(code, before) end)
+    end
+end
+
 -- A search path that finds the module as it is without our linker flags.
 names.plain_path = folder and folder .. '/?.so;;'
 

@@ -4,13 +4,7 @@
 local names = require 'names'
 local process = require 'process'
 
-local function script(name, code, before)
-    if names.available then
-        it(name, function() names.script(code, before) end)
-    else
-        pending(name)
-    end
-end
+local script = names.tests(it, pending)
 
 describe('connect to several addresses', function()
     after_each(process.cleanup)

@@ -1,0 +1,61 @@
+-- UDP sockets for the specs, of LuaSocket's kind or of ours: make is what makes
+-- one.
+
+local loop = require 'socketloop'
+local socket = require 'socket'
+local support = require 'support'
+
+local track = support.track
+
+local datagrams = {}
+
+-- LuaSocket's own.
+function datagrams.plain()
+    return track(assert(socket.udp()))
+end
+
+-- The ways to get a loop socket.
+datagrams.makers = {
+    ['loop.udp'] = function() return track(loop.udp()) end,
+    ['a wrapped object'] = function()
+        return track(loop.wrap(socket.udp()))
+    end,
+    ['a wrapped object with a descriptor'] = function()
+        return track(loop.wrap(assert(socket.udp4())))
+    end,
+    ['a bare descriptor'] = function()
+        local object = assert(socket.udp4())
+        local fd = object:getfd()
+        object:setfd(-1)
+        return track(loop.wrap(fd, 'udp'))
+    end,
+}
+
+-- A socket bound to a port of its own, and the port.
+function datagrams.bound(make, host)
+    local s = make()
+    assert(s:setsockname(host or '127.0.0.1', 0))
+    s:settimeout(5)
+    return s, support.port(s)
+end
+
+-- Two sockets that are connected with each other.
+function datagrams.connected(make, host)
+    host = host or '127.0.0.1'
+    local a, a_port = datagrams.bound(make, host)
+    local b, b_port = datagrams.bound(make, host)
+    assert(a:setpeername(host, b_port))
+    assert(b:setpeername(host, a_port))
+    return a, b
+end
+
+-- A port on which nobody receives.
+function datagrams.dead_port()
+    local s = assert(socket.udp4())
+    assert(s:setsockname('127.0.0.1', 0))
+    local port = support.port(s)
+    s:close()
+    return port
+end
+
+return datagrams
