@@ -1,5 +1,6 @@
 -- A folder for each test, and paths in it, for the specs of unix sockets.
 
+local compare = require 'compare'
 local lfs = require 'lfs'
 local process = require 'process'
 
@@ -17,6 +18,25 @@ end
 -- What there is at a path: 'socket', 'file', ... or nil.
 function paths.kind_of(name)
     return lfs.symlinkattributes(name, 'mode')
+end
+
+-- As compare.tests, with a new folder each time.
+function paths.tests(it, makers, plain)
+    -- A connect gives 1 with LuaSocket and true with us.
+    local function normal(values)
+        if values[1] == true then values[1] = 1 end
+        if type(values[1]) == 'string' then
+            values[1] = values[1]:gsub('^' .. paths.folder, '')
+        end
+        return values
+    end
+    local each = compare.tests(it, makers, plain, normal)
+    return function(name, f)
+        each(name, function(...)
+            paths.new()
+            f(...)
+        end)
+    end
 end
 
 return paths

@@ -1,29 +1,21 @@
--- Unix sockets, streams and datagrams: side by side with LuaSocket's, as
--- servers of a path, and with real programs at the other end.
+-- Unix stream sockets, side by side with LuaSocket's, and in the loop.
 
-local lfs = require 'lfs'
 local loop = require 'socketloop'
-local names = require 'names'
-local nginx = require 'nginx'
+local lfs = require 'lfs'
+local paths = require 'paths'
 local process = require 'process'
 local support = require 'support'
 
 local has_unix, unix = pcall(require, 'socket.unix')
-
-local pack = support.pack
-local run, track = support.run, support.track
-local close = support.close
-
-local folder
-
-local function path(name)
-    return folder .. '/' .. name
+if not has_unix then
+    describe('LuaSocket without unix sockets', function()
+        pending 'has nothing to compare with'
+    end)
+    return
 end
 
--- What there is at a path: 'socket', 'file', ... or nil.
-local function kind_of(name)
-    return lfs.symlinkattributes(name, 'mode')
-end
+local pack, run, track = support.pack, support.run, support.track
+local close, path, kind_of = support.close, paths.path, paths.kind_of
 
 local makers = {
     ['loop.unix'] = function() return track(loop.unix()) end,
@@ -38,51 +30,7 @@ local makers = {
     end,
 }
 
-local dgram_makers = {
-    ['a wrapped object'] = function()
-        return track(loop.wrap(assert(unix.dgram())))
-    end,
-    ['a bare descriptor'] = function()
-        local object = assert(unix.dgram())
-        local fd = object:getfd()
-        object:setfd(-1)
-        return track(loop.wrap(fd, 'unix'))
-    end,
-}
-
--- As in udp_spec: what f notes down with LuaSocket's objects and with ours. A
--- connect gives 1 there and true here.
-local function notes(f, make)
-    folder = process.tempdir()
-    local all = {}
-    local note = setmetatable({
-        err = function(g, ...)
-            local ok, err = pcall(g, ...)
-            all[#all + 1] = {ok, ok or err:match '%((.*)%)'}
-        end,
-    }, {__call = function(_, ...)
-        local values = pack(...)
-        if values[1] == true then values[1] = 1 end
-        if type(values[1]) == 'string' then
-            values[1] = values[1]:gsub('^' .. folder, '')
-        end
-        all[#all + 1] = values
-    end})
-    f(make, note)
-    return all
-end
-
-local function compare(of, plain, name, f)
-    for kind, make in pairs(of) do
-        it(name .. ' (' .. kind .. ')', function()
-            local expected = notes(f, function()
-                return track(assert(plain()))
-            end)
-            assert.is_true(#expected > 0)
-            assert.same(expected, run(notes, f, make))
-        end)
-    end
-end
+local each = paths.tests(it, makers, unix.stream)
 
 -- Two connected sockets, and the listening one.
 local function pair(make, name)
@@ -98,20 +46,9 @@ local function pair(make, name)
     return client, server, listener
 end
 
-if not has_unix then
-    describe('LuaSocket without unix sockets', function()
-        pending 'has nothing to compare with'
-    end)
-    return
-end
-
 describe('A unix socket does as LuaSocket:', function()
     support.hooks(before_each, after_each)
     after_each(process.cleanup)
-
-    local function each(name, f)
-        compare(makers, unix.stream, name, f)
-    end
 
     each('a connection', function(make, note)
         local client, server, listener = pair(make)
@@ -167,7 +104,7 @@ describe('A unix socket does as LuaSocket:', function()
         note(a:connect(path 'nobody'))
         assert(process.write_file(path 'file', ''))
         note(make():connect(path 'file'))
-        note(make():connect(folder))
+        note(make():connect(paths.folder))
         note(make():connect(('x'):rep(108)))
         local b = make()
         assert(b:bind(path 'b'))
@@ -254,7 +191,7 @@ end)
 
 describe('A unix socket in the loop', function()
     support.hooks(before_each, after_each)
-    before_each(function() folder = process.tempdir() end)
+    before_each(paths.new)
     after_each(process.cleanup)
 
     it('waits for a connection, for data and for room', function()
@@ -472,7 +409,7 @@ describe('A unix socket in the loop', function()
             return
         end
         run(function()
-            local name = '\0socketloop' .. folder
+            local name = '\0socketloop' .. paths.folder
             local client, server, listener = pair(loop.unix, name)
             assert.equal(name, listener:getsockname())
             client:send 'hello\n'
@@ -502,523 +439,5 @@ describe('A unix socket in the loop', function()
         ]]):format(path 's', path 's'))
         assert.equal('hello to you\n', output)
         assert.equal(0, status)
-    end)
-end)
-
-describe('newserver on a path', function()
-    support.hooks(before_each, after_each)
-    before_each(function() folder = process.tempdir() end)
-    after_each(process.cleanup)
-
-    local function echo(client)
-        while true do
-            local line = client:receive()
-            if not line then break end
-            client:send('echo ' .. line .. '\n')
-        end
-        client:close()
-    end
-
-    -- Does a server answer at the path?
-    local function ask(name)
-        local s = loop.unix()
-        s:settimeout(5)
-        local ok, err = s:connect(name)
-        if not ok then
-            s:close()
-            return nil, err
-        end
-        s:send 'hello\n'
-        local line = s:receive()
-        s:close()
-        return line
-    end
-
-    -- What is left of a server that was killed.
-    local function leave(name)
-        local object = assert(unix.stream())
-        assert(object:bind(name))
-        assert(object:listen())
-        object:close()
-        assert.equal('socket', kind_of(name))
-    end
-
-    it('serves', function()
-        run(function()
-            local server = track(loop.newserver(path 's', nil, echo))
-            assert.equal(path 's', server:getsockname())
-            assert.equal('echo hello', ask(path 's'))
-            local count = 0
-            for _ = 1, 50 do
-                loop.newthread(function()
-                    assert.equal('echo hello', ask(path 's'))
-                    count = count + 1
-                end)
-            end
-            assert.is_true(support.eventually(function()
-                return count == 50
-            end))
-            server:close()
-        end)
-    end)
-
-    it('removes the path when it is closed', function()
-        run(function()
-            local server = track(loop.newserver(path 's', nil, echo))
-            assert.equal('socket', kind_of(path 's'))
-            server:close()
-            assert.is_nil(kind_of(path 's'))
-            assert.equal(1, server:close())
-            assert.equal('No such file or directory',
-                (select(2, ask(path 's'))))
-        end)
-    end)
-
-    it('removes it when its object was asked for', function()
-        run(function()
-            local server = track(loop.newserver(path 's', nil, echo))
-            assert.is_truthy(server:getsocket())
-            assert.equal('echo hello', ask(path 's'))
-            server:close()
-            assert.is_nil(kind_of(path 's'))
-        end)
-    end)
-
-    it('removes it when the program ends', function()
-        local status, output = process.lua(([[
-            local loop = require 'socketloop'
-            loop.newserver(%q, nil, print)
-            loop.step(0)
-        ]]):format(path 's'))
-        assert.equal('', output)
-        assert.equal(0, status)
-        assert.is_nil(kind_of(path 's'))
-    end)
-
-    if names.available then
-        it('leaves it to the process that made it', function()
-            names.host(1, 1, 0, ([[
-                local server = loop.newserver(%q, nil, function(client)
-                    client:send 'hello\n'
-                    client:close()
-                end)
-                local child = fork()
-                if child == 0 then
-                    server:close()
-                    return 7
-                end
-                expect(7, wait(child))
-                run(function()
-                    local s = loop.unix()
-                    expect(true, (s:connect(%q)))
-                    expect('hello', (s:receive()))
-                    s:close()
-                    server:close()
-                end)
-            ]]):format(path 's', path 's'))
-            assert.is_nil(kind_of(path 's'))
-        end)
-    end
-
-    it('leaves it when it is another one by now', function()
-        run(function()
-            local server = track(loop.newserver(path 's', nil, echo))
-            os.remove(path 's')
-            local other = track(loop.newserver(path 's', nil, echo))
-            server:close()
-            assert.equal('echo hello', ask(path 's'))
-            os.remove(path 's')
-            process.write_file(path 's', 'precious')
-            other:close()
-            assert.equal('file', kind_of(path 's'))
-        end)
-    end)
-
-    it('takes the place of a server that died', function()
-        run(function()
-            leave(path 's')
-            local server = track(loop.newserver(path 's', nil, echo))
-            assert.equal('echo hello', ask(path 's'))
-            server:close()
-        end)
-    end)
-
-    it('raises when a live server is there', function()
-        run(function()
-            local server = track(loop.newserver(path 's', nil, echo))
-            local ok, err = pcall(loop.newserver, path 's', nil, echo)
-            assert.is_false(ok)
-            assert.matches('newserver: address already in use', err, 1, true)
-            assert.equal('echo hello', ask(path 's'))
-            server:close()
-            -- One that does not accept, too.
-            local object = assert(unix.stream())
-            assert(object:bind(path 's'))
-            assert(object:listen())
-            assert.is_false((pcall(loop.newserver, path 's', nil, echo)))
-            object:close()
-        end)
-    end)
-
-    it('raises when datagrams are received there', function()
-        run(function()
-            local object = assert(unix.dgram())
-            assert(object:bind(path 's'))
-            assert.is_false((pcall(loop.newserver, path 's', nil, echo)))
-            assert.equal('socket', kind_of(path 's'))
-            object:close()
-        end)
-    end)
-
-    it('never removes what is not a socket', function()
-        process.write_file(path 'file', 'precious')
-        assert.is_true(lfs.mkdir(path 'folder'))
-        assert.is_truthy(lfs.link('file', path 'link', true))
-        leave(path 's')
-        assert.is_truthy(lfs.link('s', path 'link to s', true))
-        for _, name in ipairs {'file', 'folder', 'link', 'link to s'} do
-            local before = kind_of(path(name))
-            local ok, err = pcall(loop.newserver, path(name), nil, echo)
-            assert.is_false(ok)
-            assert.matches('address already in use', err, 1, true)
-            assert.equal(before, kind_of(path(name)))
-        end
-        assert.equal('precious', process.read_file(path 'file'))
-    end)
-
-    it('raises where it cannot be', function()
-        for _, bad in ipairs {path 'no/folder', path(('x'):rep(200)),
-                path 'a\0b'} do
-            local ok, err = pcall(loop.newserver, bad, nil, echo)
-            assert.is_false(ok)
-            assert.is_string(err)
-        end
-        local ok, err = pcall(loop.newserver, path 's', 80, echo)
-        assert.is_false(ok)
-        assert.matches('bad argument #2', err, 1, true)
-        assert.is_nil(kind_of(path 's'))
-        ok, err = pcall(loop.newserver, path 's')
-        assert.is_false(ok)
-        assert.matches('bad argument #3', err, 1, true)
-    end)
-
-    it('takes paths that are relative', function()
-        local here = lfs.currentdir()
-        lfs.chdir(folder)
-        local ok, err = pcall(run, function()
-            local server = track(loop.newserver('./s', nil, echo))
-            assert.equal('echo hello', ask 's')
-            server:close()
-            assert.is_nil(kind_of 's')
-        end)
-        lfs.chdir(here)
-        assert.is_true(ok, err)
-    end)
-
-    if process.which 'curl' then
-        it('serves curl', function()
-            run(function()
-                local server = track(loop.newserver(path 's', nil,
-                    function(client)
-                        local request = client:receive()
-                        repeat until client:receive() == ''
-                        client:send {'HTTP/1.0 200 OK\r\n\r\n', request, '\n',
-                            ('x'):rep(300000)}
-                        client:close()
-                    end))
-                local program = process.start(
-                    'exec curl -sS --max-time 20 --unix-socket ' ..
-                    process.quote(path 's') .. ' http://localhost/page')
-                local status, output = program:wait(loop.sleep)
-                assert.equal(0, status, output)
-                assert.equal('GET /page HTTP/1.1', output:match '[^\n]*')
-                assert.equal(300000, #output - #'GET /page HTTP/1.1\n')
-                server:close()
-            end)
-        end)
-    end
-
-    if nginx.path then
-        it('is not needed to talk to nginx', function()
-            lfs.mkdir(path 'html')
-            process.write_file(path 'html/page', ('a page\n'):rep(20000))
-            local server = nginx.start(folder,
-                'server { listen unix:FOLDER/nginx.sock; root html; }',
-                {FOLDER = folder})
-            run(function()
-                server:expect(function()    -- the file is there earlier
-                    local probe = loop.unix()
-                    local ok = probe:connect(path 'nginx.sock')
-                    probe:close()
-                    return ok
-                end, loop.sleep)
-                -- LuaSocket's library, none the wiser.
-                local http = require 'socket.http'
-                local pages = 0
-                for _ = 1, 20 do
-                    loop.newthread(function()
-                        local parts = {}
-                        local ok, code = http.request {
-                            url = 'http://localhost/page',
-                            sink = require 'ltn12'.sink.table(parts),
-                            create = function()
-                                local s = loop.unix()
-                                local connect = s.connect
-                                function s:connect()
-                                    return connect(self, path 'nginx.sock')
-                                end
-                                return s
-                            end,
-                        }
-                        assert.equal(1, ok, code)
-                        assert.equal(200, code)
-                        assert.equal(140000, #table.concat(parts))
-                        pages = pages + 1
-                    end)
-                end
-                assert.is_true(support.eventually(function()
-                    return pages == 20
-                end))
-                server:stop()
-            end)
-        end)
-    end
-end)
-
-describe('A unix datagram socket does as LuaSocket:', function()
-    support.hooks(before_each, after_each)
-    after_each(process.cleanup)
-
-    local function each(name, f)
-        compare(dgram_makers, unix.dgram, name, f)
-    end
-
-    each('sendto and receivefrom', function(make, note)
-        local a, b = make(), make()
-        note(a:bind(path 'a'))
-        note(a:getsockname())
-        note(b:sendto('hello', path 'a'))
-        note(a:receivefrom())           -- from nowhere
-        note(b:bind(path 'b'))
-        note(b:sendto('hello', path 'a'))
-        local data, from = a:receivefrom()
-        note(data, from == path 'b')
-        note(a:sendto('you too', from))
-        note(b:receive())
-        note(b:sendto('x', path 'nobody'))
-        note(b:sendto('x', ('x'):rep(108)))
-        note.err(b.sendto, b, 'x')
-        close(a, b)
-        note(kind_of(path 'a'))
-    end)
-
-    each('connected sockets', function(make, note)
-        local a, b = make(), make()
-        note(a:bind(path 'a'))
-        note(b:connect(path 'a'))
-        note(b:send('hello'))
-        note(a:receive())
-        note(b:send(''))
-        note(a:receive())
-        note.err(b.sendto, b, 'x', path 'a')
-        note.err(b.receivefrom, b)
-        note.err(b.bind, b, path 'b')
-        note.err(a.send, a, 'x')
-        local c = make()
-        note(c:bind(path 'c'))
-        note(b:setpeername(path 'c'))   -- another one
-        note(b:send('hello'))
-        note(c:receive())
-        close(a, b, c)
-    end)
-
-    each('bounds and what does not fit', function(make, note)
-        local a, b = make(), make()
-        note(a:bind(path 'a'))
-        note(b:connect(path 'a'))
-        for i = 1, 5 do note(b:send(('x'):rep(i))) end
-        for _ = 1, 5 do note(a:receive()) end
-        note(b:send(('x'):rep(20000)))
-        note(#a:receive())
-        note(b:send(('x'):rep(150000)))
-        note(#a:receive(200000))
-        note(b:send(('x'):rep(150000)))
-        note(#a:receive(100000))
-        note(b:send('abc'))
-        note((a:receivefrom(2)))
-        note(b:send(('x'):rep(10000000)))
-        a:settimeout(0)
-        note(a:receive())
-        close(a, b)
-    end)
-
-    each('a peer that is gone', function(make, note)
-        local a, b = make(), make()
-        note(a:bind(path 'a'))
-        note(b:connect(path 'a'))
-        a:close()
-        note(b:send('x'))
-        note(make():connect(path 'a'))
-        note(make():sendto('x', path 'a'))
-        b:close()
-    end)
-
-    each('options', function(make, note)
-        local a = make()
-        note(a:setoption('reuseaddr', true))
-        note((pcall(a.setoption, a, 'keepalive', true)))
-        note(a.getoption, a.getpeername, a.listen, a.accept)
-        note(a:dirty())
-        close(a)
-    end)
-end)
-
-describe('A unix datagram socket in the loop', function()
-    support.hooks(before_each, after_each)
-    before_each(function() folder = process.tempdir() end)
-    after_each(process.cleanup)
-
-    local make = dgram_makers['a wrapped object']
-
-    it('waits while the queue of its peer is full', function()
-        run(function()
-            local a, b = make(), make()
-            assert(a:bind(path 'a'))
-            assert(b:connect(path 'a'))
-            local sent, done = 0, false
-            loop.newthread(function()
-                for i = 1, 100 do
-                    assert.equal(#tostring(i), b:send(tostring(i)))
-                    sent = i
-                end
-                done = true
-            end)
-            assert.is_true(sent < 100)
-            for i = 1, 100 do assert.equal(tostring(i), a:receive()) end
-            assert.is_true(support.eventually(function() return done end))
-            close(a, b)
-        end)
-    end)
-
-    it('waits while the queue of whoever it sends to is full', function()
-        run(function()
-            local a, b = make(), make()
-            assert(a:bind(path 'a'))
-            local sent, done = 0, false
-            loop.newthread(function()
-                for i = 1, 100 do
-                    assert.equal(#tostring(i),
-                        b:sendto(tostring(i), path 'a'))
-                    sent = i
-                end
-                done = true
-            end)
-            assert.is_true(sent < 100)
-            for i = 1, 100 do assert.equal(tostring(i), a:receive()) end
-            assert.is_true(support.eventually(function() return done end))
-            close(a, b)
-        end)
-    end)
-
-    it('waits while the queue is full of what others sent', function()
-        run(function()
-            local a, b, c = make(), make(), make()
-            assert(a:bind(path 'a'))
-            assert(b:connect(path 'a'))
-            b:settimeout(0)
-            local count = 0
-            while b:send 'other' do count = count + 1 end
-            local sent
-            loop.newthread(function() sent = c:sendto('mine', path 'a') end)
-            local clock = os.clock()
-            loop.sleep(0.3)
-            assert.is_nil(sent)
-            assert.is_true(os.clock() - clock < 0.1)    -- not busily
-            for _ = 1, count do assert.equal('other', a:receive()) end
-            assert.equal('mine', a:receive())
-            assert.equal(4, sent)
-            close(a, b, c)
-        end)
-    end)
-
-    it('gives up sending when the time is over', function()
-        run(function()
-            local a, b, c = make(), make(), make()
-            assert(a:bind(path 'a'))
-            assert(b:connect(path 'a'))
-            for _, seconds in ipairs {0, 0.01} do
-                b:settimeout(seconds)
-                local result
-                repeat result = pack(b:send('x')) until not result[1]
-                assert.same(pack(nil, 'timeout'), result)
-                c:settimeout(seconds)
-                assert.same(pack(nil, 'timeout'),
-                    pack(c:sendto('x', path 'a')))
-            end
-            assert.equal('x', a:receive())
-            assert.equal(1, b:send('x'))
-            close(a, b, c)
-        end)
-    end)
-
-    it('is closed while it waits to send', function()
-        run(function()
-            local a, b, c = make(), make(), make()
-            assert(a:bind(path 'a'))
-            assert(b:connect(path 'a'))
-            local results = {}
-            loop.newthread(function()
-                local result
-                repeat result = pack(b:send('x')) until not result[1]
-                results[1] = result
-            end)
-            loop.newthread(function()
-                results[2] = pack(c:sendto('x', path 'a'))
-            end)
-            loop.sleep(0.002)
-            assert.is_nil(results[1] or results[2])
-            close(b, c)
-            assert.is_true(support.eventually(function()
-                return results[1] and results[2]
-            end))
-            assert.same(pack(nil, 'closed'), results[1])
-            assert.same(pack(nil, 'closed'), results[2])
-            a:close()
-        end)
-    end)
-
-    it('is told when its peer goes while it waits', function()
-        run(function()
-            local a, b = make(), make()
-            assert(a:bind(path 'a'))
-            assert(b:connect(path 'a'))
-            local result
-            loop.newthread(function()
-                repeat result = pack(b:send('x')) until not result[1]
-            end)
-            loop.sleep(0.002)
-            a:close()
-            assert.is_true(support.eventually(function()
-                return not result[1]
-            end))
-            assert.same(pack(nil, 'connection refused'), result)
-            b:close()
-        end)
-    end)
-
-    it('makes LuaSocket objects on demand', function()
-        run(function()
-            local bare = dgram_makers['a bare descriptor']
-            local a, b = bare(), bare()
-            assert(a:bind(path 'a'))
-            assert(b:connect(path 'a'))
-            assert.matches('unixdgram{unconnected}', tostring(a.socket), 1,
-                true)
-            assert.matches('unixdgram{connected}', tostring(b.socket), 1,
-                true)
-            assert.equal(5, b:send('hello'))
-            assert.equal('hello', a:receive())
-            close(a, b)
-        end)
     end)
 end)
