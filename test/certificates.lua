@@ -1,8 +1,10 @@
 -- Keys and certificates for the specs, made with the openssl command: those of
 -- an authority (ca), one it signed for the hosts of this machine (good), and
--- bad ones of several kinds.
+-- bad ones of several kinds. And connections that are made with them.
 
+local loop = require 'socketloop'
 local process = require 'process'
+local support = require 'support'
 
 local certificates = {}
 
@@ -42,7 +44,8 @@ openssl req -x509 -new -key self.key -subj /CN=localhost -days 2 \
 ]]
 
 -- Makes them in a new folder. certs.good.key and so on are file names,
--- certs.good.server LuaSec's parameters for a server.
+-- certs.good.server LuaSec's parameters for a server, certs.trust those of a
+-- client that trusts the authority.
 function certificates.make()
     local folder = process.tempdir()
     local lines, serial = {script:format(process.quote(folder))}, 10
@@ -53,7 +56,29 @@ function certificates.make()
     end
     local status, output = process.run(table.concat(lines))
     assert(status == 0, output)
-    return setmetatable({folder = folder}, {__index = function(_, name)
+    local certs = {folder = folder, trust = {cafile = folder .. '/ca.pem'}}
+
+    -- A server that calls handler after the handshake. port, listener
+    function certs.serve(handler, params)
+        local listener = support.track(loop.newserver('127.0.0.1', 0, handler,
+            params or certs.good.server))
+        return support.port(listener), listener
+    end
+
+    -- Two connected sockets with TLS.
+    function certs.pair(server, client)
+        local a, b = support.pair()
+        local ok, err
+        loop.newthread(function()
+            ok, err = b:starttls(server or certs.good.server)
+        end)
+        assert(a:starttls(client or certs.trust, 'localhost'))
+        assert(support.eventually(function() return ok or err end))
+        assert(ok, err)
+        return a, b
+    end
+
+    return setmetatable(certs, {__index = function(_, name)
         local key, certificate = folder .. '/' .. name .. '.key',
             folder .. '/' .. name .. '.pem'
         return {

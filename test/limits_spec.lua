@@ -340,19 +340,9 @@ describe('setmaxline with TLS', function()
     teardown(process.cleanup)
     support.hooks(before_each, after_each)
 
-    local function pair()
-        local a, b = support.pair()
-        local ok, err
-        loop.newthread(function() ok, err = b:starttls(certs.good.server) end)
-        assert(a:starttls({cafile = certs.ca.certificate}, 'localhost'))
-        assert.is_true(eventually(function() return ok or err end))
-        assert.is_true(ok, err)
-        return a, b
-    end
-
     it('takes lines of that length', function()
         run(function()
-            local a, b = pair()
+            local a, b = certs.pair()
             a:setmaxline(5)
             b:send '12345\r\n1234\r\n\n123'
             assert.equal('line too long', select(2, a:receive()))
@@ -371,7 +361,7 @@ describe('setmaxline with TLS', function()
 
     it('turned off finds what was read ahead', function()
         run(function()
-            local a, b = pair()
+            local a, b = certs.pair()
             a:setmaxline(5)
             b:send 'one\ntwo\nthr'
             assert.equal('one', a:receive())
@@ -385,7 +375,7 @@ describe('setmaxline with TLS', function()
 
     it('holds little for a peer that never ends its line', function()
         run(function()
-            local a, b = pair()
+            local a, b = certs.pair()
             a:setmaxline(1000)
             local sent
             loop.newthread(function()
