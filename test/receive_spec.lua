@@ -19,29 +19,6 @@ local function receive_all(s, calls)
     return results
 end
 
--- How a connected socket with a plain peer can come about in the loop.
-local makers = {
-    wrapped = function()
-        return support.mixed()
-    end,
-    connected = function()
-        local listener, port = plain.listen()
-        local client = assert(loop.connect('127.0.0.1', port))
-        local peer = support.track(assert(listener:accept()))
-        listener:close()
-        return support.track(client), peer
-    end,
-    accepted = function()
-        local listener = support.track(loop.tcp('127.0.0.1', 0))
-        assert(listener:listen())
-        local port = support.port(listener)
-        local peer = plain.connect(port)
-        local server = assert(listener:accept())
-        listener:close()
-        return support.track(server), peer
-    end,
-}
-
 -- Sends data from the peer, closes it if so told, waits until something has
 -- arrived and makes the calls with a short timeout.
 local function exchange(s, peer, data, close, calls)
@@ -58,7 +35,7 @@ end
 local function compare(data, close, calls)
     local s, peer = plain.pair()
     local expected = exchange(s, peer, data, close, calls)
-    for how, make in pairs(makers) do
+    for how, make in pairs(support.origins) do
         local got = run(function()
             local a, b = make()
             return exchange(a, b, data, close, calls)

@@ -299,6 +299,60 @@ function support.mixed(host, which)
     return track((which or loop).wrap(client)), server
 end
 
+-- The same, where the loop socket was accepted. With a size its buffer for
+-- sending and the peer's for receiving are so small.
+function support.accepted(size)
+    local listener = track(loop.tcp('127.0.0.1', 0))
+    if size then assert(listener:setoption('send-buffer-size', size)) end
+    assert(listener:listen(8))
+    local peer = track(assert(socket.tcp4()))
+    if size then assert(peer:setoption('recv-buffer-size', size)) end
+    assert(peer:connect('127.0.0.1', support.port(listener)))
+    local s = track(assert(listener:accept()))
+    listener:close()
+    peer:settimeout(5)
+    return s, peer
+end
+
+-- The same, where it has connected.
+function support.connected()
+    local listener, port = plain.listen()
+    local s = track(assert(loop.connect('127.0.0.1', port)))
+    local peer = track(assert(listener:accept()))
+    peer:settimeout(5)
+    listener:close()
+    return s, peer
+end
+
+-- The ways in which a connected loop socket can come about.
+support.origins = {
+    wrapped = function() return support.mixed() end,
+    connected = function() return support.connected() end,
+    accepted = function() return support.accepted() end,
+}
+
+-- Calls f(loop socket, plain peer, origin) in a thread for each of them.
+function support.each_origin(f)
+    support.run(function()
+        for origin, make in pairs(support.origins) do
+            local s, peer = make()
+            f(s, peer, origin)
+            s:close()
+            peer:close()
+        end
+    end)
+end
+
+-- A loop socket and its plain peer must be connected, in both directions.
+function support.talk(s, peer)
+    peer:send 'ping\n'
+    local line, err = s:receive()
+    if line ~= 'ping' then error(('got %s, %s'):format(line, err), 2) end
+    s:send 'pong\n'
+    line, err = peer:receive()
+    if line ~= 'pong' then error(('peer got %s, %s'):format(line, err), 2) end
+end
+
 -- In a loop thread while install is in effect: a LuaSocket object and its
 -- peer, a socket of the loop.
 function support.unwrapped()

@@ -1,0 +1,495 @@
+-- What was gathered and the peer's window has no room for: the loop goes on
+-- sending it, also after close, and a child process does not.
+
+local loop = require 'socketloop'
+local names = require 'names'
+local process = require 'process'
+local support = require 'support'
+
+local run, plain, track = support.run, support.plain, support.track
+local eventually = support.eventually
+
+-- A connection: loop socket, plain peer. To be called in a loop thread, which
+-- is in a step from then on. Buffers of that size, if given.
+local function connect(size)
+    local s, peer = support.accepted(size)
+    loop.sleep(0)
+    return s, peer
+end
+
+describe('What the window has no room for', function()
+    support.hooks(before_each, after_each)
+    after_each(process.cleanup)
+
+    -- Sends as much as the window takes; how much that is.
+    local function fill(s)
+        local chunk, sum, tries = ('f'):rep(1000), 0, 0
+        s:settimeout(0)
+        while tries < 3 do
+            local n, err, last = s:send(chunk)
+            sum = sum + (n or last)
+            tries = (n or last) > 0 and 0 or tries + 1
+            if err then loop.sleep(0.001) end
+        end
+        return sum
+    end
+
+    -- Reads that many bytes from a plain socket, or all.
+    local function read(peer, size)
+        local parts, count = {}, 0
+        peer:settimeout(0)
+        assert.is_true(eventually(function()
+            local wanted = size and size - count or 1e9
+            local data, err, partial = peer:receive(wanted)
+            data = data or partial
+            parts[#parts + 1] = data
+            count = count + #data
+            return err == 'closed' or count == size
+        end))
+        peer:settimeout(5)
+        return table.concat(parts)
+    end
+
+    -- f(s, peer, filled) with 'x' that was gathered and could not be sent.
+    local function with_unsent(f)
+        run(function()
+            local s, peer = connect(4096)
+            assert(peer:send 'one\ntwo\n')
+            local filled = fill(s)
+            assert.is_true(eventually(function() return s:receive() end))
+            assert.equal(1, s:send 'x')
+            loop.sleep(0)
+            f(s, peer, filled)
+            s:close()
+            peer:close()
+        end)
+    end
+
+    it('is sent in the background', function()
+        with_unsent(function(_, peer, filled)
+            assert.equal(('f'):rep(filled) .. 'x', read(peer, filled + 1))
+        end)
+    end)
+
+    it('is sent while the thread waits for lines', function()
+        with_unsent(function(s, peer, filled)
+            s:settimeout(nil)
+            local lines = {}
+            loop.newthread(function()
+                for line in function() return (s:receive()) end do
+                    lines[#lines + 1] = line
+                end
+            end)
+            assert.equal('x', read(peer, filled + 1):sub(-1))
+            peer:send 'three\n'
+            assert.is_true(eventually(function() return #lines == 2 end))
+        end)
+    end)
+
+    it('makes the next send wait', function()
+        with_unsent(function(s, peer, filled)
+            local over
+            loop.newthread(function()
+                s:settimeout(nil)
+                over = s:send 'yz'
+            end)
+            loop.sleep(0.005)
+            assert.is_nil(over)
+            assert.equal('xyz', read(peer, filled + 3):sub(-3))
+            assert.is_true(eventually(function() return over end))
+            assert.equal(2, over)
+        end)
+    end)
+
+    it('lets the next send time out', function()
+        with_unsent(function(s, peer, filled)
+            assert.same({nil, 'timeout', 0}, {s:send 'yz'})
+            s:settimeout(0.001)
+            assert.same({nil, 'timeout', 1}, {s:send('yz', 2)})
+            assert.equal('fx', read(peer, filled + 1):sub(-2))
+        end)
+    end)
+
+    it('is sent by a long send, too', function()
+        with_unsent(function(s, peer, filled)
+            local long = ('0123456789'):rep(20000)
+            loop.newthread(function()
+                s:settimeout(nil)
+                s:send(long)
+            end)
+            local got = read(peer, filled + 1 + #long)
+            assert.is_true(got == ('f'):rep(filled) .. 'x' .. long)
+        end)
+    end)
+
+    it('is sent after close', function()
+        with_unsent(function(s, peer, filled)
+            assert.equal(1, s:close())
+            assert.same({nil, 'closed', 0}, {s:send 'y'})
+            assert.equal(('f'):rep(filled) .. 'x', read(peer))
+        end)
+    end)
+
+    it('is sent after close at once', function()
+        run(function()
+            local s, peer = connect(4096)
+            peer:send 'one\ntwo\n'
+            local filled = fill(s)
+            assert.is_true(eventually(function() return s:receive() end))
+            s:send 'x'
+            s:close()
+            assert.equal('fx', read(peer):sub(-2))
+            peer:close()
+            assert.is_true(filled > 0)
+        end)
+    end)
+
+    it('wakes those who wait on a socket that is closed', function()
+        with_unsent(function(s, peer, filled)
+            local woken = {}
+            s:settimeout(nil)
+            loop.newthread(function()
+                s:receive()
+                woken[1] = select(2, s:receive())
+            end)
+            loop.newthread(function() woken[2] = select(2, s:send 'y') end)
+            s:close()
+            loop.sleep(0)
+            assert.same({'closed', 'closed'}, woken)
+            assert.equal(filled + 1, #read(peer))
+        end)
+    end)
+
+    it('is sent when the socket is garbage', function()
+        local peer, filled
+        run(function()
+            local s
+            s, peer = connect(4096)
+            peer:send 'one\ntwo\n'
+            filled = fill(s)
+            assert.is_true(eventually(function() return s:receive() end))
+            s:send 'x'
+            support.made[s] = nil
+        end)
+        support.collect()
+        run(function() assert.equal(filled + 1, #read(peer)) end)
+        peer:close()
+    end)
+
+    it('keeps the loop running', function()
+        local peer, filled
+        run(function()
+            local s
+            s, peer = connect(4096)
+            peer:send 'one\ntwo\n'
+            filled = fill(s)
+            assert.is_true(eventually(function() return s:receive() end))
+            s:send 'x'
+            s:close()
+        end)
+        assert.is_true(loop.step(0))
+        peer:receive(filled)
+        loop.start()
+        assert.is_false(loop.step(0))
+        assert.equal('x', peer:receive '*a')
+        peer:close()
+    end)
+
+    it('is given up if the peer resets the connection', function()
+        with_unsent(function(s, peer)
+            peer:setoption('linger', {on = true, timeout = 0})
+            peer:close()
+            assert.is_true(eventually(function()
+                return select(2, s:send 'y') == 'closed'
+            end))
+            assert.equal('two', s:receive())
+        end)
+    end)
+
+    it('is given up after close if the peer resets the connection', function()
+        with_unsent(function(s, peer)
+            s:close()
+            peer:setoption('linger', {on = true, timeout = 0})
+            peer:close()
+        end)
+        while loop.step(5) do end
+    end)
+
+    it('comes before the end of the stream', function()
+        with_unsent(function(s, peer, filled)
+            assert.equal(1, s:shutdown 'send')
+            assert.same({nil, 'closed', 0}, {s:send 'y'})
+            assert.equal(('f'):rep(filled) .. 'x', read(peer))
+            peer:send 'three\n'
+            assert.equal('two', s:receive())
+            s:settimeout(5)
+            assert.equal('three', s:receive())
+            assert.same({nil, 'closed', 0}, {s:send 'y'})
+        end)
+    end)
+
+    it('comes before the end of the stream and of the socket', function()
+        with_unsent(function(s, peer, filled)
+            s:shutdown 'both'
+            s:close()
+            assert.equal(('f'):rep(filled) .. 'x', read(peer))
+        end)
+    end)
+
+    it('is counted', function()
+        with_unsent(function(s, _, filled)
+            assert.equal(filled + 1, select(2, s:getstats()))
+        end)
+    end)
+
+    it('makes getsocket wait', function()
+        with_unsent(function(s, peer, filled)
+            local object
+            loop.newthread(function() object = s:getsocket() end)
+            loop.sleep(0.005)
+            assert.is_nil(object)
+            assert.equal('fx', read(peer, filled + 1):sub(-2))
+            assert.is_true(eventually(function() return object end))
+        end)
+    end)
+
+    it('makes setfd wait', function()
+        with_unsent(function(s, peer, filled)
+            local fd, over = s:getfd(), false
+            loop.newthread(function()
+                s:setfd(-1)
+                over = true
+            end)
+            loop.sleep(0.005)
+            assert.is_false(over)
+            assert.equal('fx', read(peer, filled + 1):sub(-2))
+            assert.is_true(eventually(function() return over end))
+            s:setfd(fd)
+        end)
+    end)
+
+    it('makes setsocket wait', function()
+        with_unsent(function(s, peer, filled)
+            s:receive()
+            local a, b = plain.pair()
+            local over = false
+            loop.newthread(function()
+                s:setsocket(a)
+                over = true
+            end)
+            loop.sleep(0.005)
+            assert.is_false(over)
+            assert.equal('fx', read(peer):sub(-2))
+            assert.is_true(eventually(function() return over end))
+            assert.is_true(filled > 0)
+            s:settimeout(nil)
+            s:send 'y'
+            assert.equal('y', b:receive(1))
+            b:close()
+        end)
+    end)
+
+    it('lets nobody have the object outside of a thread', function()
+        local s, peer, filled
+        run(function()
+            s, peer = connect(4096)
+            peer:send 'one\ntwo\n'
+            filled = fill(s)
+            assert.is_true(eventually(function() return s:receive() end))
+            s:send 'x'
+        end)
+        local ok, err = pcall(s.getsocket, s)
+        assert.is_false(ok)
+        assert.matches('has not taken yet', err)
+        run(function() read(peer, filled + 1) end)
+        while loop.step(5) do end
+        assert.truthy(s:getsocket())
+        s:close()
+        peer:close()
+    end)
+
+    it('can be sent by several sockets at once', function()
+        run(function()
+            local all = {}
+            for i = 1, 10 do
+                local s, peer = connect(4096)
+                peer:send 'one\ntwo\n'
+                all[i] = {s, peer, fill(s)}
+            end
+            for i = 1, 10 do
+                local s = all[i][1]
+                assert.is_true(eventually(function() return s:receive() end))
+                s:send(('%d'):format(i - 1))
+                if i % 3 == 0 then s:close() end
+                if i % 2 == 0 then loop.sleep(0) end
+            end
+            for i = 10, 1, -1 do
+                local s, peer, filled = support.unpack(all[i])
+                assert.equal(('f'):rep(filled) .. i - 1, read(peer, filled + 1))
+                s:close()
+                peer:close()
+            end
+        end)
+    end)
+
+    it('does not survive the Lua state', function()
+        local status, output = process.lua [[
+            local loop = require 'socketloop'
+            local socket = require 'socket'
+            local listener = loop.tcp('127.0.0.1', 0)
+            listener:listen(1)
+            local address, port = listener:getsockname()
+            local peer, other = socket.connect(address, port)
+            loop.newthread(function()
+                local a, b = listener:accept(), listener:accept()
+                loop.sleep(0)
+                peer:send 'one\ntwo\n'
+                other:send 'one\ntwo\n'
+                for _, s in ipairs {a, b} do
+                    s:settimeout(0)
+                    while s:send(('f'):rep(10000)) do end
+                end
+                a:receive()
+                a:send 'x'
+                b:receive()
+                b:send 'x'
+                b:close()
+                loop.sleep(0)
+                local kept = a    -- luacheck: ignore
+                loop.stop()
+                loop.suspend()
+            end)
+            other = socket.connect(address, port)
+            loop.start()
+        ]]
+        assert.equal('', output)
+        assert.equal(0, status)
+    end)
+
+    it('is dropped if another socket has the descriptor now', function()
+        with_unsent(function(s, peer, filled)
+            local other = track(loop.wrap(s:getfd()))
+            assert.same({nil, 'closed', 0}, {s:send 'z'})
+            other:close()
+            assert.equal(filled, #read(peer))
+        end)
+    end)
+
+    it('is dropped after close if another socket has it now', function()
+        with_unsent(function(s, peer, filled)
+            local fd = s:getfd()
+            s:close()
+            track(loop.wrap(fd)):close()
+            assert.equal(filled, #read(peer))
+        end)
+    end)
+end)
+
+describe('After a fork', function()
+    after_each(process.cleanup)
+
+    local function forked(name, code)
+        if names.available and names.forks_in_threads then
+            it(name, function() names.host(1, 1, 0, code) end)
+        else
+            pending(name)
+        end
+    end
+
+    local start = [[
+        local listener = loop.tcp('127.0.0.1', 0)
+        listener:setoption('send-buffer-size', 4096)
+        listener:listen(1)
+        local _, port = listener:getsockname()
+        local peer = socket.tcp4()
+        peer:setoption('recv-buffer-size', 4096)
+        peer:connect('127.0.0.1', port)
+        local s
+        run(function() s = listener:accept() end)
+        -- Receives one of two lines and sends x.
+        local function answer()
+            loop.sleep(0)
+            peer:send 'one\ntwo\n'
+            s:receive()
+            s:send 'x'
+        end
+        -- All that the peer reads, with pauses.
+        local function read()
+            local all, data, err, partial = ''
+            peer:settimeout(0)
+            repeat
+                data, err, partial = peer:receive(1e9)
+                all = all .. (data or partial)
+                loop.sleep(0.001)
+            until err == 'closed'
+            return all
+        end
+    ]]
+
+    forked('what was gathered is the parent\'s', start .. [[
+        run(function()
+            answer()
+            local child = fork()
+            if child == 0 then
+                s:close()
+                return
+            end
+            expect(0, wait(child))
+            expect(nil, socket.select({peer}, nil, 0)[1])
+            s:close()
+            expect('x', peer:receive '*a')
+        end)
+        return 0
+    ]])
+
+    forked('the child gathers its own', start .. [[
+        run(function()
+            answer()
+            local child = fork()
+            if child == 0 then
+                s:send 'y'
+                s:close()
+                return
+            end
+            expect(0, wait(child))
+            s:close()
+            expect('yx', peer:receive '*a')
+        end)
+        return 0
+    ]])
+
+    forked('what is unsent is the parent\'s', start .. [[
+        local filled = 0
+        run(function()
+            loop.sleep(0)
+            peer:send 'one\ntwo\n'
+            s:settimeout(0)
+            local tries = 0
+            while tries < 3 do
+                local n, err, last = s:send(('f'):rep(1000))
+                filled = filled + (n or last)
+                tries = (n or last) > 0 and 0 or tries + 1
+                if err then loop.sleep(0.001) end
+            end
+            s:receive()
+            s:send 'x'
+            loop.stop()
+        end)
+        for i = 1, 2 do
+            local child = fork()
+            if child == 0 then
+                expect(false, loop.step(0))
+                s:close()
+                expect(false, loop.step(0))
+                return 7
+            end
+            expect(7, wait(child))
+            s:close()
+        end
+        run(function()
+            local got = read()
+            expect(('f'):rep(filled) .. 'x', got)
+        end)
+        return 0
+    ]])
+end)
