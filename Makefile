@@ -256,15 +256,21 @@ bench_tools := build/bench/load build/bench/raw
 bench:
 	@tools/setup.sh bench $(bench_luas)
 	@for lua in $(bench_luas); do \
-	    $(MAKE) -s LUA=$$lua VARIANT= all || exit 1; done
+	    $(MAKE) -s LUA=$$lua VARIANT= all build/$$lua/bench/bare.so || \
+	        exit 1; done
 	@$(MAKE) -s $(bench_tools)
 	@ROUNDS='$(ROUNDS)' SCENARIOS='$(SCENARIOS)' lua5.4 bench/run.lua
 
 build/bench/load: bench/load.c bench/process.c bench/traffic.c
-build/bench/raw: bench/servers/raw.c
-$(bench_tools): $(wildcard bench/*.h) Makefile
+build/bench/raw: bench/servers/raw.c bench/servers/listen.c
+$(bench_tools): $(wildcard bench/*.h bench/*/*.h) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(flags) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^)
+
+$(OUT)/bench/bare.so: bench/servers/bare.c bench/servers/listen.c
+	@mkdir -p $(@D)
+	$(CC) -shared $(flags) -Isrc -fvisibility=default $(CFLAGS) \
+	    $(LDFLAGS) -o $@ $^
 
 PREFIX ?= /usr/local
 lua_version := $(or $(patsubst lua%,%,$(filter lua5.%,$(LUA))),5.1)

@@ -75,14 +75,28 @@ local function limits_text(limits, format)
     return table.concat(list, ' / ')
 end
 
+-- The contestants with a column, or a bar, of their own; and those that share
+-- one, "bare Lua".
+local function split_contestants()
+    local own, bare = {}, {}
+    for _, contestant in ipairs(scenarios.contestants) do
+        local list = contestant.bare and bare or own
+        list[#list + 1] = contestant
+    end
+    return own, bare
+end
+
 local function table_of(title, rows, add)
     local lines = {}
     local head, rule = {title}, {'---'}
-    for _, contestant in ipairs(scenarios.contestants) do
+    local own, bare = split_contestants()
+    for _, contestant in ipairs(own) do
         head[#head + 1] = contestant.title or contestant.name
         rule[#rule + 1] = '---:'
     end
-    head[#head + 1], rule[#rule + 1] = 'limit', '---:'
+    for _, name in ipairs {'limit', 'bare Lua'} do
+        head[#head + 1], rule[#rule + 1] = name, '---:'
+    end
     local function line(cells)
         lines[#lines + 1] = '| ' .. table.concat(cells, ' | ') .. ' |'
     end
@@ -90,12 +104,18 @@ local function table_of(title, rows, add)
     line(rule)
     for _, row in ipairs(rows) do
         local cells, any = {row.title}, false
-        for _, contestant in ipairs(scenarios.contestants) do
+        for _, contestant in ipairs(own) do
             local text = add(row, contestant)
             any = any or text ~= ''
             cells[#cells + 1] = text
         end
         cells[#cells + 1] = row.limit_text or ''
+        local floors = {}
+        for _, contestant in ipairs(bare) do
+            local text = add(row, contestant)
+            if text ~= '' then floors[#floors + 1] = text end
+        end
+        cells[#cells + 1] = table.concat(floors, ' / ')
         if any then line(cells) end
     end
     if #lines == 2 then return {} end
@@ -274,10 +294,11 @@ end
 -- Lines of a data file: a title and a figure of each contestant.
 local function plot_data(rows, figure, first)
     local lines = {}
+    local contestants = split_contestants()
     for _, row in ipairs(rows) do
         local cells = {('"%s"'):format(row.title)}
-        for i = first, #scenarios.contestants do
-            local value = figure(row, scenarios.contestants[i])
+        for i = first, #contestants do
+            local value = figure(row, contestants[i])
             cells[#cells + 1] = value and ('%.4g'):format(value) or '?'
         end
         lines[#lines + 1] = table.concat(cells, ' ')
@@ -294,8 +315,9 @@ local function plot(name, title, axis, rows, figure, first)
     file:write(plot_data(rows, figure, first))
     file:close()
     local plots = {}
-    for i = first, #scenarios.contestants do
-        local contestant = scenarios.contestants[i]
+    local contestants = split_contestants()
+    for i = first, #contestants do
+        local contestant = contestants[i]
         plots[#plots + 1] = ("'build/bench/%s.dat' using %d:xtic(1) " ..
             "title '%s' linecolor rgb '%s'"):format(name, i - first + 2,
             contestant.title or contestant.name, colours[i])

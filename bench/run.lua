@@ -163,7 +163,9 @@ local function takes_part(contestant, kind, scenario)
     if kind == 'sleepers' then
         return scenario.libraries[contestant.name]
     elseif kind == 'switches' then
-        return contestant.environment
+        return contestant.environment and not contestant.bare
+    elseif contestant.bare and scenario.server ~= 'line' then
+        return false
     end
     return not (scenario.many and contestant.name == 'copas')
 end

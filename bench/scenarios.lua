@@ -24,6 +24,15 @@ local function ours(lua, title, limit)
     }
 end
 
+-- What the Lua takes below any library: it can lines only.
+local function bare(lua)
+    return {
+        name = 'bare ' .. lua, bare = true,
+        server = lua .. ' bench/servers/bare.lua',
+        environment = ("LUA_CPATH='build/%s/bench/?.so;;' "):format(lua),
+    }
+end
+
 scenarios.contestants = {
     {name = 'raw', title = 'raw C', server = 'build/bench/raw'},
     other 'luv',
@@ -32,6 +41,7 @@ scenarios.contestants = {
     ours('luajit', 'socketloop, LuaJIT', 1),
     ours('lua5.4', 'socketloop, 5.4', 1),
     ours('lua5.1', 'socketloop, 5.1', 2),
+    bare 'luajit', bare 'lua5.4', bare 'lua5.1',
 }
 
 -------------------------------------------------------------------------------

@@ -9,8 +9,10 @@ local handlers = {}
 
 -- copas closes the client when its handler returns.
 function handlers.line(client)
-    for line in function() return (copas.receive(client)) end do
+    local line = copas.receive(client)
+    while line do
         copas.send(client, line .. '\n')
+        line = copas.receive(client)
     end
 end
 

@@ -11,10 +11,9 @@
 
 #define _GNU_SOURCE    /* accept4, memrchr */
 
-#include <arpa/inet.h>
+#include "listen.h"
+
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,18 +38,11 @@ static int epoll;
 static enum { LINE, COUNT, ALL } mode;
 static char scratch[READ_SIZE];
 
-static void check(int result, const char *what)
-{
-    if (result < 0) {
-        perror(what);
-        exit(1);
-    }
-}
-
 static void watch(connection *c, int operation, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.ptr = c};
-    check(epoll_ctl(epoll, operation, c->fd, &event), "epoll_ctl");
+    if (epoll_ctl(epoll, operation, c->fd, &event) != 0)
+        abort();
 }
 
 static void close_connection(connection *c)
@@ -230,22 +222,6 @@ static void accept_all(int listener)
         c->fd = fd;
         watch(c, EPOLL_CTL_ADD, EPOLLIN);
     }
-}
-
-static int listen_anywhere(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t size = sizeof address;
-    int on = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    check(bind(fd, (struct sockaddr *)&address, size), "bind");
-    check(listen(fd, 16384), "listen");
-    getsockname(fd, (struct sockaddr *)&address, &size);
-    printf("%d\n", ntohs(address.sin_port));
-    fflush(stdout);
-    return fd;
 }
 
 int main(int argc, char **argv)

@@ -7,8 +7,10 @@ local loop = require 'socketloop'
 local handlers = {}
 
 function handlers.line(client)
-    for line in function() return (client:receive()) end do
+    local line = client:receive()
+    while line do
         client:send(line .. '\n')
+        line = client:receive()
     end
     client:close()
 end

@@ -1,0 +1,14 @@
+-- The server of the benchmarks for lines, with next to nothing below it:
+--
+--     lua bare.lua line        prints its port
+
+local serve = require 'bare'
+
+serve(function(client)
+    local line = client:receive()
+    while line do
+        client:send(line .. '\n')
+        line = client:receive()
+    end
+    client:close()
+end)
