@@ -223,6 +223,21 @@ function process.output(code, before)
     return output
 end
 
+-- The system calls, one a line, of a Lua script between the words 'starts here'
+-- and 'ends here' that it writes to its standard error; nil and the reason
+-- where strace does not work.
+function process.strace(code)
+    if not process.which 'strace' then return nil, 'strace is not installed' end
+    local trace = process.tempdir() .. '/trace'
+    local _, output = process.run('strace -f -o ' .. quote(trace) ..
+        ' sh -c ' .. quote(process.script(code)))
+    local calls = read_file(trace)
+    if not calls or not calls:match 'starts here' then
+        return nil, 'strace does not work here: ' .. output
+    end
+    return calls:match 'starts here[^\n]*\n(.-)[^\n]*ends here'
+end
+
 -------------------------------------------------------------------------------
 
 function process.cleanup()

@@ -4,7 +4,7 @@ local support = require 'support'
 
 local pack, unpack = support.pack, support.unpack
 local run, plain = support.run, support.plain
-local reason = support.reason
+local reason, raises = support.reason, support.raises
 
 -- The same calls on a plain LuaSocket object and on a loop socket ------------
 
@@ -636,9 +636,7 @@ describe('receive', function()
         it('raises on a socket that was never connected', function()
             run(function()
                 local s = loop.tcp()
-                local ok, err = pcall(s.receive, s)
-                assert.is_false(ok)
-                assert.matches('tcp{client} expected', err, 1, true)
+                raises('tcp{client} expected', s.receive, s)
                 s:close()
             end)
         end)
@@ -647,9 +645,7 @@ describe('receive', function()
             run(function()
                 local s = loop.tcp('127.0.0.1', 0)
                 assert(s:listen())
-                local ok, err = pcall(s.receive, s)
-                assert.is_false(ok)
-                assert.matches('tcp{client} expected', err, 1, true)
+                raises('tcp{client} expected', s.receive, s)
                 s:close()
             end)
         end)

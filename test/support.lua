@@ -48,6 +48,20 @@ function support.failure(f, ...)
     return err
 end
 
+-- Calls f(...), which must fail with an error that has these words in it.
+function support.raises(words, f, ...)
+    local ok, err = pcall(f, ...)
+    if ok or not tostring(err):find(words, 1, true) then
+        local arguments = {}
+        for i = 1, select('#', ...) do
+            arguments[i] = tostring((select(i, ...)))
+        end
+        error(('(%s) raises not %s, but %s'):format(
+            table.concat(arguments, ', '), words,
+            ok and 'nothing' or tostring(err)), 2)
+    end
+end
+
 -- How often the pattern is in the text.
 function support.count(text, pattern)
     return (select(2, text:gsub(pattern, '')))
@@ -347,10 +361,10 @@ end
 function support.talk(s, peer)
     peer:send 'ping\n'
     local line, err = s:receive()
-    if line ~= 'ping' then error(('got %s, %s'):format(line, err), 2) end
+    if line ~= 'ping' then error('got ' .. tostring(line or err), 2) end
     s:send 'pong\n'
     line, err = peer:receive()
-    if line ~= 'pong' then error(('peer got %s, %s'):format(line, err), 2) end
+    if line ~= 'pong' then error('peer got ' .. tostring(line or err), 2) end
 end
 
 -- In a loop thread while install is in effect: a LuaSocket object and its

@@ -8,6 +8,7 @@ local socket = require 'socket'
 local support = require 'support'
 
 local pack, unpack, run = support.pack, support.unpack, support.run
+local raises = support.raises
 local close, makers, bound = support.close, datagrams.makers, datagrams.bound
 local connected, dead_port = datagrams.connected, datagrams.dead_port
 
@@ -58,9 +59,7 @@ describe('loop.udp', function()
     it('raises for arguments of another type', function()
         for _, args in ipairs {{{}}, {'127.0.0.1', {}}, {true},
                 {'127.0.0.1', 65536}, {'127.0.0.1', -1}} do
-            local ok, err = pcall(loop.udp, unpack(args))
-            assert.is_false(ok)
-            assert.matches('bad argument', err, 1, true)
+            raises('bad argument', loop.udp, unpack(args))
         end
     end)
 
@@ -163,9 +162,7 @@ describe('A UDP socket in the loop', function()
     it('is a clear error outside a thread', function()
         local s = loop.udp('127.0.0.1', 0)
         for _, name in ipairs {'receive', 'receivefrom'} do
-            local ok, err = pcall(s[name], s)
-            assert.is_false(ok)
-            assert.matches('must be called from a loop thread', err, 1, true)
+            raises('must be called from a loop thread', s[name], s)
         end
         local ok, err = pcall(s.sendto, s, 'x', '127.0.0.1', 9)
         assert.is_false(ok)
@@ -339,9 +336,7 @@ describe('A UDP socket in the loop', function()
         run(function()
             local a = bound(make)
             for _, bad in ipairs {-1, 0/0, 'x', {}, '*l'} do
-                local ok, err = pcall(a.receive, a, bad)
-                assert.is_false(ok, tostring(bad))
-                assert.matches('bad argument', err, 1, true)
+                raises('bad argument', a.receive, a, bad)
                 assert.is_false((pcall(a.receivefrom, a, bad)))
             end
             a:close()

@@ -3,7 +3,7 @@ local socket = require 'socket'
 local support = require 'support'
 
 local pack = support.pack
-local run, plain = support.run, support.plain
+local run, plain, raises = support.run, support.plain, support.raises
 
 -- Are s and its plain peer connected, in both directions, and does s wait in
 -- the loop rather than block the process?
@@ -351,18 +351,14 @@ describe('wrap', function()
         it('raises for numbers that are none', function()
             for _, bad in ipairs {-1, -2, 1.5, 0/0, math.huge, -math.huge,
                     1e300, 2^31, 2^32, 2^53} do
-                local ok, err = pcall(loop.wrap, bad)
-                assert.is_false(ok, tostring(bad))
-                assert.matches('bad argument', err, 1, true)
+                raises('bad argument', loop.wrap, bad)
             end
         end)
 
         it('raises for an unknown type', function()
             local fd, peer = bare_fd()
             for _, bad in ipairs {'tcp5', '', 'x', 'TCP'} do
-                local ok, err = pcall(loop.wrap, fd, bad)
-                assert.is_false(ok)
-                assert.matches('bad argument', err, 1, true)
+                raises('bad argument', loop.wrap, fd, bad)
             end
             loop.wrap(fd):close()
             peer:close()
@@ -501,9 +497,7 @@ describe('wrap', function()
         it('raises', function()
             for _, bad in ipairs {true, 'x', '3', {}, print, io.stdout,
                     coroutine.create(function() end)} do
-                local ok, err = pcall(loop.wrap, bad)
-                assert.is_false(ok, tostring(bad))
-                assert.matches('bad argument', err, 1, true)
+                raises('bad argument', loop.wrap, bad)
             end
             assert.is_false((pcall(loop.wrap)))
             assert.is_false((pcall(loop.wrap, nil)))
