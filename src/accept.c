@@ -27,7 +27,7 @@ static int is_transient(int err)
     return 0;
 }
 
-static int accept_operation(lua_State *L, sl_source *source)
+static int try_accept(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
     (void)L;
@@ -77,19 +77,21 @@ static int accept_results(lua_State *L, sl_wait *wait)
     return err == 0 ? 1 : sl_result_fail(L, err);
 }
 
+static const sl_operation accepting = {try_accept, accept_results};
+
 /* accept() -> asocket or nil, error */
 static int meth_accept(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
     sl_asocket_checkkind(L, a, SL_SERVER);
     sl_wait_check(L, &a->source.reader, "accept");
-    return sl_wait_operate(L, &a->source.reader, accept_operation, a->block,
-                           a->total, accept_results);
+    return sl_wait_operate(L, &a->source.reader, &accepting, a->block,
+                           a->total);
 }
 
 int sl_accept_next(lua_State *L, sl_asocket *listener)
 {
-    int err = sl_wait_block(L, &listener->source.reader, accept_operation, -1);
+    int err = sl_wait_block(L, &listener->source.reader, &accepting, -1);
     return err == 0 ? push_accepted(L, listener) : err;
 }
 

@@ -165,7 +165,7 @@ static int run_race(sl_asocket *a)
     return err;
 }
 
-static int connect_operation(lua_State *L, sl_source *source)
+static int try_connect(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
     int err = a->connect->resolved ? 0 : take_addresses(a);
@@ -265,6 +265,8 @@ static int goes_on(const sl_asocket *a, const char *host, const char *port)
            a->lookup != NULL && !(c->pending && a->source.fd < 0);
 }
 
+static const sl_operation connecting = {try_connect, connect_results};
+
 int sl_connect_start(lua_State *L, const char *host, const char *port,
                      int result)
 {
@@ -283,8 +285,7 @@ int sl_connect_start(lua_State *L, const char *host, const char *port,
         a->source.writer.interest = 0;
     if (result != 0)
         a->connect->result = make_reference(L, result);
-    return sl_wait_operate(L, &a->source.writer, connect_operation, -1, limit,
-                           connect_results);
+    return sl_wait_operate(L, &a->source.writer, &connecting, -1, limit);
 }
 
 /* connect(host, port) -> true or nil, error */

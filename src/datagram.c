@@ -74,7 +74,7 @@ sl_asocket *sl_datagram_check(lua_State *L, int kind)
 
 /* --- receive ----------------------------------------------------------- */
 
-static int receive_operation(lua_State *L, sl_source *source)
+static int try_receive(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
     sl_scratch *scratch = &source->loop->scratch;
@@ -142,28 +142,31 @@ static size_t check_size(lua_State *L, const sl_asocket *a)
 }
 
 static int begin_receive(lua_State *L, sl_asocket *a, const char *what,
-                         int (*results)(lua_State *L, sl_wait *wait))
+                         const sl_operation *operation)
 {
     size_t wanted = check_size(L, a);
     sl_wait_check(L, &a->source.reader, what);
     a->receive.wanted = wanted;
-    return sl_wait_operate(L, &a->source.reader, receive_operation, a->block,
-                           a->total, results);
+    return sl_wait_operate(L, &a->source.reader, operation, a->block,
+                           a->total);
 }
+
+static const sl_operation receiving = {try_receive, receive_results};
+static const sl_operation receiving_from = {try_receive, receivefrom_results};
 
 /* receive([size]) -> datagram or nil, error. What is longer is cut off. */
 static int meth_receive(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
     sl_datagram_lookbehind(L, a);
-    return begin_receive(L, a, "receive", receive_results);
+    return begin_receive(L, a, "receive", &receiving);
 }
 
 /* receivefrom([size]) -> datagram, address, port (or path); or nil, error */
 static int meth_receivefrom(lua_State *L)
 {
     sl_asocket *a = sl_datagram_check(L, SL_UNCONNECTED);
-    return begin_receive(L, a, "receivefrom", receivefrom_results);
+    return begin_receive(L, a, "receivefrom", &receiving_from);
 }
 
 /* --- send -------------------------------------------------------------- */
@@ -180,7 +183,7 @@ static int find_receiver(const sl_asocket *a, int family, sl_name *receiver)
     return sl_name_parse(d->host, d->to.port, family, receiver);
 }
 
-static int send_operation(lua_State *L, sl_source *source)
+static int try_send(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
     const sl_datagram *d = &a->writer.datagram;
@@ -214,6 +217,8 @@ static int send_results(lua_State *L, sl_wait *wait)
     return 1;
 }
 
+static const sl_operation sending = {try_send, send_results};
+
 int sl_datagram_send(lua_State *L, sl_asocket *a, const char *what,
                      const sl_datagram *d)
 {
@@ -221,10 +226,9 @@ int sl_datagram_send(lua_State *L, sl_asocket *a, const char *what,
     sl_wait_check(L, wait, what);
     a->writer.datagram = *d;
     if (d->host == NULL || !is_local(a))
-        return sl_wait_operate(L, wait, send_operation, a->block, a->total,
-                               send_results);
+        return sl_wait_operate(L, wait, &sending, a->block, a->total);
     /* Nothing tells of room in the queue of somebody who isn't the peer. */
-    sl_wait_poll(L, wait, send_operation, a->block, a->total);
+    sl_wait_poll(L, wait, try_send, a->block, a->total);
     return send_results(L, wait);
 }
 

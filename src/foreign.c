@@ -98,23 +98,27 @@ static int ready_status(const sl_source *source, const sl_wait *wait)
     return ready ? 0 : SL_AGAIN;
 }
 
-static int reader_operation(lua_State *L, sl_source *source)
+static int try_reading(lua_State *L, sl_source *source)
 {
     (void)L;
     return ready_status(source, &source->reader);
 }
 
-static int writer_operation(lua_State *L, sl_source *source)
+static int try_writing(lua_State *L, sl_source *source)
 {
     (void)L;
     return ready_status(source, &source->writer);
 }
 
-static int turn_operation(lua_State *L, sl_source *source)
+static int try_turn(lua_State *L, sl_source *source)
 {
     (void)L;
     return source->fd < 0 ? SL_CLOSED : 0;
 }
+
+static const sl_operation reading_on = {try_reading, NULL};
+static const sl_operation writing_on = {try_writing, NULL};
+static const sl_operation taking_turn = {try_turn, NULL};
 
 /* [-0, +0, e] Raises where the thread cannot wait in straight-line C. */
 static void check_thread(lua_State *L, const exchange *x)
@@ -140,7 +144,7 @@ static double time_left(const exchange *x)
 static int take_turn(lua_State *L, exchange *x)
 {
     check_thread(L, x);
-    return sl_wait_block(L, x->wait, turn_operation, -1);
+    return sl_wait_block(L, x->wait, &taking_turn, -1);
 }
 
 /* [-0, +0, e] Waits for what the object wants, which may be there already:
@@ -162,8 +166,8 @@ static int await(lua_State *L, exchange *x)
     else
         source->writable = 0;
     x->wait->interest = (unsigned char)x->wanted;
-    int err = sl_wait_block(L, x->wait, reading ? reader_operation
-                                                : writer_operation, limit);
+    int err = sl_wait_block(L, x->wait, reading ? &reading_on : &writing_on,
+                            limit);
     x->wait->interest = reading ? SL_READABLE : SL_WRITABLE;
     return err;
 }

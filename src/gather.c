@@ -36,14 +36,14 @@ struct sl_gather {
     int ends;             /* the stream ends after them */
     sl_gather *prev, *next;    /* in the loop's list of the unsent */
     sl_watch watch;       /* for room, until the socket is closed */
-    sl_source heir;       /* then this has the descriptor */
+    sl_callback heir;     /* then this has the descriptor */
     sl_alarm alarm;       /* then: patience is over */
     char data[ROOM];
 };
 
 static int is_inherited(const sl_gather *g)
 {
-    return g->source == &g->heir;
+    return g->source == &g->heir.source;
 }
 
 /* A child of fork(2) has a copy; the bytes are its parent's. */
@@ -278,13 +278,13 @@ int sl_gather_inherit(sl_source *source)
         return 0;
     sl_gather *g = source->unsent;
     sl_source_unwatch(&g->watch);
-    sl_source_init(&g->heir, source->loop);
-    g->heir.told = go_on_alone;
-    g->heir.interest = SL_WRITABLE;
-    sl_source_move(source, &g->heir);
+    sl_source *heir = &g->heir.source;
+    sl_source_initcallback(&g->heir, source->loop, go_on_alone);
+    heir->interest = SL_WRITABLE;
+    sl_source_move(source, heir);
     source->unsent = NULL;
-    g->heir.unsent = g;
-    g->source = &g->heir;
+    heir->unsent = g;
+    g->source = heir;
     be_patient(g);
     return 1;
 }

@@ -65,7 +65,7 @@ static int meth_bind(lua_State *L)
 
 /* --- connect ----------------------------------------------------------- */
 
-static int connect_operation(lua_State *L, sl_source *source)
+static int try_connect(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
     const sl_datagram *d = &a->writer.datagram;
@@ -107,7 +107,7 @@ static int meth_connect(lua_State *L)
     int err = need_descriptor(a);
     a->writer.datagram = d;
     if (err == 0)
-        err = sl_wait_poll(L, wait, connect_operation, a->block, a->total);
+        err = sl_wait_poll(L, wait, try_connect, a->block, a->total);
     if (err != 0)
         return sl_result_fail(L, err);
     become_connected(L, a);

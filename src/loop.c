@@ -38,9 +38,9 @@ void sl_loop_env(lua_State *L, int which)
     lua_remove(L, -2);
 }
 
-static int no_results(lua_State *L, void *arg)
+static int no_results(lua_State *L, void *wait)
 {
-    (void)L, (void)arg;
+    (void)L, (void)wait;
     return 0;
 }
 
@@ -60,7 +60,7 @@ int sl_loop_sleep(lua_State *L, sl_loop *loop, double seconds)
         }
         loop->waiting++;
     }
-    return sl_thread_wait(L, t, no_results, NULL);
+    return sl_thread_wait(L, t, no_results);
 }
 
 /* --- failures ---------------------------------------------------------- */
@@ -288,9 +288,9 @@ static void dispatch(lua_State *L, sl_loop *loop, sl_event *event)
     source->hangup |= (event->ready & SL_HANGUP) != 0;
     source->readable |= (event->ready & SL_READABLE) != 0;
     source->writable |= (event->ready & SL_WRITABLE) != 0;
-    if (source->told != NULL) {
+    if (source->calls) {
         event->ready = 0;
-        source->told(source);
+        ((sl_callback *)source)->told(source);
         return;
     }
     if (source->watches != NULL) {

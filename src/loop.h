@@ -4,8 +4,8 @@
  * A source is a descriptor with two waits, one per direction. A wait is the
  * one place where a thread can wait for that direction, and holds the
  * operation the thread waits for: what tries it, its deadline, its result.
- * A few sources have no waits: the loop calls their function `told`, which
- * may bring about that another source's operation is tried again.
+ * A few sources have no waits: the loop calls their function (sl_callback),
+ * which may bring about that another source's operation is tried again.
  *
  * An operation is first tried in the thread that calls it. If it would block
  * the thread waits; when the descriptor is ready the loop tries it again, and
@@ -50,12 +50,17 @@ typedef struct sl_gather sl_gather;
 /* Tries an operation: 0 when it is finished, SL_AGAIN when it must wait,
  * SL_BUSY when it used up its share, else how it failed (result.h). It must
  * not raise, and L is not its thread's. */
-typedef int (*sl_operation)(lua_State *L, sl_source *source);
+typedef int (*sl_attempt)(lua_State *L, sl_source *source);
+
+typedef struct sl_operation {
+    sl_attempt attempt;
+    int (*results)(lua_State *L, sl_wait *wait);    /* pushes what it gave;
+                               NULL where straight-line C waits for it */
+} sl_operation;
 
 struct sl_wait {
     sl_thread *thread;      /* who waits; anchored by its record */
-    sl_operation operation; /* what tries it */
-    int (*results)(lua_State *L, sl_wait *wait);    /* pushes what it gave */
+    const sl_operation *operation;
     sl_limits *limits;      /* owned; NULL until a wait has some */
     short status;           /* of the operation, as it returned */
     unsigned char writes;   /* it is its source's writer */
@@ -85,11 +90,10 @@ struct sl_source {
     unsigned char writable;
     unsigned char hangup;   /* seen: a short read is not the last */
     unsigned char watched;  /* the poller knows it */
-    unsigned char interest; /* SL_READABLE or SL_WRITABLE: what told is for */
+    unsigned char interest; /* SL_READABLE or SL_WRITABLE, of a callback */
+    unsigned char calls;    /* it is a callback's */
     unsigned char bare;     /* nobody's: made for its watches, goes with them */
     short lost;             /* how sending in the background failed, or 0 */
-    void (*told)(sl_source *source);    /* called when it is ready, or NULL;
-                               must not raise */
     sl_gather *unsent;      /* owned: what is still to be sent, or NULL */
     sl_wait reader, writer;
     sl_watch *watches;      /* borrowed: who else is told of readiness */
@@ -102,6 +106,12 @@ static inline sl_source *sl_wait_source(const sl_wait *wait)
                                  : offsetof(sl_source, reader);
     return (sl_source *)((char *)wait - offset);
 }
+
+/* A source without waits. */
+typedef struct sl_callback {
+    sl_source source;       /* the first member */
+    void (*told)(sl_source *source);    /* it is ready; must not raise */
+} sl_callback;
 
 /* Interest in a source from outside (watch.h). It is told once. */
 struct sl_watch {

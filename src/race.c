@@ -21,7 +21,7 @@
 static const double attempt_delay = 0.25;
 
 typedef struct attempt {
-    sl_source source;                 /* the first member */
+    sl_callback callback;             /* the first member */
     sl_race *race;                    /* borrowed */
     const struct addrinfo *address;   /* borrowed */
 } attempt;
@@ -98,8 +98,8 @@ sl_race *sl_race_new(sl_wait *wait, const struct addrinfo *list)
     race->count = count;
     interleave(race, list);
     for (int i = 0; i < count; i++) {
-        sl_source_init(&race->attempts[i].source, sl_wait_source(wait)->loop);
-        race->attempts[i].source.told = attempt_told;
+        sl_source_initcallback(&race->attempts[i].callback,
+                               sl_wait_source(wait)->loop, attempt_told);
         race->attempts[i].race = race;
     }
     return race;
@@ -109,8 +109,8 @@ sl_race *sl_race_new(sl_wait *wait, const struct addrinfo *list)
 
 static void drop(attempt *a)
 {
-    int fd = a->source.fd;
-    sl_source_detach(&a->source, 1);
+    int fd = a->callback.source.fd;
+    sl_source_detach(&a->callback.source, 1);
     close(fd);
 }
 
@@ -119,9 +119,9 @@ static void drop(attempt *a)
 static int judge(attempt *a, int err)
 {
     if (err == EINPROGRESS) {
-        a->source.writable = 0;
-        a->source.interest = SL_WRITABLE;
-        err = sl_source_tell(&a->source);
+        a->callback.source.writable = 0;
+        a->callback.source.interest = SL_WRITABLE;
+        err = sl_source_tell(&a->callback.source);
         if (err == 0)
             return SL_AGAIN;
     }
@@ -136,7 +136,7 @@ static int begin(attempt *a)
     int err = sl_fd_socket(a->address->ai_family, SOCK_STREAM, &fd);
     if (err != 0)
         return err;
-    err = sl_source_claim(&a->source, fd);
+    err = sl_source_claim(&a->callback.source, fd);
     if (err != 0) {
         close(fd);
         return err;
@@ -147,9 +147,9 @@ static int begin(attempt *a)
 
 static int look(attempt *a)
 {
-    if (a->source.fd < 0 || !a->source.writable)
+    if (a->callback.source.fd < 0 || !a->callback.source.writable)
         return SL_AGAIN;
-    return judge(a, sl_fd_attempted(a->source.fd));
+    return judge(a, sl_fd_attempted(a->callback.source.fd));
 }
 
 /* True if that attempt's state wins the race. */
@@ -159,7 +159,7 @@ static int wins(sl_race *race, attempt *a, int err)
         return 0;
     race->running--;
     if (err == 0) {
-        sl_source_move(&a->source, sl_wait_source(race->wait));
+        sl_source_move(&a->callback.source, sl_wait_source(race->wait));
     } else {
         race->failed = sl_result_prefer(race->failed, err);
         race->due = 1;
@@ -198,7 +198,7 @@ void sl_race_free(sl_race *race)
 {
     sl_loop *loop = sl_wait_source(race->wait)->loop;
     for (int i = 0; i < race->begun; i++)
-        if (race->attempts[i].source.fd >= 0)
+        if (race->attempts[i].callback.source.fd >= 0)
             drop(&race->attempts[i]);
     if (!loop->closed)
         sl_timer_cancel(&loop->timers, &race->alarm.timer);

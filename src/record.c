@@ -30,9 +30,9 @@ void sl_thread_push(lua_State *L, sl_thread *t)
         lua_rawgeti(L, LUA_REGISTRYINDEX, t->place);
         return;
     }
-    lua_pushvalue(t->from, t->index);
-    if (t->from != L)
-        lua_xmove(t->from, L, 1);
+    lua_pushvalue(t->stack, t->index);
+    if (t->stack != L)
+        lua_xmove(t->stack, L, 1);
 }
 
 void sl_record_anchor(lua_State *L, sl_thread *t)
@@ -137,7 +137,8 @@ sl_thread *sl_record_take(lua_State *L, sl_threads *all, void *loop)
     if (all->free == NULL)
         new_record(L, all);
     sl_thread *t = all->free;
-    t->co = t->at = lua_tothread(L, -1);
+    t->co = lua_tothread(L, -1);
+    t->stack = L;
     t->anchored = 0;
     t->index = lua_gettop(L);
     all->free = t->resumer;

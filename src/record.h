@@ -161,7 +161,7 @@ static inline void sl_thread_rise(lua_State *L, sl_thread *t,
     t->resumer = resumer;
     t->depth = resumer != NULL ? resumer->depth + 1 : 1;
     t->state = SL_RUNNING;
-    t->from = L;
+    t->stack = L;
     t->got = got;
     all->running = t;
 }
@@ -170,7 +170,7 @@ static inline void sl_thread_rise(lua_State *L, sl_thread *t,
 static inline void sl_thread_gethome(lua_State *L, sl_thread *t)
 {
     if (t->home == SL_HOME_VALUE) {
-        lua_xmove(t->at, L, 1);
+        lua_xmove(t->stack, L, 1);
         sl_record_sethome(L, t);
     }
 }

@@ -32,11 +32,13 @@ void sl_resolve_end(sl_asocket *a)
     a->lookup = NULL;
 }
 
-static int lookup_operation(lua_State *L, sl_source *source)
+static int try_lookup(lua_State *L, sl_source *source)
 {
     (void)L;
     return ((sl_asocket *)source)->lookup->status;
 }
+
+static const sl_operation looking_up = {try_lookup, NULL};
 
 int sl_resolve_now(lua_State *L, sl_asocket *a, const sl_query *query)
 {
@@ -48,7 +50,7 @@ int sl_resolve_now(lua_State *L, sl_asocket *a, const sl_query *query)
         return err;
     if (a->lookup->status == SL_AGAIN) {
         wait->interest = 0;
-        err = sl_wait_block(L, wait, lookup_operation, sl_resolve_limit(a));
+        err = sl_wait_block(L, wait, &looking_up, sl_resolve_limit(a));
         wait->interest = SL_WRITABLE;
     }
     if (err != 0)
@@ -119,6 +121,8 @@ static int resolve_results(lua_State *L, sl_wait *wait)
     return 1;
 }
 
+static const sl_operation resolving = {try_lookup, resolve_results};
+
 int sl_resolve_names(lua_State *L, int purpose)
 {
     sl_loop *loop = sl_loop_check(L);
@@ -133,6 +137,6 @@ int sl_resolve_names(lua_State *L, int purpose)
     int err = sl_resolve_begin(a, &query);
     if (err != 0)
         return sl_result_fail(L, err);
-    return sl_wait_operate(L, &a->source.writer, lookup_operation, -1,
-                           timeout < 0 ? -1 : timeout, resolve_results);
+    return sl_wait_operate(L, &a->source.writer, &resolving, -1,
+                           timeout < 0 ? -1 : timeout);
 }

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 struct sl_resolver {
-    sl_source source;        /* the first member; the end that we read */
+    sl_callback callback;    /* the first member; of the end that we read */
     int announcements;       /* the end that workers write to, or -1 */
     sl_workers *workers;     /* owned */
     sl_lookup *first;        /* those that are being looked up */
@@ -35,12 +35,12 @@ static int is_child(const sl_resolver *r)
 
 static void close_pipe(sl_resolver *r)
 {
-    int fd = r->source.fd;
+    int fd = r->callback.source.fd;
     if (fd < 0)
         return;
     if (!is_child(r))
         sl_workers_notify(r->workers, -1);
-    sl_source_detach(&r->source, 1);
+    sl_source_detach(&r->callback.source, 1);
     close(fd);
     close(r->announcements);
 }
@@ -49,13 +49,13 @@ static void close_pipe(sl_resolver *r)
 static int open_pipe(sl_resolver *r)
 {
     int ends[2];
-    int err = r->source.fd >= 0 ? 0 : sl_fd_pipe(ends);
-    if (err != 0 || r->source.fd >= 0)
+    int err = r->callback.source.fd >= 0 ? 0 : sl_fd_pipe(ends);
+    if (err != 0 || r->callback.source.fd >= 0)
         return err;
     r->announcements = ends[1];
-    err = sl_source_claim(&r->source, ends[0]);
+    err = sl_source_claim(&r->callback.source, ends[0]);
     if (err == 0) {
-        err = sl_source_tell(&r->source);
+        err = sl_source_tell(&r->callback.source);
         sl_workers_notify(r->workers, ends[1]);
         if (err != 0)
             close_pipe(r);
@@ -145,9 +145,8 @@ static sl_resolver *get_resolver(sl_loop *loop)
             sl_workers_close(workers);
         return NULL;
     }
-    sl_source_init(&r->source, loop);
-    r->source.told = take_finished;
-    r->source.interest = SL_READABLE;
+    sl_source_initcallback(&r->callback, loop, take_finished);
+    r->callback.source.interest = SL_READABLE;
     r->workers = workers;
     r->first = NULL;
     r->forks = sl_fork_count;

@@ -65,8 +65,8 @@ static void push_returnee(lua_State *L, sl_thread *t)
         sl_thread_push(L, t->resumer);
     } else if (t->home == SL_HOME_VALUE &&
                (t->state == SL_SUSPENDED || t->state == SL_CALLING)) {
-        lua_pushvalue(t->at, -1);    /* it is held: see freeze */
-        lua_xmove(t->at, L, 1);
+        lua_pushvalue(t->stack, -1);    /* it is held: see freeze */
+        lua_xmove(t->stack, L, 1);
     } else {
         sl_record_pushhome(L, t);
     }
@@ -165,7 +165,7 @@ static void yielded(lua_State *L, sl_thread *t)
 static void resume_on_fiber(void *arg)
 {
     sl_thread *t = arg;
-    t->status = sl_resume(t->co, t->from, t->nargs, &t->nresults);
+    t->status = sl_resume(t->co, t->stack, t->nargs, &t->nresults);
 }
 
 /* Runs a thread until it stops, or until one does to which it has handed
@@ -187,7 +187,7 @@ static void collect(lua_State *L, sl_thread *t)
     sl_threads *all = t->all;
     if (sl_fiber_isfrozen(t->fiber)) {
         if (all->passing != SL_NOTHING)
-            bring(L, all, t->at);
+            bring(L, all, t->stack);
         return;
     }
     sl_fiber_give(&all->fibers, t->fiber);
@@ -268,8 +268,8 @@ static void forget_unheld(lua_State *L, sl_threads *all, int index)
 void sl_run_forget(lua_State *L, sl_threads *all, int index)
 {
     sl_thread *t = sl_record_held(L, all, index);
-    if (t != NULL && t->home == SL_HOME_VALUE && is_self(all, L, t->at)) {
-        lua_pop(t->at, 1);
+    if (t != NULL && t->home == SL_HOME_VALUE && is_self(all, L, t->stack)) {
+        lua_pop(t->stack, 1);
         t->home = SL_HOME_NOBODY;
     } else if (t == NULL) {
         enum sl_where where = sl_thread_where(L, all, index);
@@ -294,7 +294,7 @@ static int is_below(sl_threads *all, lua_State *co)
 static enum sl_outcome leave(lua_State *L, sl_thread *base)
 {
     sl_record_anchor(L, base);
-    base->at = L;
+    base->stack = L;
     base->left(base);
     sl_thread_freeze(L, base);
     return SL_STOPPED;

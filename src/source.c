@@ -26,6 +26,14 @@ void sl_source_init(sl_source *source, sl_loop *loop)
     source->writer.writes = 1;
 }
 
+void sl_source_initcallback(sl_callback *callback, sl_loop *loop,
+                            void (*told)(sl_source *source))
+{
+    sl_source_init(&callback->source, loop);
+    callback->source.calls = 1;
+    callback->told = told;
+}
+
 static int reserve_source(sl_loop *loop, int fd)
 {
     if (fd < loop->sources_size)

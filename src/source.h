@@ -8,6 +8,8 @@
 #include "loop.h"
 
 void sl_source_init(sl_source *source, sl_loop *loop);
+void sl_source_initcallback(sl_callback *callback, sl_loop *loop,
+                            void (*told)(sl_source *source));
 
 /* The source becomes the owner of fd; who owned it before becomes closed and
  * its waiters are woken. 0, ENOMEM or SL_TOO_BIG, and then nothing changed. */

@@ -150,7 +150,7 @@ static int fill(sl_asocket *a)
     return err;
 }
 
-static int receive_operation(lua_State *L, sl_source *source)
+static int try_receive(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
     (void)L;
@@ -289,6 +289,8 @@ static int fail_overlong(lua_State *L, const sl_receive *r)
     return n + 1;
 }
 
+static const sl_operation receiving = {try_receive, receive_results};
+
 /* receive([pattern [, prefix [, less_is_ok]]]) -> data, nil, nil or nil,
  * error, partial. Pattern '*l', '*a' or a count, which includes the prefix;
  * less_is_ok: whatever has arrived is enough. */
@@ -314,8 +316,8 @@ static int meth_receive(lua_State *L)
         a->source.reader.status = 0;
         return receive_results(L, &a->source.reader);
     }
-    return sl_wait_operate(L, &a->source.reader, receive_operation, a->block,
-                           a->total, receive_results);
+    return sl_wait_operate(L, &a->source.reader, &receiving, a->block,
+                           a->total);
 }
 
 /* --- send -------------------------------------------------------------- */
@@ -328,7 +330,7 @@ static inline int put(sl_source *source, const char *data, size_t size,
                                   : sl_gather_send(source, data, size, n);
 }
 
-static int send_operation(lua_State *L, sl_source *source)
+static int try_send(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
     sl_send *s = &a->writer.send;
@@ -439,6 +441,8 @@ static void check_part(lua_State *L, sl_send *s)
     s->end = last < first ? s->next : (size_t)last;
 }
 
+static const sl_operation sending = {try_send, send_results};
+
 /* send(data [, i [, j]]) -> last index sent, nil, nil or nil, error, last
  * index sent. data is a string or a table of strings. */
 static int meth_send(lua_State *L)
@@ -461,11 +465,11 @@ static int meth_send(lua_State *L)
         return sl_foreign_send(L, a);
     if (sl_buffer_count(&a->buffer) > 0 && send_later(L, a, &s))
         return 3;
-    return sl_wait_operate(L, &a->source.writer, send_operation, a->block,
-                           a->total, send_results);
+    return sl_wait_operate(L, &a->source.writer, &sending, a->block,
+                           a->total);
 }
 
-static int settle_operation(lua_State *L, sl_source *source)
+static int try_settle(lua_State *L, sl_source *source)
 {
     size_t n;
     (void)L;
@@ -477,6 +481,8 @@ static int settle_operation(lua_State *L, sl_source *source)
     return source->fd < 0 ? SL_CLOSED : 0;
 }
 
+static const sl_operation settling = {try_settle, NULL};
+
 void sl_stream_settle(lua_State *L, sl_asocket *a, const char *what)
 {
     sl_loop *loop = a->source.loop;
@@ -487,7 +493,7 @@ void sl_stream_settle(lua_State *L, sl_asocket *a, const char *what)
         luaL_error(L, "%s: the peer has not taken yet what was sent to it",
                    what);
     sl_wait_check(L, &a->source.writer, what);
-    int err = sl_wait_block(L, &a->source.writer, settle_operation, -1);
+    int err = sl_wait_block(L, &a->source.writer, &settling, -1);
     if (err != 0 && err != SL_CLOSED)
         luaL_error(L, "%s: %s", what, sl_result_message(err));
 }

@@ -74,7 +74,7 @@ static inline void put_home(lua_State *L, sl_thread *t, int n)
 
 static inline void stop(lua_State *L, sl_thread *t, int state)
 {
-    t->at = L;
+    t->stack = L;
     t->state = state;
 }
 
@@ -93,10 +93,10 @@ static int take_more(lua_State *L, sl_thread *t)
 {
     int n = t->nargs;
     if (!sl_thread_hasroom(L, t->all, L, n + LUA_MINSTACK)) {
-        lua_settop(t->from, -n - 1);
+        lua_settop(t->stack, -n - 1);
         luaL_error(L, "too many values");
     }
-    lua_xmove(t->from, L, n);
+    lua_xmove(t->stack, L, n);
     return n;
 }
 
@@ -107,7 +107,7 @@ static inline int take(lua_State *L, sl_thread *t)
     if (n > SL_FEW || t->got == SL_FAILURE)
         return take_more(L, t);
     if (n > 0)
-        lua_xmove(t->from, L, n);
+        lua_xmove(t->stack, L, n);
     return n;
 }
 
@@ -235,14 +235,12 @@ void sl_thread_disown(lua_State *L, sl_thread *t)
         sl_record_release(L, t);
 }
 
-int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results,
-                   void *arg)
+int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results)
 {
+    void *wait = t->wait;
     note_caller(L, t);
     t->results = results;
-    t->results_arg = arg;
     t->state = SL_WAITING;
-    t->at = L;
     if (t->adopted != NULL)
         return lua_yield(L, 0);
     if (can_yield(L, t)) {
@@ -252,7 +250,7 @@ int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results,
         return lua_yield(L, lua_gettop(L));
     }
     sl_thread_freeze(L, t);
-    return results(L, arg);
+    return results(L, wait);
 }
 
 void sl_thread_freeze(lua_State *L, sl_thread *t)
@@ -298,7 +296,7 @@ int sl_thread_prepare(lua_State *L, sl_thread *t)
         return 0;
     }
     sl_record_reserve(L, t->all);
-    int n = t->results(L, t->results_arg);
+    int n = t->results(L, t->wait);
     t->fiber = sl_fiber_take(&t->all->fibers);
     if (t->fiber == NULL)    /* a finalizer took the one that was reserved */
         sl_thread_nomemory(L, t->all);

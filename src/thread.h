@@ -54,10 +54,10 @@ typedef struct sl_threads sl_threads;
 typedef struct sl_thread sl_thread;
 typedef struct sl_holder sl_holder;
 
-/* [-0, +n, e] Pushes what a wait gives to the thread; returns n, at most
- * LUA_MINSTACK. May raise before it changes anything, and is then called
- * again later. */
-typedef int (*sl_thread_results)(lua_State *L, void *arg);
+/* [-0, +n, e] Pushes what a wait (sl_thread.wait) gives to the thread; returns
+ * n, at most LUA_MINSTACK. May raise before it changes anything, and is then
+ * called again later. */
+typedef int (*sl_thread_results)(lua_State *L, void *wait);
 
 /* Called with its arguments from index 1 on; returns how many results. */
 typedef int (*sl_thread_body)(lua_State *L, void *arg);
@@ -90,13 +90,13 @@ enum sl_passing {
 struct sl_thread {
     sl_threads *all;           /* borrowed */
     lua_State *co;             /* the coroutine; NULL: record not in use */
-    lua_State *at;             /* whose C function stopped: co or nested */
-    lua_State *from;           /* who runs it; only while it runs */
+    lua_State *stack;          /* while it runs, of who runs it; when it has
+                                  stopped, of whose C function did: co or
+                                  nested */
     sl_thread *resumer;        /* the thread below, which runs it; if not in
                                   use, the next one that isn't */
     sl_fiber *fiber;           /* runs or is frozen on it; else NULL */
-    sl_thread_results results; /* of its wait */
-    void *results_arg;
+    sl_thread_results results; /* of its wait, which they get */
     sl_holder *holder;         /* of its stack, once it froze; see record.c */
     void (*left)(sl_thread *t);    /* it is a base, and control goes to
                                   somebody below: brings about that the thread
@@ -106,13 +106,13 @@ struct sl_thread {
     int place, home_place;     /* in the registry: what anchors the coroutine
                                   and the value of its home */
     int index;                 /* see anchored */
-    int nargs;                 /* on from's (frozen) or co's stack */
+    int nargs;                 /* on the stack (frozen) or on co's */
     int nresults;              /* of the last lua_resume */
     signed char status;        /* likewise */
     unsigned char state;       /* of enum sl_thread_state */
     unsigned char home;        /* of enum sl_home */
     unsigned char anchored;    /* it is in its place; if it runs and is not, it
-                                  lies on the stack of from, at index */
+                                  lies on the stack, at index */
     unsigned char anchors_home;    /* there is a value in its place */
     unsigned char depth;       /* threads that run threads */
     unsigned char got;         /* of enum sl_passing, when frozen */
@@ -162,8 +162,7 @@ void sl_thread_check(lua_State *L, sl_threads *all, const char *what);
 sl_thread *sl_thread_current(lua_State *L, sl_threads *all);
 
 /* Ends the running C function in a wait: `return sl_thread_wait(...)`. */
-int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results,
-                   void *arg);
+int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results);
 
 /* For straight-line C: waits with the C stack frozen; returns after it. Only
  * where a thread is running. */

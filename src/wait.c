@@ -105,19 +105,19 @@ void sl_wait_finish(sl_wait *wait, int status)
 int sl_wait_try(lua_State *L, sl_wait *wait)
 {
     wait->progress = 0;
-    wait->status = wait->operation(L, sl_wait_source(wait));
+    wait->status = wait->operation->attempt(L, sl_wait_source(wait));
     if (wait->limited)
         wait->status = limit_status(wait);
     return wait->status;
 }
 
 /* Pushes the results of the wait, then frees it for the next thread. */
-static int give_results(lua_State *L, void *arg)
+static int give_results(lua_State *L, void *of)
 {
-    sl_wait *wait = arg;
+    sl_wait *wait = of;
     if (wait->thread->fiber != NULL)
         wait->thread = NULL;    /* frozen: it takes them once, or raises */
-    int n = wait->results(L, wait);
+    int n = wait->operation->results(L, wait);
     wait->thread = NULL;
     return n;
 }
@@ -134,7 +134,7 @@ void sl_wait_drop(lua_State *L, sl_wait *wait)
     wait->status = SL_CLOSED;
     if (wait->writes) {    /* lets go of what it holds */
         int top = lua_gettop(L);
-        wait->results(L, wait);
+        wait->operation->results(L, wait);
         lua_settop(L, top);
     }
 }
@@ -195,7 +195,8 @@ static void assume_ready(sl_wait *wait)
 }
 
 /* Tries it in the calling thread, unless it had its share already. */
-static void try_first(lua_State *L, sl_wait *wait, sl_operation operation)
+static void try_first(lua_State *L, sl_wait *wait,
+                      const sl_operation *operation)
 {
     sl_thread *t = sl_wait_source(wait)->loop->threads->running;
     wait->operation = operation;
@@ -207,21 +208,19 @@ static void try_first(lua_State *L, sl_wait *wait, sl_operation operation)
         sl_wait_try(L, wait);
 }
 
-int sl_wait_operate(lua_State *L, sl_wait *wait, sl_operation operation,
-                    double block, double total,
-                    int (*results)(lua_State *L, sl_wait *wait))
+int sl_wait_operate(lua_State *L, sl_wait *wait, const sl_operation *operation,
+                    double block, double total)
 {
-    wait->results = results;
     double until = total > 0 ? sl_clock_now() + total : total;
     wait->status = set_limits(wait, block, until);
     if (wait->status == 0)
         try_first(L, wait, operation);
     if (must_wait(wait) && begin(L, wait) == 0)
-        return sl_thread_wait(L, wait->thread, give_results, wait);
-    return results(L, wait);
+        return sl_thread_wait(L, wait->thread, give_results);
+    return operation->results(L, wait);
 }
 
-int sl_wait_block(lua_State *L, sl_wait *wait, sl_operation operation,
+int sl_wait_block(lua_State *L, sl_wait *wait, const sl_operation *operation,
                   double limit)
 {
     wait->status = set_limits(wait, limit, -1);
@@ -234,23 +233,26 @@ int sl_wait_block(lua_State *L, sl_wait *wait, sl_operation operation,
     return wait->status;
 }
 
-static int pause_operation(lua_State *L, sl_source *source)
+static int try_pause(lua_State *L, sl_source *source)
 {
     (void)L;
     return source->fd < 0 ? SL_CLOSED : SL_AGAIN;
 }
 
-static int turn_operation(lua_State *L, sl_source *source)
+static int try_turn(lua_State *L, sl_source *source)
 {
     (void)L;
     return source->fd < 0 ? SL_CLOSED : 0;
 }
 
+static const sl_operation pausing = {try_pause, NULL};
+static const sl_operation taking_turn = {try_turn, NULL};
+
 /* Lets the others have their turn, which takes no memory: 0 or SL_CLOSED. */
 static int take_turn(lua_State *L, sl_wait *wait)
 {
     wait->limited = 0;
-    wait->operation = turn_operation;
+    wait->operation = &taking_turn;
     wait->status = SL_BUSY;
     begin(L, wait);
     sl_thread_freeze(L, wait->thread);
@@ -262,7 +264,7 @@ int sl_wait_pause(lua_State *L, sl_wait *wait, double seconds)
 {
     unsigned char interest = wait->interest;
     wait->interest = 0;    /* in the time only */
-    int err = sl_wait_block(L, wait, pause_operation, seconds);
+    int err = sl_wait_block(L, wait, &pausing, seconds);
     wait->interest = interest;
     if (err == SL_TIMEOUT)
         return 0;
@@ -276,7 +278,7 @@ static double next_pause(double pause, double until)
     return left < pause ? left : pause;
 }
 
-int sl_wait_poll(lua_State *L, sl_wait *wait, sl_operation operation,
+int sl_wait_poll(lua_State *L, sl_wait *wait, sl_attempt attempt,
                  double block, double total)
 {
     double limit = block < 0 || (total >= 0 && total < block) ? total : block;
@@ -285,7 +287,7 @@ int sl_wait_poll(lua_State *L, sl_wait *wait, sl_operation operation,
     int in_thread = sl_wait_source(wait)->loop->threads->running != NULL;
     for (;;) {
         assume_ready(wait);
-        wait->status = operation(L, sl_wait_source(wait));
+        wait->status = attempt(L, sl_wait_source(wait));
         if (wait->status != SL_AGAIN)
             return wait->status;
         if (!in_thread && limit != 0)

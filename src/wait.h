@@ -40,19 +40,18 @@ int sl_wait_occupied(lua_State *L, sl_wait *wait);
 
 /* Ends the running C function in an operation: tries it, and waits for it if
  * it must, at most block seconds at a time and total seconds in all
- * (negative: no limit). results pushes what it gave. */
-int sl_wait_operate(lua_State *L, sl_wait *wait, sl_operation operation,
-                    double block, double total,
-                    int (*results)(lua_State *L, sl_wait *wait));
+ * (negative: no limit), and pushes what it gave. */
+int sl_wait_operate(lua_State *L, sl_wait *wait, const sl_operation *operation,
+                    double block, double total);
 
 /* The same for straight-line C in a thread of our own, for at most limit
  * seconds: returns the operation's status. */
-int sl_wait_block(lua_State *L, sl_wait *wait, sl_operation operation,
+int sl_wait_block(lua_State *L, sl_wait *wait, const sl_operation *operation,
                   double limit);
 
 /* In straight-line C too, where no event tells of readiness: tries it now and
  * then; returns its status. Only in a thread. */
-int sl_wait_poll(lua_State *L, sl_wait *wait, sl_operation operation,
+int sl_wait_poll(lua_State *L, sl_wait *wait, sl_attempt attempt,
                  double block, double total);
 
 /* Waits so many seconds (only until its next turn if there's no memory) or

@@ -109,7 +109,7 @@ static int watch_all(lua_State *L, sl_watcher *w, int index, int n,
     return 0;
 }
 
-static int watch_operation(lua_State *L, sl_source *source)
+static int try_watching(lua_State *L, sl_source *source)
 {
     (void)L;
     return ((sl_watcher *)source)->fired ? 0 : SL_AGAIN;
@@ -124,6 +124,8 @@ static int watch_results(lua_State *L, sl_wait *wait)
     lua_pushboolean(L, wait->status == 0);
     return 1;
 }
+
+static const sl_operation watching = {try_watching, watch_results};
 
 /* wait(seconds, reads, writes) -> whether one of the descriptors became
  * ready, or may have; or nil, error. Seconds negative: no limit. */
@@ -145,8 +147,7 @@ static int meth_wait(lua_State *L)
         unwatch(w);
         return sl_result_fail(L, err);
     }
-    return sl_wait_operate(L, &w->self.reader, watch_operation, seconds, -1,
-                           watch_results);
+    return sl_wait_operate(L, &w->self.reader, &watching, seconds, -1);
 }
 
 /* waits() -> whether a thread waits with it */

@@ -37,7 +37,7 @@ static void inherit_crowd(sl_asocket *a, int fd)
     const sl_loop *loop = a->source.loop;
     sl_source *old = fd >= 0 && fd < loop->sources_size ? loop->sources[fd]
                                                         : NULL;
-    if (old != NULL && old != &a->source && !old->bare && old->told == NULL)
+    if (old != NULL && old != &a->source && !old->bare && !old->calls)
         sl_crowd_pass((sl_asocket *)old, a);
 }
 
