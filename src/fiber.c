@@ -67,7 +67,7 @@ static char *stack_bottom(sl_fiber *fiber)
 }
 
 /* The body of every fiber. It never returns: nothing lies above it. */
-void sl_fiber_serve(sl_fiber *fiber);
+__attribute__((used)) void sl_fiber_serve(sl_fiber *fiber);
 void sl_fiber_serve(sl_fiber *fiber)
 {
     sl_context_arrive(&fiber->here, fiber->back);
