@@ -9,6 +9,7 @@
 #include "crowd.h"
 #include "descriptor.h"
 #include "result.h"
+#include "stream.h"
 
 #include <errno.h>
 #include <unistd.h>

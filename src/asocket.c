@@ -15,7 +15,7 @@
 #include "luasocket.h"
 #include "resolve.h"
 #include "result.h"
-#include "stream.h"
+#include "send.h"
 
 #include <errno.h>
 #include <math.h>
@@ -175,7 +175,7 @@ void sl_asocket_needobject(lua_State *L, int index)
 {
     sl_asocket *a = lua_touserdata(L, index);
     if (!a->has_object) {
-        sl_stream_settle(L, a, "getsocket");
+        sl_send_settle(L, a, "getsocket");
         sl_luasocket_new(L, a);
         keep_object(L, index);
         if (a->source.fd >= 0 || a->settled)

@@ -173,6 +173,8 @@ extern const luaL_Reg sl_wrap_methods[];
 extern const luaL_Reg sl_property_methods[];
 extern const luaL_Reg sl_property_inetmethods[];
 extern const luaL_Reg sl_property_streammethods[];
+extern const luaL_Reg sl_receive_methods[];
+extern const luaL_Reg sl_send_methods[];
 extern const luaL_Reg sl_stream_methods[];
 extern const luaL_Reg sl_foreign_methods[];
 extern const luaL_Reg sl_tls_methods[];
@@ -186,9 +188,6 @@ extern const luaL_Reg sl_datagram_methods[];
 extern const luaL_Reg sl_udp_methods[];
 extern const luaL_Reg sl_local_methods[];
 extern const luaL_Reg sl_local_dgrammethods[];
-
-/* How a system call on a socket failed, in our codes (stream.c). */
-int sl_stream_failure(int err);
 
 /* Removes the path of a unix server, if it is still that one (local.c). */
 void sl_local_unlink(sl_asocket *a);

@@ -55,12 +55,8 @@ void sl_datagram_lookbehind(lua_State *L, sl_asocket *a)
 {
     if (!a->has_object)
         return;
-    sl_asocket_pushobject(L, 1);
-    int object = lua_gettop(L);
-    if (sl_luasocket_fd(L, object) != a->source.fd)
-        sl_asocket_sync(L, a, object);
-    else
-        sl_luasocket_class(L, object, a);
+    if (!sl_luasocket_lookbehind(L, a))
+        sl_luasocket_class(L, lua_gettop(L), a);
     lua_pop(L, 1);
 }
 

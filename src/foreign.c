@@ -10,7 +10,9 @@
 #include "clock.h"
 #include "descriptor.h"
 #include "luasocket.h"
+#include "receive.h"
 #include "result.h"
+#include "send.h"
 #include "stream.h"
 
 #include <errno.h>
@@ -252,7 +254,7 @@ static void push_error(lua_State *L, int index)
 /* [-0, +3, e] data, nil, nil */
 static int give_received(lua_State *L, sl_asocket *a)
 {
-    sl_stream_take(L, a, 1);
+    sl_receive_take(L, a, 1);
     lua_pushnil(L);
     lua_pushnil(L);
     return 3;
@@ -263,7 +265,7 @@ static int fail_received(lua_State *L, sl_asocket *a)
 {
     lua_pushnil(L);
     lua_insert(L, -2);
-    sl_stream_take(L, a, 0);
+    sl_receive_take(L, a, 0);
     return 3;
 }
 
@@ -271,7 +273,7 @@ static int fail_received(lua_State *L, sl_asocket *a)
  * 0 for a line. One whose length is limited is not left to the object. */
 static size_t push_pattern(lua_State *L, const sl_asocket *a)
 {
-    size_t asked = sl_stream_wanted(a);
+    size_t asked = sl_receive_wanted(a);
     if (asked == 0 && a->receive.pattern == SL_LINE) {
         lua_pushliteral(L, "*l");
         return 0;
@@ -327,7 +329,7 @@ int sl_foreign_receive(lua_State *L, sl_asocket *a)
     lua_settop(L, 4);
     exchange x = begin(L, a, &a->source.reader, "receive");
     for (;;) {
-        int err = sl_stream_received(a);
+        int err = sl_receive_finished(a);
         if (err == 0)
             return give_received(L, a);
         lua_settop(L, x.object);
@@ -337,7 +339,7 @@ int sl_foreign_receive(lua_State *L, sl_asocket *a)
             if (receive_once(L, &x))
                 return give_received(L, a);
             if (lua_toboolean(L, x.object + 1) ||
-                sl_stream_received(a) != SL_AGAIN)
+                sl_receive_finished(a) != SL_AGAIN)
                 continue;
             push_error(L, x.object + 2);
             if (x.wanted == 0)
@@ -465,7 +467,7 @@ static int meth_call_async(lua_State *L)
     if (a->source.loop->threads->running == NULL)
         return luaL_error(L, "call_async must be called from a loop thread "
                              "(see newthread)");
-    sl_stream_settle(L, a, "call_async");
+    sl_send_settle(L, a, "call_async");
     if (is_luasec(L, 3))    /* it would block if no asocket has it yet */
         sl_foreign_prepare(L, 3);
     int n = sl_foreign_call(L, a, 2, "call_async");

@@ -37,6 +37,16 @@ int sl_luasocket_class(lua_State *L, int index, sl_asocket *a)
     return 0;
 }
 
+int sl_luasocket_lookbehind(lua_State *L, sl_asocket *a)
+{
+    sl_asocket_pushobject(L, 1);
+    int object = lua_gettop(L);
+    if (sl_luasocket_fd(L, object) == a->source.fd)
+        return 0;
+    sl_asocket_sync(L, a, object);
+    return 1;
+}
+
 void sl_luasocket_setoriginals(lua_State *L)
 {
     sl_rawsetp(L, LUA_REGISTRYINDEX, &originals_key);

@@ -19,6 +19,10 @@ void sl_luasocket_setclass(lua_State *L, int index, const sl_asocket *a);
 /* [-0, +0, e] The descriptor of the object at index, -1 for none. */
 int sl_luasocket_fd(lua_State *L, int index);
 
+/* [-0, +1, e] Pushes the object of the asocket at 1, which has one, after
+ * taking over the descriptor that others gave it; true if they did. */
+int sl_luasocket_lookbehind(lua_State *L, sl_asocket *a);
+
 /* [-1, +1, -] A method that install has put in the place of another becomes
  * that one again: what we call must not wait by itself. */
 void sl_luasocket_original(lua_State *L);

@@ -14,7 +14,7 @@
 #include "luasocket.h"
 #include "option.h"
 #include "result.h"
-#include "stream.h"
+#include "send.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -118,7 +118,7 @@ static int meth_setfd(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
     int fd = (int)luaL_checkinteger(L, 2);
-    sl_stream_settle(L, a, "setfd");
+    sl_send_settle(L, a, "setfd");
     sl_source_release(&a->source, 0);
     if (a->has_object) {
         sl_asocket_pushobject(L, 1);

@@ -285,8 +285,9 @@ static const luaL_Reg functions[] = {
 static const luaL_Reg *const tcp_methods[] = {
     sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
     sl_property_methods, sl_property_inetmethods, sl_property_streammethods,
-    sl_stream_methods, sl_tls_methods, sl_accept_methods, sl_crowd_methods,
-    sl_bind_streammethods, sl_bind_methods, sl_connect_methods, NULL
+    sl_receive_methods, sl_send_methods, sl_stream_methods, sl_tls_methods,
+    sl_accept_methods, sl_crowd_methods, sl_bind_streammethods,
+    sl_bind_methods, sl_connect_methods, NULL
 };
 
 static const luaL_Reg *const udp_methods[] = {
@@ -297,9 +298,9 @@ static const luaL_Reg *const udp_methods[] = {
 
 static const luaL_Reg *const unix_methods[] = {
     sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
-    sl_property_methods, sl_property_streammethods, sl_stream_methods,
-    sl_tls_methods, sl_accept_methods, sl_crowd_methods, sl_bind_streammethods,
-    sl_local_methods, NULL
+    sl_property_methods, sl_property_streammethods, sl_receive_methods,
+    sl_send_methods, sl_stream_methods, sl_tls_methods, sl_accept_methods,
+    sl_crowd_methods, sl_bind_streammethods, sl_local_methods, NULL
 };
 
 static const luaL_Reg *const unixdgram_methods[] = {

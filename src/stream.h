@@ -1,6 +1,5 @@
 /*
- * stream.h - what receiving from a stream is made of, for those who get the
- * bytes in another way.
+ * stream.h - what the two directions of a stream share.
  */
 
 #ifndef SL_STREAM_H
@@ -8,19 +7,12 @@
 
 #include "asocket.h"
 
-/* 0 when what is in the buffer finishes the receive, SL_AGAIN if it doesn't,
- * SL_TOO_LONG. */
-int sl_stream_received(sl_asocket *a);
+/* How a system call on a socket failed, in our codes. */
+int sl_stream_failure(int err);
 
-/* How many bytes more would finish it, or are enough for now; 0: any. */
-size_t sl_stream_wanted(const sl_asocket *a);
-
-/* [-0, +1, m] Takes from the buffer what a receive gives that is finished, or
- * has failed, and pushes it. */
-void sl_stream_take(lua_State *L, sl_asocket *a, int finished);
-
-/* [-0, +0, e] Waits until what was sent is not on our side any more. what
- * names the calling function. */
-void sl_stream_settle(lua_State *L, sl_asocket *a, const char *what);
+/* [-0, +0, e] The object of the asocket at 1, which has one, may have been
+ * used behind our back: closed, given another descriptor, or read, which
+ * leaves bytes in its buffer. */
+void sl_stream_lookbehind(lua_State *L, sl_asocket *a, int receiving);
 
 #endif

@@ -41,10 +41,7 @@ static void look_behind(lua_State *L, sl_asocket *a)
 {
     if (!a->has_object || a->transport == SL_FOREIGN)
         return;
-    sl_asocket_pushobject(L, 1);
-    int object = lua_gettop(L);
-    if (sl_luasocket_fd(L, object) != a->source.fd)
-        sl_asocket_sync(L, a, object);
+    sl_luasocket_lookbehind(L, a);
     lua_pop(L, 1);
 }
 

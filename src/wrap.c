@@ -12,7 +12,7 @@
 #include "foreign.h"
 #include "luasocket.h"
 #include "result.h"
-#include "stream.h"
+#include "send.h"
 
 #include <errno.h>
 #include <string.h>
@@ -178,7 +178,7 @@ static int meth_setsocket(lua_State *L)
     if (sl_buffer_count(&a->buffer) > 0)
         return luaL_error(L, "setsocket: received bytes are still buffered; "
                              "receive them before");
-    sl_stream_settle(L, a, "setsocket");
+    sl_send_settle(L, a, "setsocket");
     if (a->source.reader.thread != NULL || a->source.writer.thread != NULL)
         return luaL_error(L, "setsocket: a thread waits on the socket");
     if (a->has_object) {    /* whose asocket it is no longer */

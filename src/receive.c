@@ -1,0 +1,290 @@
+/*
+ * receive.c - receiving from a stream. What receive gives is LuaSocket's (see
+ * its buffer.c), what it does in between is the loop's.
+ */
+
+#include "receive.h"
+
+#include "descriptor.h"
+#include "foreign.h"
+#include "result.h"
+#include "stream.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+enum {
+    ROUNDS_MAX = 16,    /* of reading, before it is others' turn */
+    LINE_READ = 4096    /* bytes at least, where the length is limited */
+};
+
+/* --- what it is after -------------------------------------------------- */
+
+/* Whether a line is received, whose length is limited. */
+static int is_limited(const sl_asocket *a)
+{
+    return a->receive.pattern == SL_LINE && a->max_line > 0;
+}
+
+/* How many bytes of it there may be behind the prefix. */
+static size_t line_room(const sl_asocket *a)
+{
+    size_t prefix = a->receive.prefix_size;
+    return a->max_line > prefix ? a->max_line - prefix : 0;
+}
+
+size_t sl_receive_wanted(const sl_asocket *a)
+{
+    size_t count = sl_buffer_count(&a->buffer);
+    if (a->receive.pattern == SL_COUNT)
+        return a->receive.wanted - count;
+    if (!is_limited(a))
+        return 0;
+    size_t room = line_room(a);
+    return room >= count + LINE_READ ? room + 1 - count : LINE_READ;
+}
+
+/* The same as status_of, for a line whose length is limited. What it takes of
+ * one that is too long is cut there; as much is enough if less is. */
+static int limited_status(sl_asocket *a)
+{
+    sl_receive *r = &a->receive;
+    size_t room = line_room(a);
+    size_t line = r->wanted > 0 ? r->wanted - 1 : sl_buffer_count(&a->buffer);
+    if (line > room) {
+        r->wanted = 0;
+        a->overlong = !r->less_is_ok || room == 0;
+        return a->overlong ? SL_TOO_LONG : 0;
+    }
+    return r->wanted > 0 || r->less_is_ok ? 0 : SL_AGAIN;
+}
+
+/* 0 when what is in the buffer finishes the receive, SL_AGAIN if it doesn't,
+ * SL_TOO_LONG. */
+static inline int status_of(sl_asocket *a)
+{
+    sl_receive *r = &a->receive;
+    size_t count = sl_buffer_count(&a->buffer);
+    if (r->pattern == SL_COUNT && count >= r->wanted)
+        return 0;
+    if (count == 0)
+        return SL_AGAIN;
+    if (r->pattern == SL_LINE) {
+        r->wanted = sl_buffer_line(&a->buffer);
+        if (a->max_line > 0)
+            return limited_status(a);
+        return r->wanted > 0 || r->less_is_ok ? 0 : SL_AGAIN;
+    }
+    return r->less_is_ok ? 0 : SL_AGAIN;
+}
+
+int sl_receive_finished(sl_asocket *a)
+{
+    return status_of(a);
+}
+
+/* Reads once. 0 or how it failed. */
+static int fill(sl_asocket *a)
+{
+    size_t size, n, wanted = sl_receive_wanted(a);
+    sl_source *source = &a->source;
+    char *free_part = sl_buffer_reserve(&a->buffer, &source->loop->scratch,
+                                        wanted, &size);
+    if (free_part == NULL)
+        return ENOMEM;
+    if (is_limited(a) && size > wanted)
+        size = wanted;
+    int err = sl_fd_recv(source->fd, free_part, size, &n);
+    if (err == 0 && n > 0) {
+        sl_buffer_add(&a->buffer, n);
+        a->received += (double)n;
+        source->reader.progress = 1;
+        /* What came short is drained, unless the end may be behind it. */
+        if (n < size && !source->hangup)
+            source->readable = 0;
+        return 0;
+    }
+    if (sl_buffer_count(&a->buffer) == 0)
+        sl_buffer_free(&a->buffer, &source->loop->scratch);
+    a->ended = err == 0;
+    err = err == 0 ? SL_CLOSED : sl_stream_failure(err);
+    if (err == SL_AGAIN)
+        source->readable = 0;
+    return err;
+}
+
+static int try_receive(lua_State *L, sl_source *source)
+{
+    sl_asocket *a = (sl_asocket *)source;
+    (void)L;
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        int status = status_of(a);
+        if (status != SL_AGAIN)
+            return status;
+        if (source->fd < 0)
+            return SL_CLOSED;
+        if (!source->readable)
+            return SL_AGAIN;
+        int err = fill(a);
+        if (err == SL_CLOSED && a->ended && a->receive.pattern == SL_ALL &&
+            sl_buffer_count(&a->buffer) > 0)
+            return 0;
+        if (err != 0)
+            return err;
+    }
+    int status = status_of(a);
+    return status == SL_AGAIN ? SL_BUSY : status;
+}
+
+/* [-0, +1, m] Pushes prefix and bytes, without their CRs if there is one. A
+ * function of its own, since luaL_Buffer may be more than a page of stack. */
+static void push_joined(lua_State *L, const sl_receive *r, const char *bytes,
+                        size_t n, const char *cr)
+{
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    luaL_addlstring(&b, r->prefix, r->prefix_size);
+    while (cr != NULL) {
+        luaL_addlstring(&b, bytes, (size_t)(cr - bytes));
+        n -= (size_t)(cr - bytes) + 1;
+        bytes = cr + 1;
+        cr = memchr(bytes, '\r', n);
+    }
+    luaL_addlstring(&b, bytes, n);
+    luaL_pushresult(&b);
+}
+
+/* [-0, +1, m] Pushes prefix and bytes, without their CRs if it's a line. */
+static void push_bytes(lua_State *L, const sl_receive *r, const char *bytes,
+                       size_t n)
+{
+    const char *cr = NULL;
+    if (r->pattern == SL_LINE && n > 0) {
+        cr = memchr(bytes, '\r', n);
+        if (cr == bytes + n - 1) {    /* as it ends nearly always */
+            cr = NULL;
+            n--;
+        }
+    }
+    if (cr == NULL && r->prefix_size == 0)
+        lua_pushlstring(L, bytes, n);
+    else
+        push_joined(L, r, bytes, n, cr);
+}
+
+/* How many of the buffered bytes the receive takes, and how many of these
+ * are data: a line feed is taken but not given. */
+static size_t take(sl_asocket *a, int finished, size_t *data)
+{
+    const sl_receive *r = &a->receive;
+    size_t count = *data = sl_buffer_count(&a->buffer);
+    if (is_limited(a) && r->wanted == 0 && count > line_room(a))
+        return *data = line_room(a);
+    if (!finished || r->pattern == SL_ALL)
+        return count;
+    if (r->pattern == SL_LINE && r->wanted > 0) {
+        *data = r->wanted - 1;
+        return r->wanted;
+    }
+    if (r->pattern == SL_COUNT && count > r->wanted)
+        *data = r->wanted;
+    return *data;
+}
+
+void sl_receive_take(lua_State *L, sl_asocket *a, int finished)
+{
+    size_t data;
+    size_t taken = take(a, finished, &data);
+    const char *bytes = data > 0 ? sl_buffer_bytes(&a->buffer) : "";
+    push_bytes(L, &a->receive, bytes, data);
+    if (taken > 0)
+        sl_buffer_skip(&a->buffer, &a->source.loop->scratch, taken);
+}
+
+/* data, nil, nil or nil, error, partial */
+static int receive_results(lua_State *L, sl_wait *wait)
+{
+    sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
+    if (wait->status != 0)
+        sl_result_fail(L, wait->status);
+    sl_receive_take(L, a, wait->status == 0);
+    if (wait->status == 0) {
+        lua_pushnil(L);
+        lua_pushnil(L);
+    }
+    return 3;
+}
+
+static void check_pattern(lua_State *L, sl_receive *r)
+{
+    if (lua_isnumber(L, 2)) {
+        double n = lua_tonumber(L, 2);
+        luaL_argcheck(L, n >= 0, 2, "invalid receive pattern");
+        size_t count = n < (double)(SIZE_MAX / 2) ? (size_t)n : SIZE_MAX / 2;
+        r->pattern = SL_COUNT;
+        r->wanted = count > r->prefix_size ? count - r->prefix_size : 0;
+        return;
+    }
+    const char *pattern = luaL_optstring(L, 2, "*l");
+    const char *letter = pattern;
+    if (*letter == '*')
+        letter++;
+    luaL_argcheck(L, (letter > pattern || SL_STAR_OPTIONAL) &&
+                     (*letter == 'l' || *letter == 'a'), 2,
+                  "invalid receive pattern");
+    r->pattern = *letter == 'l' ? SL_LINE : SL_ALL;
+}
+
+/* The arguments of receive, if there are any. */
+static void check_receive(lua_State *L, sl_receive *r)
+{
+    r->prefix = luaL_optlstring(L, 3, "", &r->prefix_size);
+    r->less_is_ok = lua_toboolean(L, 4);
+    check_pattern(L, r);
+}
+
+/* nil, error, prefix: who went on in the middle of a line would take the rest
+ * of it for another one. */
+static int fail_overlong(lua_State *L, const sl_receive *r)
+{
+    int n = sl_result_fail(L, SL_TOO_LONG);
+    lua_pushlstring(L, r->prefix, r->prefix_size);
+    return n + 1;
+}
+
+static const sl_operation receiving = {try_receive, receive_results};
+
+/* receive([pattern [, prefix [, less_is_ok]]]) -> data, nil, nil or nil,
+ * error, partial. Pattern '*l', '*a' or a count, which includes the prefix;
+ * less_is_ok: whatever has arrived is enough. */
+static int meth_receive(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_receive r = {SL_LINE, 0, 0, "", 0};
+    if (lua_gettop(L) > 1)
+        check_receive(L, &r);
+    sl_asocket_checkkind(L, a, SL_CLIENT);
+    sl_wait_check(L, &a->source.reader, "receive");
+    if (a->overlong)
+        return fail_overlong(L, &r);
+    if (a->transport == SL_FOREIGN) {
+        a->receive = r;
+        return sl_foreign_receive(L, a);
+    }
+    if (a->has_object)
+        sl_stream_lookbehind(L, a, 1);
+    a->receive = r;
+    if (sl_buffer_count(&a->buffer) > 0 && status_of(a) == 0 &&
+        sl_wait_spare(&a->source.reader)) {
+        a->source.reader.status = 0;
+        return receive_results(L, &a->source.reader);
+    }
+    return sl_wait_operate(L, &a->source.reader, &receiving, a->block,
+                           a->total);
+}
+
+const luaL_Reg sl_receive_methods[] = {
+    {"receive", meth_receive},
+    {NULL, NULL}
+};
