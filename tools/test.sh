@@ -52,7 +52,8 @@ export LSAN_OPTIONS=suppressions=$root/tools/lsan.supp:print_suppressions=0
 exec $(preload libasan.so)"
         ;;
     tsan)   # gcc 12's can't bear address space randomization
-        command="export TSAN_OPTIONS=suppressions=$root/tools/tsan.supp:die_after_fork=0
+        command="export TSAN_OPTIONS=die_after_fork=0:\
+suppressions=$root/tools/tsan.supp
 exec setarch -R $(preload libtsan.so)"
         ;;
     valgrind)

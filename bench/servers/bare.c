@@ -34,7 +34,7 @@ typedef struct connection {
 
 static int epoll;
 static char scratch[READ_SIZE], gathered[GATHERED];
-static const char *input, *input_end;    /* of the connection whose turn it is */
+static const char *input, *input_end;    /* of whose turn it is */
 static size_t ngathered;
 
 /* --- for the handler --------------------------------------------------- */
