@@ -54,6 +54,14 @@ function families.of(class, self)
     return is_ipv6 and 'inet6' or nil
 end
 
+-- What a call gave that used the helper; if it failed, of no memory say, the
+-- helper doesn't keep the connection that it may have by then.
+local function results(class, object, ok, ...)
+    if ok then return ... end
+    class.own.close(object)
+    error(..., 0)
+end
+
 -- Begins to connect an object that has neither family nor descriptor: what
 -- its method connect gives.
 function families.begin(class, self, address, ...)
@@ -61,7 +69,8 @@ function families.begin(class, self, address, ...)
     local object, err = helper(class, family)
     if not object then return nil, err end
     local ok
-    ok, err = own.method('connect', class.own.connect, object, address, ...)
+    ok, err = results(class, object, pcall(own.method, 'connect',
+        class.own.connect, object, address, ...))
     pass(class, object, self)
     local had = families.of(class, self)
     if had and had ~= family then
@@ -78,7 +87,8 @@ function families.settle(here, class, self, address)
     local object = helper(class, family_of(address))
     pass(class, self, object)
     here.setclass(self, 'tcp{master}')      -- a failure took it away
-    class.own.bind(self, object == helpers.inet and '0.0.0.0' or '::', 0)
+    results(class, object, pcall(class.own.bind, self,
+        object == helpers.inet and '0.0.0.0' or '::', 0))
     class.own.close(self)
     pass(class, object, self)
     here.setclass(self, 'tcp{client}')
