@@ -1,12 +1,28 @@
--- The examples in the documentation run as they stand.
+-- The documentation: its examples run as they stand, it has everything that
+-- can be called, and its links lead somewhere.
 
+local lfs = require 'lfs'
 local process = require 'process'
 
-local function read(name)
-    local file = assert(io.open(name))
-    local text = file:read '*a'
-    file:close()
-    return text
+local read = process.read_file
+
+local documents = {
+    'README.md', 'doc/reference.md', 'doc/architecture.md',
+    'doc/benchmarks.md', 'CHANGELOG.md',
+}
+
+-- What the C sources register for users: name -> true.
+local function registered()
+    local names = {}
+    for file in lfs.dir 'src' do
+        if file:match '%.c$' and file ~= 'install.c' and file ~= 'watch.c' then
+            for name in read('src/' .. file)
+                    :gmatch '\n    {"(%a[%w_]*)", %a+_[%w_]+}' do
+                names[name] = true
+            end
+        end
+    end
+    return names
 end
 
 describe('the documentation', function()
@@ -26,4 +42,32 @@ describe('the documentation', function()
         end
         assert(count > 0, name .. ' has no example')
     end
+
+    it('has every function and method', function()
+        local reference, count = read 'doc/reference.md', 0
+        for name in pairs(registered()) do
+            count = count + 1
+            assert.truthy(reference:find('%*%*[^*]*`' .. name .. '[`(]'), name)
+        end
+        assert.is_true(count > 50, count)
+    end)
+
+    it('has links to what is there', function()
+        for _, name in ipairs(documents) do
+            local text, headings = read(name), {}
+            for title in text:gmatch '\n#+ ([^\n]*)' do
+                local anchor = title:lower():gsub('[^%w%s-]', '')
+                headings[anchor:gsub(' ', '-')] = true
+            end
+            for link in text:gmatch '%]%(([^)]+)%)' do
+                local path, anchor = link:match '^([^#]*)#?(.*)$'
+                if path == '' then
+                    assert.is_true(headings[anchor], name .. ': ' .. link)
+                elseif not path:match '^https?:' then
+                    path = (name:match '^.*/' or '') .. path
+                    assert.truthy(lfs.attributes(path), name .. ': ' .. link)
+                end
+            end
+        end
+    end)
 end)

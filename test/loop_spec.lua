@@ -669,6 +669,10 @@ describe('the module', function()
         assert.is_nil(loop.onerror)
     end)
 
+    it('says which version it is', function()
+        assert.matches('^%d+%.%d+%.%d+$', loop._VERSION)
+    end)
+
     it('makes no globals', function()
         assert.equal('', script [[
             local before = {}

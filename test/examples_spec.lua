@@ -1,0 +1,74 @@
+-- The programs in examples/, each with the others or a plain socket as its
+-- counterpart.
+
+local lfs = require 'lfs'
+local process = require 'process'
+local support = require 'support'
+
+local run = {}      -- by the name of the file
+
+local function command(name, ...)
+    local words = {process.interpreter, 'examples/' .. name, ...}
+    for i, word in ipairs(words) do words[i] = process.quote(word) end
+    return 'exec ' .. table.concat(words, ' ')
+end
+
+-- Starts a server: what it says that matches the pattern.
+local function start(name, pattern)
+    return process.start(command(name)):expect(function(output)
+        return output:match(pattern)
+    end)
+end
+
+-- What a program that succeeds prints about two pages of http_server.lua.
+local function fetch(name)
+    local url = start('http_server.lua', 'http://%S+')
+    local status, output = process.run(command(name, url .. 'a', url .. 'bc'))
+    assert.equal(0, status, output)
+    return output, url
+end
+
+run['echo.lua'] = function()
+    local port = start('echo.lua', 'port (%d+)')
+    local client = support.plain.connect(tonumber(port))
+    client:send 'one\ntwo\n'
+    assert.equal('one', client:receive())
+    assert.equal('two', client:receive())
+    client:close()
+end
+
+run['http_server.lua'] = function()
+    local url = start('http_server.lua', 'http://%S+')
+    local client = support.plain.connect(tonumber(url:match ':(%d+)'))
+    client:send 'GET /x HTTP/1.0\r\n\r\n'
+    assert.matches('^HTTP/1%.1 200 OK\r\n.*\r\n\r\nYou asked for /x%.\n$',
+                   client:receive '*a')
+    client:close()
+end
+
+run['getpage.lua'] = function()
+    local output, url = fetch 'getpage.lua'
+    assert.matches('got 18 bytes from ' .. url .. 'a\n', output, 1, true)
+    assert.matches('got 19 bytes from ' .. url .. 'bc\n', output, 1, true)
+end
+
+run['unmodified.lua'] = function()
+    local output, url = fetch 'unmodified.lua'
+    assert.matches(url .. 'a\t200\t18\n', output, 1, true)
+    assert.matches(url .. 'bc\t200\t19\n', output, 1, true)
+end
+
+run['demo.lua'] = function()
+    assert.matches('all at once %d+%.%d+ s: %S+ times as fast\n$',
+                   (fetch 'demo.lua'))
+end
+
+describe('The example', function()
+    after_each(process.cleanup)
+
+    for name in lfs.dir 'examples' do
+        if name:match '%.lua$' then
+            it(name .. ' works', function() run[name]() end)
+        end
+    end
+end)
