@@ -27,7 +27,7 @@ end
 -- What the Lua takes below any library: it can lines only.
 local function bare(lua)
     return {
-        name = 'bare ' .. lua, bare = true,
+        name = 'bare ' .. lua, lua = lua, bare = true,
         server = lua .. ' bench/servers/bare.lua',
         environment = ("LUA_CPATH='build/%s/bench/?.so;;' "):format(lua),
     }
@@ -118,7 +118,9 @@ scenarios.memory = {
 scenarios.sleepers = {
     name = 'sleepers', title = '100 000 sleeping threads',
     libraries = {luv = 'luv', cqueues = 'cqueues', luajit = 'socketloop',
-                 ['lua5.4'] = 'socketloop', ['lua5.1'] = 'socketloop'},
+                 ['lua5.4'] = 'socketloop', ['lua5.1'] = 'socketloop',
+                 ['bare luajit'] = 'bare', ['bare lua5.4'] = 'bare',
+                 ['bare lua5.1'] = 'bare'},
     limits = {1.0, 1.3},                             -- microseconds
 }
 

@@ -1,6 +1,6 @@
 -- What it costs to let 100 000 threads sleep at the same time, each once:
 --
---     lua sleepers.lua socketloop|luv|cqueues [threads]
+--     lua sleepers.lua socketloop|luv|cqueues|bare [threads]
 --
 -- Prints microseconds of CPU time for each, from its start to its end.
 
@@ -53,6 +53,22 @@ function run.cqueues()
     end
     for i = 1, threads do queue:wrap(thread, i) end
     assert(queue:loop())
+end
+
+-- Without a library: coroutines that yield and are resumed in that order.
+function run.bare()
+    local resume, yield = coroutine.resume, coroutine.yield
+    local function thread(i)
+        yield(i)
+        woken = woken + 1
+    end
+    local order = {}
+    for i = 1, threads do
+        local co = coroutine.create(thread)
+        resume(co, i)
+        order[i * 7919 % threads + 1] = co
+    end
+    for i = 1, threads do resume(order[i]) end
 end
 
 local start = os.clock()

@@ -95,8 +95,8 @@ static int meth_send(lua_State *L)
     connection *c = lua_touserdata(L, 1);
     size_t n;
     const char *data = lua_tolstring(L, 2, &n);
-    int more_lines = input < input_end;
-    if (more_lines && n <= GATHERED - ngathered) {
+    int is_alone = input == input_end && ngathered == 0;
+    if (!is_alone && n <= GATHERED - ngathered) {
         memcpy(gathered + ngathered, data, n);
         ngathered += n;
         return 0;
