@@ -1,12 +1,13 @@
 -- coro.resume and yield, and how they go together with transfer.
 
 local coro = require 'coro'
+local lists = require 'lists'
 local places = require 'places'
 local support = require 'support'
 
 local pack, unpack, failure = support.pack, support.unpack, support.failure
 local count, push, some = support.count, support.push, support.some
-local passes_all, inside = support.passes_all, places.passing
+local passes_all, inside = lists.passes_all, places.passing
 
 -- A spec runs in the main program.
 local main = coro.running()

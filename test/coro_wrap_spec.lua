@@ -1,10 +1,11 @@
 -- coro.wrap and safewrap: iterators.
 
 local coro = require 'coro'
+local lists = require 'lists'
 local support = require 'support'
 
 local pack, failure, count = support.pack, support.failure, support.count
-local passes_all = support.passes_all
+local passes_all = lists.passes_all
 
 -- A spec runs in the main program.
 local main = coro.running()

@@ -1,11 +1,12 @@
 -- Iterators of coro, which wait in both loops, also as coro.install makes them.
 
 local coro = require 'coro'
+local lists = require 'lists'
 local loops = require 'loops'
 local support = require 'support'
 
 local pack, unpack, failure = support.pack, support.unpack, support.failure
-local count, push, numbers = support.count, support.push, support.numbers
+local count, push, numbers = support.count, support.push, lists.numbers
 local drain, errors_of_steps = support.drain, support.errors_of_steps
 local alive, run, mixed = support.alive, support.run_in, loops.mixed
 local serve = loops.serve

@@ -3,11 +3,12 @@
 
 local loop = require 'socketloop'
 local coro = require 'coro'
+local lists = require 'lists'
 local loops = require 'loops'
 local support = require 'support'
 
 local pack, unpack, failure = support.pack, support.unpack, support.failure
-local count, push, numbers = support.count, support.push, support.numbers
+local count, push, numbers = support.count, support.push, lists.numbers
 local drain, errors_of_steps = support.drain, support.errors_of_steps
 local alive, run, mixed = support.alive, support.run_in, loops.mixed
 local serve, inside = loops.serve, loops.inside
@@ -263,7 +264,7 @@ for name, which in pairs(loops.all) do
     describe('In ' .. name .. ' suspend and resume', function()
         loops.hooks(before_each, after_each)
 
-        local lists = {
+        local packs = {
             pack(), pack(nil), pack('x'), pack(nil, 1, nil, false, nil),
             pack(numbers(100)), pack(numbers(250)),
         }
@@ -272,14 +273,14 @@ for name, which in pairs(loops.all) do
             it('pass any values inside ' .. where, function()
                 local got, inner
                 which.newthread(function()
-                    for _ = 1, #lists do
+                    for _ = 1, #packs do
                         around(function()
                             inner = which.current()
                             got = pack(which.suspend())
                         end)
                     end
                 end)
-                for _, list in ipairs(lists) do
+                for _, list in ipairs(packs) do
                     support.collect()
                     which.resume(inner, unpack(list, 1, list.n))
                     assert.same(list, got)

@@ -1,11 +1,12 @@
 -- Threads: newthread, current, suspend, resume.
 
 local loop = require 'socketloop'
+local lists = require 'lists'
 local places = require 'places'
 local support = require 'support'
 
 local run, pack, failure = support.run, support.pack, support.failure
-local numbers, drain = support.numbers, support.drain
+local numbers, drain = lists.numbers, support.drain
 
 -- What a suspended thread does around suspend() to be frozen on some Lua.
 local inside = places.few {
