@@ -6,9 +6,7 @@ local names = require 'names'
 local process = require 'process'
 local support = require 'support'
 
-local folder = (os.getenv 'LUA_CPATH' or ''):match '([^;]*)/%?%.so'
-local library = folder and folder .. '/test/clock.so'
-library = library and process.read_file(library) and library
+local library = process.helper 'clock.so'
 
 -- Is it a build that takes more time than others?
 local eased = os.getenv 'SOCKETLOOP_TEST_LIMIT' ~= nil

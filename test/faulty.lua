@@ -4,15 +4,9 @@ local process = require 'process'
 
 local faulty = {}
 
--- Where the library was built (beside the module), and the scripts are.
-local built = (os.getenv 'LUA_CPATH' or ''):match '([^;]*)/%?%.so'
-local library = built and built .. '/test/faults.so'
-local scripts = (os.getenv 'LUA_PATH' or ''):match '([^;]*/test)/%?%.lua'
+local library = process.helper 'faults.so'
 
-faulty.folder, faulty.scripts = built and built .. '/test', scripts
-
-faulty.available = library and scripts and
-    process.read_file(library) ~= nil
+faulty.available = library and process.folder
 
 -- What calls fail differs from run to run; a run that failed is repeated with
 -- the seed from its message in the environment.
@@ -25,10 +19,8 @@ end
 
 local function preload(settings)
     settings = ('seed=%d %s'):format(faulty.seed, settings)
-    return ('FAULTS=%s LD_PRELOAD=%s ' ..
-        'ASAN_OPTIONS=verify_asan_link_order=0; ' ..
-        'export FAULTS LD_PRELOAD ASAN_OPTIONS'):format(
-        process.quote(settings), library)
+    return ('FAULTS=%s; export FAULTS; %s'):format(process.quote(settings),
+        process.preload(library))
 end
 
 -- Runs the shell command made by make(before): what it printed, and how many
@@ -50,7 +42,7 @@ end
 -- Runs a file of this folder with arguments.
 function faulty.file(settings, name, ...)
     return run(settings, ('%s; exec %s %s/%s %s'):format(preload(settings),
-        process.quote(process.interpreter), scripts, name,
+        process.quote(process.interpreter), process.folder, name,
         table.concat({...}, ' ')))
 end
 

@@ -26,7 +26,8 @@ end
 ]]
 
 describe('A network that loses packets', function()
-    if not faulty.available then
+    local lossy = process.helper 'lossy'
+    if not lossy then
         pending 'the program lossy is for Linux only'
         return
     end
@@ -36,7 +37,7 @@ describe('A network that loses packets', function()
     -- such network.
     local function run(loss, delay, command)
         local status, output = process.run(('exec %s %d %d %d %s'):format(
-            faulty.folder .. '/lossy', loss, delay, faulty.seed, command))
+            lossy, loss, delay, faulty.seed, command))
         if status == 77 then
             pending(output)
             return nil
@@ -55,7 +56,7 @@ describe('A network that loses packets', function()
 
     it('loses no byte of a conversation', function()
         local output = run(30, 8, ('env HOST=10.99.0.2 %s %s/faults.lua %d %d')
-            :format(process.quote(process.interpreter), faulty.scripts, 10,
+            :format(process.quote(process.interpreter), process.folder, 10,
                     10))
         if output then assert.matches('10 complete, 0 broken', output) end
     end)

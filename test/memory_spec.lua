@@ -10,19 +10,16 @@ local process = require 'process'
 
 local runs = os.getenv 'SOCKETLOOP_TEST_ALL' and 0 or 4
 
--- Where the host was built, and the script is.
-local folder = (os.getenv 'LUA_CPATH' or ''):match '([^;]*)/%?%.so'
-local script = (os.getenv 'LUA_PATH' or ''):match '([^;]*/test)/%?%.lua'
-local host = folder and script and folder .. '/test/memory'
+local host = process.folder and process.helper 'memory'
 
 local function survives(name, kind, width, number)
     it(name, function()
-        if not (host and process.read_file(host)) then
+        if not host then
             return pending 'the host is for Linux only'
         end
         process.limit = number == 0 and 3600 or 60
         local status, output = process.run(('%s %s %d %d %s/memory.lua')
-            :format(host, kind, width, number, script))
+            :format(host, kind, width, number, process.folder))
         process.limit = 60
         if status ~= 0 then error(output, 0) end
         assert.matches('requests\n$', output)

@@ -5,18 +5,10 @@ local process = require 'process'
 
 local names = {}
 
--- Where the programs that the specs need were built: beside the module.
-local folder = (os.getenv 'LUA_CPATH' or ''):match '([^;]*)/%?%.so'
-folder = folder and folder .. '/test'
-
-local function is_there(name)
-    local file = folder and io.open(folder .. '/' .. name, 'rb')
-    if file then file:close() end
-    return file ~= nil
-end
+local library, host = process.helper 'getaddrinfo.so', process.helper 'host'
 
 -- Can scripts be run at all?
-names.available = is_there 'getaddrinfo.so' and is_there 'host'
+names.available = library ~= nil and host ~= nil
 
 -- What every script begins with. A host of the name service lists numeric
 -- addresses after '+'; waitN among them takes N milliseconds.
@@ -104,18 +96,9 @@ function hang(host, port)
 end
 ]]
 
--- What the shell does before it starts a Lua with a library before others.
-local function before_others(name)
-    return ('LD_PRELOAD=%s/%s; export LD_PRELOAD; ' ..
-        'ASAN_OPTIONS=verify_asan_link_order=0; export ASAN_OPTIONS')
-        :format(folder or '', name)
-end
-
-local preload = before_others 'getaddrinfo.so'
+-- What the shell does before it starts a Lua with the name service.
+local preload = library and process.preload(library)
 names.preload = preload
-
--- The same for the model's clock (model/clock.c), where there is one.
-names.clock = is_there 'model.so' and before_others 'model.so'
 
 local function check(status, output)
     if status ~= 0 then
@@ -137,8 +120,8 @@ end
 function names.host(threads, times, linger, code, before)
     local name = process.tempdir() .. '/script.lua'
     process.write_file(name, prelude .. code)
-    return check(process.run(('%s; %s; exec %s/host %d %d %d %s'):format(
-        preload, before or ':', folder, threads, times, linger, name)))
+    return check(process.run(('%s; %s; exec %s %d %d %d %s'):format(
+        preload, before or ':', host, threads, times, linger, name)))
 end
 
 -- ThreadSanitizer takes what other fibers did before a fork for what other
@@ -155,6 +138,6 @@ function names.tests(it, pending)
 end
 
 -- A search path that finds the module as it is without our linker flags.
-names.plain_path = folder and folder .. '/?.so;;'
+names.plain_path = process.built and process.built .. '/test/?.so;;'
 
 return names

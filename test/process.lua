@@ -54,6 +54,25 @@ function process.which(name)
     return path:match '[^\n]+'
 end
 
+-- The folder of this file; nil if the specs don't run by tools/test.sh.
+process.folder = (os.getenv 'LUA_PATH' or ''):match '([^;]*/test)/%?%.lua'
+
+-- Where the programs and libraries of the specs were built: beside the module.
+process.built = (os.getenv 'LUA_CPATH' or ''):match '([^;]*)/%?%.so'
+
+-- The path of one of them, nil where it was not built.
+function process.helper(name)
+    local path = process.built and process.built .. '/test/' .. name
+    return path and read_file(path) and path
+end
+
+-- What the shell does before a program to which a library has to be loaded
+-- before others.
+function process.preload(library)
+    return ('LD_PRELOAD=%s ASAN_OPTIONS=verify_asan_link_order=0; ' ..
+        'export LD_PRELOAD ASAN_OPTIONS'):format(library)
+end
+
 -- What `ulimit -n` may be raised to.
 function process.max_descriptors()
     return tonumber((output_of 'ulimit -Hn')) or math.huge

@@ -4,7 +4,7 @@
 local names = require 'names'
 local process = require 'process'
 
-local folder = (os.getenv 'LUA_PATH' or ''):match '([^;]*/test)/%?%.lua'
+local folder = process.folder
 
 -- Runs a script in a host: the script can make further states.
 local function host(name, code)
