@@ -23,13 +23,16 @@ local clock = os.clock
 -------------------------------------------------------------------------------
 -- What is measured: functions that do it n times
 
-local function bare_pair()
-    local resume, yield = coroutine.resume, coroutine.yield
-    local co = coroutine.create(function()
-        while true do yield() end
-    end)
-    return function(n)
-        for _ = 1, n do resume(co) end
+-- library: coroutine or coro
+local function resume_and_yield(library)
+    return function()
+        local resume, yield = library.resume, library.yield
+        local thread = library.create(function()
+            while true do yield() end
+        end)
+        return function(n)
+            for _ = 1, n do resume(thread) end
+        end
     end
 end
 
@@ -102,23 +105,14 @@ local function suspend_and_resume(which)
     end
 end
 
-local function resume_and_yield()
-    local resume, yield = coro.resume, coro.yield
-    local thread = coro.create(function()
-        while true do yield() end
-    end)
-    return function(n)
-        for _ = 1, n do resume(thread) end
-    end
-end
-
+-- yield: nil for the one that wrap gives
 local function generator(wrap, yield)
     return function()
-        local iterator = wrap(function()
-            local i = 0
+        local iterator = wrap(function(own)
+            local give, i = yield or own, 0
             while true do
                 i = i + 1
-                yield(i)
+                give(i)
             end
         end)
         return function(n)
@@ -130,28 +124,14 @@ local function generator(wrap, yield)
     end
 end
 
-local function safe_generator()
-    local iterator = coro.safewrap(function(yield)
-        local i = 0
-        while true do
-            i = i + 1
-            yield(i)
-        end
-    end)
-    return function(n)
-        for i in iterator do
-            n = n - 1
-            if n <= 0 then return i end
-        end
-    end
-end
-
 local function nothing() end
 
-local function spawn_bare()
-    local create, resume = coroutine.create, coroutine.resume
-    return function(n)
-        for _ = 1, n do resume(create(nothing)) end
+local function create_and_resume(library)
+    return function()
+        local create, resume = library.create, library.resume
+        return function(n)
+            for _ = 1, n do resume(create(nothing)) end
+        end
     end
 end
 
@@ -164,22 +144,15 @@ local function spawn(which)
     end
 end
 
-local function spawn_coro()
-    local create, resume = coro.create, coro.resume
-    return function(n)
-        for _ = 1, n do resume(create(nothing)) end
-    end
-end
-
 -- Groups: what all of a group is compared with comes first. A limit is what
 -- the ratio should stay below.
 local groups = {
     {
-        {'coroutine.resume + yield', bare_pair},
+        {'coroutine.resume + yield', resume_and_yield(coroutine)},
         {'coro.transfer main <-> thread', transfer_from_main, 2},
         {'the same beside 5000 threads', transfer_beside_frozen},
         {'coro.transfer thread <-> thread', transfer_among_threads, 2},
-        {'coro.resume + yield', resume_and_yield},
+        {'coro.resume + yield', resume_and_yield(coro)},
         {'loop.suspend + resume', suspend_and_resume(loop), 1.5},
         {'loop.coro.suspend + resume', suspend_and_resume(loop.coro), 1.5},
         {'two calls of coro.isyieldable', two_calls},
@@ -187,10 +160,10 @@ local groups = {
         {'coroutine.wrap generator',
             generator(coroutine.wrap, coroutine.yield)},
         {'coro.wrap generator', generator(coro.wrap, coro.yield)},
-        {'coro.safewrap generator', safe_generator},
+        {'coro.safewrap generator', generator(coro.safewrap)},
     }, {
-        {'coroutine.create + resume', spawn_bare},
-        {'coro.create + resume', spawn_coro},
+        {'coroutine.create + resume', create_and_resume(coroutine)},
+        {'coro.create + resume', create_and_resume(coro)},
         {'loop.newthread, ending', spawn(loop), 1.5},
         {'loop.coro.newthread, ending', spawn(loop.coro), 1.5},
     },

@@ -52,6 +52,19 @@ describe('the documentation', function()
         assert.is_true(count > 50, count)
     end)
 
+    it('has every source file in the picture of the layers', function()
+        local text, count = read 'doc/architecture.md', 0
+        for file in lfs.dir 'src' do
+            local name = file:match '^(.*)%.c$'
+            if name then
+                count = count + 1
+                name = name:gsub('^poller_', '')
+                assert.truthy(text:find('%f[%w]' .. name .. '%f[%W]'), file)
+            end
+        end
+        assert.is_true(count > 30, count)
+    end)
+
     it('has links to what is there', function()
         for _, name in ipairs(documents) do
             local text, headings = read(name), {}
