@@ -1,3 +1,5 @@
+-- Listening sockets: listen and accept.
+
 local loop = require 'socketloop'
 local socket = require 'socket'
 local support = require 'support'

@@ -1,3 +1,5 @@
+-- Addresses of both families, and what is said about wrong ones.
+
 local loop = require 'socketloop'
 local socket = require 'socket'
 local support = require 'support'

@@ -1,3 +1,5 @@
+-- close, also while threads wait on the socket, and shutdown.
+
 local loop = require 'socketloop'
 local support = require 'support'
 

@@ -1,3 +1,5 @@
+-- Sockets that nobody refers to: what is closed and collected, and what not.
+
 local loop = require 'socketloop'
 local process = require 'process'
 local socket = require 'socket'

@@ -1,3 +1,5 @@
+-- receive: its patterns, side by side with LuaSocket's, how it waits and fails.
+
 local loop = require 'socketloop'
 local socket = require 'socket'
 local support = require 'support'
@@ -5,8 +7,6 @@ local support = require 'support'
 local pack, unpack = support.pack, support.unpack
 local run, plain = support.run, support.plain
 local reason, raises = support.reason, support.raises
-
--- The same calls on a plain LuaSocket object and on a loop socket ------------
 
 -- Makes the calls, each a list of receive's arguments, one after another.
 local function receive_all(s, calls)

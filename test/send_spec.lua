@@ -1,3 +1,6 @@
+-- send, of a string and of a table, side by side with LuaSocket's, and how it
+-- waits and fails.
+
 local loop = require 'socketloop'
 local support = require 'support'
 

@@ -1,3 +1,5 @@
+-- settimeout, and the timeouts of what waits on a socket.
+
 local loop = require 'socketloop'
 local socket = require 'socket'
 local support = require 'support'

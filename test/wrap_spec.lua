@@ -1,3 +1,5 @@
+-- wrap, of LuaSocket's objects and of bare descriptors.
+
 local loop = require 'socketloop'
 local socket = require 'socket'
 local support = require 'support'

@@ -1,0 +1,136 @@
+-- New TCP sockets and the addresses they are bound to.
+
+local loop = require 'socketloop'
+local support = require 'support'
+
+local pack, run, plain = support.pack, support.run, support.plain
+
+describe('tcp', function()
+    support.hooks(before_each, after_each)
+
+    it('gives a loop socket', function()
+        local s = loop.tcp()
+        assert.equal('socketloop_socket', s.type)
+        s:close()
+    end)
+
+    it('binds to an address', function()
+        local s = loop.tcp('127.0.0.1')
+        local host, port, family = s:getsockname()
+        assert.equal('127.0.0.1', host)
+        assert.is_true(port > 0)
+        assert.equal('inet', family)
+        s:close()
+    end)
+
+    it('binds to an address and a port', function()
+        local free = support.closedport()
+        local s = loop.tcp('127.0.0.1', free)
+        assert.same({'127.0.0.1', free, 'inet'}, support.name(s:getsockname()))
+        s:close()
+    end)
+
+    it('binds to a port of every address', function()
+        local free = support.closedport()
+        local s = loop.tcp(nil, free)
+        assert.equal(free, support.port(s))
+        s:close()
+    end)
+
+    it('takes * for every address', function()
+        local s = loop.tcp('*', 0)
+        local host, port = s:getsockname()
+        assert.is_true(host == '0.0.0.0' or host == '::')
+        assert.is_true(port > 0)
+        s:close()
+    end)
+
+    it('raises when it cannot bind', function()
+        local listener, port = plain.listen()
+        local ok, err = pcall(loop.tcp, '127.0.0.1', port)
+        assert.is_false(ok)
+        assert.matches('address already in use', err, 1, true)
+        listener:close()
+    end)
+
+    it('closes its descriptor when it cannot bind', function()
+        local listener, port = plain.listen()
+        local before = support.fd_count()
+        for _ = 1, 10 do pcall(loop.tcp, '127.0.0.1', port) end
+        support.collect()
+        assert.equal(before, support.fd_count())
+        listener:close()
+    end)
+
+    it('raises for wrong arguments', function()
+        assert.is_false((pcall(loop.tcp, {})))
+        assert.is_false((pcall(loop.tcp, '127.0.0.1', {})))
+        assert.is_false((pcall(loop.tcp, '127.0.0.1', 'no such service')))
+    end)
+
+    it('works outside loop threads and inside', function()
+        local outside = loop.tcp('127.0.0.1', 0)
+        run(function()
+            local inside = loop.tcp('127.0.0.1', 0)
+            assert.not_equal((select(2, outside:getsockname())),
+                (select(2, inside:getsockname())))
+            inside:close()
+        end)
+        outside:close()
+    end)
+end)
+
+describe('bind', function()
+    support.hooks(before_each, after_each)
+
+    it('gives 1', function()
+        local s = loop.tcp()
+        assert.same(pack(1), pack(s:bind('127.0.0.1', 0)))
+        assert.equal('127.0.0.1', (s:getsockname()))
+        s:close()
+    end)
+
+    it('takes * for every address', function()
+        local s = loop.tcp()
+        assert.same(pack(1), pack(s:bind('*', 0)))
+        s:close()
+    end)
+
+    it('takes the port as a string', function()
+        local s = loop.tcp()
+        assert.same(pack(1), pack(s:bind('127.0.0.1', '0')))
+        s:close()
+    end)
+
+    it('is nil and the reason when it fails', function()
+        local listener, port = plain.listen()
+        local s = loop.tcp()
+        assert.same(pack(nil, 'address already in use'),
+            pack(s:bind('127.0.0.1', port)))
+        s:close()
+        listener:close()
+    end)
+
+    it('raises for missing or wrong arguments', function()
+        local s = loop.tcp()
+        assert.is_false((pcall(s.bind, s)))
+        assert.is_false((pcall(s.bind, s, '127.0.0.1')))
+        assert.is_false((pcall(s.bind, s, {}, 0)))
+        s:close()
+    end)
+
+    it('raises on a connected or listening socket', function()
+        local listener = loop.tcp('127.0.0.1', 0)
+        assert(listener:listen())
+        local ok, err = pcall(listener.bind, listener, '127.0.0.1', 0)
+        assert.is_false(ok)
+        assert.matches('tcp{master} expected', err, 1, true)
+        local s, peer = support.mixed()
+        ok, err = pcall(s.bind, s, '127.0.0.1', 0)
+        assert.is_false(ok)
+        assert.matches('tcp{master} expected', err, 1, true)
+        s:close()
+        peer:close()
+        listener:close()
+    end)
+end)
