@@ -1,6 +1,6 @@
 -- A child made by fork(2) in the middle of it all: it may do what it likes with
 -- what it inherited, the parent doesn't notice. The other specs about forks
--- are with names (resolver_spec.lua) and paths (unix_spec.lua).
+-- are with names (resolver_spec.lua) and paths (unix_server_spec.lua).
 
 local names = require 'names'
 local process = require 'process'

@@ -3,6 +3,8 @@
 
 local process = require 'process'
 
+local unpack = table.unpack or unpack   -- luacheck: ignore
+
 local names = {}
 
 local library, host = process.helper 'getaddrinfo.so', process.helper 'host'
@@ -128,13 +130,17 @@ end
 -- threads do, in a child that a fiber made.
 names.forks_in_threads = not os.getenv 'TSAN_OPTIONS'
 
--- A function that defines tests, with busted's functions: script(name, code,
--- before) runs such a script, where that can be done.
+-- Functions that define tests, with busted's functions, each of a script that
+-- runs so, where that can be done: script(name, code, before) and
+-- host(name, threads, times, linger, code, before).
 function names.tests(it, pending)
-    return function(name, code, before)
+    local function test(name, run, ...)
         if not names.available then return pending(name) end
-        it(name, function() names.script(code, before) end)
+        local args = {n = select('#', ...), ...}
+        it(name, function() run(unpack(args, 1, args.n)) end)
     end
+    return function(name, ...) test(name, names.script, ...) end,
+           function(name, ...) test(name, names.host, ...) end
 end
 
 -- A search path that finds the module as it is without our linker flags.

@@ -1,3 +1,6 @@
+-- resolve, and the look-ups of connect and bind; most in scripts that run with
+-- a name service of their own: see names.lua.
+
 local loop = require 'socketloop'
 local names = require 'names'
 local process = require 'process'
@@ -6,26 +9,7 @@ local support = require 'support'
 
 local run = support.run
 
--- Tests whose code runs with a name service of its own: see names.lua.
-local function script(name, code, before)
-    if names.available then
-        it(name, function() names.script(code, before) end)
-    else
-        pending(name)
-    end
-end
-
--- Tests whose code runs in so many threads of a host program, several times,
--- each time in a new Lua state. The host lingers for a while then.
-local function host(name, threads, times, linger, code, before)
-    if names.available then
-        it(name, function()
-            names.host(threads, times, linger, code, before)
-        end)
-    else
-        pending(name)
-    end
-end
+local script, host = names.tests(it, pending)
 
 describe('resolve', function()
     support.hooks(before_each, after_each)
