@@ -116,9 +116,9 @@ $(OUT)/test/lossy: test/lossy.c
 	@mkdir -p $(@D)
 	$(CC) -Wall -Wextra $(CFLAGS) -o $@ $<
 
-$(OUT)/test/model.so: test/model/clock.c
+$(OUT)/test/model.so: test/model/clock.c test/model/loopback.c
 	@mkdir -p $(@D)
-	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $<
+	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $^
 
 $(OUT)/test/receive: test/fuzz/receive.c $(objects)
 	@mkdir -p $(@D) $(OUT)/corpus

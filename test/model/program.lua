@@ -5,7 +5,8 @@
 --     {pairs = how many pairs of sockets, threads = list of blocks,
 --      symmetric = whether the threads hand control to one another,
 --      pipe = whether there is one more pair, whose first socket sends much to
---      the second one}
+--      the second one,
+--      doors = whether there are two listening sockets}
 --
 -- and a block a list of statements {op = name, id = number, ...}. What each
 -- means is told twice: in reference.lua and, in terms of the module, in
@@ -15,7 +16,8 @@ local values = require 'fuzz.values'
 
 local chance, pick, random = values.chance, values.pick, values.random
 
-local budget, ids, sockets, symmetric, pipe
+local budget, ids, symmetric, pipe, doors
+local sockets    -- whether there are, or may be, any
 
 -- Calls from C: see `wrapped` in real.lua. The first two catch errors.
 local ways = {'pcall', 'pcall', 'xpcall', 'sort', 'sort', 'gsub', 'index',
@@ -76,7 +78,7 @@ local makers = {
     end,
     status = function() return {target = random(8)} end,
     receive = function()
-        return {socket = random(sockets),
+        return {socket = random(6),
                 pattern = pick {'*l', '*l', '*a', 0, 1, 3, 5, 12},
                 prefix = pick {'', '', '', 'pre', 'p\r'},
                 less_is_ok = chance(15)}
@@ -87,17 +89,24 @@ local makers = {
         -- CR and LF neither first nor last: of a line without them nobody
         -- could tell whether they have come yet.
         data = table.concat(data):gsub('^[\r\n]', 'z%0'):gsub('\r$', '')
-        return {socket = random(sockets), data = data}
+        return {socket = random(6), data = data}
     end,
     flood = function() return {size = pick {1, 1, 2} * large} end,
     drain = function() return {size = pick {1, 1, 2} * large} end,
     limit = function()
         return {writes = chance(50), ticks = pick {-1, 0, 2, 5}}
     end,
-    close = function() return {socket = random(sockets)} end,
-    shutdown = function() return {socket = random(sockets)} end,
+    connect = function() return {door = pick {'path', 'port'}} end,
+    accept = function() return {door = pick {'path', 'port'}} end,
+    patience = function()
+        return {door = pick {'path', 'port'}, mode = pick {'b', 'b', 't'},
+                ticks = pick {-1, 0, 1, 2, 3, 5, 8}}
+    end,
+    shut = function() return {door = pick {'path', 'port'}} end,
+    close = function() return {socket = random(6)} end,
+    shutdown = function() return {socket = random(6)} end,
     timeout = function()
-        return {socket = random(sockets), mode = pick {'b', 'b', 't'},
+        return {socket = random(6), mode = pick {'b', 'b', 't'},
                 ticks = pick {-1, 0, 1, 2, 3, 5, 8}}
     end,
     call = function(place)
@@ -129,6 +138,9 @@ local with_coro = {'create', 'create', 'transfer', 'transfer', 'transfer',
                    'safeyield', 'safeyield', 'safecall'}
 local with_sockets = {'receive', 'receive', 'receive', 'send', 'send', 'send',
                       'close', 'shutdown', 'timeout', 'timeout'}
+local with_doors = {'connect', 'connect', 'connect', 'connect', 'connect',
+                    'accept', 'accept', 'accept', 'accept', 'accept',
+                    'patience', 'patience', 'shut'}
 local has_block = {spawn = true, create = true, call = true, coroutine = true,
                    times = true}
 
@@ -145,7 +157,9 @@ local function choose(place)
         return 'yield'
     elseif pipe and chance(25) then
         return pick {'flood', 'flood', 'drain', 'limit', 'limit'}
-    elseif sockets > 0 and chance(symmetric and 30 or 50) then
+    elseif doors and chance(40) then
+        return pick(with_doors)
+    elseif sockets and chance(symmetric and 30 or 50) then
         return pick(with_sockets)
     end
     local op = pick(symmetric and chance(50) and with_coro or anywhere)
@@ -169,14 +183,15 @@ end
 
 local function program()
     local pairs_of_sockets = random(3) - 1
-    budget, ids, sockets = 5 + random(40), 0, 2 * pairs_of_sockets
-    symmetric, pipe = chance(50), chance(15)
+    budget, ids = 5 + random(40), 0
+    symmetric, pipe, doors = chance(50), chance(15), chance(35)
+    sockets = pairs_of_sockets > 0 or doors
     local threads = {}
     for i = 1, random(4) do
         threads[i] = block {depth = 0, direct = true, nested = false}
     end
     return {pairs = pairs_of_sockets, symmetric = symmetric, pipe = pipe,
-            threads = threads}
+            doors = doors, threads = threads}
 end
 
 -------------------------------------------------------------------------------

@@ -10,10 +10,14 @@ local real = {}
 
 local tick = 1 / 64
 
-local listeners = {}      -- by loop
+local listeners = {}      -- by loop, for the pairs
 local main = coro.running()
 local loop, events, threads, numbers, safes, sockets, start
 local pipe       -- {writer, reader, sent, taken}
+local doors      -- {path, port}: listening sockets
+local path, port -- where they are
+local others     -- what was connected to and accepted from the port
+local connections
 local safe_of    -- by the number of its thread
 
 local function event(number, ...)
@@ -155,6 +159,37 @@ local function bytes_at(place, size)
     return many:sub(place % #period + 1, place % #period + size)
 end
 
+-- Where there are sockets: f(number, statement, socket).
+local function of_socket(f)
+    return function(number, s)
+        local socket = sockets[1] and sockets[(s.socket - 1) % #sockets + 1]
+        if not socket then return event(number, s.id, 'none') end
+        f(number, s, socket)
+    end
+end
+
+local connect = {
+    path = function()
+        local socket = loop.unix()
+        local ok, err = socket:connect(path)
+        if ok then return socket end
+        socket:close()
+        return nil, err
+    end,
+    port = function() return loop.connect('127.0.0.1', port) end,
+}
+
+-- So many connections in a program: the queues don't get full.
+local most = 20
+
+-- One that was made in that way, or an error.
+local function add_connection(number, s, way, socket, err)
+    if not socket then return event(number, s.id, err) end
+    local list = s.door == 'path' and sockets or others
+    list[#list + 1] = socket
+    event(number, s.id, s.door == 'path' and way .. ' ' .. #list or way)
+end
+
 local statements = {
     sleep = function(number, s)
         loop.sleep(s.ticks * tick)
@@ -197,15 +232,14 @@ local statements = {
     status = function(number, s)
         event(number, s.id, coro.status(find(s.target)))
     end,
-    receive = function(number, s)
-        local a, b, c = sockets[s.socket]:receive(s.pattern, s.prefix,
-                                                  s.less_is_ok)
+    receive = of_socket(function(number, s, socket)
+        local a, b, c = socket:receive(s.pattern, s.prefix, s.less_is_ok)
         event(number, s.id, ('%q %q %q'):format(tostring(a), tostring(b),
                                                 tostring(c)))
-    end,
-    send = function(number, s)
-        got(number, s, sockets[s.socket]:send(s.data))
-    end,
+    end),
+    send = of_socket(function(number, s, socket)
+        got(number, s, socket:send(s.data))
+    end),
     flood = function(number, s)
         local a, err, n = pipe.writer:send(bytes_at(pipe.sent, s.size))
         pipe.sent = pipe.sent + (a or n)
@@ -224,13 +258,27 @@ local statements = {
         local socket = s.writes and pipe.writer or pipe.reader
         socket:settimeout(s.ticks * tick, 't')
     end,
-    close = function(number, s) got(number, s, sockets[s.socket]:close()) end,
-    shutdown = function(number, s)
-        got(number, s, sockets[s.socket]:shutdown 'send')
+    close = of_socket(function(number, s, socket)
+        got(number, s, socket:close())
+    end),
+    shutdown = of_socket(function(number, s, socket)
+        got(number, s, socket:shutdown 'send')
+    end),
+    timeout = of_socket(function(number, s, socket)
+        got(number, s, socket:settimeout(s.ticks * tick, s.mode))
+    end),
+    connect = function(number, s)
+        connections = connections + 1
+        if connections > most then return event(number, s.id, 'enough') end
+        add_connection(number, s, 'connected', connect[s.door]())
     end,
-    timeout = function(number, s)
-        got(number, s, sockets[s.socket]:settimeout(s.ticks * tick, s.mode))
+    accept = function(number, s)
+        add_connection(number, s, 'accepted', doors[s.door]:accept())
     end,
+    patience = function(number, s)
+        got(number, s, doors[s.door]:settimeout(s.ticks * tick, s.mode))
+    end,
+    shut = function(number, s) got(number, s, doors[s.door]:close()) end,
     call = function(number, s)
         local ok, err = wrapped[s.way](function() execute(number, s.block) end)
         if s.way == 'pcall' or s.way == 'xpcall' then
@@ -269,26 +317,43 @@ end
 -------------------------------------------------------------------------------
 -- The program
 
--- A number of pairs of connected sockets of the loop.
-local function make_pairs(count, path)
-    if count == 0 then return end
+-- Two connected sockets.
+local function make_pair()
+    local one, other
     loop.newthread(function()
-        for i = 1, count do
-            sockets[2 * i - 1] = loop.unix()
-            assert(sockets[2 * i - 1]:connect(path))
-            sockets[2 * i] = assert(listeners[loop]:accept())
-        end
+        one = loop.unix()
+        assert(one:connect(listeners[loop].path))
+        other = assert(listeners[loop].socket:accept())
     end)
-    assert(#sockets == 2 * count)
+    return one, assert(other)
 end
 
--- One for all programs: to make a file takes longer than the rest.
-local function listen(path)
+local function make_pairs(program)
+    for i = 1, program.pairs do
+        sockets[2 * i - 1], sockets[2 * i] = make_pair()
+    end
+    if not program.pipe then return end
+    pipe = {sent = 0, taken = 0}
+    pipe.writer, pipe.reader = make_pair()
+end
+
+-- Names without files: to make one takes longer than the rest.
+local names_made = 0
+
+local function listen_to_path(folder)
+    names_made = names_made + 1
+    local name = ('\0%s/%d'):format(folder, names_made)
     local listener = loop.unix()
-    os.remove(path)
-    assert(listener:bind(path))
-    assert(listener:listen(8))
-    listeners[loop] = listener
+    assert(listener:bind(name))
+    assert(listener:listen(64))
+    return listener, name
+end
+
+local function make_doors(folder)
+    doors = {port = loop.tcp('127.0.0.1', 0)}
+    assert(doors.port:listen(64))
+    port = select(2, doors.port:getsockname())
+    doors.path, path = listen_to_path(folder)
 end
 
 -- Steps until nothing happens any more.
@@ -336,31 +401,48 @@ local function resume_all(symmetric)
     end
 end
 
+-- One after another, the others at once.
+local function close_all(program)
+    for i, s in ipairs(sockets) do
+        event(0, 'closes', i)
+        s:close()
+    end
+    if program.pipe then
+        event(0, 'closes', #sockets + 1)
+        pipe.writer:close()
+        event(0, 'closes', #sockets + 2)
+        pipe.reader:close()
+    end
+    if program.doors then
+        doors.path:close()
+        doors.port:close()
+    end
+    for _, s in ipairs(others) do s:close() end
+end
+
 -- Events of the program. which: 1 is the loop, 2 that of symmetric coroutines.
--- The path is for sockets.
-function real.run(program, which, path)
+-- The folder makes names of sockets its own.
+function real.run(program, which, folder)
     loop = which == 1 and socketloop or socketloop.coro
-    path = path .. which
-    if not listeners[loop] then listen(path) end
+    if not listeners[loop] then
+        listeners[loop] = {}
+        listeners[loop].socket, listeners[loop].path = listen_to_path(folder)
+    end
     events, threads, numbers, sockets = {}, {}, {}, {}
-    safes, safe_of = {}, {}
+    safes, safe_of, others, connections = {}, {}, {}, 0
     start = loop.now()
     loop.onerror = function(thread, err)
         event(numbers[thread] or 0, 'failed', name_of(err))
     end
-    make_pairs(program.pairs + (program.pipe and 1 or 0), path)
-    pipe = {writer = sockets[2 * program.pairs + 1],
-            reader = sockets[2 * program.pairs + 2], sent = 0, taken = 0}
+    make_pairs(program)
+    if program.doors then make_doors(folder) end
     for _, block in ipairs(program.threads) do
         local ok, err = pcall(start_thread, block, 'main')
         event(0, ok and 'started' or name_of(err))
     end
     run()
     resume_all(program.symmetric)
-    for i, s in ipairs(sockets) do
-        event(0, 'closes', i)
-        s:close()
-    end
+    close_all(program)
     run()
     event(0, loop.step(0) and 'something waits' or 'nothing waits')
     loop.onerror = nil

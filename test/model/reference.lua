@@ -1,13 +1,14 @@
 -- What a program (program.lua) has to do, told as simply as can be: this is
 -- the loop of the model, and the program as a whole. What there is stands in
 -- world.lua; threads, and who goes on when one stops, are in threads.lua, and
--- what they wait for in waits.lua, streams.lua and pipe.lua; what a program's
--- statements do is in statements.lua. Time is a number.
+-- what they wait for in waits.lua, streams.lua, doors.lua and pipe.lua; what a
+-- program's statements do is in statements.lua. Time is a number.
 --
 -- Which of those that became ready at the same time comes first, and whether
 -- one that just did so comes in this step or in the next one, the module's own
 -- events say (events.lua).
 
+local doors = require 'model.doors'
 local events = require 'model.events'
 local pipe = require 'model.pipe'
 local statements = require 'model.statements'
@@ -45,6 +46,18 @@ local function pass_time()
     return false
 end
 
+-- As long as the module's next one is such, if that's given, or just ready.
+local function wake_next(in_turn)
+    while true do
+        local thread = world.threads[events.next_number()]
+        if not (thread and waits.is_ready(thread)) or
+           in_turn and not thread.wait.operation.in_turn then
+            return
+        end
+        waits.finish(thread)
+    end
+end
+
 -- Those that are ready are woken in any order, and those that get ready
 -- meanwhile perhaps, too. With some pollers it takes one step to receive bytes
 -- and another one to learn that they were the last; but no more than that.
@@ -58,11 +71,7 @@ local function wake_ready()
             if wait.steps > 2 then due[wait] = thread end
         end
     end
-    while true do
-        local thread = world.threads[events.next_number()]
-        if not (thread and waits.is_ready(thread)) then break end
-        waits.finish(thread)
-    end
+    wake_next()
     for wait, thread in pairs(due) do
         if thread.wait == wait then
             waits.finish(thread)    -- which is not what happened
@@ -112,9 +121,11 @@ local function step()
     wake_sleepers()
     for _ = 1, #world.ready do
         pipe.wake()
+        wake_next(true)
         local turn = table.remove(world.ready, 1)
         threads.wake(turn[1], turn[2])
     end
+    wake_next(true)
     return goes_on
 end
 
@@ -177,6 +188,8 @@ local function run_program(program)
         streams.close(socket)
     end
     if program.pipe then pipe.close() end
+    doors.close 'path'
+    doors.close 'port'
     run_all()
     events.add(0, 'nothing waits')
     events.finish()
@@ -187,6 +200,7 @@ return function(program, list)
     events.begin(list)
     world.begin()
     pipe.begin()
+    doors.begin()
     local ok, err = pcall(run_program, program)
     if ok then return nil end
     if type(err) ~= 'table' then error(err, 0) end

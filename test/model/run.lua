@@ -22,7 +22,7 @@ local values = require 'fuzz.values'
 
 local first_seed, total, limit = tonumber(arg[1]), tonumber(arg[2]),
                                  tonumber(arg[3])
-local path = arg[4] .. '/socket'
+local folder = arg[4]
 
 local function show(seed, p, events, wanted, at)
     print(('seed %d'):format(seed))
@@ -41,7 +41,7 @@ repeat
     values.seed(seed)
     local p = program.make()
     if os.getenv 'SOCKETLOOP_FUZZ_TRACE' then print(seed, program.text(p)) end
-    local events = real.run(p, 1 + seed % 2, path)
+    local events = real.run(p, 1 + seed % 2, folder)
     local wanted, at = reference(p, events)
     if wanted then show(seed, p, events, wanted, at) end
     done = done + 1

@@ -1,6 +1,7 @@
 -- What the statements of a program (program.lua) mean in the model. Each is a
 -- function of the thread and the statement, and returns its error, if it fails.
 
+local doors = require 'model.doors'
 local events = require 'model.events'
 local pipe = require 'model.pipe'
 local streams = require 'model.streams'
@@ -44,6 +45,20 @@ end
 local function tell_pipe(thread, s, how, size, err)
     if how == 'failed' then return size end
     got(thread, s, size, err)
+end
+
+local function find_socket(s)
+    local sockets = world.sockets
+    return sockets[1] and sockets[(s.socket - 1) % #sockets + 1]
+end
+
+-- f(thread, s, socket), where there is a socket.
+local function of_socket(f)
+    return function(thread, s)
+        local socket = find_socket(s)
+        if not socket then return got(thread, s, 'none') end
+        return f(thread, s, socket)
+    end
 end
 
 local function find_safe(target)
@@ -153,25 +168,39 @@ local statements = {
     status = function(thread, s)
         got(thread, s, status_of[threads.find(s.target).state])
     end,
-    receive = function(thread, s)
-        local result, err = streams.receive(thread, s, world.sockets[s.socket])
+    receive = of_socket(function(thread, s, socket)
+        local result, err = streams.receive(thread, s, socket)
+        if err then return err end
+        got(thread, s, result)
+    end),
+    send = of_socket(function(thread, s, socket)
+        got(thread, s, streams.send(thread.number, s, socket))
+    end),
+    close = of_socket(function(thread, s, socket)
+        streams.close(socket)
+        got(thread, s, 1)
+    end),
+    shutdown = of_socket(function(thread, s, socket)
+        streams.shutdown(socket)
+        got(thread, s, 1)
+    end),
+    timeout = of_socket(function(thread, s, socket)
+        local name = s.mode == 'b' and 'block' or 'total'
+        socket[name] = s.ticks >= 0 and s.ticks or nil
+        got(thread, s, 1)
+    end),
+    connect = function(thread, s) got(thread, s, doors.connect(thread, s)) end,
+    accept = function(thread, s)
+        local result, err = doors.accept(thread, s)
         if err then return err end
         got(thread, s, result)
     end,
-    send = function(thread, s)
-        got(thread, s, streams.send(thread.number, s, world.sockets[s.socket]))
-    end,
-    close = function(thread, s)
-        streams.close(world.sockets[s.socket])
+    patience = function(thread, s)
+        doors.set_limit(s)
         got(thread, s, 1)
     end,
-    shutdown = function(thread, s)
-        streams.shutdown(world.sockets[s.socket])
-        got(thread, s, 1)
-    end,
-    timeout = function(thread, s)
-        local name = s.mode == 'b' and 'block' or 'total'
-        world.sockets[s.socket][name] = s.ticks >= 0 and s.ticks or nil
+    shut = function(thread, s)
+        doors.close(s.door)
         got(thread, s, 1)
     end,
     flood = function(thread, s)
@@ -214,7 +243,8 @@ local statements = {
     collect = function() end,
 }
 
-local operates = {receive = true, send = true, flood = true, drain = true}
+local operates = {receive = true, send = true, flood = true, drain = true,
+                  connect = true, accept = true}
 
 -- Somewhere beyond that, the others may get a turn in any such call: the rest
 -- is not compared.

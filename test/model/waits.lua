@@ -9,6 +9,8 @@
 --     time_out()    its result when its time is over
 --     closed()      a function: its result when the socket was closed, to be
 --                   called when the thread's turn comes
+--     in_turn       whether it may as well be done when it is the turn of those
+--                   that wait for nothing
 --
 -- The thread that waits is the socket's reader. A socket's time limits are
 -- block (for each wait) and total (for a call), as with settimeout, in ticks.
@@ -47,6 +49,18 @@ local function set_deadline(thread)
     if time then waits.set_time(thread, time) end
 end
 
+-- The calling thread waits until it is done: its result.
+function waits.park(thread, socket, operation)
+    thread.wait = {socket = socket, operation = operation,
+                   block = socket.block, steps = 0,
+                   until_ = socket.total and world.now + socket.total}
+    socket.reader, world.waiting[thread] = thread, true
+    socket.fresh = false
+    set_deadline(thread)
+    local result = threads.stop 'waiting'
+    return type(result) == 'function' and result() or result
+end
+
 -- The calling thread does it, in a statement: its result, or nil and an error.
 function waits.operate(thread, s, socket, operation)
     if socket.reader then return nil, 'misuse' end
@@ -57,14 +71,7 @@ function waits.operate(thread, s, socket, operation)
     elseif instant then
         return operation.time_out()
     end
-    thread.wait = {socket = socket, operation = operation,
-                   block = socket.block, steps = 0,
-                   until_ = socket.total and world.now + socket.total}
-    socket.reader, world.waiting[thread] = thread, true
-    socket.fresh = false
-    set_deadline(thread)
-    local result = threads.stop 'waiting'
-    return type(result) == 'function' and result() or result
+    return waits.park(thread, socket, operation)
 end
 
 local function end_wait(thread)
