@@ -37,8 +37,8 @@ void sl_source_move(sl_source *from, sl_source *to);
 void sl_source_release(sl_source *source, int closing);
 void sl_source_detach(sl_source *source, int closing);
 
-/* The source's memory is about to go. */
-void sl_source_free(sl_source *source);
+/* [-0, +0, -] The source's memory is about to go. */
+void sl_source_free(lua_State *L, sl_source *source);
 
 /* Tells the poller what the source, its waits and its watches want now; 0 or
  * an errno. */

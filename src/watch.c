@@ -171,7 +171,7 @@ static int meth_gc(lua_State *L)
 {
     sl_watcher *w = lua_touserdata(L, 1);
     unwatch(w);
-    sl_source_free(&w->self);
+    sl_source_free(L, &w->self);
     free(w->watches);
     w->watches = NULL;
     w->size = 0;

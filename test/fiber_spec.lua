@@ -618,6 +618,20 @@ describe('the end of the program', function()
         ]])
     end)
 
+    it('is clean when a finalizer steps the loop', function()
+        local status, output = process.lua([[
+            local loop = require 'socketloop'
+            local class = {__gc = function() loop.step(0) loop.step(0) end}
+            if newproxy then
+                last = newproxy(true)
+                getmetatable(last).__gc = class.__gc
+            else
+                last = setmetatable({}, class)
+            end
+        ]] .. prelude)
+        assert.equal(0, status, output)
+    end)
+
     it('is clean by os.exit', function()
         ends(3, 'os.exit(3)')
     end)
