@@ -30,6 +30,7 @@ typedef struct exchange {
     double until;        /* deadline, or negative */
     unsigned wanted;     /* what the last call wanted, or 0 */
     int object;          /* its index */
+    const sl_receive *receive;    /* what it is after; or NULL: not that */
 } exchange;
 
 /* --- objects ----------------------------------------------------------- */
@@ -122,6 +123,14 @@ static const sl_operation reading_on = {try_reading, NULL};
 static const sl_operation writing_on = {try_writing, NULL};
 static const sl_operation taking_turn = {try_turn, NULL};
 
+/* Others may have run: an object that waits by itself, in loop sockets of its
+ * own, does not keep them from using the asocket meanwhile. */
+static void regain(const exchange *x)
+{
+    if (x->receive != NULL)
+        x->a->receive = *x->receive;
+}
+
 /* [-0, +0, e] Raises where the thread cannot wait in straight-line C. */
 static void check_thread(lua_State *L, const exchange *x)
 {
@@ -142,11 +151,20 @@ static double time_left(const exchange *x)
     return limit;
 }
 
+/* sl_wait_block in the exchange's wait */
+static int block(lua_State *L, const exchange *x,
+                 const sl_operation *operation, double limit)
+{
+    int err = sl_wait_block(L, x->wait, operation, limit);
+    regain(x);
+    return err;
+}
+
 /* [-0, +0, e] The others' turn if this thread had its share. 0 or SL_CLOSED. */
 static int take_turn(lua_State *L, exchange *x)
 {
     check_thread(L, x);
-    return sl_wait_block(L, x->wait, &taking_turn, -1);
+    return block(L, x, &taking_turn, -1);
 }
 
 /* [-0, +0, e] Waits for what the object wants, which may be there already:
@@ -168,8 +186,7 @@ static int await(lua_State *L, exchange *x)
     else
         source->writable = 0;
     x->wait->interest = (unsigned char)x->wanted;
-    int err = sl_wait_block(L, x->wait, reading ? &reading_on : &writing_on,
-                            limit);
+    int err = block(L, x, reading ? &reading_on : &writing_on, limit);
     x->wait->interest = reading ? SL_READABLE : SL_WRITABLE;
     return err;
 }
@@ -213,7 +230,7 @@ static unsigned wanted_readiness(lua_State *L, int index, unsigned own)
 static exchange begin(lua_State *L, sl_asocket *a, sl_wait *wait,
                       const char *name)
 {
-    exchange x = {a, wait, name, -1, 0, 0};
+    exchange x = {a, wait, name, -1, 0, 0, NULL};
     check_thread(L, &x);
     if (a->handshaking)
         luaL_error(L, "%s: the TLS handshake is not finished", name);
@@ -239,6 +256,7 @@ static void call_object(lua_State *L, exchange *x, const char *method,
     lua_call(L, nargs + 1, 3);
     wake_others(L, x->a, x->object, x->wanted);
     x->wanted = wanted_readiness(L, x->object + 1, own);
+    regain(x);
 }
 
 /* [-0, +1, m] Pushes the object's error at index: OpenSSL knows no words for
@@ -326,9 +344,12 @@ static int receive_once(lua_State *L, exchange *x)
 
 int sl_foreign_receive(lua_State *L, sl_asocket *a)
 {
+    const sl_receive r = a->receive;
     lua_settop(L, 4);
     exchange x = begin(L, a, &a->source.reader, "receive");
+    x.receive = &r;
     for (;;) {
+        regain(&x);
         int err = sl_receive_finished(a);
         if (err == 0)
             return give_received(L, a);
@@ -356,9 +377,8 @@ int sl_foreign_receive(lua_State *L, sl_asocket *a)
 
 /* One call of the object's send, which leaves its results. Whether it sent
  * as many bytes as it was told to. */
-static int send_once(lua_State *L, exchange *x)
+static int send_once(lua_State *L, exchange *x, sl_send *s)
 {
-    sl_send *s = &x->a->writer.send;
     size_t end = s->end - s->next > CHUNK ? s->next + CHUNK : s->end;
     lua_pushvalue(L, 2);
     lua_pushnumber(L, (lua_Number)s->next + 1);
@@ -376,36 +396,36 @@ static int send_once(lua_State *L, exchange *x)
 }
 
 /* [-1, +3, -] nil, the error on the top, last index sent */
-static int fail_sent(lua_State *L, sl_asocket *a)
+static int fail_sent(lua_State *L, const sl_send *s)
 {
     lua_pushnil(L);
     lua_insert(L, -2);
-    lua_pushnumber(L, (lua_Number)a->writer.send.next);
+    lua_pushnumber(L, (lua_Number)s->next);
     return 3;
 }
 
 int sl_foreign_send(lua_State *L, sl_asocket *a)
 {
-    sl_send *s = &a->writer.send;
+    sl_send s = a->writer.send;
     lua_settop(L, 2);
     exchange x = begin(L, a, &a->source.writer, "send");
-    while (s->next < s->end) {
+    while (s.next < s.end) {
         lua_settop(L, x.object);
         int err = take_turn(L, &x);
         if (err == 0) {
-            if (send_once(L, &x))
+            if (send_once(L, &x, &s))
                 continue;
             push_error(L, x.object + 2);
             if (x.wanted == 0)
-                return fail_sent(L, a);
+                return fail_sent(L, &s);
             err = await(L, &x);
         }
         if (err != 0) {
             lua_pushstring(L, sl_result_message(err));
-            return fail_sent(L, a);
+            return fail_sent(L, &s);
         }
     }
-    lua_pushnumber(L, (lua_Number)s->next);
+    lua_pushnumber(L, (lua_Number)s.next);
     lua_pushnil(L);
     lua_pushnil(L);
     return 3;
@@ -415,7 +435,7 @@ int sl_foreign_send(lua_State *L, sl_asocket *a)
 
 int sl_foreign_call(lua_State *L, sl_asocket *a, int first, const char *name)
 {
-    exchange x = {a, NULL, name, -1, 0, 0};
+    exchange x = {a, NULL, name, -1, 0, 0, NULL};
     int top = lua_gettop(L);
     if (a->total >= 0)
         x.until = sl_clock_now() + a->total;

@@ -6,7 +6,6 @@
 
 #include "worker.h"
 
-
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>

@@ -596,6 +596,30 @@ describe('a foreign object', function()
                 close(s, peer)
             end)
         end)
+
+        it('gives each of two threads what it asked for', function()
+            run(function()
+                local s, peer, o = pair()
+                function o.receive(self, pattern)
+                    loop.sleep(0)
+                    return methods.receive(self, pattern)
+                end
+                function o.send(self, data, i, j)
+                    loop.sleep(0)
+                    return methods.send(self, data, i, j)
+                end
+                local bytes, sent
+                peer:send 'abcd'
+                loop.newthread(function() bytes = s:receive(2, 'x') end)
+                assert.equal('bcd', s:receive(3))
+                assert.equal('xa', bytes)
+                loop.newthread(function() sent = s:send 'ab' end)
+                assert.equal(3, s:send 'cde')
+                assert.equal(2, sent)
+                assert.equal('abcde', peer:receive(5))
+                close(s, peer)
+            end)
+        end)
     end)
 
     describe('is closed', function()
