@@ -45,6 +45,21 @@ function async(f, ...)
     end
 end
 
+-- In a thread: calls f, during which another thread must have had more turns
+-- than that.
+function beside(turns, f)
+    local had, done = 0, false
+    async(function()
+        while not done do
+            loop.sleep(0.001)
+            had = had + 1
+        end
+    end)
+    f()
+    done = true
+    assert(had > turns, had)
+end
+
 function expect(wanted, got)
     if wanted ~= got then
         error(('expected %s, got %s'):format(tostring(wanted),

@@ -123,19 +123,9 @@ describe('resolve', function()
     ]])
 
     script('lets others run', [[
-        local ticks, done = 0, false
-        loop.newthread(function()
+        run(beside, 20, function()
             assert(loop.resolve 'wait200+127.0.0.1')
-            done = true
         end)
-        loop.newthread(function()
-            while not done do
-                loop.sleep(0.001)
-                ticks = ticks + 1
-            end
-        end)
-        loop.start()
-        assert(ticks > 20, ticks)
     ]])
 
     script('times out', [[
@@ -390,19 +380,12 @@ describe('a connect whose name is looked up', function()
     script('works for a bound socket', [[
         local listener, port = listen '127.0.0.1'
         run(function()
-            local ticks, done = 0
-            async(function()
-                while not done do
-                    loop.sleep(0.001)
-                    ticks = ticks + 1
-                end
+            beside(20, function()
+                local s = assert(loop.connect('wait100+127.0.0.1', port,
+                    'wait100+127.0.0.3'))
+                expect('127.0.0.3', (s:getsockname()))
+                s:close()
             end)
-            local s = assert(loop.connect('wait100+127.0.0.1', port,
-                'wait100+127.0.0.3'))
-            done = true
-            expect('127.0.0.3', (s:getsockname()))
-            assert(ticks > 20, ticks)
-            s:close()
         end)
     ]])
 
@@ -438,24 +421,17 @@ describe('a bind to a name', function()
 
     script('lets others run in a thread', [[
         run(function()
-            local ticks, done = 0
-            async(function()
-                while not done do
-                    loop.sleep(0.001)
-                    ticks = ticks + 1
-                end
+            beside(50, function()
+                local s = loop.tcp('wait100+127.0.0.3', 0)
+                expect('127.0.0.3', (s:getsockname()))
+                s:close()
+                s = loop.tcp()
+                expect(1, s:bind('wait100+127.0.0.3', 0))
+                s:close()
+                s = loop.newserver('wait100+127.0.0.3', 0, print)
+                expect('127.0.0.3', (s:getsockname()))
+                s:close()
             end)
-            local s = loop.tcp('wait100+127.0.0.3', 0)
-            expect('127.0.0.3', (s:getsockname()))
-            s:close()
-            s = loop.tcp()
-            expect(1, s:bind('wait100+127.0.0.3', 0))
-            s:close()
-            s = loop.newserver('wait100+127.0.0.3', 0, print)
-            expect('127.0.0.3', (s:getsockname()))
-            s:close()
-            done = true
-            assert(ticks > 50, ticks)
         end)
     ]])
 

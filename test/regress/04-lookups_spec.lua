@@ -3,30 +3,7 @@
 local names = require 'names'
 local process = require 'process'
 
-local function script(...)
-    local name, code, before = ...
-    it(name, function()
-        if not names.available then
-            pending 'the helpers were not built'
-            return
-        end
-        names.script([[
-            -- Lets others run while f does; they must.
-            function waits(f)
-                local ticks, done = 0, false
-                async(function()
-                    while not done do
-                        loop.sleep(0.001)
-                        ticks = ticks + 1
-                    end
-                end)
-                f()
-                done = true
-                assert(ticks > 10, ticks)
-            end
-        ]] .. code, before)
-    end)
-end
+local script = names.tests(it, pending)
 
 describe('a look-up', function()
     after_each(process.cleanup)
@@ -53,7 +30,7 @@ describe('a look-up', function()
         run(function()
             for _, make in ipairs {socket.tcp, socket.tcp4, socket.udp} do
                 local s = loop.wrap(make())
-                waits(function()
+                beside(10, function()
                     expect(1, s:setsockname('wait100+127.0.0.3', 0))
                 end)
                 expect('127.0.0.3', (s:getsockname()))
@@ -73,9 +50,9 @@ describe('a look-up', function()
             local _, port = listen '127.0.0.1'
             for _, host in ipairs {'wait100+::1+127.0.0.1', '[+wait100+::1]',
                                    '0.0.0.0+wait100'} do
-                waits(function() socket.connect(host, port) end)
+                beside(10, function() socket.connect(host, port) end)
                 local s = socket.udp()
-                waits(function() s:setpeername(host, port) end)
+                beside(10, function() s:setpeername(host, port) end)
                 s:close()
             end
             local s = assert(socket.connect('127.1', port))
