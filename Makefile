@@ -120,9 +120,10 @@ $(OUT)/test/model.so: test/model/clock.c test/model/loopback.c
 	@mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $^
 
-$(OUT)/test/receive: test/fuzz/receive.c $(objects)
+$(OUT)/test/receive: test/fuzz/receive.c test/fuzz/received.c $(objects) \
+                     test/fuzz/receive.h
 	@mkdir -p $(@D) $(OUT)/corpus
-	$(CC) $(flags) -fsanitize=fuzzer $(CFLAGS) -o $@ $^ \
+	$(CC) $(flags) -fsanitize=fuzzer $(CFLAGS) -o $@ $(filter-out %.h,$^) \
 	    $(shell pkg-config --libs $(LUA)) -lm
 
 $(OUT)/test/host: test/host.c

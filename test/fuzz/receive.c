@@ -6,12 +6,10 @@
  * pairs of sockets, and received with a timeout of 0 by one thread; or two
  * threads receive with no timeout what is sent meanwhile in pieces, and the
  * pieces must not matter. Each byte that follows is something to do, see
- * parse.
- *
- * Where bytes end that came without an end of line may not be told from what
- * was received, since CRs are dropped: so there is a set of places up to which
- * all may have been received, and each result has to fit one of these.
+ * parse. What can come of it, the model (received.c) knows.
  */
+
+#include "receive.h"
 
 #include "socketloop.h"
 
@@ -25,40 +23,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    STREAM_MAX = 200000,    /* bytes through one pair of sockets */
-    UNREAD_MAX = 60000,     /* of them at a time: the system's room */
-    STEPS_MAX = 256,
-    PLACES_MAX = 512
-};
-
-enum { SEND, END, LINE, COUNT, ALL };
-
-typedef struct step {
-    int what, which;        /* one of the above; which socket */
-    size_t offset, size;    /* SEND: of the stream's bytes */
-    size_t count;           /* COUNT */
-    char prefix[4];
-    size_t prefix_size;
-    int less_is_ok;
-} step;
-
-typedef struct stream {
-    char bytes[STREAM_MAX];
-    size_t size;            /* all that was, or will be, sent */
-    size_t sent;            /* so far */
-    int ended, overlong;
-    size_t places[PLACES_MAX];    /* up to which it was received */
-    int count;
-    int peer;               /* the descriptor that sends */
-    int next;               /* of its steps, with a thread of its own */
-} stream;
-
 static lua_State *L;
 static stream streams[2];
 static step steps[STEPS_MAX];
-static int step_count, next_step, instant, finished;
-static size_t max_line;
+static int step_count, next_step, finished;
+static rules now;
 static int driver, wrapped[2];    /* references */
 
 static void fail(const char *why)
@@ -108,7 +77,7 @@ static void parse(step *s)
         add_bytes(s, &streams[s->which], byte % 8 == 0);
     } else if (s->what != END) {
         s->count = byte & 32 ? next_size() : next_byte();
-        s->less_is_ok = instant && (byte & 16);
+        s->less_is_ok = now.instant && (byte & 16);
         s->prefix_size = byte >> 6;
         for (size_t i = 0; i < s->prefix_size; i++)
             s->prefix[i] = (char)next_byte();
@@ -155,168 +124,6 @@ static void send_now(const step *s)
         fail("no room");
 }
 
-/* --- the model --------------------------------------------------------- */
-
-typedef struct result {
-    const char *data, *err, *partial;
-    size_t data_size, partial_size;
-} result;
-
-static size_t new_places[PLACES_MAX];
-static int new_count, lost;
-
-static void add_place(size_t place)
-{
-    for (int i = 0; i < new_count; i++)
-        if (new_places[i] == place)
-            return;
-    if (new_count == PLACES_MAX)    /* nothing but CRs */
-        lost = 1;
-    else
-        new_places[new_count++] = place;
-}
-
-/* The result is the prefix and between low and high bytes from the place on,
- * without CRs if it is a line, and extra more of them are gone. */
-static void fit(const step *s, const stream *t, size_t place, size_t low,
-                size_t high, size_t extra, const char *got, size_t size)
-{
-    const char *bytes = t->bytes + place;
-    if (size < s->prefix_size || memcmp(got, s->prefix, s->prefix_size) != 0)
-        return;
-    got += s->prefix_size;
-    size -= s->prefix_size;
-    if (s->what != LINE) {
-        if (size >= low && size <= high && memcmp(bytes, got, size) == 0)
-            add_place(place + size + extra);
-        return;
-    }
-    for (size_t i = 0, j = 0; i <= high; i++) {
-        if (i >= low && j == size)
-            add_place(place + i + extra);
-        if (i == high)
-            return;
-        if (bytes[i] == '\r')
-            continue;
-        if (j == size || bytes[i] != got[j])
-            return;
-        j++;
-    }
-}
-
-static void fit_data(const step *s, const stream *t, size_t place, size_t n,
-                     size_t extra, const result *r)
-{
-    if (r->data != NULL)
-        fit(s, t, place, n, n, extra, r->data, r->data_size);
-}
-
-/* Less than that is enough, but not nothing. */
-static void fit_less(const step *s, const stream *t, size_t place, size_t high,
-                     const result *r)
-{
-    if (s->less_is_ok && high > 0 && r->data != NULL)
-        fit(s, t, place, 1, high, 0, r->data, r->data_size);
-}
-
-static void fit_error(const step *s, const stream *t, size_t place, size_t n,
-                      const char *err, const result *r)
-{
-    if (r->err != NULL && strcmp(err, r->err) == 0)
-        fit(s, t, place, n, n, 0, r->partial, r->partial_size);
-}
-
-/* All that came is not enough. That it was all may not be known yet. */
-static void fit_rest(const step *s, const stream *t, size_t place, size_t rest,
-                     const result *r)
-{
-    if (t->ended || !instant)
-        fit_error(s, t, place, rest, "closed", r);
-    if (instant && !(t->ended && rest == 0))
-        fit_error(s, t, place, rest, "timeout", r);
-}
-
-static void fit_line(const step *s, const stream *t, size_t place, size_t rest,
-                     const result *r)
-{
-    const char *end = memchr(t->bytes + place, '\n', rest);
-    size_t size = end != NULL ? (size_t)(end - (t->bytes + place)) : rest;
-    size_t room = max_line > s->prefix_size ? max_line - s->prefix_size : 0;
-    if (max_line > 0 && size > room) {
-        fit_less(s, t, place, room, r);
-        if (!s->less_is_ok || room == 0)
-            fit_error(s, t, place, room, "line too long", r);
-        return;
-    }
-    fit_less(s, t, place, size, r);
-    if (end != NULL)
-        fit_data(s, t, place, size, 1, r);
-    else if (!s->less_is_ok || rest == 0)
-        fit_rest(s, t, place, rest, r);
-}
-
-static void fit_count(const step *s, const stream *t, size_t place,
-                      size_t rest, const result *r)
-{
-    size_t wanted = s->count > s->prefix_size ? s->count - s->prefix_size : 0;
-    fit_less(s, t, place, rest < wanted ? rest : wanted, r);
-    if (rest >= wanted)
-        fit_data(s, t, place, wanted, 0, r);
-    else if (!s->less_is_ok || rest == 0)
-        fit_rest(s, t, place, rest, r);
-}
-
-static void fit_all(const step *s, const stream *t, size_t place, size_t rest,
-                    const result *r)
-{
-    fit_less(s, t, place, rest, r);
-    if (rest > 0 && (t->ended || !instant))
-        fit_data(s, t, place, rest, 0, r);
-    if (rest == 0)
-        fit_rest(s, t, place, rest, r);
-    else if (instant && !s->less_is_ok)
-        fit_error(s, t, place, rest, "timeout", r);
-}
-
-static void show(const step *s, const result *r)
-{
-    fprintf(stderr, "step %d, socket %d: receive %s %zu, prefix %zu bytes%s\n"
-            "data %zd bytes, error %s, partial %zd bytes; sent %zu%s\n",
-            (int)(s - steps), s->which,
-            s->what == LINE ? "line" : s->what == ALL ? "all" : "count",
-            s->count, s->prefix_size, s->less_is_ok ? ", or less" : "",
-            r->data != NULL ? (ssize_t)r->data_size : -1,
-            r->err != NULL ? r->err : "none",
-            r->partial != NULL ? (ssize_t)r->partial_size : -1,
-            streams[s->which].size, streams[s->which].ended ? ", ended" : "");
-}
-
-static void check(const step *s, const result *r)
-{
-    stream *t = &streams[s->which];
-    if (lost)
-        return;
-    new_count = 0;
-    for (int i = 0; i < t->count; i++) {
-        size_t place = t->places[i], rest = t->size - place;
-        if (t->overlong)
-            fit_error(s, t, place, 0, "line too long", r);
-        else if (s->what == LINE)
-            fit_line(s, t, place, rest, r);
-        else if (s->what == COUNT)
-            fit_count(s, t, place, rest, r);
-        else
-            fit_all(s, t, place, rest, r);
-    }
-    if (new_count == 0) {
-        show(s, r);
-        fail("that is not what was sent");
-    }
-    t->overlong |= r->err != NULL && strcmp(r->err, "line too long") == 0;
-    memcpy(t->places, new_places, sizeof t->places);
-    t->count = new_count;
-}
-
 /* --- the threads ------------------------------------------------------- */
 
 /* The next step that receives, for the thread of a socket or, with -1, for
@@ -354,6 +161,19 @@ static int func_next(lua_State *co)
     return 5;
 }
 
+static void show(const step *s, const result *r)
+{
+    fprintf(stderr, "step %d, socket %d: receive %s %zu, prefix %zu bytes%s\n"
+            "data %zd bytes, error %s, partial %zd bytes; sent %zu%s\n",
+            (int)(s - steps), s->which,
+            s->what == LINE ? "line" : s->what == ALL ? "all" : "count",
+            s->count, s->prefix_size, s->less_is_ok ? ", or less" : "",
+            r->data != NULL ? (ssize_t)r->data_size : -1,
+            r->err != NULL ? r->err : "none",
+            r->partial != NULL ? (ssize_t)r->partial_size : -1,
+            streams[s->which].size, streams[s->which].ended ? ", ended" : "");
+}
+
 /* check(step, data, error, partial) */
 static int func_check(lua_State *co)
 {
@@ -364,7 +184,11 @@ static int func_check(lua_State *co)
     if ((r.data == NULL) == (r.err == NULL) ||
         (r.err == NULL) != (r.partial == NULL))
         fail("neither data nor an error, or both");
-    check(lua_touserdata(co, 1), &r);
+    const step *s = lua_touserdata(co, 1);
+    if (!is_possible(&now, s, &streams[s->which], &r)) {
+        show(s, &r);
+        fail("that is not what was sent");
+    }
     return 0;
 }
 
@@ -436,9 +260,9 @@ static void open_stream(int which)
     t->ended = t->overlong = t->next = 0;
     t->places[0] = 0;
     t->count = 1;
-    if (max_line > 0)
-        set(which, "setmaxline", max_line);
-    if (instant) {
+    if (now.max_line > 0)
+        set(which, "setmaxline", now.max_line);
+    if (now.instant) {
         set(which, "settimeout", 0);
         t->size = 0;
     }
@@ -519,16 +343,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input = data;
     input_end = data + size;
     unsigned how = next_byte();
-    instant = how & 1;
-    max_line = how & 2 ? next_size() + 1 : 0;
+    now.instant = how & 1;
+    now.max_line = how & 2 ? next_size() + 1 : 0;
     next_step = (int)(how >> 2);
-    finished = lost = 0;
+    finished = 0;
     streams[0].size = streams[1].size = 0;
     for (step_count = 0; input < input_end && step_count < STEPS_MAX;)
         parse(&steps[step_count++]);
     open_stream(0);
     open_stream(1);
-    if (instant)
+    if (now.instant)
         run_at_once();
     else
         run_in_pieces();

@@ -1,0 +1,161 @@
+/*
+ * received.c - the model of receive: what can come of a call is told from the
+ * bytes that were sent.
+ *
+ * Where bytes end that came without an end of line may not be told from what
+ * was received, since CRs are dropped: so there is a set of places up to which
+ * all may have been received, and each result has to fit one of these.
+ */
+
+#include "receive.h"
+
+#include <string.h>
+
+static size_t new_places[PLACES_MAX];
+static int new_count, lost;
+static int instant;
+static size_t max_line;
+
+static void add_place(size_t place)
+{
+    for (int i = 0; i < new_count; i++)
+        if (new_places[i] == place)
+            return;
+    if (new_count == PLACES_MAX)    /* nothing but CRs */
+        lost = 1;
+    else
+        new_places[new_count++] = place;
+}
+
+/* The result is the prefix and between low and high bytes from the place on,
+ * without CRs if it is a line, and extra more of them are gone. */
+static void fit(const step *s, const stream *t, size_t place, size_t low,
+                size_t high, size_t extra, const char *got, size_t size)
+{
+    const char *bytes = t->bytes + place;
+    if (size < s->prefix_size || memcmp(got, s->prefix, s->prefix_size) != 0)
+        return;
+    got += s->prefix_size;
+    size -= s->prefix_size;
+    if (s->what != LINE) {
+        if (size >= low && size <= high && memcmp(bytes, got, size) == 0)
+            add_place(place + size + extra);
+        return;
+    }
+    for (size_t i = 0, j = 0; i <= high; i++) {
+        if (i >= low && j == size)
+            add_place(place + i + extra);
+        if (i == high)
+            return;
+        if (bytes[i] == '\r')
+            continue;
+        if (j == size || bytes[i] != got[j])
+            return;
+        j++;
+    }
+}
+
+static void fit_data(const step *s, const stream *t, size_t place, size_t n,
+                     size_t extra, const result *r)
+{
+    if (r->data != NULL)
+        fit(s, t, place, n, n, extra, r->data, r->data_size);
+}
+
+/* Less than that is enough, but not nothing. */
+static void fit_less(const step *s, const stream *t, size_t place, size_t high,
+                     const result *r)
+{
+    if (s->less_is_ok && high > 0 && r->data != NULL)
+        fit(s, t, place, 1, high, 0, r->data, r->data_size);
+}
+
+static void fit_error(const step *s, const stream *t, size_t place, size_t n,
+                      const char *err, const result *r)
+{
+    if (r->err != NULL && strcmp(err, r->err) == 0)
+        fit(s, t, place, n, n, 0, r->partial, r->partial_size);
+}
+
+/* All that came is not enough. That it was all may not be known yet. */
+static void fit_rest(const step *s, const stream *t, size_t place, size_t rest,
+                     const result *r)
+{
+    if (t->ended || !instant)
+        fit_error(s, t, place, rest, "closed", r);
+    if (instant && !(t->ended && rest == 0))
+        fit_error(s, t, place, rest, "timeout", r);
+}
+
+static void fit_line(const step *s, const stream *t, size_t place, size_t rest,
+                     const result *r)
+{
+    const char *end = memchr(t->bytes + place, '\n', rest);
+    size_t size = end != NULL ? (size_t)(end - (t->bytes + place)) : rest;
+    size_t room = max_line > s->prefix_size ? max_line - s->prefix_size : 0;
+    if (max_line > 0 && size > room) {
+        fit_less(s, t, place, room, r);
+        if (!s->less_is_ok || room == 0)
+            fit_error(s, t, place, room, "line too long", r);
+        return;
+    }
+    fit_less(s, t, place, size, r);
+    if (end != NULL)
+        fit_data(s, t, place, size, 1, r);
+    else if (!s->less_is_ok || rest == 0)
+        fit_rest(s, t, place, rest, r);
+}
+
+static void fit_count(const step *s, const stream *t, size_t place,
+                      size_t rest, const result *r)
+{
+    size_t wanted = s->count > s->prefix_size ? s->count - s->prefix_size : 0;
+    fit_less(s, t, place, rest < wanted ? rest : wanted, r);
+    if (rest >= wanted)
+        fit_data(s, t, place, wanted, 0, r);
+    else if (!s->less_is_ok || rest == 0)
+        fit_rest(s, t, place, rest, r);
+}
+
+static void fit_all(const step *s, const stream *t, size_t place, size_t rest,
+                    const result *r)
+{
+    fit_less(s, t, place, rest, r);
+    if (rest > 0 && (t->ended || !instant))
+        fit_data(s, t, place, rest, 0, r);
+    if (rest == 0)
+        fit_rest(s, t, place, rest, r);
+    else if (instant && !s->less_is_ok)
+        fit_error(s, t, place, rest, "timeout", r);
+}
+
+static void fit_one(const step *s, const stream *t, size_t place,
+                    const result *r)
+{
+    size_t rest = t->size - place;
+    if (t->overlong)
+        fit_error(s, t, place, 0, "line too long", r);
+    else if (s->what == LINE)
+        fit_line(s, t, place, rest, r);
+    else if (s->what == COUNT)
+        fit_count(s, t, place, rest, r);
+    else
+        fit_all(s, t, place, rest, r);
+}
+
+int is_possible(const rules *now, const step *s, stream *t, const result *r)
+{
+    if (t->count == 0)
+        return 1;
+    instant = now->instant;
+    max_line = now->max_line;
+    new_count = lost = 0;
+    for (int i = 0; i < t->count; i++)
+        fit_one(s, t, t->places[i], r);
+    if (new_count == 0)
+        return 0;
+    t->overlong |= r->err != NULL && strcmp(r->err, "line too long") == 0;
+    memcpy(t->places, new_places, sizeof t->places);
+    t->count = lost ? 0 : new_count;
+    return 1;
+}
