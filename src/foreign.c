@@ -175,6 +175,7 @@ static int await(lua_State *L, exchange *x)
     int reading = x->wait == &source->reader;
     double limit = time_left(x);
     check_thread(L, x);
+    sl_checkfinalizer(L);
     if (source->fd < 0)
         return SL_CLOSED;
     if (limit == 0)

@@ -49,6 +49,7 @@ int sl_resolve_now(lua_State *L, sl_asocket *a, const sl_query *query)
     if (err != 0)
         return err;
     if (a->lookup->status == SL_AGAIN) {
+        sl_checkfinalizer(L);
         wait->interest = 0;
         err = sl_wait_block(L, wait, &looking_up, sl_resolve_limit(a));
         wait->interest = SL_WRITABLE;

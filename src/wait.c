@@ -263,6 +263,7 @@ static int take_turn(lua_State *L, sl_wait *wait)
 int sl_wait_pause(lua_State *L, sl_wait *wait, double seconds)
 {
     unsigned char interest = wait->interest;
+    sl_checkfinalizer(L);
     wait->interest = 0;    /* in the time only */
     int err = sl_wait_block(L, wait, &pausing, seconds);
     wait->interest = interest;

@@ -529,6 +529,40 @@ describe('a wait inside', function()
         if not luajit then assert.matches('^woken', output) end
     end)
 
+    it('a finalizer leaves the socket as it was', function()
+        local output = script [[
+            local unix = require 'socket.unix'
+            local path = os.tmpname()
+            os.remove(path)
+            local receiver = unix.dgram()
+            assert(receiver:bind(path))
+            receiver:settimeout(0)
+            local s = loop.wrap(unix.dgram())
+            loop.newthread(function()
+                s:settimeout(0)
+                while s:sendto('x', path) do end
+                s:settimeout(-1)
+                finalizable(function() pcall(s.sendto, s, 'y', path) end)
+                loop.newthread(function()
+                    for i = 1, 100 do
+                        loop.sleep(0.01)
+                        while receiver:receive() do end
+                    end
+                end)
+                collect()
+                s:connect(path)
+                s:settimeout(0)
+                while s:send 'x' do end
+                s:settimeout(10)
+                io.write(tostring(s:send 'x'))
+                loop.stop()
+            end)
+            loop.start()
+            os.remove(path)
+        ]]
+        assert.equal('1', (output:gsub('%.0$', '')))
+    end)
+
     it('a finalizer that the main program runs is refused', function()
         assert.matches('^false', script [[
             finalizable(function() print(pcall(loop.sleep, 0)) end)
