@@ -9,6 +9,8 @@
  * One rule for all of them: an error or a full hang-up makes a descriptor
  * readable, writable and hung up, so that the next operation finds out; the
  * peer's half-close makes it readable and, where the system tells, hung up.
+ * Where urgent data came an edge-triggered one calls it hung up, too, since a
+ * read ends in front of it, however much comes after.
  *
  * A poller knows descriptors and nothing about who waits. The generation is
  * the caller's: it comes back in the event, so that an event for a closed and

@@ -46,7 +46,7 @@ static int epoll_watch(void *state, int fd, uint32_t generation,
 {
     (void)interest;
     struct epoll_event event = {
-        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET,
         .data.u64 = (uint64_t)generation << 32 | (uint32_t)fd,
     };
     if (epoll_ctl(descriptor(state), EPOLL_CTL_ADD, fd, &event) == 0)
@@ -71,6 +71,8 @@ static unsigned readiness(uint32_t events)
         ready |= SL_READABLE;
     if (events & EPOLLOUT)
         ready |= SL_WRITABLE;
+    if (events & EPOLLPRI)
+        ready |= SL_HANGUP;
     if (events & EPOLLRDHUP)
         ready |= SL_READABLE | SL_HANGUP;
     if (events & (EPOLLERR | EPOLLHUP))

@@ -100,8 +100,9 @@ static int fill(sl_asocket *a)
         sl_buffer_add(&a->buffer, n);
         a->received += (double)n;
         source->reader.progress = 1;
-        /* What came short is drained, unless the end may be behind it. */
-        if (n < size && !source->hangup)
+        /* What came short is drained, unless the end may be behind it; on a
+         * unix socket a read also ends behind descriptors passed with it. */
+        if (n < size && !source->hangup && a->transport != SL_UNIX)
             source->readable = 0;
         return 0;
     }

@@ -663,6 +663,76 @@ describe('receive', function()
         end)
     end)
 
+    -- System calls that only LuaJIT's programs can make.
+    if support.luajit and jit.os == 'Linux' then
+        local ffi = require 'ffi'
+        ffi.cdef [[
+            struct sl_iovec { const void *base; size_t size; };
+            struct sl_header { size_t size; int level, type, fd; };
+            struct sl_message {
+                void *name; unsigned name_size;
+                struct sl_iovec *parts; size_t count;
+                void *control; size_t control_size; int flags;
+            };
+            int socketpair(int family, int type, int protocol, int fds[2]);
+            int close(int fd);
+            long send(int fd, const void *data, size_t size, int flags);
+            long sendmsg(int fd, const struct sl_message *message, int flags);
+        ]]
+        local C = ffi.C
+
+        -- After a wait, so that the poller knows the socket, all of it is there
+        -- before the next read.
+        local function gets_all(s, send)
+            loop.newthread(function()
+                loop.sleep(0)
+                send 'hello\n'
+            end)
+            s:settimeout(5)
+            assert.equal('hello', s:receive())
+            send('abc', true)
+            send 'def\n'
+            loop.sleep(0)
+            assert.equal('abcdef', (s:receive()))
+        end
+
+        it('goes on where a read ended in front of urgent data', function()
+            run(function()
+                local s, peer = support.mixed()
+                gets_all(s, function(data, before_urgent)
+                    assert(peer:send(data))
+                    local oob = 1
+                    if before_urgent then C.send(peer:getfd(), '!', 1, oob) end
+                end)
+                s:close()
+                peer:close()
+            end)
+        end)
+
+        it('goes on where a read ended behind descriptors', function()
+            local stream, socket_level, rights = 1, 1, 1
+            local fds = ffi.new 'int[2]'
+            assert(C.socketpair(1, stream, 0, fds) == 0)
+            run(function()
+                local s = loop.wrap(fds[0])
+                gets_all(s, function(data, passes)
+                    local part = ffi.new('struct sl_iovec', data, #data)
+                    local header = ffi.new('struct sl_header',
+                        ffi.sizeof 'size_t' + 12, socket_level, rights, 1)
+                    local message = ffi.new 'struct sl_message'
+                    message.parts, message.count = part, 1
+                    if passes then
+                        message.control = header
+                        message.control_size = ffi.sizeof(header)
+                    end
+                    assert(C.sendmsg(fds[1], message, 0) == #data)
+                end)
+                s:close()
+            end)
+            C.close(fds[1])
+        end)
+    end
+
     it('runs in both directions at once', function()
         run(function()
             local a, b = support.pair()
