@@ -548,7 +548,8 @@ describe('the name in a certificate', function()
             identity.address '::ffff:1.2.3.4')
         for _, host in ipairs {
             'a.test', '1.2.3', '1.2.3.4.5', '1.2.3.256', ':', '1:2', '1::2::3',
-            '1:2:3:4:5:6:7:8:9', '12345::', 'g::', '',
+            '1:2:3:4:5:6:7:8:9', '12345::', 'g::', '', '010.0.0.1', '1.2.3.04',
+            '::ffff:01.2.3.4',
         } do
             assert.is_nil(identity.address(host), host)
         end

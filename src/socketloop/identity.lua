@@ -5,13 +5,14 @@ local identity = {}
 
 local subject_alt_name = '2.5.29.17'
 
--- The four numbers of an IPv4 address, or nil.
+-- The four numbers of an IPv4 address, or nil. With a zero in front it would be
+-- in octal for some.
 local function parse4(text)
     local parts = {text:match '^(%d+)%.(%d+)%.(%d+)%.(%d+)$'}
     if not parts[1] then return nil end
     for i, part in ipairs(parts) do
         parts[i] = tonumber(part)
-        if parts[i] > 255 then return nil end
+        if parts[i] > 255 or part:find '^0%d' then return nil end
     end
     return parts
 end
