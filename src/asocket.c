@@ -226,7 +226,8 @@ void sl_asocket_close(lua_State *L, int index)
         sl_connect_abandon(L, a);
     if (!waited_on)
         sl_buffer_free(&a->buffer, &a->source.loop->scratch);
-    if (a->has_object && !a->let_go) {
+    sl_crowd_leave(a);
+    if (a->has_object && !a->let_go) {    /* whose close may raise */
         a->let_go = (unsigned char)is_foreign;
         sl_asocket_pushobject(L, index);
         sl_luasocket_method(L, -1, "close");
@@ -236,7 +237,6 @@ void sl_asocket_close(lua_State *L, int index)
         close(fd);
     }
     a->owned = 0;
-    sl_crowd_leave(a);
 }
 
 static int meth_close(lua_State *L)

@@ -727,4 +727,30 @@ describe('setmaxclients', function()
             close(p, q, listener)
         end)
     end)
+
+    it('counts no client whose object failed to close', function()
+        run(function()
+            local kept = {}
+            local port, listener = support.serve(function(client)
+                kept[#kept + 1] = client
+            end)
+            listener:setmaxclients(1)
+            local p, q = plain.connect(port), plain.connect(port)
+            assert.is_true(eventually(function() return #kept == 1 end))
+            local inner = kept[1]:getsocket()
+            local function closed() return nil, 'closed' end
+            kept[1]:setsocket {
+                getfd = function() return inner:getfd() end,
+                receive = closed, send = closed,
+                close = function()
+                    inner:close()
+                    error 'oops'
+                end,
+            }
+            assert.error_matches(function() kept[1]:close() end, 'oops')
+            assert.is_true(eventually(function() return #kept == 2 end))
+            kept[2]:close()
+            close(p, q, listener)
+        end)
+    end)
 end)
