@@ -1,6 +1,6 @@
 /*
- * address.c - names and addresses. Look-ups block: see
- * resolver.h for those that do not.
+ * address.c - names and addresses. Look-ups block: see resolver.h for those
+ * that do not.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */

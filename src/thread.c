@@ -121,7 +121,6 @@ int sl_thread_take(lua_State *L, sl_thread *t)
     return take(L, t);
 }
 
-
 /* --- where a coroutine is ---------------------------------------------- */
 
 int sl_thread_isbottom(sl_threads *all, lua_State *co)

@@ -51,7 +51,7 @@ int sl_wait_block(lua_State *L, sl_wait *wait, const sl_operation *operation,
                   double limit);
 
 /* In straight-line C too, where no event tells of readiness: tries it now and
- * then; returns its status. Only in a thread. */
+ * then; returns its status. Raises outside of threads, if it has to wait. */
 int sl_wait_poll(lua_State *L, sl_wait *wait, sl_attempt attempt,
                  double block, double total);
 
