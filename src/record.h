@@ -103,7 +103,7 @@ static inline sl_thread **sl_record_slot(sl_threads *all, lua_State *co)
  * same address, as it lies at the first index of the C function in which the
  * thread is. It is of the record's address, which doesn't change owners, and
  * not whole; a light userdata would take LuaJIT three times as long. */
-static inline double mark_of(const sl_thread *t)
+static inline double sl_record_mark(const sl_thread *t)
 {
     return (double)(uintptr_t)t + 0.5;
 }
@@ -111,7 +111,7 @@ static inline double mark_of(const sl_thread *t)
 /* [-0, +1, -] Pushes it. */
 static inline void sl_record_pushmark(lua_State *L, const sl_thread *t)
 {
-    lua_pushnumber(L, mark_of(t));
+    lua_pushnumber(L, sl_record_mark(t));
 }
 
 /* [-0, +0, -] The record of a held thread that was looked up lately, or NULL.
@@ -121,7 +121,7 @@ static inline sl_thread *sl_record_recent(sl_threads *all, lua_State *co)
 {
     sl_thread *t = *sl_record_slot(all, co);
     return t != NULL && t->co == co && sl_record_isheld(t) &&
-           lua_tonumber(co, 1) == mark_of(t) ? t : NULL;
+           lua_tonumber(co, 1) == sl_record_mark(t) ? t : NULL;
 }
 
 /* [-0, +0, -] The record of the held thread at index, or NULL. */
