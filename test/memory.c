@@ -340,7 +340,7 @@ static void check_usage(const usage *before)
     struct timespec nap = {0, NAP};
     for (int i = 0; i < NAPS_MAX && !is_as_before(before); i++)
         nanosleep(&nap, NULL);
-    if (is_as_before(before))
+    if (is_as_before(before) || finalizers_lost)
         return;
     usage now = get_usage();
     fprintf(stderr, "%s: left behind: %ld blocks, %ld bytes mapped, "
@@ -396,8 +396,7 @@ static long run_once(const char *script, int part, requests *r, long n)
         give_up(lua_tostring(L, -1));
     lua_close(L);
     alarm(0);
-    if (!finalizers_lost)
-        check_usage(&before);
+    check_usage(&before);
     return r->count;
 }
 
