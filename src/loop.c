@@ -165,16 +165,20 @@ int sl_loop_settle(sl_loop *loop)
     int err = loop->type->open(&poller);
     if (err != 0)
         return err;
+    if (loop->resolver != NULL)
+        err = sl_resolver_restart(loop->resolver);
+    if (err != 0) {
+        loop->type->close(poller);
+        return err;
+    }
     sl_gather_desert(loop);
     if (loop->type->is_inherited)
         loop->type->close(loop->poller);
     loop->poller = poller;
     loop->forks = sl_fork_count;
     loop->event = loop->event_count = 0;
-    if (loop->resolver != NULL)
-        err = sl_resolver_restart(loop->resolver);
     tell_all(loop);
-    return err;
+    return 0;
 }
 
 /* --- the step ---------------------------------------------------------- */

@@ -204,7 +204,7 @@ static inline int sl_loop_isforked(const sl_loop *loop)
 }
 
 /* The loop gets a poller of its own, or child and parent would take each
- * other's events. 0 or how it failed. */
+ * other's events. 0, or how it failed, and then it is to be tried again. */
 int sl_loop_settle(sl_loop *loop);
 
 /* [-0, +0, e] One step of at most so many seconds (negative: no limit).
