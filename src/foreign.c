@@ -113,15 +113,8 @@ static int try_writing(lua_State *L, sl_source *source)
     return ready_status(source, &source->writer);
 }
 
-static int try_turn(lua_State *L, sl_source *source)
-{
-    (void)L;
-    return source->fd < 0 ? SL_CLOSED : 0;
-}
-
 static const sl_operation reading_on = {try_reading, NULL};
 static const sl_operation writing_on = {try_writing, NULL};
-static const sl_operation taking_turn = {try_turn, NULL};
 
 /* Others may have run: an object that waits by itself, in loop sockets of its
  * own, does not keep them from using the asocket meanwhile. */
@@ -164,7 +157,7 @@ static int block(lua_State *L, const exchange *x,
 static int take_turn(lua_State *L, exchange *x)
 {
     check_thread(L, x);
-    return block(L, x, &taking_turn, -1);
+    return block(L, x, &sl_wait_turn, -1);
 }
 
 /* [-0, +0, e] Waits for what the object wants, which may be there already:

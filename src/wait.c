@@ -246,13 +246,13 @@ static int try_turn(lua_State *L, sl_source *source)
 }
 
 static const sl_operation pausing = {try_pause, NULL};
-static const sl_operation taking_turn = {try_turn, NULL};
+const sl_operation sl_wait_turn = {try_turn, NULL};
 
 /* Lets the others have their turn, which takes no memory: 0 or SL_CLOSED. */
 static int take_turn(lua_State *L, sl_wait *wait)
 {
     wait->limited = 0;
-    wait->operation = &taking_turn;
+    wait->operation = &sl_wait_turn;
     wait->status = SL_BUSY;
     begin(L, wait);
     sl_thread_freeze(L, wait->thread);

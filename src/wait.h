@@ -50,6 +50,10 @@ int sl_wait_operate(lua_State *L, sl_wait *wait, const sl_operation *operation,
 int sl_wait_block(lua_State *L, sl_wait *wait, const sl_operation *operation,
                   double limit);
 
+/* What is done as soon as the socket is found open: with sl_wait_block, the
+ * others' turn if this thread had its share. */
+extern const sl_operation sl_wait_turn;
+
 /* In straight-line C too, where no event tells of readiness: tries it now and
  * then; returns its status. Raises outside of threads, if it has to wait. */
 int sl_wait_poll(lua_State *L, sl_wait *wait, sl_attempt attempt,
