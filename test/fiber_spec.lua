@@ -82,39 +82,62 @@ describe('a thread waits inside', function()
         end)
     end)
 
-    -- Runs f(wait) in a thread and compares with what f gives when nothing
-    -- waits, so the Lua at hand says what is right.
-    local function compare(wrong, path, f)
-        local function outcome(wait)
-            local ok, value = pcall(f, wait)
-            return tostring(ok) .. ' ' .. tostring(value)
+    -- Calls wait inside the places with these names, one in the other.
+    local function inside(path, wait)
+        for _, name in ipairs(path) do
+            local place, inner = giving[name], wait
+            wait = function() return (place(inner)) end
         end
-        local expected = outcome(function() return true end)
-        loop.newthread(function()
-            local got = outcome(sleeping(true))
-            if got ~= expected then
-                wrong[#wrong + 1] = path .. ' gives ' .. got
+        return wait()
+    end
+
+    -- Whether Lua does the same there each time. LuaJIT's compiler, when it
+    -- gives up, forgets that a handler runs; so an error in a handler that has
+    -- a handler too is sometimes given to that one, and sometimes turned into
+    -- 'error in error handling'.
+    local function is_certain(path)
+        local handlers = 0
+        for _, name in ipairs(path) do
+            if name == 'the handler of xpcall' then handlers = handlers + 1 end
+        end
+        return not luajit or handlers < 2
+    end
+
+    -- Waits inside the places of each path in a thread, in all at once, and
+    -- compares with what they give when nothing waits, so the Lua at hand says
+    -- what is right.
+    local function compare(paths)
+        local wrong, count = {}, 0
+        for i, path in ipairs(paths) do
+            local function outcome(wait)
+                local ok, value = pcall(inside, path, wait)
+                return tostring(ok) .. ' ' .. tostring(value)
             end
-            wrong.ended = wrong.ended + 1
-        end)
+            local expected = outcome(function() return true end)
+            loop.newthread(function()
+                local got = outcome(sleeping(true))
+                if got ~= expected then
+                    wrong[table.concat(path, ' < ')] = {expected, got}
+                end
+                count = count + 1
+            end)
+            if i % 10 == 0 then support.collect() end
+        end
+        drain()
+        assert.same({}, wrong)
+        assert.equal(#paths, count)
     end
 
     it('any of these inside any other, all at once', function()
-        local wrong, count = {ended = 0}, 0
+        local paths = {}
         local every = some(10) == 10 and 1 or 10
         for i, outer in ipairs(names) do
             for j = i % every + 1, #names, every do
-                local inner = names[j]
-                count = count + 1
-                compare(wrong, inner .. ' inside ' .. outer, function(wait)
-                    return (giving[outer](function()
-                        return (giving[inner](wait))
-                    end))
-                end)
+                local path = {names[j], outer}
+                if is_certain(path) then paths[#paths + 1] = path end
             end
         end
-        drain()
-        assert.same({ended = count}, wrong)
+        compare(paths)
     end)
 
     it('ten of these, one in the other', function()
@@ -123,23 +146,13 @@ describe('a thread waits inside', function()
             state = (state * 16807) % 2147483647
             return state % n + 1
         end
-        local wrong = {ended = 0}
-        local count = some(100)
-        for i = 1, count do
+        local paths = {}
+        while #paths < some(100) do
             local path = {}
             for j = 1, 10 do path[j] = names[random(#names)] end
-            compare(wrong, table.concat(path, ' < '), function(wait)
-                local f = wait
-                for j = 1, 10 do
-                    local inner = f
-                    f = function() return (giving[path[j]](inner)) end
-                end
-                return f()
-            end)
-            if i % 10 == 0 then support.collect() end
+            if is_certain(path) then paths[#paths + 1] = path end
         end
-        drain()
-        assert.same({ended = count}, wrong)
+        compare(paths)
     end)
 end)
 
