@@ -189,6 +189,8 @@ void sl_record_release(lua_State *L, sl_thread *t)
         sl_record_clear(L, t);
     if (t->anchors_home)
         sl_record_clearhome(L, t);
+    if (t->fiber != NULL)
+        sl_fiber_give(&t->all->fibers, t->fiber);
     free_record(t);
 }
 

@@ -277,7 +277,7 @@ static int adopted_waits(lua_State *L, sl_thread *t)
 
 int sl_thread_waits(lua_State *L, sl_thread *t)
 {
-    if (t->fiber != NULL)
+    if (sl_thread_isfrozen(t))
         return 1;
     if (lua_status(t->co) != LUA_YIELD)
         return 0;
@@ -288,17 +288,17 @@ int sl_thread_waits(lua_State *L, sl_thread *t)
 
 int sl_thread_prepare(lua_State *L, sl_thread *t)
 {
-    if (t->fiber != NULL)
+    if (sl_thread_isfrozen(t))
         return 1;
     if (!sl_thread_waits(L, t)) {
         sl_record_release(L, t);
         return 0;
     }
-    sl_record_reserve(L, t->all);
+    if (t->fiber == NULL) {    /* else the results raised before */
+        sl_record_reserve(L, t->all);
+        t->fiber = sl_fiber_take(&t->all->fibers);
+    }
     int n = t->results(L, t->wait);
-    t->fiber = sl_fiber_take(&t->all->fibers);
-    if (t->fiber == NULL)    /* a finalizer took the one that was reserved */
-        sl_thread_nomemory(L, t->all);
     if (t->adopted != NULL)
         sl_record_own(L, t);
     lua_settop(t->co, 0);

@@ -95,7 +95,8 @@ struct sl_thread {
                                   nested */
     sl_thread *resumer;        /* the thread below, which runs it; if not in
                                   use, the next one that isn't */
-    sl_fiber *fiber;           /* runs or is frozen on it; else NULL */
+    sl_fiber *fiber;           /* runs or is frozen on it, or is about to run;
+                                  else NULL */
     sl_thread_results results; /* of its wait, which they get */
     sl_holder *holder;         /* of its stack, once it froze; see record.c */
     void (*left)(sl_thread *t);    /* it is a base, and control goes to
@@ -167,6 +168,12 @@ int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results);
 /* For straight-line C: waits with the C stack frozen; returns after it. Only
  * where a thread is running. */
 void sl_thread_freeze(lua_State *L, sl_thread *t);
+
+/* Whether what it does lies on a fiber, which it does while it runs, too. */
+static inline int sl_thread_isfrozen(const sl_thread *t)
+{
+    return t->fiber != NULL && sl_fiber_isfrozen(t->fiber);
+}
 
 /* Whether a waiting thread is still in its wait: its coroutine may have been
  * closed, or resumed by somebody else. */

@@ -115,7 +115,7 @@ int sl_wait_try(lua_State *L, sl_wait *wait)
 static int give_results(lua_State *L, void *of)
 {
     sl_wait *wait = of;
-    if (wait->thread->fiber != NULL)
+    if (sl_thread_isfrozen(wait->thread))
         wait->thread = NULL;    /* frozen: it takes them once, or raises */
     int n = wait->operation->results(L, wait);
     wait->thread = NULL;

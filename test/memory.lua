@@ -441,6 +441,41 @@ part('gathered sends', function()
     drive()
 end)
 
+part('finalizers that take stacks', function()
+    local frozen = {}
+    local function freeze()
+        frozen[#frozen + 1] = loop.current()
+        string.gsub('x', 'x', function() loop.suspend() end)
+    end
+    local function litter()
+        local newproxy = rawget(_G, 'newproxy')
+        local object = newproxy and newproxy(true)
+        local mt = object and getmetatable(object) or {}
+        mt.__gc = function() pcall(loop.newthread, freeze) end
+        if not object then setmetatable({}, mt) end
+    end
+    local pause = collectgarbage('setpause', 0)
+    local stepmul = collectgarbage('setstepmul', 1000)
+    collectgarbage()
+    run(function()
+        local a, b = connect_pair()
+        for i = 1, 20 do
+            loop.newthread(function()
+                loop.sleep(0)
+                for _ = 1, 3 do litter() end
+                assert(b:send(i .. '\n'))
+            end)
+            expect(tostring(i), (assert(a:receive())))
+        end
+        drop 'client'
+        drop 'other'
+    end)
+    collectgarbage('setpause', pause)
+    collectgarbage('setstepmul', stepmul)
+    drop 'server'
+    drive()
+end)
+
 part('timeouts', function()
     run(function()
         local a, b = connect_pair()
