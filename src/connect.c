@@ -33,8 +33,9 @@ struct sl_connect {
     const struct addrinfo *next;    /* the address to try next; borrowed from
                                        the look-up */
     sl_race *race;             /* owned; or NULL: one after another */
-    int object;                /* registry reference: LuaSocket object */
-    int result;                /* registry reference: what success gives */
+    unsigned char has_object;  /* the registry has LuaSocket's object under
+                                  this field's address, */
+    unsigned char has_result;  /* and what success gives under this one's */
     unsigned char fresh;       /* each attempt gets a new descriptor */
     unsigned char resolved;    /* there are addresses */
     unsigned char pending;     /* an attempt is in progress */
@@ -62,8 +63,8 @@ static int attempt_through_object(lua_State *L, sl_asocket *a,
     int fd;
     if (c->fresh)
         sl_source_detach(&a->source, 1);
-    int err = sl_luasocket_connect(L, a->source.loop->threads, c->object, ai,
-                                   c->fresh, &fd);
+    int err = sl_luasocket_connect(L, a->source.loop->threads,
+                                   &c->has_object, ai, c->fresh, &fd);
     if (fd >= 0) {
         int claimed = sl_source_claim(&a->source, fd);
         if (claimed != 0)
@@ -75,8 +76,8 @@ static int attempt_through_object(lua_State *L, sl_asocket *a,
 static int attempt_address(lua_State *L, sl_asocket *a,
                            const struct addrinfo *ai)
 {
-    return a->connect->object != LUA_NOREF ? attempt_through_object(L, a, ai)
-                                           : attempt_natively(a, ai);
+    return a->connect->has_object ? attempt_through_object(L, a, ai)
+                                  : attempt_natively(a, ai);
 }
 
 /* Begins to connect to the next address. 0, SL_AGAIN or how it failed. */
@@ -84,7 +85,7 @@ static int attempt(lua_State *L, sl_asocket *a)
 {
     sl_connect *c = a->connect;
     const struct addrinfo *ai = c->next;
-    if (a->has_object && c->object == LUA_NOREF) {
+    if (a->has_object && !c->has_object) {
         c->next = NULL;    /* somebody asked for the object: it owns the */
         return ECONNABORTED;    /* descriptor now, which stays as it is */
     }
@@ -174,11 +175,28 @@ static int try_connect(lua_State *L, sl_source *source)
     return a->connect->race != NULL ? run_race(a) : try_in_order(L, a);
 }
 
+/* [-1, +0, e] Has the registry keep the value on the top under the address of
+ * the flag. Not a reference: see anchor.h. */
+static void keep(lua_State *L, unsigned char *flag)
+{
+    sl_rawsetp(L, LUA_REGISTRYINDEX, flag);
+    *flag = 1;
+}
+
+static void forget(lua_State *L, unsigned char *flag)
+{
+    if (!*flag)
+        return;
+    lua_pushnil(L);
+    sl_rawsetp(L, LUA_REGISTRYINDEX, flag);
+    *flag = 0;
+}
+
 void sl_connect_abandon(lua_State *L, sl_asocket *a)
 {
     sl_connect *c = a->connect;
-    luaL_unref(L, LUA_REGISTRYINDEX, c->object);
-    luaL_unref(L, LUA_REGISTRYINDEX, c->result);
+    forget(L, &c->has_object);
+    forget(L, &c->has_result);
     if (c->race != NULL)
         sl_race_free(c->race);
     free(c);
@@ -194,28 +212,22 @@ static int connect_results(lua_State *L, sl_wait *wait)
     int err = wait->status;
     if (err != 0)
         sl_result_fail(L, err);
-    else if (c->result != LUA_NOREF)
-        lua_rawgeti(L, LUA_REGISTRYINDEX, c->result);
+    else if (c->has_result)
+        sl_rawgetp(L, LUA_REGISTRYINDEX, &c->has_result);
     else
         lua_pushboolean(L, 1);
     wait->interest = SL_WRITABLE;
-    if (err == SL_TIMEOUT && c->result == LUA_NOREF)
+    if (err == SL_TIMEOUT && !c->has_result)
         return 2;    /* it goes on */
     if (err == 0)
         a->source.readable = a->source.writable = 1;
-    else if ((c->fresh || c->result != LUA_NOREF) && a->owned)
+    else if ((c->fresh || c->has_result) && a->owned)
         sl_bind_drop(a);
     sl_connect_abandon(L, a);
     return err == 0 ? 1 : 2;
 }
 
 /* --- beginning --------------------------------------------------------- */
-
-static int make_reference(lua_State *L, int index)
-{
-    lua_pushvalue(L, index);
-    return luaL_ref(L, LUA_REGISTRYINDEX);
-}
 
 /* 0 or how it failed. */
 static int make_connect(sl_asocket *a, const char *host, const char *port)
@@ -224,7 +236,6 @@ static int make_connect(sl_asocket *a, const char *host, const char *port)
     sl_connect *c = calloc(1, sizeof *c + host_size + port_size);
     if (c == NULL)
         return ENOMEM;
-    c->object = c->result = LUA_NOREF;
     c->fresh = a->source.fd < 0;
     memcpy(c->target, host, host_size);
     c->port = memcpy(c->target + host_size, port, port_size);
@@ -246,7 +257,7 @@ static int begin(lua_State *L, int self, const char *host, const char *port)
     err = sl_asocket_sethost(a, host);
     if (a->has_object) {
         sl_asocket_pushobject(L, self);
-        a->connect->object = luaL_ref(L, LUA_REGISTRYINDEX);
+        keep(L, &a->connect->has_object);
     }
     int family = fd < 0 ? AF_UNSPEC : sl_fd_family(fd);
     sl_query query = {host, port, family, SOCK_STREAM, 0};
@@ -283,8 +294,10 @@ int sl_connect_start(lua_State *L, const char *host, const char *port,
         return sl_result_fail(L, err);
     if (!a->connect->resolved && a->lookup->status == SL_AGAIN)
         a->source.writer.interest = 0;
-    if (result != 0)
-        a->connect->result = make_reference(L, result);
+    if (result != 0) {
+        lua_pushvalue(L, result);
+        keep(L, &a->connect->has_result);
+    }
     return sl_wait_operate(L, &a->source.writer, &connecting, -1, limit);
 }
 

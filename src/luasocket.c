@@ -165,7 +165,7 @@ void sl_luasocket_setfd(lua_State *L, int index, const sl_asocket *a)
 
 /* What connect_body is called with, and what comes out. */
 typedef struct attempt {
-    int reference;
+    const void *key;    /* under which the registry has the object */
     const struct addrinfo *address;
     int fresh;    /* the object may take a new descriptor */
     int *fd;
@@ -193,7 +193,7 @@ static int connect_body(lua_State *L, void *arg)
 {
     attempt *a = arg;
     char host[NI_MAXHOST], port[NI_MAXSERV];
-    lua_rawgeti(L, LUA_REGISTRYINDEX, a->reference);
+    sl_rawgetp(L, LUA_REGISTRYINDEX, a->key);
     int object = lua_gettop(L);
     if (!sl_address_format(a->address->ai_addr, a->address->ai_addrlen, host,
                            port)) {
@@ -215,10 +215,10 @@ static int connect_body(lua_State *L, void *arg)
     return 0;
 }
 
-int sl_luasocket_connect(lua_State *L, sl_threads *all, int reference,
+int sl_luasocket_connect(lua_State *L, sl_threads *all, const void *key,
                          const struct addrinfo *address, int fresh, int *fd)
 {
-    attempt a = {reference, address, fresh, fd, 0};
+    attempt a = {key, address, fresh, fd, 0};
     *fd = -1;
     if (sl_thread_pcall(L, all, connect_body, &a, 0, 0) != LUA_OK) {
         lua_pop(L, 1);

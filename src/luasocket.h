@@ -47,10 +47,10 @@ void sl_luasocket_new(lua_State *L, const sl_asocket *a);
  * descriptor from then on, if this does not raise. */
 void sl_luasocket_setfd(lua_State *L, int index, const sl_asocket *a);
 
-/* Begins to connect the referenced object; fresh: on a new descriptor. Sets
- * *fd to what the object has then. 0, EINPROGRESS or how it failed. Never
- * raises. */
-int sl_luasocket_connect(lua_State *L, sl_threads *all, int reference,
+/* Begins to connect the object that the registry has under the key; fresh: on
+ * a new descriptor. Sets *fd to what the object has then. 0, EINPROGRESS or how
+ * it failed. Never raises. */
+int sl_luasocket_connect(lua_State *L, sl_threads *all, const void *key,
                          const struct addrinfo *address, int fresh, int *fd);
 
 /* [-0, +1, m] Pushes what LuaSocket's objects of the asocket's class have
