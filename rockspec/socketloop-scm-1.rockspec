@@ -37,6 +37,7 @@ build = {
          sources = {
             'src/accept.c',
             'src/address.c',
+            'src/anchor.c',
             'src/asocket.c',
             'src/bind.c',
             'src/buffer.c',

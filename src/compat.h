@@ -86,29 +86,30 @@ static inline void sl_checkbody(lua_State *L, int index)
 #endif
 }
 
-#if LUA_VERSION_NUM < 502
-
-static inline int sl_growstack(lua_State *co)
+/* (n) -> n times nil. What sl_checkstack calls. */
+static inline int sl_giveroom(lua_State *L)
 {
-    int *n = lua_touserdata(co, 1);
-    luaL_checkstack(co, *n, "");
-    return 0;
+    int n = (int)lua_tointeger(L, 1);
+    luaL_checkstack(L, n, "");
+    lua_settop(L, n);
+    return n;
 }
 
-#endif
-
-/* Makes room for n values on any stack, also of a coroutine that doesn't run;
- * false if it can't. Where lua_checkstack raises if memory is short, it does
- * so here where that is caught; the room remains. */
+/* [-1, +0, -] Makes room for n values on any stack, also of a coroutine that
+ * doesn't run; false if it can't. On the top of co lies sl_giveroom. Where
+ * lua_checkstack raises if memory is short, that makes the room where an error
+ * is caught, and fills it: else the collector, which may run before lua_pcall
+ * returns, could take it back. */
 static inline int sl_checkstack(lua_State *co, int n)
 {
+    int top = lua_gettop(co) - 1;
 #if LUA_VERSION_NUM < 502
-    if (lua_cpcall(co, sl_growstack, &n) != 0) {
-        lua_settop(co, -2);
-        return 0;
-    }
+    lua_pushinteger(co, n);
+    if (lua_pcall(co, 1, LUA_MULTRET, 0) != 0)
+        n = -1;
 #endif
-    return lua_checkstack(co, n);
+    lua_settop(co, top);
+    return n >= 0 && lua_checkstack(co, n);
 }
 
 /* After a failure: runs what is pending to be closed in co (5.4), and leaves

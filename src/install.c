@@ -125,6 +125,13 @@ static int func_thread(lua_State *L)
     return 1;
 }
 
+/* anchored() -> a list of what is kept alive for threads */
+static int func_anchored(lua_State *L)
+{
+    sl_threads_pushanchored(L);
+    return 1;
+}
+
 /* originals(t): t has LuaSocket's own method for each that replaces it. */
 static int func_originals(lua_State *L)
 {
@@ -134,6 +141,7 @@ static int func_originals(lua_State *L)
 }
 
 static const luaL_Reg tools[] = {
+    {"anchored", func_anchored},
     {"class", func_class},
     {"connected", func_connected},
     {"hurry", func_hurry},

@@ -1,7 +1,7 @@
 /*
- * record.c - records, and what the registry has of their coroutines: two
- * places for each record, which anchor the coroutine and the value of its
- * home; and a table with weak keys of those that stopped:
+ * record.c - records, and what is kept of their coroutines: two places for
+ * each record, which anchor the coroutine and the value of its home; and a
+ * table with weak keys of those that stopped:
  *
  *   a thread that froze  -> a userdata that gives the stack back when the
  *                           coroutine is collected while it is held;
@@ -19,7 +19,9 @@ static const char threads_key = 0;    /* its address is the registry key */
 enum {
     DEPTH_MAX = 195,      /* threads that run threads that run ... */
     STACKS_MIN = 1024,    /* before they are a reason to collect garbage */
-    STACK_KIB = 8         /* what one takes, about */
+    STACK_KIB = 8,        /* what one takes, about */
+    PLACES_MIN = 16,      /* made at once: as many as there are, */
+    PLACES_MAX = 1024     /* within these limits */
 };
 
 /* --- anchors ----------------------------------------------------------- */
@@ -27,7 +29,7 @@ enum {
 void sl_thread_push(lua_State *L, sl_thread *t)
 {
     if (t->anchored) {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, t->place);
+        sl_anchor_push(L, t->anchors, t->place);
         return;
     }
     lua_pushvalue(t->stack, t->index);
@@ -40,21 +42,14 @@ void sl_record_anchor(lua_State *L, sl_thread *t)
     if (t->anchored)
         return;
     sl_thread_push(L, t);
-    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
+    sl_anchor_set(L, t->anchors, t->place);
     t->anchored = 1;
-}
-
-void sl_record_clear(lua_State *L, sl_thread *t)
-{
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
-    t->anchored = 0;
 }
 
 void sl_record_pushhome(lua_State *L, sl_thread *t)
 {
     if (t->home == SL_HOME_VALUE)
-        lua_rawgeti(L, LUA_REGISTRYINDEX, t->home_place);
+        sl_anchor_push(L, t->anchors, t->place + 1);
     else
         lua_pushnil(L);
 }
@@ -63,31 +58,47 @@ void sl_record_sethome(lua_State *L, sl_thread *t)
 {
     t->home = SL_HOME_VALUE;
     t->anchors_home = 1;
-    lua_rawseti(L, LUA_REGISTRYINDEX, t->home_place);
+    sl_anchor_set(L, t->anchors, t->place + 1);
 }
 
 /* --- records ----------------------------------------------------------- */
 
-static int new_place(lua_State *L)
+/* [-0, +1, -] Pushes the userdata of sl_threads, or nil. */
+static void push_threads(lua_State *L)
 {
-    lua_pushboolean(L, 0);
-    return luaL_ref(L, LUA_REGISTRYINDEX);
+    sl_rawgetp(L, LUA_REGISTRYINDEX, &threads_key);
 }
 
-/* [-0, +0, e] A record whose places in the registry are made; in the list of
- * unused. */
+/* [-0, +0, e] Makes new places, which live as long as the threads' userdata:
+ * it has them in a list. */
+static void make_places(lua_State *L, sl_threads *all)
+{
+    int n = all->places < PLACES_MIN ? PLACES_MIN
+          : all->places < PLACES_MAX ? all->places : PLACES_MAX;
+    push_threads(L);
+    sl_getuservalue(L, -1);
+    lua_State *anchors = sl_anchors_new(L, n);
+    lua_rawseti(L, -2, (int)sl_rawlen(L, -2) + 1);
+    all->anchors = anchors;
+    all->place = 1;
+    all->places += n;
+    all->places_left = n;
+    lua_pop(L, 2);
+}
+
+/* [-0, +0, e] A record with its places; in the list of unused. */
 static void new_record(lua_State *L, sl_threads *all)
 {
-    int place = new_place(L), home_place = new_place(L);
+    if (all->places_left == 0)
+        make_places(L, all);
     sl_thread *t = calloc(1, sizeof *t);
-    if (t == NULL) {
-        luaL_unref(L, LUA_REGISTRYINDEX, place);
-        luaL_unref(L, LUA_REGISTRYINDEX, home_place);
+    if (t == NULL)
         luaL_error(L, "not enough memory");
-    }
     t->all = all;
-    t->place = place;
-    t->home_place = home_place;
+    t->anchors = all->anchors;
+    t->place = all->place;
+    all->place += 2;
+    all->places_left -= 2;
     t->next_record = all->records;
     all->records = t;
     lua_pushlightuserdata(L, t);    /* the first time LuaJIT may need memory */
@@ -157,7 +168,7 @@ sl_thread *sl_record_take(lua_State *L, sl_threads *all, void *loop)
 sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop)
 {
     sl_thread *t = sl_record_take(L, all, loop);
-    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
+    sl_anchor_set(L, t->anchors, t->place);
     t->anchored = 1;
     return t;
 }
@@ -172,7 +183,7 @@ static void free_record(sl_thread *t)
 /* [-0, +0, -] stopped[the coroutine] = nil; it is there. */
 static void forget_stopped(lua_State *L, sl_thread *t)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->stopped);
+    sl_anchor_push(L, t->all->values, SL_VALUE_STOPPED);
     sl_thread_push(L, t);
     lua_pushnil(L);
     lua_rawset(L, -3);
@@ -186,9 +197,9 @@ void sl_record_release(lua_State *L, sl_thread *t)
     if (t->holder != NULL)
         t->holder->thread = NULL;
     if (t->anchored)
-        sl_record_clear(L, t);
+        sl_record_clear(t);
     if (t->anchors_home)
-        sl_record_clearhome(L, t);
+        sl_record_clearhome(t);
     if (t->fiber != NULL)
         sl_fiber_give(&t->all->fibers, t->fiber);
     free_record(t);
@@ -208,7 +219,7 @@ sl_thread *sl_record_find(sl_threads *all, lua_State *co)
 static void get_stopped(lua_State *L, sl_threads *all, int index)
 {
     lua_pushvalue(L, index);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, all->stopped);
+    sl_anchor_push(L, all->values, SL_VALUE_STOPPED);
     lua_insert(L, -2);
     lua_rawget(L, -2);
     lua_remove(L, -2);
@@ -231,12 +242,12 @@ static int holder_gc(lua_State *L)
 
 static sl_holder *new_holder(lua_State *L, sl_thread *t)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->stopped);
+    sl_anchor_push(L, t->all->values, SL_VALUE_STOPPED);
     sl_thread_push(L, t);
     sl_holder *h = sl_newuserdata(L, sizeof *h);
     h->all = t->all;
     h->thread = NULL;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->all->holder_class);
+    sl_anchor_push(L, t->all->values, SL_VALUE_HOLDER_CLASS);
     lua_setmetatable(L, -2);
     lua_rawset(L, -3);
     lua_pop(L, 1);
@@ -247,13 +258,6 @@ void sl_record_makeholder(lua_State *L, sl_thread *t)
 {
     t->holder = new_holder(L, t);
     t->holder->thread = t;
-}
-
-void sl_record_clearhome(lua_State *L, sl_thread *t)
-{
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, LUA_REGISTRYINDEX, t->home_place);
-    t->anchors_home = 0;
 }
 
 sl_thread *sl_record_held(lua_State *L, sl_threads *all, int index)
@@ -274,7 +278,7 @@ sl_thread *sl_record_held(lua_State *L, sl_threads *all, int index)
 
 void sl_record_setadopted(lua_State *L, sl_threads *all)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, all->stopped);
+    sl_anchor_push(L, all->values, SL_VALUE_STOPPED);
     lua_insert(L, -2);
     lua_pushthread(L);
     lua_insert(L, -2);
@@ -351,7 +355,7 @@ int sl_thread_pcall(lua_State *L, sl_threads *all, sl_thread_body body,
 {
     all->body = body;
     all->body_arg = arg;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, all->caller);
+    sl_anchor_push(L, all->values, SL_VALUE_CALLER);
     lua_insert(L, -(nargs + 1));
     return lua_pcall(L, nargs, nresults, 0);
 }
@@ -364,28 +368,35 @@ static void push_class(lua_State *L, lua_CFunction gc)
     lua_setfield(L, -2, "__gc");
 }
 
-static void make_tables(lua_State *L, sl_threads *all)
+/* [-0, +0, e] Makes the values of the threads whose userdata is on the top. */
+static void make_values(lua_State *L, sl_threads *all)
 {
+    lua_newtable(L);
+    all->values = sl_anchors_new(L, SL_VALUES);
+    lua_rawseti(L, -2, 1);
+    sl_setuservalue(L, -2);
     lua_newtable(L);
     lua_createtable(L, 0, 1);
     lua_pushliteral(L, "k");
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
-    all->stopped = luaL_ref(L, LUA_REGISTRYINDEX);
+    sl_anchor_set(L, all->values, SL_VALUE_STOPPED);
     push_class(L, holder_gc);
-    all->holder_class = luaL_ref(L, LUA_REGISTRYINDEX);
+    sl_anchor_set(L, all->values, SL_VALUE_HOLDER_CLASS);
     lua_pushcfunction(L, do_nothing);
-    all->nothing = luaL_ref(L, LUA_REGISTRYINDEX);
+    sl_anchor_set(L, all->values, SL_VALUE_NOTHING);
+    lua_pushcfunction(L, sl_giveroom);
+    sl_anchor_set(L, all->values, SL_VALUE_ROOM);
     lua_pushlightuserdata(L, all);
     lua_pushcclosure(L, call_body, 1);
-    all->caller = luaL_ref(L, LUA_REGISTRYINDEX);
+    sl_anchor_set(L, all->values, SL_VALUE_CALLER);
     lua_pushliteral(L, "coroutine ended without transferring control");
-    all->lost = luaL_ref(L, LUA_REGISTRYINDEX);
+    sl_anchor_set(L, all->values, SL_VALUE_LOST);
 }
 
 sl_threads *sl_threads_get(lua_State *L)
 {
-    sl_rawgetp(L, LUA_REGISTRYINDEX, &threads_key);
+    push_threads(L);
     sl_threads *all = lua_touserdata(L, -1);
     if (all == NULL) {
         lua_pop(L, 1);
@@ -395,10 +406,34 @@ sl_threads *sl_threads_get(lua_State *L)
         all->stacks_limit = STACKS_MIN;
         push_class(L, threads_gc);
         lua_setmetatable(L, -2);
-        make_tables(L, all);
+        make_values(L, all);
         lua_pushvalue(L, -1);
         sl_rawsetp(L, LUA_REGISTRYINDEX, &threads_key);
     }
     lua_pop(L, 1);
     return all;
+}
+
+/* [-0, +0, e] Appends to the table on the top what is at these places. */
+static void append_values(lua_State *L, lua_State *anchors)
+{
+    int count = lua_gettop(anchors);
+    for (int place = 1; place <= count; place++) {
+        sl_anchor_push(L, anchors, place);
+        lua_rawseti(L, -2, (int)sl_rawlen(L, -2) + 1);
+    }
+}
+
+void sl_threads_pushanchored(lua_State *L)
+{
+    lua_newtable(L);
+    push_threads(L);
+    sl_getuservalue(L, -1);
+    for (int i = 1; i <= (int)sl_rawlen(L, -1); i++) {
+        lua_rawgeti(L, -1, i);
+        lua_pushvalue(L, -4);
+        append_values(L, lua_tothread(L, -2));
+        lua_pop(L, 2);
+    }
+    lua_pop(L, 2);
 }

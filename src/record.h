@@ -49,11 +49,19 @@ static inline int sl_record_isheld(const sl_thread *t)
 /* [-0, +0, m] Gives the running thread a holder. */
 void sl_record_makeholder(lua_State *L, sl_thread *t);
 
-/* [-0, +0, -] The thread is not anchored any more. */
-void sl_record_clear(lua_State *L, sl_thread *t);
+/* The thread is not anchored any more. */
+static inline void sl_record_clear(sl_thread *t)
+{
+    sl_anchor_clear(t->anchors, t->place);
+    t->anchored = 0;
+}
 
-/* [-0, +0, -] The value of its home is not anchored any more. */
-void sl_record_clearhome(lua_State *L, sl_thread *t);
+/* The value of its home is not anchored any more. */
+static inline void sl_record_clearhome(sl_thread *t)
+{
+    sl_anchor_clear(t->anchors, t->place + 1);
+    t->anchors_home = 0;
+}
 
 /* [-0, +0, m] The running thread is about to freeze for others' sake: it is
  * not anchored any more. Its home goes where the caller keeps it. */
@@ -62,9 +70,9 @@ static inline void sl_record_hold(lua_State *L, sl_thread *t)
     if (t->holder == NULL)
         sl_record_makeholder(L, t);
     if (t->anchors_home)
-        sl_record_clearhome(L, t);
+        sl_record_clearhome(t);
     if (t->anchored)
-        sl_record_clear(L, t);
+        sl_record_clear(t);
 }
 
 /* [-1, +0, -] A held thread, whose coroutine is on the top, is anchored. */
@@ -72,7 +80,7 @@ static inline void sl_record_unhold(lua_State *L, sl_thread *t)
 {
     t->state = SL_RUNNING;
     t->anchored = 1;
-    lua_rawseti(L, LUA_REGISTRYINDEX, t->place);
+    sl_anchor_set(L, t->anchors, t->place);
 }
 
 /* [-1, +0, m] Both at once: the one that is held from now on gives its place
@@ -83,10 +91,13 @@ static inline void sl_record_relieve(lua_State *L, sl_thread *held,
     if (held->holder == NULL)
         sl_record_makeholder(L, held);
     if (held->anchors_home)
-        sl_record_clearhome(L, held);
+        sl_record_clearhome(held);
     if (held->anchored) {
+        lua_State *anchors = held->anchors;
         int place = held->place;
+        held->anchors = other->anchors;
         held->place = other->place;
+        other->anchors = anchors;
         other->place = place;
         held->anchored = 0;
     }

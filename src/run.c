@@ -140,7 +140,7 @@ static void end(lua_State *L, sl_thread *t)
 {
     if (t->home == SL_HOME_NOBODY) {
         lua_settop(t->co, 0);
-        lua_rawgeti(t->co, LUA_REGISTRYINDEX, t->all->lost);
+        sl_anchor_push(t->co, t->all->values, SL_VALUE_LOST);
         bury(L, t);
         return;
     }
@@ -259,7 +259,7 @@ static void forget_unheld(lua_State *L, sl_threads *all, int index)
         return;
     sl_record_pushhome(L, t);
     if (is_self(all, L, L)) {
-        sl_record_clearhome(L, t);
+        sl_record_clearhome(t);
         t->home = SL_HOME_NOBODY;
     }
     lua_pop(L, 1);

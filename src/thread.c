@@ -12,7 +12,7 @@
 void sl_thread_settle(lua_State *L, sl_threads *all)
 {
     if (SL_LUAJIT) {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, all->nothing);
+        sl_anchor_push(L, all->values, SL_VALUE_NOTHING);
         lua_call(L, 0, 0);
     }
 }
@@ -27,6 +27,7 @@ int sl_thread_hasroom(lua_State *L, sl_threads *all, lua_State *co, int n)
 {
     if (n < LUA_MINSTACK)
         return 1;
+    sl_anchor_push(co, all->values, SL_VALUE_ROOM);
     int has = sl_checkstack(co, n);
     sl_thread_settle(L, all);
     return has;

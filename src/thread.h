@@ -13,7 +13,7 @@
  * And it stops for one of two reasons:
  *
  *   waiting    for something its loop will tell it (sl_run_wake). It is
- *              anchored: referenced from the registry, so it lives. It yields
+ *              anchored: we keep its coroutine alive (anchor.h). It yields
  *              where Lua allows that, since many wait; it freezes everywhere
  *              else (in a metamethod, a sort, a nested coroutine, in pcall on
  *              5.1, ...);
@@ -46,6 +46,7 @@
 #ifndef SL_THREAD_H
 #define SL_THREAD_H
 
+#include "anchor.h"
 #include "compat.h"
 #include "fiber.h"
 #include "timer.h"
@@ -104,8 +105,8 @@ struct sl_thread {
                                   is woken. NULL: it waits for control */
     lua_CFunction adopted;     /* in which it waits, if the user, not we,
                                   resumed the coroutine; else NULL */
-    int place, home_place;     /* in the registry: what anchors the coroutine
-                                  and the value of its home */
+    lua_State *anchors;        /* borrowed; where the coroutine is anchored, */
+    int place;                 /* and the value of its home one place above */
     int index;                 /* see anchored */
     int nargs;                 /* on the stack (frozen) or on co's */
     int nresults;              /* of the last lua_resume */
@@ -127,6 +128,16 @@ struct sl_thread {
     sl_thread *prev, *next;    /* in the ready queue */
 };
 
+enum sl_threads_value {
+    SL_VALUE_STOPPED = 1,      /* a table; see record.c */
+    SL_VALUE_HOLDER_CLASS,
+    SL_VALUE_NOTHING,          /* a function that does it */
+    SL_VALUE_ROOM,             /* sl_giveroom */
+    SL_VALUE_CALLER,           /* sl_thread_pcall's */
+    SL_VALUE_LOST,             /* the error of who ended without a home */
+    SL_VALUES = SL_VALUE_LOST
+};
+
 struct sl_threads {
     sl_fibers fibers;          /* owned */
     sl_thread *running;        /* the innermost of those that run */
@@ -137,18 +148,22 @@ struct sl_threads {
     sl_thread *free;           /* the unused ones */
     sl_thread *recent[SL_RECENT];    /* looked up before; see record.c */
     size_t stacks_limit;       /* of C stacks, at which garbage is collected */
-    int stopped;               /* registry references; see record.c */
-    int holder_class;
-    int nothing;               /* a function that does it */
-    int caller;                /* sl_thread_pcall's */
-    sl_thread_body body;       /* that it is to call, */
+    lua_State *values;         /* at the places of enum sl_threads_value */
+    lua_State *anchors;        /* where the next record's places will be, */
+    int place;                 /* the first of them, */
+    int places_left;           /* and how many are left */
+    int places;                /* that were made */
+    sl_thread_body body;       /* that the caller is to call, */
     void *body_arg;            /* with that */
-    int lost;                  /* the error of who ended without a home */
     int closed;                /* the Lua state is being closed */
 };
 
 /* [-0, +0, m] The threads of this Lua state, made at the first call. */
 sl_threads *sl_threads_get(lua_State *L);
+
+/* [-0, +1, e] Pushes a list of what is kept alive for all threads: their
+ * coroutines, if they wait, and more. */
+void sl_threads_pushanchored(lua_State *L);
 
 /* [-0, +1, -] Pushes the coroutine of a running or waiting thread. */
 void sl_thread_push(lua_State *L, sl_thread *t);

@@ -3,9 +3,9 @@
 -- Modules keep LuaSocket's functions in locals of their own (`local sleep =
 -- socket.sleep`), and methods of objects, and may have done so before install
 -- was called. So we go through everything that can be reached from the
--- registry, the globals and the stacks of coroutines, as a collector does, and
--- in about the same time. Where functions can't be told from ours (own.lua)
--- only tables are reached.
+-- registry, the globals, threads and the stacks of coroutines, as a collector
+-- does, and in about the same time. Where functions can't be told from ours
+-- (own.lua) only tables are reached.
 
 local own = require 'socketloop.own'
 
@@ -123,6 +123,7 @@ return function(map, ours, tools)
     look(walk, getmetatable '')
     if debug.getregistry then look(walk, debug.getregistry()) end
     if getlocal then look(walk, tools.thread()) end
+    look(walk, tools.anchored())
     -- In a coroutine, so that the one that runs is one among others.
     coroutine.wrap(go)(walk)
     -- Compiled code has taken such values for constants.
