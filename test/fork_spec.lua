@@ -108,10 +108,10 @@ local function await(what, pause)
 end
 ]]
 
-local function forks(name, code)
+local function forks(name, code, before)
     if not names.available then return pending(name) end
     it(name, function()
-        names.host(1, 1, 0, prelude .. code)
+        names.host(1, 1, 0, prelude .. code, before)
     end)
 end
 
@@ -207,6 +207,33 @@ describe('After a fork the parent goes on', function()
         if child == 0 then return 7 end
         expect(7, wait(child))
     ]])
+
+    forks('and so does a child that had no descriptor to begin with', [[
+        local child
+        in_the_middle(function() loop.stop() end, function()
+            child = fork()
+            if child > 0 then return end
+            leave_all()
+            local files = {}
+            repeat
+                local file = io.open '/dev/null'
+                files[#files + 1] = file
+            until not file
+            for _ = 1, 2 do
+                local ok, err = pcall(run, loop.sleep, 0.001)
+                expect(loop.poller ~= 'epoll', ok)
+                assert(ok or err:match 'epoll: Too many open files', err)
+            end
+            for _, file in ipairs(files) do file:close() end
+            run(exchange)
+            run(function()
+                local list = loop.resolve 'wait1+127.0.0.1'
+                expect('127.0.0.1', list[1].addr)
+            end)
+            quit(7)
+        end)
+        expect(7, wait(child))
+    ]], 'ulimit -n 100')
 
     forks('as do children and their children', [[
         listener:close()
