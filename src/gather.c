@@ -41,6 +41,10 @@ struct sl_gather {
     char data[ROOM];
 };
 
+/* The block in which this OS thread is gathering. While it does, a turn of its
+ * loop is running; and at most one block is not parked. */
+static __thread sl_gather *current;
+
 static int is_inherited(const sl_gather *g)
 {
     return g->source == &g->heir.source;
@@ -61,6 +65,12 @@ static void give_back(sl_loop *loop, sl_gather *g)
         loop->spare = g;
     else
         free(g);
+}
+
+static void stop_gathering(sl_loop *loop)
+{
+    loop->gathering = NULL;
+    current = NULL;
 }
 
 static void unpark(sl_loop *loop, sl_gather *g)
@@ -85,7 +95,7 @@ static void finish(sl_gather *g)
     if (g->parked)
         unpark(loop, g);
     else
-        loop->gathering = NULL;
+        stop_gathering(loop);
     source->unsent = NULL;
     if (g->ends && is_ours(g))
         shutdown(fd, SHUT_WR);
@@ -113,7 +123,7 @@ static void park(sl_gather *g)
     sl_loop *loop = g->source->loop;
     if (!g->parked) {
         g->parked = 1;
-        loop->gathering = NULL;
+        stop_gathering(loop);
         loop->waiting++;
         g->prev = NULL;
         g->next = loop->unsent;
@@ -221,7 +231,7 @@ static int begin(sl_source *source)
     g->watch.owner = g;
     g->alarm.timer.kind = SL_OF_ALARM;
     g->alarm.ring = give_up;
-    source->unsent = loop->gathering = g;
+    source->unsent = loop->gathering = current = g;
     return 1;
 }
 
@@ -316,4 +326,11 @@ void sl_gather_free(sl_loop *loop)
     }
     free(loop->spare);
     loop->spare = NULL;
+}
+
+/* os.exit in the middle of a turn ends the process, but not the loop. */
+__attribute__((destructor)) static void send_at_exit(void)
+{
+    if (current != NULL)
+        transmit_bytes(current);
 }

@@ -3,7 +3,7 @@
  *
  * While the next line is already in a socket's buffer, small sends of that
  * socket are gathered: they are copied into the loop's one block and go out in
- * one system call, at the latest when the thread's turn is over.
+ * one system call, at the latest when the thread's turn, or the process, ends.
  *
  * What the peer's window has no room for then is unsent: the block becomes
  * the source's own, the loop goes on sending, and a later send waits for it.

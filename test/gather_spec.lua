@@ -527,6 +527,30 @@ describe('Pipelined lines', function()
         assert.equal(20, select(2, calls:gsub('sendto%(', '')))
         assert.equal(20, select(2, calls:gsub('sendmsg%(', '')))
     end)
+
+    for _, exit in ipairs {
+        'os.exit(0)', 'os.exit(0, true)', 'error "the end"',
+    } do
+        it('go out before ' .. exit .. ' in the same turn', function()
+            local program = process.start(process.script(([[
+                local loop = require 'socketloop'
+                local server = loop.newserver('127.0.0.1', 0, function(client)
+                    while client:receive() ~= 'end' do client:send 'line\n' end
+                    client:send 'bye\n'
+                    %s
+                end)
+                print('port ' .. select(2, server:getsockname()))
+                io.stdout:flush()
+                loop.start()
+            ]]):format(exit)))
+            local client = plain.connect(program:expect(function(text)
+                return text:match 'port (%d+)\n'
+            end))
+            client:send '1\n2\n3\nend\nand more\n'
+            assert.equal('line\nline\nline\nbye\n', (client:receive(19)))
+            client:close()
+        end)
+    end
 end)
 
 describe('A gathered send that fails', function()

@@ -32,10 +32,11 @@ done
 echo "only luaopen_* is exported"
 
 # Lua states in several threads share what is static: constants, and the count
-# of forks.
+# of forks. Of a thread's own is the block in which it gathers.
 variables=$(size -A build/gcc-lua5.4/obj/*.o | awk '
     $2 == ":" { file = $1 }
-    $1 ~ /^\.t?(data|bss)/ && $1 !~ /rel\.ro/ && $2 > 0 && file !~ /\/fork\.o/ {
+    $1 ~ /^\.t?(data|bss)/ && $1 !~ /rel\.ro/ && $2 > 0 &&
+    file !~ /\/fork\.o/ && !($1 == ".tbss" && file ~ /\/gather\.o/) {
         print file, $1
     }')
 if [[ -n $variables ]]; then
