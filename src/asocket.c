@@ -214,7 +214,7 @@ void sl_asocket_close(lua_State *L, int index)
 {
     sl_asocket *a = lua_touserdata(L, index);
     int fd = a->source.fd;
-    int waited_on = a->source.reader.thread != NULL;
+    int in_use = a->source.reader.thread != NULL || a->receive.taking;
     int is_foreign = a->transport == SL_FOREIGN;    /* perhaps stays open */
     a->settled = 1;
     if (a->has_file)
@@ -224,7 +224,7 @@ void sl_asocket_close(lua_State *L, int index)
     sl_source_release(&a->source, !is_foreign);
     if (a->connect != NULL && a->source.writer.thread == NULL)
         sl_connect_abandon(L, a);
-    if (!waited_on)
+    if (!in_use)
         sl_buffer_free(&a->buffer, &a->source.loop->scratch);
     sl_crowd_leave(a);
     if (a->has_object && !a->let_go) {    /* whose close may raise */

@@ -25,7 +25,8 @@
 /* What a receive is after. */
 typedef struct sl_receive {
     enum { SL_LINE, SL_COUNT, SL_ALL } pattern;
-    int less_is_ok;
+    unsigned char less_is_ok;
+    unsigned char taking;  /* its results are pushed: bytes are to stay */
     size_t wanted;         /* bytes still wanted, for SL_COUNT; those of the
                               line once it is there, for SL_LINE, else 0 */
     const char *prefix;    /* borrowed from the caller's stack */

@@ -133,7 +133,10 @@ char *sl_buffer_room(sl_buffer *buffer, sl_scratch *scratch, size_t size)
 void sl_buffer_drop(sl_buffer *buffer, sl_scratch *scratch, size_t n)
 {
     sl_bytes *bytes = buffer->bytes;
-    bytes->first += n;
+    size_t count = sl_buffer_count(buffer);
+    if (bytes == NULL)
+        return;
+    bytes->first += n < count ? n : count;
     bytes->scanned = bytes->scanned > n ? bytes->scanned - n : 0;
     if (bytes->first == bytes->last)
         sl_buffer_free(buffer, scratch);

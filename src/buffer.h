@@ -83,7 +83,7 @@ static inline void sl_scratch_leave(sl_scratch *scratch)
     scratch->bytes.first = scratch->bytes.last = scratch->bytes.scanned = 0;
 }
 
-/* The first n bytes were received. */
+/* The first n bytes were received; or what is left of them. */
 static inline void sl_buffer_skip(sl_buffer *buffer, sl_scratch *scratch,
                                   size_t n)
 {

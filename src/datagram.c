@@ -99,19 +99,33 @@ static int try_receive(lua_State *L, sl_source *source)
     return 0;
 }
 
+/* [-0, +1, m] Pushes the datagram in the buffer, and copies its sender's name.
+ * See sl_receive_take. */
+static void push_datagram(lua_State *L, sl_asocket *a, sl_name *sender)
+{
+    const sl_bytes *from = a->buffer.bytes;
+    size_t size = sl_buffer_count(&a->buffer) - sizeof *sender;
+    if (size > a->receive.wanted)
+        size = a->receive.wanted;
+    memcpy(sender, from->data + from->first, sizeof *sender);
+    a->receive.taking = 1;
+    lua_pushlstring(L, from->data + from->first + sizeof *sender, size);
+    while (a->buffer.bytes != from && a->buffer.bytes != NULL) {
+        lua_pop(L, 1);
+        from = a->buffer.bytes;    /* where it was moved */
+        lua_pushlstring(L, from->data + from->first + sizeof *sender, size);
+    }
+    a->receive.taking = 0;
+}
+
 /* [-0, +n, m] Pushes the datagram, and the sender's name if asked for. */
 static int give_datagram(lua_State *L, sl_wait *wait, int with_name)
 {
     sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
     if (wait->status != 0)
         return sl_datagram_fail(L, wait->status);
-    const char *bytes = sl_buffer_bytes(&a->buffer);
-    size_t size = sl_buffer_count(&a->buffer) - sizeof(sl_name);
     sl_name sender;
-    memcpy(&sender, bytes, sizeof sender);
-    if (size > a->receive.wanted)
-        size = a->receive.wanted;
-    lua_pushlstring(L, bytes + sizeof sender, size);
+    push_datagram(L, a, &sender);
     int names = with_name ? sl_name_push(L, &sender) : 0;
     sl_buffer_free(&a->buffer, &a->source.loop->scratch);
     return 1 + names;

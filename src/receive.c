@@ -193,14 +193,24 @@ static size_t take(sl_asocket *a, int finished, size_t *data)
     return *data;
 }
 
+/* A finalizer that runs meanwhile may use the scratch, or close the socket. */
 void sl_receive_take(lua_State *L, sl_asocket *a, int finished)
 {
-    size_t data;
-    size_t taken = take(a, finished, &data);
-    const char *bytes = data > 0 ? sl_buffer_bytes(&a->buffer) : "";
-    push_bytes(L, &a->receive, bytes, data);
-    if (taken > 0)
-        sl_buffer_skip(&a->buffer, &a->source.loop->scratch, taken);
+    size_t data, taken = take(a, finished, &data);
+    sl_bytes *from = a->buffer.bytes;
+    if (taken == 0) {
+        push_bytes(L, &a->receive, "", 0);
+        return;
+    }
+    a->receive.taking = 1;
+    push_bytes(L, &a->receive, from->data + from->first, data);
+    while (a->buffer.bytes != from && a->buffer.bytes != NULL) {
+        lua_pop(L, 1);
+        from = a->buffer.bytes;    /* where they were moved */
+        push_bytes(L, &a->receive, from->data + from->first, data);
+    }
+    a->receive.taking = 0;
+    sl_buffer_skip(&a->buffer, &a->source.loop->scratch, taken);
 }
 
 /* data, nil, nil or nil, error, partial */
@@ -241,7 +251,7 @@ static void check_pattern(lua_State *L, sl_receive *r)
 static void check_receive(lua_State *L, sl_receive *r)
 {
     r->prefix = luaL_optlstring(L, 3, "", &r->prefix_size);
-    r->less_is_ok = lua_toboolean(L, 4);
+    r->less_is_ok = (unsigned char)lua_toboolean(L, 4);
     check_pattern(L, r);
 }
 
@@ -262,7 +272,7 @@ static const sl_operation receiving = {try_receive, receive_results};
 static int meth_receive(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    sl_receive r = {SL_LINE, 0, 0, "", 0};
+    sl_receive r = {SL_LINE, 0, 0, 0, "", 0};
     if (lua_gettop(L) > 1)
         check_receive(L, &r);
     sl_asocket_checkkind(L, a, SL_CLIENT);

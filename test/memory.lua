@@ -446,37 +446,109 @@ part('gathered sends', function()
     drive()
 end)
 
+-- Runs f(litter) with a collector that is never at rest, and so quick;
+-- litter(finalizer) makes garbage that has a finalizer.
+local function with_litter(speed, f)
+    local function litter(finalizer)
+        local newproxy = rawget(_G, 'newproxy')
+        local object = newproxy and newproxy(true)
+        local mt = object and getmetatable(object) or {}
+        mt.__gc = function() pcall(finalizer) end
+        if not object then setmetatable({}, mt) end
+    end
+    local pause = collectgarbage('setpause', 0)
+    local stepmul = collectgarbage('setstepmul', speed)
+    collectgarbage()
+    local ok, err = pcall(f, litter)
+    collectgarbage('setpause', pause)
+    collectgarbage('setstepmul', stepmul)
+    if not ok then error(err, 0) end
+end
+
 part('finalizers that take stacks', function()
     local frozen = {}
     local function freeze()
         frozen[#frozen + 1] = loop.current()
         string.gsub('x', 'x', function() loop.suspend() end)
     end
-    local function litter()
-        local newproxy = rawget(_G, 'newproxy')
-        local object = newproxy and newproxy(true)
-        local mt = object and getmetatable(object) or {}
-        mt.__gc = function() pcall(loop.newthread, freeze) end
-        if not object then setmetatable({}, mt) end
-    end
-    local pause = collectgarbage('setpause', 0)
-    local stepmul = collectgarbage('setstepmul', 1000)
-    collectgarbage()
+    with_litter(1000, function(litter)
+        run(function()
+            local a, b = connect_pair()
+            for i = 1, 20 do
+                loop.newthread(function()
+                    loop.sleep(0)
+                    for _ = 1, 3 do
+                        litter(function() loop.newthread(freeze) end)
+                    end
+                    assert(b:send(i .. '\n'))
+                end)
+                expect(text_of(i), (assert(a:receive())))
+            end
+            drop 'client'
+            drop 'other'
+        end)
+    end)
+    drop 'server'
+    drive()
+end)
+
+-- The sockets of a connection that nobody else knows.
+local function make_pair()
+    local server = loop.tcp('127.0.0.1', 0)
+    assert(server:listen(8))
+    local a = assert(loop.connect('127.0.0.1', port_of(server)))
+    local b = assert(server:accept())
+    server:close()
+    return a, b
+end
+
+part('finalizers that receive', function()
+    local wanted = ('x'):rep(100)
     run(function()
         local a, b = connect_pair()
-        for i = 1, 20 do
-            loop.newthread(function()
-                loop.sleep(0)
-                for _ = 1, 3 do litter() end
-                assert(b:send(i .. '\n'))
-            end)
-            expect(text_of(i), (assert(a:receive())))
+        local other, far = make_pair()
+        other:settimeout(0)
+        far:settimeout(0)
+        local function use_scratch()
+            far:send(('y'):rep(300) .. '\n')
+            other:receive(200)
+            other:receive()
         end
+        with_litter(10000, function(litter)
+            for i = 1, 40 do
+                assert(b:send(wanted .. '\n' .. wanted .. '\n'))
+                litter(use_scratch)
+                local read = i % 2 == 0 and a.receive or function()
+                    local line
+                    string.gsub('x', 'x', function()
+                        line = a:receive()
+                    end)
+                    return line
+                end
+                expect(wanted, (assert(read(a))))
+                litter(use_scratch)
+                expect(wanted, (assert(read(a))))
+            end
+            local udp = loop.udp('127.0.0.1', 0)
+            for _ = 1, 10 do
+                assert(udp:sendto(wanted, '127.0.0.1', port_of(udp)))
+                litter(use_scratch)
+                expect(wanted, (assert(udp:receive())))
+            end
+            assert(b:send(wanted .. '\n' .. wanted .. '\n'))
+            litter(function() a:close() end)
+            for _ = 1, 100 do
+                local line, err = a:receive()
+                if err == 'closed' then break end
+                if line then expect(wanted, line) end
+                b:send(wanted .. '\n')
+            end
+        end)
+        other:close()
+        far:close()
         drop 'client'
         drop 'other'
     end)
-    collectgarbage('setpause', pause)
-    collectgarbage('setstepmul', stepmul)
     drop 'server'
     drive()
 end)
@@ -524,7 +596,10 @@ part('closing on waiting threads', function()
         end)
         loop.sleep(0)
         drop 'client'
-        while over < 2 do loop.sleep(0.001) end
+        for _ = 1, short and 50 or 5000 do
+            if over == 2 then break end
+            loop.sleep(0.001)
+        end
     end)
     drop 'server'
     drop 'other'
