@@ -253,6 +253,12 @@ function plain.listen(host)
     return listener, support.port(listener)
 end
 
+-- Has that port, so that nobody listens there. Nil if somebody does.
+function plain.occupy(host, port)
+    local s = track(assert(host:find ':' and socket.tcp6() or socket.tcp4()))
+    return s:bind(host, port) and s
+end
+
 function plain.connect(port, host)
     local client = track(assert(socket.connect(host or '127.0.0.1', port)))
     client:settimeout(5)

@@ -11,13 +11,24 @@ local support = require 'support'
 -- In scripts: an echo server of the loop; what is said about a connection; and
 -- f run in a thread while install is in effect, which may leave nothing open.
 local prelude = [[
-    local function serve(host, port)
-        local listener = loop.newserver(host, port or 0, function(client)
+    -- Have the ports of servers in the other family, so that nobody listens.
+    local occupied = {}
+
+    local function serve(host)
+        local listener = loop.newserver(host, 0, function(client)
             client:send((client:receive() or '') .. '\n')
             client:close()
         end)
-        local _, own = listener:getsockname()
-        return tonumber(own), listener
+        local _, port = listener:getsockname()
+        local is_six = host:find ':'
+        local other = is_six and socket.tcp4() or socket.tcp6()
+        occupied[#occupied + 1] = other
+        local _, err = other:bind(is_six and '127.0.0.1' or '::1', port)
+        if err ~= 'address already in use' then
+            return tonumber(port), listener
+        end
+        listener:close()
+        return serve(host)
     end
 
     local function talk(s, family)
@@ -47,6 +58,7 @@ local prelude = [[
             collectgarbage()
             local before = count 'fd'
             f()
+            for _, s in ipairs(occupied) do s:close() end
             collectgarbage()
             collectgarbage()
             expect(before, count 'fd')
