@@ -98,6 +98,7 @@ $(OUT)/%.lua: src/%.lua
 # What the specs need besides: see the sources; and the module as it is when
 # it is linked without our flags.
 helpers: $(OUT)/test/getaddrinfo.so $(OUT)/test/host $(OUT)/test/socketloop.so
+helpers: $(OUT)/test/api.so $(OUT)/test/copy.so
 
 ifeq ($(shell uname -s),Linux)
 helpers: $(OUT)/test/memory $(OUT)/test/faults.so $(OUT)/test/clock.so
@@ -111,6 +112,18 @@ $(OUT)/test/getaddrinfo.so: test/getaddrinfo.c
 $(OUT)/test/faults.so $(OUT)/test/clock.so: $(OUT)/test/%.so: test/%.c
 	@mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $<
+
+# Lua modules in C that know socketloop by its header only.
+c_module = $(CC) $(SHARED) -std=c99 -D_POSIX_C_SOURCE=200809L -fPIC -Wall \
+           -Wextra -pedantic -Iinclude $(LUA_CFLAGS) $(variant_flags) $(CFLAGS)
+
+$(OUT)/test/api.so: test/api.c include/socketloop.h
+	@mkdir -p $(@D)
+	$(c_module) -o $@ $<
+
+$(OUT)/test/copy.so: examples/copy.c include/socketloop.h
+	@mkdir -p $(@D)
+	$(c_module) -o $@ $<
 
 $(OUT)/test/lossy: test/lossy.c
 	@mkdir -p $(@D)

@@ -38,6 +38,7 @@ build = {
             'src/accept.c',
             'src/address.c',
             'src/anchor.c',
+            'src/api.c',
             'src/asocket.c',
             'src/bind.c',
             'src/buffer.c',

@@ -45,10 +45,7 @@ static int func_stepping(lua_State *L)
 /* release(fd): it is about to be closed; who waits for it is woken. */
 static int func_release(lua_State *L)
 {
-    sl_loop *loop = sl_loop_check(L);
-    int fd = (int)luaL_checknumber(L, 1);
-    if (fd >= 0 && fd < loop->sources_size && loop->sources[fd] != NULL)
-        sl_source_release(loop->sources[fd], 1);
+    sl_source_closing(sl_loop_check(L), (int)luaL_checknumber(L, 1));
     return 0;
 }
 

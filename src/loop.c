@@ -44,7 +44,8 @@ static int no_results(lua_State *L, void *wait)
     return 0;
 }
 
-int sl_loop_sleep(lua_State *L, sl_loop *loop, double seconds)
+/* [-0, +0, e] The thread that runs, which will be woken in so many seconds. */
+static sl_thread *fall_asleep(lua_State *L, sl_loop *loop, double seconds)
 {
     sl_thread *t = sl_thread_current(L, loop->threads);
     t->loop = loop;
@@ -56,11 +57,21 @@ int sl_loop_sleep(lua_State *L, sl_loop *loop, double seconds)
         double due = sl_clock_now() + seconds;
         if (sl_timer_set(&loop->timers, &t->timer, due) != 0) {
             sl_thread_disown(L, t);
-            return luaL_error(L, "not enough memory");
+            luaL_error(L, "not enough memory");
         }
         loop->waiting++;
     }
-    return sl_thread_wait(L, t, no_results);
+    return t;
+}
+
+int sl_loop_sleep(lua_State *L, sl_loop *loop, double seconds)
+{
+    return sl_thread_wait(L, fall_asleep(L, loop, seconds), no_results);
+}
+
+void sl_loop_pause(lua_State *L, sl_loop *loop, double seconds)
+{
+    sl_thread_freeze(L, fall_asleep(L, loop, seconds));
 }
 
 /* --- failures ---------------------------------------------------------- */
@@ -451,7 +462,7 @@ static void weak_table(lua_State *L, const char *mode)
 /* [-0, +0, m] The table of the loop on the top. */
 static void make_env(lua_State *L)
 {
-    lua_createtable(L, SL_ENV_GUARDED, 0);
+    lua_createtable(L, SL_ENV_WATCHERS, 0);
     weak_table(L, "kv");
     lua_rawseti(L, -2, SL_ENV_WRAPPERS);
     lua_newtable(L);

@@ -120,6 +120,7 @@ struct sl_watch {
     unsigned interest;      /* of SL_READABLE and SL_WRITABLE */
     void (*told)(sl_watch *watch);    /* must not run threads */
     void *owner;
+    int lost;               /* told since the descriptor is gone, or will be */
 };
 
 /* A time at which something has to be done that ends no thread's wait. */
@@ -137,7 +138,8 @@ enum {
     SL_ENV_CLASSES,         /* the metatables of asockets */
     SL_ENV_WRAPPERS,        /* weak: LuaSocket object -> asocket */
     SL_ENV_FAILURES,        /* threads whose errors are still to be told */
-    SL_ENV_GUARDED          /* weak: thread -> what to close if it fails */
+    SL_ENV_GUARDED,         /* weak: thread -> what to close if it fails */
+    SL_ENV_WATCHERS         /* the function that makes them (watch.h) */
 };
 
 struct sl_loop {
@@ -182,8 +184,12 @@ void sl_loop_env(lua_State *L, int which);
 /* [-0, +1, e] Pushes a new loop, its table still empty but for the lists. */
 sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type);
 
-/* Ends the running C function in a sleep of so many seconds. */
+/* Ends the running C function in a sleep of so many seconds; 0 or less gives
+ * the others their turn. */
 int sl_loop_sleep(lua_State *L, sl_loop *loop, double seconds);
+
+/* [-0, +0, e] The same for straight-line C in a thread of our own. */
+void sl_loop_pause(lua_State *L, sl_loop *loop, double seconds);
 
 /* [-3, +0, m] A thread of the loop failed, and nobody is there to get the
  * thread, error and traceback: the step that goes on will tell them. */

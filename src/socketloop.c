@@ -7,6 +7,7 @@
 #include "socketloop.h"
 
 #include "address.h"
+#include "api.h"
 #include "asocket.h"
 #include "bind.h"
 #include "clock.h"
@@ -337,6 +338,7 @@ static void push_loop(lua_State *L)
 {
     sl_loop *loop = sl_loop_new(L, choose_poller(L));
     int self = lua_gettop(L);
+    sl_api_offer(L);
     lua_newtable(L);
     lua_pushvalue(L, self);
     sl_setfuncs(L, functions, 1);

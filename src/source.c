@@ -67,6 +67,18 @@ void sl_source_detach(sl_source *source, int closing)
     source->watched = 0;
 }
 
+/* Its descriptor's number is another source's from now on. Whoever watches a
+ * bare one looks again: it may be the same descriptor. */
+static void dispossess(sl_source *old)
+{
+    if (!old->bare) {
+        sl_source_release(old, 0);
+        return;
+    }
+    sl_source_detach(old, 0);
+    sl_source_notify(old, SL_READABLE | SL_WRITABLE);
+}
+
 int sl_source_claim(sl_source *source, int fd)
 {
     sl_loop *loop = source->loop;
@@ -78,7 +90,7 @@ int sl_source_claim(sl_source *source, int fd)
     if (old == source)
         return 0;
     if (old != NULL)
-        sl_source_release(old, 0);
+        dispossess(old);
     sl_source_detach(source, 0);
     loop->sources[fd] = source;
     source->fd = fd;
@@ -131,9 +143,17 @@ void sl_source_release(sl_source *source, int closing)
     sl_wait_finish(&source->reader, SL_CLOSED);
     sl_wait_finish(&source->writer, SL_CLOSED);
     int has_unsent = source->unsent != NULL;
+    for (sl_watch *watch = source->watches; watch != NULL; watch = watch->next)
+        watch->lost = 1;
     sl_source_notify(source, SL_READABLE | SL_WRITABLE);
     if (has_unsent)    /* else it may be gone with its last watch */
         sl_gather_drop(source);    /* perhaps the source with it */
+}
+
+void sl_source_closing(sl_loop *loop, int fd)
+{
+    if (fd >= 0 && fd < loop->sources_size && loop->sources[fd] != NULL)
+        sl_source_release(loop->sources[fd], 1);
 }
 
 static unsigned parked_interest(const sl_wait *wait)

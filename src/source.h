@@ -37,6 +37,9 @@ void sl_source_move(sl_source *from, sl_source *to);
 void sl_source_release(sl_source *source, int closing);
 void sl_source_detach(sl_source *source, int closing);
 
+/* fd is about to be closed, whoever's it is: those who wait are woken. */
+void sl_source_closing(sl_loop *loop, int fd);
+
 /* [-0, +0, -] The source's memory is about to go. */
 void sl_source_free(lua_State *L, sl_source *source);
 

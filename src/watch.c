@@ -18,12 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct sl_watcher {
+struct sl_watcher {
     sl_source self;       /* has no descriptor; its reader is the wait */
     sl_watch *watches;    /* owned array */
     int count, size;
     int fired;            /* one of them was told */
-} sl_watcher;
+    int lost;             /* whose descriptor is gone */
+};
 
 /* --- lists of descriptors ---------------------------------------------- */
 
@@ -76,6 +77,7 @@ static void told(sl_watch *watch)
 {
     sl_watcher *w = watch->owner;
     w->fired = 1;
+    w->lost |= watch->lost;
     sl_wait_finish(&w->self.reader, 0);
 }
 
@@ -91,15 +93,20 @@ static int reserve(sl_watcher *w, int size)
     return 0;
 }
 
+/* Watches one more descriptor; 0 or how it failed. */
+static int watch_one(sl_watcher *w, int fd, unsigned interest)
+{
+    sl_watch *watch = &w->watches[w->count++];
+    *watch = (sl_watch){NULL, NULL, NULL, interest, told, w, 0};
+    return fd < 0 ? EBADF : sl_source_watch(w->self.loop, fd, watch);
+}
+
 /* Watches the descriptors of the argument at index. 0 or how it failed. */
 static int watch_all(lua_State *L, sl_watcher *w, int index, int n,
                      unsigned interest)
 {
     for (int i = 0; i < n; i++) {
-        sl_watch *watch = &w->watches[w->count++];
-        *watch = (sl_watch){NULL, NULL, NULL, interest, told, w};
-        int fd = descriptor_at(L, index, i);
-        int err = fd < 0 ? EBADF : sl_source_watch(w->self.loop, fd, watch);
+        int err = watch_one(w, descriptor_at(L, index, i), interest);
         if (err == EPERM || err == EBADF)    /* epoll refuses files, which are
                                                 always ready */
             w->fired = 1;
@@ -113,6 +120,14 @@ static int try_watching(lua_State *L, sl_source *source)
 {
     (void)L;
     return ((sl_watcher *)source)->fired ? 0 : SL_AGAIN;
+}
+
+/* Ends the last wait; 0 or ENOMEM: there's no room for so many. */
+static int begin(sl_watcher *w, int count)
+{
+    unwatch(w);
+    w->fired = w->lost = 0;
+    return reserve(w, count);
 }
 
 /* true if something happened, false if the time is over; nil, error */
@@ -136,9 +151,7 @@ static int meth_wait(lua_State *L)
     int reads = count_descriptors(L, 3);
     int writes = count_descriptors(L, 4);
     sl_wait_check(L, &w->self.reader, "wait");
-    unwatch(w);
-    w->fired = 0;
-    int err = reserve(w, reads + writes);
+    int err = begin(w, reads + writes);
     if (err == 0)
         err = watch_all(L, w, 3, reads, SL_READABLE);
     if (err == 0)
@@ -199,9 +212,9 @@ static int func_watcher(lua_State *L)
     return 1;
 }
 
-void sl_watch_pushmaker(lua_State *L)
+/* [-0, +1, m] Makes such a function for the loop at index. */
+static void new_maker(lua_State *L, int loop)
 {
-    int loop = lua_gettop(L);
     lua_pushvalue(L, loop);
     lua_newtable(L);
     lua_pushvalue(L, -1);
@@ -212,6 +225,41 @@ void sl_watch_pushmaker(lua_State *L)
     sl_setfuncs(L, methods, 2);
     lua_pop(L, 1);
     lua_pushcclosure(L, func_watcher, 2);
+}
+
+void sl_watch_pushmaker(lua_State *L)
+{
+    int loop = lua_gettop(L);
+    sl_getuservalue(L, loop);
+    lua_rawgeti(L, -1, SL_ENV_WATCHERS);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        new_maker(L, loop);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -3, SL_ENV_WATCHERS);
+    }
+    lua_remove(L, -2);
+}
+
+/* --- for straight-line C ----------------------------------------------- */
+
+sl_watcher *sl_watch_push(lua_State *L)
+{
+    sl_watch_pushmaker(L);
+    lua_call(L, 0, 1);
+    return lua_touserdata(L, -1);
+}
+
+int sl_watch_block(lua_State *L, sl_watcher *w, int fd, unsigned interest,
+                   double seconds)
+{
+    int err = begin(w, 1);
+    if (err == 0)
+        err = watch_one(w, fd, interest);
+    if (err == 0)
+        err = sl_wait_block(L, &w->self.reader, &watching, seconds);
+    unwatch(w);
+    return w->lost ? SL_CLOSED : err;
 }
 
 /* --- asking ------------------------------------------------------------ */

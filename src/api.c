@@ -1,0 +1,216 @@
+/*
+ * api.c - waiting for other C modules, which find it in the registry:
+ * straight-line C, so the C stack freezes. What the functions do and raise
+ * is said in include/socketloop.h.
+ *
+ * A module has no loop as an upvalue. It waits in the loop of the running
+ * thread, which is looked up in a table of all loops.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "api.h"
+
+#include "clock.h"
+#include "loop.h"
+#include "result.h"
+#include "socketloop.h"
+#include "source.h"
+#include "wait.h"
+#include "watch.h"
+
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <stddef.h>
+
+/* Its address is the registry's key of the loops: a table with weak values
+ * that has each loop's userdata under its address, and the first one at 1. */
+static const char loops_key = 0;
+
+/* --- loops ------------------------------------------------------------- */
+
+static void push_loops(lua_State *L)
+{
+    sl_rawgetp(L, LUA_REGISTRYINDEX, &loops_key);
+}
+
+/* [-0, +1, -] Pushes the loop of the running thread, or of the nearest one
+ * below that has one; nil if there is none. */
+static void push_loop(lua_State *L, const sl_thread *t)
+{
+    push_loops(L);
+    for (; t != NULL; t = t->resumer) {
+        if (t->loop == NULL)
+            continue;
+        sl_rawgetp(L, -1, t->loop);
+        if (!lua_isnil(L, -1)) {
+            lua_remove(L, -2);
+            return;
+        }
+        lua_pop(L, 1);
+    }
+    lua_rawgeti(L, -1, 1);
+    lua_remove(L, -2);
+}
+
+/* [-0, +1, e] Pushes the loop in which the calling thread will wait: there it
+ * is kept alive. Raises where it can't. `what` names the function. */
+static sl_loop *enter(lua_State *L, const char *what)
+{
+    luaL_checkstack(L, LUA_MINSTACK, "no room to wait");
+    const sl_threads *threads = sl_threads_get(L);
+    if (threads->running == NULL)
+        luaL_error(L, "%s must be called from a loop thread (see newthread)",
+                   what);
+    sl_checkfinalizer(L);
+    push_loop(L, threads->running);
+    sl_loop *loop = lua_touserdata(L, -1);
+    if (loop == NULL || loop->closed)
+        sl_loop_isclosed(L);
+    return loop;
+}
+
+/* --- readiness --------------------------------------------------------- */
+
+/* What of the events the descriptor is ready for is in *ready. 0 or how asking
+ * failed. */
+static int look(int fd, int events, int *ready)
+{
+    struct pollfd p = {fd, 0, 0};
+    int n;
+    if (events & SOCKETLOOP_READABLE)
+        p.events |= POLLIN;
+    if (events & SOCKETLOOP_WRITABLE)
+        p.events |= POLLOUT;
+    do
+        n = poll(&p, 1, 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno;
+    if (fd < 0 || p.revents & POLLNVAL)
+        return EBADF;
+    if (p.revents & (POLLERR | POLLHUP))
+        p.revents |= p.events;
+    *ready = (p.revents & POLLIN ? SOCKETLOOP_READABLE : 0) |
+             (p.revents & POLLOUT ? SOCKETLOOP_WRITABLE : 0);
+    return 0;
+}
+
+/* Seconds until then, at least 0; negative if there is no end. */
+static double time_left(double until)
+{
+    return until < 0 ? -1 : fmax(until - sl_clock_now(), 0);
+}
+
+/* [-0, +0, e] Waits in the loop on the top until the descriptor is ready or
+ * the time is over; results as look's. */
+static int await(lua_State *L, int fd, int events, double seconds, int *ready)
+{
+    double until = seconds < 0 ? -1 : sl_clock_now() + seconds;
+    unsigned interest = (events & SOCKETLOOP_READABLE ? SL_READABLE : 0) |
+                        (events & SOCKETLOOP_WRITABLE ? SL_WRITABLE : 0);
+    sl_watcher *w = sl_watch_push(L);
+    int err, failure;
+    do {
+        err = sl_watch_block(L, w, fd, interest, time_left(until));
+        failure = err == 0 || err == SL_TIMEOUT ? look(fd, events, ready)
+                                                : err;
+    } while (err == 0 && failure == 0 && *ready == 0);
+    lua_pop(L, 1);
+    return failure;
+}
+
+/* The code for an error, and errno. */
+static int code(int err)
+{
+    errno = err == SL_CLOSED ? EBADF : err == SL_TOO_BIG ? EMFILE : err;
+    return errno == EBADF ? SOCKETLOOP_CLOSED
+         : errno == ENOMEM ? SOCKETLOOP_NOMEMORY : SOCKETLOOP_FAILED;
+}
+
+/* --- the functions ----------------------------------------------------- */
+
+static int wait_ready(lua_State *L, int fd, int events, double seconds)
+{
+    const int all = SOCKETLOOP_READABLE | SOCKETLOOP_WRITABLE;
+    if (events == 0 || (events & ~all) != 0)
+        luaL_error(L, "wait: invalid events (%d)", events);
+    if (seconds != seconds)
+        luaL_error(L, "wait: the time is not a number");
+    sl_loop *loop = enter(L, "wait");
+    if (++loop->threads->running->spent > SL_OPERATIONS_MAX)
+        sl_loop_pause(L, loop, 0);
+    int ready = 0;
+    int err = look(fd, events, &ready);
+    if (err == 0 && ready == 0 && seconds != 0) {
+        err = await(L, fd, events, seconds, &ready);
+    } else if (err == 0 && ready == 0) {
+        sl_loop_pause(L, loop, 0);
+        err = look(fd, events, &ready);
+    }
+    lua_pop(L, 1);
+    return err != 0 ? code(err) : ready;
+}
+
+static void sleep_so_long(lua_State *L, double seconds)
+{
+    if (seconds != seconds)
+        luaL_error(L, "sleep: the time is not a number");
+    sl_loop_pause(L, enter(L, "sleep"), seconds);
+    lua_pop(L, 1);
+}
+
+static int is_in_thread(lua_State *L)
+{
+    return sl_threads_get(L)->running != NULL;
+}
+
+static void closing(lua_State *L, int fd)
+{
+    luaL_checkstack(L, 4, "no room for the loops");
+    push_loops(L);
+    lua_pushnil(L);
+    while (lua_next(L, -2) != 0) {
+        sl_loop *loop = lua_touserdata(L, -1);
+        if (!loop->closed)
+            sl_source_closing(loop, fd);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static const socketloop_api functions = {
+    SOCKETLOOP_API_VERSION, wait_ready, sleep_so_long, is_in_thread, closing
+};
+
+/* [-0, +1, m] Pushes the table of loops, made at the first call. */
+static void make_loops(lua_State *L)
+{
+    push_loops(L);
+    if (!lua_isnil(L, -1))
+        return;
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "v");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    sl_rawsetp(L, LUA_REGISTRYINDEX, &loops_key);
+}
+
+void sl_api_offer(lua_State *L)
+{
+    make_loops(L);
+    lua_pushvalue(L, -2);
+    sl_rawsetp(L, -2, lua_touserdata(L, -1));
+    lua_rawgeti(L, -1, 1);
+    if (lua_isnil(L, -1)) {
+        lua_pushvalue(L, -3);
+        lua_rawseti(L, -3, 1);
+    }
+    lua_pop(L, 2);
+    lua_pushlightuserdata(L, (void *)&functions);
+    lua_setfield(L, LUA_REGISTRYINDEX, SOCKETLOOP_API_KEY);
+}

@@ -1,0 +1,14 @@
+/*
+ * api.h - what other C modules get: see include/socketloop.h.
+ */
+
+#ifndef SL_API_H
+#define SL_API_H
+
+#include <lua.h>
+
+/* [-0, +0, m] The loop on the top can be waited in from now on; the first one
+ * also by threads of no loop. Offers the functions to other modules. */
+void sl_api_offer(lua_State *L);
+
+#endif

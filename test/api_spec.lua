@@ -1,0 +1,979 @@
+-- Waiting in the loop from another C module (test/api.c), which knows of
+-- socketloop what is in its header.
+
+local coro = require 'coro'
+local loop = require 'socketloop'
+local places = require 'places'
+local process = require 'process'
+local support = require 'support'
+
+local library = assert(process.helper 'api.so', 'tools/test.sh builds it')
+local api = assert(package.loadlib(library, 'luaopen_api'))()
+
+local coroloop = loop.coro      -- made here, not in one of the tests
+local pack, run, some = support.pack, support.run, support.some
+
+-- Runs a script that has the module as api, and what it prints.
+local function script(code)
+    return process.output(("local api = assert(package.loadlib(%q, %q))()\n%s")
+        :format(library, 'luaopen_api', code))
+end
+
+-- Calls f with the ends of a new pipe, to read and to write, and closes them.
+local function with_pipe(f)
+    local r, w = api.pipe()
+    f(r, w)
+    api.close(r, w)
+end
+
+-- Calls f with two connected sockets and closes them.
+local function with_pair(f)
+    local a, b = api.pair()
+    f(a, b)
+    api.close(a, b)
+end
+
+-- Writes until there is no room.
+local function fill(fd)
+    while api.write(fd, ('x'):rep(65536)) do end
+end
+
+local function empty(fd)
+    while (api.read(fd) or '') ~= '' do end
+end
+
+-- Calls f(...) in a thread, which has to wait; a table that will have its
+-- results.
+local function begin(f, ...)
+    local results = {n = -1}
+    loop.newthread(function(...)
+        local got = pack(f(...))
+        for i = 1, got.n do results[i] = got[i] end
+        results.n = got.n
+    end, ...)
+    assert.equal(-1, results.n)
+    return results
+end
+
+-- In a thread: what begin's f gives.
+local function results_of(results)
+    assert(support.eventually(function() return results.n >= 0 end))
+    return support.unpack(results, 1, results.n)
+end
+
+describe('In C', function()
+    support.hooks(before_each, after_each)
+    after_each(process.cleanup)
+
+    describe('the loop is found', function()
+        it('once socketloop is loaded', function()
+            assert.equal('false\ntrue\n', script [[
+                print(api.found())
+                require 'socketloop'
+                print(api.found())
+            ]])
+        end)
+
+        it('when the loop of coro is all that was asked for', function()
+            assert.equal('true\n', script [[
+                require 'socketloop.coro'
+                print(api.found())
+            ]])
+        end)
+
+        it('not where coro is used alone', function()
+            assert.equal('false\n', script [[
+                require 'coro'
+                print(api.found())
+            ]])
+        end)
+
+        it('when it is newer than the header, not when it is older', function()
+            assert.is_true(api.found(1))
+            assert.is_true(api.found(2))
+            assert.is_false(api.found(0))
+        end)
+
+        it('again when socketloop was loaded again', function()
+            assert.equal('rw\n', script [[
+                require 'socketloop'
+                package.loaded.socketloop = nil
+                local loop = require 'socketloop'
+                collectgarbage()
+                loop.newthread(function()
+                    print(api.wait(api.pair(), 'w', 5) and
+                          api.wait(api.pair(), 'w', 5) and 'rw')
+                end)
+                loop.start()
+            ]])
+        end)
+    end)
+
+    describe('a thread waits', function()
+        it('until there is something to read', function()
+            with_pipe(function(r, w)
+                run(function()
+                    local waiting = begin(api.wait, r, 'r', 5)
+                    api.write(w, 'x')
+                    assert.equal('r', results_of(waiting))
+                    assert.equal('x', api.read(r))
+                end)
+            end)
+        end)
+
+        it('until there is room to write', function()
+            with_pipe(function(r, w)
+                run(function()
+                    fill(w)
+                    local waiting = begin(api.wait, w, 'w', 5)
+                    empty(r)
+                    assert.equal('w', results_of(waiting))
+                end)
+            end)
+        end)
+
+        it('for the first of both', function()
+            with_pair(function(a, b)
+                run(function()
+                    fill(a)
+                    local waiting = begin(api.wait, a, 'rw', 5)
+                    api.write(b, 'x')
+                    assert.equal('r', results_of(waiting))
+                    api.read(a)
+                    waiting = begin(api.wait, a, 'rw', 5)
+                    empty(b)
+                    assert.equal('w', results_of(waiting))
+                end)
+            end)
+        end)
+
+        it('for what it asked for, whatever else is ready', function()
+            with_pair(function(a, b)
+                run(function()
+                    local waiting = begin(api.wait, a, 'r', 5)
+                    loop.sleep(0)
+                    loop.sleep(0.005)
+                    assert.equal(-1, waiting.n)
+                    api.write(b, 'x')
+                    assert.equal('r', results_of(waiting))
+                    fill(a)
+                    assert.equal('timeout', api.wait(a, 'w', 0.005))
+                end)
+            end)
+        end)
+
+        it('not if it is ready', function()
+            with_pair(function(a, b)
+                run(function()
+                    assert.equal('w', api.wait(a, 'w', -1))
+                    assert.equal('w', api.wait(a, 'rw', -1))
+                    api.write(b, 'x')
+                    assert.equal('rw', api.wait(a, 'rw', -1))
+                    assert.equal('r', api.wait(a, 'r', -1))
+                end)
+            end)
+        end)
+
+        it('as long as it takes', function()
+            with_pipe(function(r, w)
+                run(function()
+                    for _, limit in ipairs {-1, -0.001, math.huge, 1e9} do
+                        local waiting = begin(api.wait, r, 'r', limit)
+                        loop.sleep(0.002)
+                        assert.equal(-1, waiting.n)
+                        api.write(w, 'x')
+                        assert.equal('r', results_of(waiting))
+                        api.read(r)
+                    end
+                end)
+            end)
+        end)
+
+        it('until its time is over', function()
+            with_pipe(function(r)
+                run(function()
+                    local seconds, result =
+                        support.timed(api.wait, r, 'r', 0.02)
+                    assert.equal('timeout', result)
+                    assert.is_true(seconds >= 0.019)
+                end)
+            end)
+        end)
+
+        it('until its time is over, when others take what came', function()
+            with_pipe(function(r, w)
+                run(function()
+                    local waiting = begin(api.wait, r, 'r', 0.03)
+                    for _ = 1, 5 do
+                        api.write(w, 'x')
+                        api.read(r)
+                        loop.sleep(0)
+                    end
+                    assert.equal('timeout', results_of(waiting))
+                end)
+            end)
+        end)
+
+        it('until the end of the stream', function()
+            run(function()
+                local a, b = api.pair()
+                local waiting = begin(api.wait, a, 'r', 5)
+                api.close(b)
+                assert.equal('r', results_of(waiting))
+                assert.equal('', api.read(a))
+                api.close(a)
+            end)
+        end)
+
+        it('until nobody reads what it would write', function()
+            run(function()
+                local r, w = api.pipe()
+                fill(w)
+                local waiting = begin(api.wait, w, 'w', 5)
+                api.close(r)
+                assert.equal('w', results_of(waiting))
+                api.close(w)
+            end)
+        end)
+
+        it('not for a file', function()
+            run(function()
+                local name = os.tmpname()
+                local fd = api.open(name)
+                assert.equal('rw', api.wait(fd, 'rw', 5))
+                api.close(fd)
+                os.remove(name)
+            end)
+        end)
+
+        it('for one descriptor after the other', function()
+            with_pipe(function(r1, w1)
+                with_pipe(function(r2, w2)
+                    run(function()
+                        local waiting = begin(api.waitall, r1, r2, r1)
+                        api.write(w2, 'x')
+                        loop.sleep(0)
+                        assert.equal(-1, waiting.n)
+                        api.write(w1, 'x')
+                        assert.equal(3, results_of(waiting))
+                    end)
+                end)
+            end)
+        end)
+
+        it('again and again', function()
+            with_pipe(function(r, w)
+                run(function()
+                    local count = 0
+                    loop.newthread(function()
+                        while count < some(500) do
+                            api.write(w, 'x')
+                            loop.sleep(0)
+                        end
+                    end)
+                    while count < some(500) do
+                        if api.wait(r, 'r', 5) ~= 'r' then break end
+                        if api.read(r) then count = count + 1 end
+                    end
+                    assert.equal(some(500), count)
+                end)
+            end)
+        end)
+
+        it('with a limit of 0 only while the others have a turn', function()
+            with_pipe(function(r, w)
+                run(function()
+                    local turns = 0
+                    loop.newthread(function()
+                        for _ = 1, 10 do
+                            turns = turns + 1
+                            loop.sleep(0)
+                        end
+                        api.write(w, 'x')
+                    end)
+                    for _ = 1, 9 do
+                        assert.equal('timeout', api.wait(r, 'r', 0))
+                    end
+                    assert.equal(10, turns)
+                    assert.equal('r', api.wait(r, 'r', 0))
+                end)
+            end)
+        end)
+
+        it('with what is ready at once keeps nobody from running', function()
+            with_pair(function(a)
+                run(function()
+                    local turn = false
+                    loop.newthread(function()
+                        loop.sleep(0)
+                        turn = true
+                    end)
+                    local count = 0
+                    while not turn and count < 1000 do
+                        count = count + 1
+                        api.wait(a, 'w', 5)
+                    end
+                    assert.is_true(count < 1000)
+                end)
+            end)
+        end)
+
+        it('without a slot of the stack, which stays what it was', function()
+            with_pipe(function(r, w)
+                run(function()
+                    local waiting = begin(api.waitfull, r)
+                    api.write(w, 'x')
+                    assert.equal('r', results_of(waiting))
+                    assert.equal('r', api.waitfull(r))
+                end)
+            end)
+        end)
+
+        it('and what is on its C stack stays', function()
+            with_pipe(function(r1, w1)
+                with_pipe(function(r2, w2)
+                    run(function()
+                        local first = begin(api.waitaround, r1, function()
+                            api.read(r1)
+                            api.write(w2, 'x')
+                        end)
+                        local second = begin(api.waitaround, r2, function()
+                            api.read(r2)
+                            api.write(w1, 'x')
+                            loop.sleep(0.002)
+                            api.write(w2, 'x')
+                        end)
+                        api.write(w1, 'x')
+                        assert.is_true(results_of(first))
+                        assert.is_true(results_of(second))
+                    end)
+                end)
+            end)
+        end)
+    end)
+
+    describe('a thread sleeps', function()
+        it('so long', function()
+            run(function()
+                local seconds = support.timed(api.sleep, 0.02)
+                assert.is_true(seconds >= 0.019)
+            end)
+        end)
+
+        it('while others run', function()
+            run(function()
+                local turns, goes_on = 0, true
+                loop.newthread(function()
+                    while goes_on do
+                        turns = turns + 1
+                        loop.sleep(0.001)
+                    end
+                end)
+                api.sleep(0.02)
+                goes_on = false
+                assert.is_true(turns > 1)
+            end)
+        end)
+
+        it('for one turn of the others', function()
+            run(function()
+                local order = {}
+                loop.newthread(function()
+                    loop.sleep(0)
+                    support.push(order, 'other')
+                end)
+                for _, seconds in ipairs {0, -1, -math.huge} do
+                    api.sleep(seconds)
+                    support.push(order, seconds)
+                end
+                assert.same({'other', 0, -1, -math.huge}, order)
+            end)
+        end)
+    end)
+
+    describe('a thread waits in', function()
+        for name, around in pairs(places.giving) do
+            it(name, function()
+                with_pipe(function(r, w)
+                    run(function()
+                        local waiting = begin(around, function()
+                            api.sleep(0)
+                            return api.wait(r, 'r', 5)
+                        end)
+                        loop.sleep(0)
+                        api.write(w, 'x')
+                        local expected = 'r'
+                        if places.truth[name] then expected = true end
+                        assert.equal(expected, results_of(waiting))
+                    end)
+                end)
+            end)
+        end
+
+        for name, around in pairs(places.passing) do
+            it(name .. ', and an error after it passes', function()
+                with_pipe(function(r, w)
+                    run(function()
+                        local waiting = begin(pcall, around, function()
+                            api.waitandraise(r, 'boom')
+                        end)
+                        api.write(w, 'x')
+                        local ok, err = results_of(waiting)
+                        assert.is_false(ok)
+                        assert.matches('boom', err)
+                    end)
+                end)
+            end)
+        end
+    end)
+
+    it('an error after a wait leaves the step', function()
+        with_pipe(function(r, w)
+            loop.newthread(api.waitandraise, r, 'boom')
+            api.write(w, 'x')
+            support.raises('boom', support.drain)
+        end)
+    end)
+
+    describe('many threads wait', function()
+        it('for one descriptor', function()
+            with_pipe(function(r, w)
+                local woken, many = 0, some(3000)
+                for _ = 1, many do
+                    loop.newthread(function()
+                        assert.equal('r', api.wait(r, 'r', 20))
+                        woken = woken + 1
+                    end)
+                end
+                assert.equal(0, woken)
+                support.collect()
+                api.write(w, 'x')
+                support.drain()
+                assert.equal(many, woken)
+            end)
+        end)
+
+        it('for descriptors of their own', function()
+            local pipes, woken, many = {}, {}, some(150, 5)
+            for i = 1, many do
+                local r, w = api.pipe()
+                pipes[i] = {r, w}
+                loop.newthread(function()
+                    assert.equal('r', api.wait(r, 'r', 20))
+                    support.push(woken, i)
+                end)
+            end
+            support.collect()
+            for i = many, 1, -1 do
+                api.write(pipes[i][2], 'x')
+                loop.step(5)
+            end
+            support.drain()
+            assert.equal(many, #woken)
+            assert.same({many, 1}, {woken[1], woken[many]})
+            for i = 1, many do api.close(support.unpack(pipes[i])) end
+        end)
+
+        it('for time', function()
+            local woken, many = 0, some(3000)
+            for i = 1, many do
+                loop.newthread(function()
+                    api.sleep(i % 7 / 1000)
+                    woken = woken + 1
+                end)
+            end
+            support.collect()
+            support.drain()
+            assert.equal(many, woken)
+        end)
+
+        it('to read and to write, each for his own', function()
+            with_pair(function(a, b)
+                run(function()
+                    fill(a)
+                    local reading = begin(api.wait, a, 'r', 5)
+                    local writing = begin(api.wait, a, 'w', 5)
+                    api.write(b, 'x')
+                    assert.equal('r', results_of(reading))
+                    assert.equal(-1, writing.n)
+                    empty(b)
+                    assert.equal('w', results_of(writing))
+                end)
+            end)
+        end)
+
+        it('and one leaves while the others stay', function()
+            with_pipe(function(r, w)
+                run(function()
+                    local first = begin(api.wait, r, 'r', 5)
+                    local second = begin(api.wait, r, 'r', 0.005)
+                    local third = begin(api.wait, r, 'r', 5)
+                    assert.equal('timeout', results_of(second))
+                    api.write(w, 'x')
+                    assert.equal('r', results_of(first))
+                    assert.equal('r', results_of(third))
+                end)
+            end)
+        end)
+    end)
+
+    describe("a loop socket's descriptor", function()
+        it('can be waited for while a thread receives from it', function()
+            run(function()
+                local s, peer = support.mixed()
+                local line = begin(s.receive, s)
+                local waiting = begin(api.wait, s:getfd(), 'r', 5)
+                local other = begin(api.wait, s:getfd(), 'r', 5)
+                peer:send 'hello\n'
+                assert.equal('hello', results_of(line))
+                -- The bytes may be gone already when these look.
+                peer:send 'x'
+                assert.equal('r', results_of(waiting))
+                assert.equal('r', results_of(other))
+                assert.equal('x', s:receive(1))
+                support.close(s, peer)
+            end)
+        end)
+
+        it('stays in the loop after a wait', function()
+            run(function()
+                local s, peer = support.mixed()
+                assert.equal('timeout', api.wait(s:getfd(), 'r', 0.002))
+                local line = begin(s.receive, s)
+                assert.equal('timeout', api.wait(s:getfd(), 'r', 0.002))
+                peer:send 'hello\n'
+                assert.equal('hello', results_of(line))
+                support.talk(s, peer)
+                support.close(s, peer)
+            end)
+        end)
+
+        it('ends the wait when the socket is closed', function()
+            run(function()
+                for _, make in pairs(support.origins) do
+                    local s, peer = make()
+                    local reading = begin(api.wait, s:getfd(), 'r', 5)
+                    local other = begin(api.wait, s:getfd(), 'r', -1)
+                    s:close()
+                    local result, why = results_of(reading)
+                    assert.same({nil, 'closed'}, {result, why})
+                    result, why = results_of(other)
+                    assert.same({nil, 'closed'}, {result, why})
+                    peer:close()
+                end
+            end)
+        end)
+
+        it('ends the wait also when its number is taken at once', function()
+            run(function()
+                local s, peer = support.mixed()
+                local fd = s:getfd()
+                local waiting = begin(api.wait, fd, 'r', 5)
+                s:close()
+                local a, b = api.pair()
+                assert.is_true(a == fd or b == fd)
+                api.write(a, 'x')
+                api.write(b, 'x')
+                local result, why = results_of(waiting)
+                assert.same({nil, 'closed'}, {result, why})
+                api.close(a, b)
+                peer:close()
+            end)
+        end)
+
+        it('ends the wait when nobody refers to the socket', function()
+            run(function()
+                local waiting, peer
+                local function make()
+                    local s
+                    s, peer = support.mixed()
+                    waiting = begin(api.wait, s:getfd(), 'r', 5)
+                end
+                make()
+                loop.sleep(0)
+                support.collect()
+                local result, why = results_of(waiting)
+                assert.same({nil, 'closed'}, {result, why})
+                peer:close()
+            end)
+        end)
+    end)
+
+    describe('a wait ends with "closed"', function()
+        it('for what is not open', function()
+            with_pipe(function(_, w)
+                run(function()
+                    for _, fd in ipairs {-1, -5, w + 100, 1e6} do
+                        local result, why = api.wait(fd, 'r', 5)
+                        assert.same({nil, 'closed'}, {result, why})
+                    end
+                end)
+            end)
+        end)
+
+        it('when somebody says that it will be closed', function()
+            run(function()
+                local r, w = api.pipe()
+                local first = begin(api.wait, r, 'r', 5)
+                local second = begin(api.wait, r, 'r', -1)
+                api.closing(r)
+                api.close(r)
+                local a, b = api.pair()
+                assert.is_true(a == r or b == r)
+                api.write(a, 'x')
+                api.write(b, 'x')
+                for _, waiting in ipairs {first, second} do
+                    local result, why = results_of(waiting)
+                    assert.same({nil, 'closed'}, {result, why})
+                end
+                assert.equal('r', api.wait(r, 'r', 5))
+                api.close(w, a, b)
+            end)
+        end)
+
+        it('in whichever loop it is', function()
+            local r, w = api.pipe()
+            local result, why
+            coroloop.newthread(function()
+                result, why = api.wait(r, 'r', 5)
+            end)
+            api.closing(r)
+            api.close(r, w)
+            support.drain(coroloop)
+            assert.same({nil, 'closed'}, {result, why})
+        end)
+
+        it('not when nobody waits', function()
+            with_pair(function(a)
+                for _, fd in ipairs {-1, a, 1e6} do api.closing(fd) end
+                run(function() assert.equal('w', api.wait(a, 'w', 5)) end)
+            end)
+        end)
+
+        it('when the loop socket that has it becomes another', function()
+            run(function()
+                local s, peer = support.mixed()
+                local waiting = begin(api.wait, s:getfd(), 'r', 5)
+                local other, other_peer = support.plain.pair()
+                local old = s:getsocket()
+                s:setsocket(other)
+                local result, why = results_of(waiting)
+                assert.same({nil, 'closed'}, {result, why})
+                support.close(s, peer, other_peer, old)
+            end)
+        end)
+
+        it("when LuaSocket's object is closed in a thread", function()
+            local undo = loop.install()
+            run(function()
+                local s, peer = support.unwrapped()
+                local waiting = begin(api.wait, s:getfd(), 'r', 5)
+                s:close()
+                local result, why = results_of(waiting)
+                assert.same({nil, 'closed'}, {result, why})
+                peer:close()
+            end)
+            undo()
+        end)
+    end)
+
+    it('a wait goes on when the descriptor becomes a loop socket', function()
+        run(function()
+            local s, peer = support.plain.pair()
+            local waiting = begin(api.wait, s:getfd(), 'r', 5)
+            local wrapped = loop.wrap(s)
+            loop.sleep(0.002)
+            assert.equal(-1, waiting.n)
+            peer:send 'x'
+            assert.equal('r', results_of(waiting))
+            assert.equal('x', wrapped:receive(1))
+            support.close(wrapped, peer)
+        end)
+    end)
+
+    if loop.poller == 'select' then
+        it('a wait for too high a descriptor fails', function()
+            local output = process.output(([[
+                local api = assert(package.loadlib(%q, 'luaopen_api'))()
+                local loop = require 'socketloop'
+                local r, w = api.pipe()
+                if api.duplicate(r, 1500) ~= 1500 then print 'skip' return end
+                loop.newthread(function()
+                    print(api.wait(1500, 'r', 5))
+                    api.write(w, 'x')
+                    print(api.wait(1500, 'r', 5))
+                end)
+            ]]):format(library), 'ulimit -n 2000')
+            if output == 'skip\n' then pending 'no such descriptor' end
+            assert.matches('^nil\tfailed\t%d+\nr\n$', output)
+        end)
+    end
+
+    describe('misuse raises:', function()
+        local outside = 'must be called from a loop thread (see newthread)'
+
+        it('to wait in the main program', function()
+            with_pair(function(a)
+                assert.is_false(api.inthread())
+                support.raises('wait ' .. outside, api.wait, a, 'w', 5)
+                support.raises('wait ' .. outside, api.wait, a, 'w', 0)
+                support.raises('sleep ' .. outside, api.sleep, 0)
+            end)
+        end)
+
+        it("to wait in a coroutine of the main program's", function()
+            with_pair(function(a)
+                coroutine.wrap(function()
+                    assert.is_false(api.inthread())
+                    support.raises('wait ' .. outside, api.wait, a, 'w', 5)
+                    support.raises('sleep ' .. outside, api.sleep, 0)
+                end)()
+            end)
+        end)
+
+        it('to wait in onerror', function()
+            local err
+            loop.onerror = function()
+                err = support.failure(api.sleep, 0)
+            end
+            loop.newthread(function()
+                loop.sleep(0)
+                error 'boom'
+            end)
+            support.drain()
+            loop.onerror = nil
+            assert.matches(outside, err, 1, true)
+        end)
+
+        it('to wait for nothing, or for something else', function()
+            with_pair(function(a)
+                run(function()
+                    support.raises('wait: invalid events (0)',
+                                   api.wait, a, '', 5)
+                    support.raises('wait: invalid events (7)',
+                                   api.wait, a, 'rwx', 5)
+                end)
+            end)
+        end)
+
+        it('a time that is not a number', function()
+            with_pair(function(a)
+                run(function()
+                    local nan = 0 / 0
+                    support.raises('wait: the time is not a number',
+                                   api.wait, a, 'w', nan)
+                    support.raises('sleep: the time is not a number',
+                                   api.sleep, nan)
+                end)
+            end)
+        end)
+
+        if support.luajit then
+            it("to wait in a finalizer of LuaJIT's", function()
+                run(function()
+                    local err
+                    local proxy = newproxy(true)    -- luacheck: ignore
+                    getmetatable(proxy).__gc = function()
+                        err = support.failure(api.sleep, 0)
+                    end
+                    proxy = nil                     -- luacheck: ignore
+                    support.collect()
+                    assert.is_string(err)
+                end)
+            end)
+        end
+    end)
+
+    describe('the caller is in a thread', function()
+        it('of either loop, and in what is nested there', function()
+            for _, which in ipairs {loop, coroloop} do
+                support.run_in(which, function()
+                    assert.is_true(api.inthread())
+                    coroutine.wrap(function()
+                        assert.is_true(api.inthread())
+                    end)()
+                    which.sleep(0)
+                    assert.is_true(api.inthread())
+                end)
+                assert.is_false(api.inthread())
+            end
+        end)
+    end)
+
+    describe('it is waited in', function()
+        it('the loop that runs the thread', function()
+            with_pipe(function(r, w)
+                local result
+                coroloop.newthread(function()
+                    api.sleep(0.001)
+                    result = api.wait(r, 'r', 5)
+                end)
+                assert.is_false(loop.step(0))
+                api.write(w, 'x')
+                support.drain(coroloop)
+                assert.equal('r', result)
+            end)
+        end)
+
+        it('the loop below a coroutine that has none', function()
+            with_pipe(function(r, w)
+                local result
+                coroloop.newthread(function()
+                    coro.resume(coro.create(function()
+                        result = api.wait(r, 'r', 5)
+                    end))
+                end)
+                assert.is_false(loop.step(0))
+                api.write(w, 'x')
+                support.drain(coroloop)
+                assert.equal('r', result)
+            end)
+        end)
+
+        it("the plain loop, where no loop runs the thread", function()
+            with_pipe(function(r, w)
+                local result
+                assert(coro.resume(coro.create(function()
+                    assert.is_true(api.inthread())
+                    api.sleep(0.001)
+                    result = api.wait(r, 'r', 5)
+                end)))
+                assert.is_nil(result)
+                api.write(w, 'x')
+                support.drain()
+                assert.equal('r', result)
+            end)
+        end)
+    end)
+
+    describe('garbage:', function()
+        it('a waiting thread is none', function()
+            with_pipe(function(r, w)
+                local results = {}
+                local function make()
+                    for i = 1, 20 do
+                        loop.newthread(coroutine.wrap, function() end)
+                        loop.newthread(function()
+                            coroutine.wrap(function()
+                                results[i] = api.wait(r, 'r', 5)
+                            end)()
+                        end)
+                        loop.newthread(function()
+                            table.sort({1, 2}, function()
+                                api.sleep(0.001)
+                                results[20 + i] = 'slept'
+                                return false
+                            end)
+                        end)
+                    end
+                end
+                make()
+                for _ = 1, 10 do support.collect() end
+                api.write(w, 'x')
+                support.drain()
+                assert.equal(40, #results)
+            end)
+        end)
+
+        it('a thread that has waited is', function()
+            with_pipe(function(r, w)
+                local threads = setmetatable({}, {__mode = 'k'})
+                local function make()
+                    for _ = 1, 20 do
+                        threads[loop.newthread(function()
+                            api.wait(r, 'r', 5)
+                            api.sleep(0)
+                        end)] = true
+                    end
+                end
+                make()
+                api.write(w, 'x')
+                support.drain()
+                assert.equal(0, support.alive(threads))
+            end)
+        end)
+
+        it('a loop in which a thread waits is none', function()
+            assert.equal('r\nslept\n', script [[
+                local loop = require 'socketloop'
+                local step = loop.coro.step
+                local r, w = api.pipe()
+                loop.coro.newthread(function()
+                    print(api.wait(r, 'r', 5))
+                    api.sleep(0.001)
+                    print 'slept'
+                end)
+                local weak = setmetatable({step = step}, {__mode = 'v'})
+                loop.coro, step = nil, nil
+                package.loaded['socketloop.coro'] = nil
+                collectgarbage()
+                collectgarbage()
+                api.write(w, 'x')
+                while weak.step and weak.step(1) do end
+            ]])
+        end)
+    end)
+
+    describe('the Lua state is closed', function()
+        local function closes(code)
+            assert.equal('', script([[
+                local loop = require 'socketloop'
+                local r, w = api.pipe()
+            ]] .. code))
+        end
+
+        it('while a thread waits', function()
+            closes [[
+                loop.newthread(api.wait, r, 'r', 5)
+                loop.newthread(api.wait, r, 'r', -1)
+                loop.coro.newthread(api.wait, r, 'r', -1)
+            ]]
+        end)
+
+        it('while a thread waits in a nested coroutine', function()
+            closes [[
+                loop.newthread(coroutine.wrap(function()
+                    table.sort({1, 2}, function() api.wait(r, 'r', 5) end)
+                end))
+                loop.step(0)
+            ]]
+        end)
+
+        it('while a thread sleeps', function()
+            closes [[
+                loop.newthread(api.sleep, 5)
+                loop.newthread(api.sleep, 0)
+                loop.coro.newthread(api.sleep, 0)
+            ]]
+        end)
+
+        it('while a thread waits and another is ready to go on', function()
+            closes [[
+                loop.newthread(api.wait, r, 'r', 5)
+                loop.newthread(function() loop.sleep(0) api.write(w, 'x') end)
+                loop.step(0)
+                api.closing(r)
+            ]]
+        end)
+
+        it('while a thread waits for a loop socket', function()
+            closes [[
+                local s = loop.tcp('127.0.0.1', 0)
+                loop.newthread(api.wait, s:getfd(), 'r', 5)
+                s:listen()
+                loop.newthread(s.accept, s)
+            ]]
+        end)
+
+        it('by a thread while others wait', function()
+            closes [[
+                loop.newthread(api.wait, r, 'r', 5)
+                loop.newthread(function()
+                    api.sleep(0)
+                    os.exit(0, true)
+                end)
+                loop.start()
+            ]]
+        end)
+    end)
+end)
