@@ -191,7 +191,7 @@ static void make_loops(lua_State *L)
     if (!lua_isnil(L, -1))
         return;
     lua_pop(L, 1);
-    lua_newtable(L);
+    lua_createtable(L, 1, 2);
     lua_createtable(L, 0, 1);
     lua_pushliteral(L, "v");
     lua_setfield(L, -2, "__mode");

@@ -52,6 +52,19 @@ describe('the documentation', function()
         assert.is_true(count > 50, count)
     end)
 
+    it('has what C modules call, in a program that is tested', function()
+        local reference, count = read 'doc/reference.md', 0
+        for name in read 'include/socketloop.h':gmatch '%(%*([%w_]+)%)%(' do
+            count = count + 1
+            assert.truthy(reference:find('**`api->' .. name .. '(', 1, true),
+                          name)
+        end
+        assert.equal(4, count)
+        for code in reference:gmatch '```c\n(.-)```' do
+            assert.truthy(read 'examples/copy.c':find(code, 1, true))
+        end
+    end)
+
     it('has every source file in the picture of the layers', function()
         local text, count = read 'doc/architecture.md':match '```\n(.-)```', 0
         for file in lfs.dir 'src' do

@@ -2,6 +2,7 @@
 -- counterpart.
 
 local lfs = require 'lfs'
+local loop = require 'socketloop'
 local process = require 'process'
 local support = require 'support'
 
@@ -63,11 +64,42 @@ run['demo.lua'] = function()
                    (fetch 'demo.lua'))
 end
 
+-- Copies much while other threads send and receive it; and, in the main
+-- program, what is there already.
+run['copy.c'] = function()
+    local copy = assert(package.loadlib(process.helper 'copy.so',
+                                        'luaopen_copy'))()
+    local text = ('0123456789'):rep(50000)
+    support.run(function()
+        local sender, from = support.mixed()
+        local receiver, to = support.mixed()
+        local count
+        loop.newthread(function()
+            count = copy(from:getfd(), to:getfd())
+            to:close()
+        end)
+        loop.newthread(function()
+            sender:send(text)
+            sender:close()
+        end)
+        assert.equal(text, receiver:receive '*a')
+        assert.equal(#text, count)
+        support.close(receiver, from)
+    end)
+    local sender, from = support.plain.pair()
+    local to, receiver = support.plain.pair()
+    sender:send 'hello'
+    sender:close()
+    assert.equal(5, copy(from:getfd(), to:getfd()))
+    assert.equal('hello', receiver:receive(5))
+    support.close(from, to, receiver)
+end
+
 describe('The example', function()
     after_each(process.cleanup)
 
     for name in lfs.dir 'examples' do
-        if name:match '%.lua$' then
+        if not name:match '^%.' then
             it(name .. ' works', function() run[name]() end)
         end
     end
