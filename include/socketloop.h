@@ -65,20 +65,20 @@ SOCKETLOOP_API int luaopen_socketloop_symmetric(lua_State *L);
                                        ... */
 
 /*
- * wait and sleep return when it is over, and let other threads run meanwhile.
- * They may be called wherever a C function called in a loop thread is, at any
- * depth of calls and coroutines nested in the thread; the C stack stays as it
- * is. They wait in the loop that runs the thread; where that is none, as in a
+ * wait and sleep return when the wait is over; other threads run meanwhile.
+ * They may be called in any C function that was called in a loop thread, at any
+ * depth of calls and of coroutines nested in the thread: the C stack stays as
+ * it is. They wait in the loop that runs the thread; where none does, as in a
  * coroutine of coro's that the main program resumed, in the first one.
  *
- * They raise a Lua error where nobody can wait: outside of loop threads (in a
- * coroutine that the program itself resumed, too), and in LuaJIT's
- * finalizers; and if Lua has no memory or no room on its stack. Then they don't
- * return, so hold nothing then that only your return would free. Nor do they
- * return if the Lua state is closed meanwhile.
+ * They raise a Lua error where one cannot wait: outside of loop threads (also
+ * in a coroutine that the main program resumed by itself), and in LuaJIT's
+ * finalizers; and if Lua has no memory, or no room on its stack. Then they do
+ * not return, nor do they when the Lua state is closed meanwhile. So memory or a
+ * descriptor that must be freed belongs into a userdata before.
  *
  * L is the Lua state that the C function was called with. Its stack is the same
- * afterwards; is_in_thread takes one slot of it.
+ * afterwards; is_in_thread takes one slot of it for a moment.
  */
 typedef struct socketloop_api {
     int version;
@@ -109,9 +109,9 @@ typedef struct socketloop_api {
     void (*closing)(lua_State *L, int fd);
 } socketloop_api;
 
-/* [-0, +0, m] The functions, valid as long as the Lua state, if socketloop was
- * loaded in it; else, or if it is older than this header, NULL. Takes a slot of
- * the stack. */
+/* [-0, +0, m] The functions, valid as long as the Lua state; NULL if socketloop
+ * was not loaded in it, or is older than this header. Takes one slot of the
+ * stack for a moment. */
 static inline const socketloop_api *socketloop_api_get(lua_State *L)
 {
     const socketloop_api *api;

@@ -763,4 +763,29 @@ end, function()
     loop.install()()
 end)
 
+local api
+
+part('waiting in another C module', function()
+    local socket = require 'socket'
+    known.other = assert(socket.udp())
+    assert(known.other:setsockname('127.0.0.1', 0))
+    local ip, port = known.other:getsockname()
+    local fd, got = known.other:getfd()
+    loop.newthread(function()
+        got = api.wait(fd, 'r', short and 0.005 or 5)
+    end)
+    loop.newthread(function()
+        api.sleep(0.001)
+        assert(known.other:sendto('x', ip, port))
+    end)
+    drive(function() return got end)
+    expect('r', got)
+    drop 'other'
+end, function()
+    prepare_luasocket()
+    local library = os.getenv 'LUA_CPATH':match '([^;]*)/%?%.so' ..
+        '/test/api.so'
+    api = assert(package.loadlib(library, 'luaopen_api'))()
+end)
+
 return parts
