@@ -77,12 +77,10 @@ static sl_loop *enter(lua_State *L, const char *what)
  * failed. */
 static int look(int fd, int events, int *ready)
 {
-    struct pollfd p = {fd, 0, 0};
+    const short wanted = (short)((events & SOCKETLOOP_READABLE ? POLLIN : 0) |
+                                 (events & SOCKETLOOP_WRITABLE ? POLLOUT : 0));
+    struct pollfd p = {fd, wanted, 0};
     int n;
-    if (events & SOCKETLOOP_READABLE)
-        p.events |= POLLIN;
-    if (events & SOCKETLOOP_WRITABLE)
-        p.events |= POLLOUT;
     do
         n = poll(&p, 1, 0);
     while (n < 0 && errno == EINTR);
@@ -91,7 +89,7 @@ static int look(int fd, int events, int *ready)
     if (fd < 0 || p.revents & POLLNVAL)
         return EBADF;
     if (p.revents & (POLLERR | POLLHUP))
-        p.revents |= p.events;
+        p.revents = wanted;    /* the next operation finds out */
     *ready = (p.revents & POLLIN ? SOCKETLOOP_READABLE : 0) |
              (p.revents & POLLOUT ? SOCKETLOOP_WRITABLE : 0);
     return 0;
