@@ -91,4 +91,5 @@ build = {
          libraries = {'pthread'},
       },
    },
+   copy_directories = {'include'},
 }

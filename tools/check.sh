@@ -88,5 +88,6 @@ for lua in lua5.1 lua5.3 lua5.4 luajit; do
     LUA_CPATH="$tree/lib/lua/$version/?.so;;" \
         LUA_PATH="$tree/share/lua/$version/?.lua;;" \
         "$lua" -e 'assert(require "socketloop".install() and require "coro")'
+    ls "$tree"/lib/luarocks/rocks-*/socketloop/*/include/socketloop.h >/dev/null
     echo "$lua: the rock builds and loads"
 done
