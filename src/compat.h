@@ -95,21 +95,42 @@ static inline int sl_giveroom(lua_State *L)
     return n;
 }
 
+/* Makes room for *n values and, if there is, makes *n 0. Then it raises: as the
+ * reader of a chunk it keeps Lua from reading. */
+static inline const char *sl_makeroom(lua_State *co, void *n, size_t *size)
+{
+    *size = 0;
+    if (lua_checkstack(co, *(int *)n + 1))
+        *(int *)n = 0;
+    lua_pushnil(co);
+    lua_error(co);
+    return NULL;
+}
+
 /* [-1, +0, -] Makes room for n values on any stack, also of a coroutine that
- * doesn't run; false if it can't. On the top of co lies sl_giveroom. Where
- * lua_checkstack raises if memory is short, that makes the room where an error
- * is caught, and fills it: else the collector, which may run before lua_pcall
- * returns, could take it back. */
-static inline int sl_checkstack(lua_State *co, int n)
+ * doesn't run; false if it can't. L runs; on the top of co lies sl_giveroom.
+ * Where lua_checkstack raises if memory is short, that makes the room where an
+ * error is caught, and fills it: else the collector, which may run before
+ * lua_pcall returns, could take it back. In 5.1 it would run finalizers on co;
+ * so there, if co doesn't run, errors are caught by lua_load. */
+static inline int sl_checkstack(lua_State *L, lua_State *co, int n)
 {
     int top = lua_gettop(co) - 1;
 #if LUA_VERSION_NUM < 502
-    lua_pushinteger(co, n);
-    if (lua_pcall(co, 1, LUA_MULTRET, 0) != 0)
-        n = -1;
-#endif
+    int lacking = n;
+    if (L != co && !SL_LUAJIT) {
+        lua_load(co, sl_makeroom, &lacking, "");
+    } else {
+        lua_pushinteger(co, n);
+        lacking = lua_pcall(co, 1, LUA_MULTRET, 0);
+    }
     lua_settop(co, top);
-    return n >= 0 && lua_checkstack(co, n);
+    return lacking == 0 && lua_checkstack(co, n);
+#else
+    (void)L;
+    lua_settop(co, top);
+    return lua_checkstack(co, n);
+#endif
 }
 
 /* After a failure: runs what is pending to be closed in co (5.4), and leaves

@@ -131,7 +131,7 @@ static void reserve_stack(lua_State *L, sl_threads *all)
 /* One of the two may go to a finalizer while the other is made. */
 void sl_record_reserve(lua_State *L, sl_threads *all)
 {
-    while (all->free == NULL || all->fibers.idle == NULL) {
+    while (!sl_record_isreserved(all)) {
         if (all->free == NULL)
             new_record(L, all);
         else

@@ -13,6 +13,12 @@
 /* [-0, +0, e] Makes sure that there is a record to take and a C stack. */
 void sl_record_reserve(lua_State *L, sl_threads *all);
 
+/* Whether there are. */
+static inline int sl_record_isreserved(const sl_threads *all)
+{
+    return all->free != NULL && all->fibers.idle != NULL;
+}
+
 /* [-0, +0, e] A record for the coroutine on the top, which stays there while
  * it runs; its home is the base. Raises if too many threads run each other. */
 sl_thread *sl_record_take(lua_State *L, sl_threads *all, void *loop);
@@ -162,6 +168,10 @@ enum { SL_FEW = LUA_MINSTACK / 3 };
 /* [-0, +0, e] Makes room for n values on a stopped coroutine, if it can be
  * had. */
 int sl_thread_hasroom(lua_State *L, sl_threads *all, lua_State *co, int n);
+
+/* [-0, +0, e] Makes sure that there are a record and a C stack for co, and room
+ * for n values on it. Who else uses co may have changed that meanwhile. */
+void sl_thread_reserve(lua_State *L, sl_threads *all, lua_State *co, int n);
 
 /* A thread will run on top of resumer, or of the main program (NULL), where L
  * runs; what it gets is of enum sl_passing. */

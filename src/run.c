@@ -202,16 +202,23 @@ static void collect(lua_State *L, sl_thread *t)
 
 /* --- the base ---------------------------------------------------------- */
 
-/* [-1, +0, e] A coroutine that is fresh or has yielded gets a record and a
- * fiber. */
+/* Whether the coroutine on the top is fresh or has yielded, by Lua's means. */
+static int is_revivable(lua_State *L, sl_threads *all)
+{
+    enum sl_where where = sl_thread_where(L, all, lua_gettop(L));
+    return where == SL_IS_FRESH ||
+           (where == SL_IS_SUSPENDED && sl_record_held(L, all, -1) == NULL);
+}
+
+/* [-1, +0, e] Such a coroutine gets a record and a fiber. */
 static sl_thread *revive_yielded(lua_State *L, sl_threads *all)
 {
     lua_State *co = lua_tothread(L, -1);
     int n = all->nvalues;
     all->passing = SL_NOTHING;    /* if this fails */
-    if (!sl_thread_hasroom(L, all, co, n + 1))
-        luaL_error(L, "too many values");
-    sl_record_reserve(L, all);
+    sl_thread_reserve(L, all, co, n + 1);
+    if (!is_revivable(L, all))
+        luaL_error(L, "a finalizer has resumed the coroutine before");
     sl_thread *t = sl_record_acquire(L, all, NULL);
     int is_fresh = lua_status(co) != LUA_YIELD;
     if (is_fresh)
@@ -224,9 +231,8 @@ static sl_thread *revive_yielded(lua_State *L, sl_threads *all)
     return t;
 }
 
-/* [-1, +0, e] The thread on the top is to run next, with the values below it,
- * which it takes unless it is frozen. NULL if it cannot, and then it's still
- * there. */
+/* [-1, +0, e] The thread on the top is to run next, and takes the values below
+ * it unless it is frozen. NULL if it cannot, and then it's still there. */
 static sl_thread *revive(lua_State *L, sl_threads *all)
 {
     if (!lua_isthread(L, -1))
@@ -238,9 +244,7 @@ static sl_thread *revive(lua_State *L, sl_threads *all)
     }
     if (all->passing == SL_FAILURE)
         return NULL;    /* an error cannot be raised in one that yielded */
-    enum sl_where where = sl_thread_where(L, all, lua_gettop(L));
-    return where == SL_IS_FRESH || where == SL_IS_SUSPENDED
-               ? revive_yielded(L, all) : NULL;
+    return is_revivable(L, all) ? revive_yielded(L, all) : NULL;
 }
 
 /* Whether the value on the top of a stopped stack is the base's thread. */
@@ -396,12 +400,9 @@ int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop)
 {
     luaL_checkstack(L, LUA_MINSTACK, "too many arguments");
     lua_State *co = lua_newthread(L);
-    if (!sl_thread_hasroom(L, all, co, nargs + 1))
-        luaL_error(L, "too many arguments");
-    sl_record_reserve(L, all);
+    sl_thread_reserve(L, all, co, nargs + 1);
     sl_thread *t = sl_record_take(L, all, loop);
-    int top = lua_gettop(L) - nargs - 1;
-    t->index = top;
+    int top = t->index = lua_gettop(L) - nargs - 1;
     lua_insert(L, -(nargs + 2));
     lua_xmove(L, co, nargs + 1);
     t->fiber = sl_fiber_take(&all->fibers);

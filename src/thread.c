@@ -28,9 +28,21 @@ int sl_thread_hasroom(lua_State *L, sl_threads *all, lua_State *co, int n)
     if (n < LUA_MINSTACK)
         return 1;
     sl_anchor_push(co, all->values, SL_VALUE_ROOM);
-    int has = sl_checkstack(co, n);
+    int has = sl_checkstack(L, co, n);
     sl_thread_settle(L, all);
     return has;
+}
+
+/* Finalizers may run in both, and take what was reserved before; in LuaJIT the
+ * collector may take back room that was made before. */
+void sl_thread_reserve(lua_State *L, sl_threads *all, lua_State *co, int n)
+{
+    do {
+        if (!sl_record_isreserved(all))
+            sl_record_reserve(L, all);
+        if (n >= LUA_MINSTACK && !sl_thread_hasroom(L, all, co, n))
+            luaL_error(L, "too many values");
+    } while (!sl_record_isreserved(all));
 }
 
 /* Whether L, which runs in t, can stop by a yield. */

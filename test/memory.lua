@@ -492,6 +492,38 @@ part('finalizers that take stacks', function()
     drive()
 end)
 
+part('finalizers in the middle of resuming', function()
+    local many, kept = {}, {}
+    for i = 1, 300 do many[i] = i end
+    local function body()
+        coroutine.yield()
+        string.gsub('x', 'x', function() loop.suspend() end)
+    end
+    with_litter(100000, function(litter)
+        for i = 1, 20 do
+            local got
+            kept[i] = loop.newthread(function(...)
+                got = select('#', ...)
+                loop.suspend()
+            end, unpack(many))
+            expect(300, got)
+            local t = coroutine.create(body)
+            coroutine.resume(t)
+            litter(function() loop.resume(t, 1) end)
+            pcall(loop.resume, t, unpack(many))    -- who comes first, resumes
+            kept[-i] = t
+        end
+    end)
+    for i = 1, 20 do
+        if short and not kept[-i] then break end
+        while coroutine.status(kept[-i]) ~= 'dead' do
+            loop.resume(kept[-i])
+        end
+        loop.resume(kept[i])
+        expect('dead', coroutine.status(kept[i]))
+    end
+end)
+
 -- The sockets of a connection that nobody else knows.
 local function make_pair()
     local server = loop.tcp('127.0.0.1', 0)
