@@ -277,7 +277,7 @@ describe('a LuaSocket object in a thread', function()
         it('keeps its local address', function()
             run(function()
                 local port = echo '127.0.0.1'
-                local mine = support.closedport()
+                local mine = support.unusedport()
                 local s = assert(socket.connect('127.0.0.1', port,
                                                 '127.0.0.1', mine))
                 assert.equal(mine, support.port(s))

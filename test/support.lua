@@ -214,12 +214,29 @@ function support.port(s)
     return tonumber(port)
 end
 
--- A port on which nothing listens.
+-- A port on which nothing listens. It is kept: a program beside this one, for
+-- example another run of the specs, never gets it.
+local silent = assert(socket.tcp4())
+assert(silent:bind('127.0.0.1', 0))
+
 function support.closedport()
-    local s = assert(socket.bind('127.0.0.1', 0))
-    local port = support.port(s)
-    s:close()
-    return port
+    return support.port(silent)
+end
+
+-- A port that is free to be bound. It is none of those that the system gives to
+-- programs which ask for any.
+function support.unusedport()
+    for _ = 1, 100 do
+        local any = assert(socket.tcp4())
+        assert(any:bind('127.0.0.1', 0))
+        local port = 10000 + support.port(any) % 20000
+        any:close()
+        local s = assert(socket.tcp4())
+        local free = s:bind('*', port)
+        s:close()
+        if free then return port end
+    end
+    error 'no port is free'
 end
 
 -- Can this machine talk IPv6 to itself?
