@@ -299,9 +299,13 @@ describe('a LuaSocket object in a thread', function()
             test(function()
                 local port, listener = serve '127.0.0.1'
                 local held, s = {}, socket.tcp()
+                collectgarbage()    -- else it would close some later
+                collectgarbage()
+                local file
                 repeat
-                    held[#held + 1] = io.open '/dev/null'
-                until #held == 64 or io.open '/dev/null' == nil
+                    file = io.open '/dev/null'
+                    held[#held + 1] = file
+                until not file or #held == 64
                 local function free(n)
                     for i = 1, n do table.remove(held):close() end
                     collectgarbage()
