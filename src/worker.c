@@ -98,7 +98,7 @@ static void take_out(queue *q, sl_job *job)
 
 /* --- a worker's life --------------------------------------------------- */
 
-/* Waits, with the lock, until there is a job. False if it is not worth
+/* Waits, idle and with the lock, until there is a job. False if it is not worth
  * waiting any longer. If the clock is set meanwhile that is sooner or later
  * than it should be, and harmless. */
 static int wait_for_job(sl_workers *w)
@@ -107,7 +107,6 @@ static int wait_for_job(sl_workers *w)
     int err = 0;
     clock_gettime(CLOCK_REALTIME, &end);
     end.tv_sec += IDLE_SECONDS;
-    w->idle++;
     while (w->jobs == 0 && !w->closed && err != ETIMEDOUT)
         err = pthread_cond_timedwait(&w->wanted, &w->lock, &end);
     w->idle--;
@@ -159,6 +158,7 @@ static void *work(void *arg)
         look_up(job);
         pthread_mutex_lock(&w->lock);
         finish(w, job);
+        w->idle++;
     }
     w->count--;
     int is_last = w->closed && w->count == 0;
@@ -168,8 +168,8 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Starts a worker, on which no signal is handled: the program's handlers
- * run where they always did. 0 or an errno. */
+/* Starts a worker, which is idle already. No signal is handled on it: the
+ * program's handlers run where they always did. 0 or an errno. */
 static int start_worker(sl_workers *w)
 {
     sigset_t all, old;
@@ -184,8 +184,10 @@ static int start_worker(sl_workers *w)
     err = pthread_create(&thread, &detached, work, w);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&detached);
-    if (err == 0)
+    if (err == 0) {
         w->count++;
+        w->idle++;
+    }
     return err;
 }
 

@@ -184,7 +184,9 @@ describe('resolve', function()
     script('takes more threads if those are at work for nobody', [[
         local before = count 'task'
         run(function()
-            for round = 1, 5 do
+            local round, all, found = 0
+            repeat
+                round = round + 1
                 local over = 0
                 for i = 1, 8 do
                     loop.newthread(function()
@@ -194,15 +196,13 @@ describe('resolve', function()
                     end)
                 end
                 while over < 8 do loop.sleep(0.001) end
-                if round < 4 then
-                    assert(loop.resolve('wait1+127.0.0.1', nil, 2))
-                    assert(count 'task' - before <= 8 * round + 1)
-                end
-            end
-            expect(32, count 'task' - before)
-            expect_error('timeout',
-                         loop.resolve('wait1+127.0.0.1', nil, 0.1))
-            expect(32, count 'task' - before)
+                found = loop.resolve('wait1+127.0.0.1', nil,
+                                     round < 4 and 5 or 0.1)
+                assert(found or round >= 4)
+                all = count 'task' - before
+                assert(all <= math.min(8 * round + 1, 32), all)
+                -- In 20 ms a busy machine doesn't begin all.
+            until not found and all == 32
         end)
         os.exit(0)
     ]], 'TEST_LEAKS=0; export TEST_LEAKS')
