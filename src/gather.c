@@ -14,6 +14,7 @@
 #include "source.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,9 +42,10 @@ struct sl_gather {
     char data[ROOM];
 };
 
-/* The block in which this OS thread is gathering. While it does, a turn of its
- * loop is running; and at most one block is not parked. */
-static __thread sl_gather *current;
+/* Has the block in which each OS thread is gathering. While it does, a turn of
+ * its loop is running; and at most one block is not parked. */
+static pthread_key_t current;
+static int has_current;
 
 static int is_inherited(const sl_gather *g)
 {
@@ -67,10 +69,11 @@ static void give_back(sl_loop *loop, sl_gather *g)
         free(g);
 }
 
-static void stop_gathering(sl_loop *loop)
+static void gather_in(sl_loop *loop, sl_gather *g)
 {
-    loop->gathering = NULL;
-    current = NULL;
+    loop->gathering = g;
+    if (has_current)
+        pthread_setspecific(current, g);
 }
 
 static void unpark(sl_loop *loop, sl_gather *g)
@@ -95,7 +98,7 @@ static void finish(sl_gather *g)
     if (g->parked)
         unpark(loop, g);
     else
-        stop_gathering(loop);
+        gather_in(loop, NULL);
     source->unsent = NULL;
     if (g->ends && is_ours(g))
         shutdown(fd, SHUT_WR);
@@ -123,7 +126,7 @@ static void park(sl_gather *g)
     sl_loop *loop = g->source->loop;
     if (!g->parked) {
         g->parked = 1;
-        stop_gathering(loop);
+        gather_in(loop, NULL);
         loop->waiting++;
         g->prev = NULL;
         g->next = loop->unsent;
@@ -231,7 +234,8 @@ static int begin(sl_source *source)
     g->watch.owner = g;
     g->alarm.timer.kind = SL_OF_ALARM;
     g->alarm.ring = give_up;
-    source->unsent = loop->gathering = current = g;
+    source->unsent = g;
+    gather_in(loop, g);
     return 1;
 }
 
@@ -328,9 +332,22 @@ void sl_gather_free(sl_loop *loop)
     loop->spare = NULL;
 }
 
+/* --- the end of the process -------------------------------------------- */
+
+/* A __thread variable would do, but LeakSanitizer crashes now and then where a
+ * library that is loaded later has one. */
+__attribute__((constructor)) static void make_current(void)
+{
+    has_current = pthread_key_create(&current, NULL) == 0;
+}
+
 /* os.exit in the middle of a turn ends the process, but not the loop. */
 __attribute__((destructor)) static void send_at_exit(void)
 {
-    if (current != NULL)
-        transmit_bytes(current);
+    if (!has_current)
+        return;
+    sl_gather *g = pthread_getspecific(current);
+    if (g != NULL)
+        transmit_bytes(g);
+    pthread_key_delete(current);
 }

@@ -31,12 +31,12 @@ for lua in "${luas[@]}"; do
 done
 echo "only luaopen_* is exported"
 
-# Lua states in several threads share what is static: constants, and the count
-# of forks. Of a thread's own is the block in which it gathers.
+# Lua states in several threads share what is static: constants, the count of
+# forks, and the key of what a thread gathers.
 variables=$(size -A build/gcc-lua5.4/obj/*.o | awk '
     $2 == ":" { file = $1 }
     $1 ~ /^\.t?(data|bss)/ && $1 !~ /rel\.ro/ && $2 > 0 &&
-    file !~ /\/fork\.o/ && !($1 == ".tbss" && file ~ /\/gather\.o/) {
+    file !~ /\/(fork|gather)\.o/ {
         print file, $1
     }')
 if [[ -n $variables ]]; then
