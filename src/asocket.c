@@ -17,9 +17,6 @@
 #include "result.h"
 #include "send.h"
 
-#include <errno.h>
-#include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -39,16 +36,6 @@ void sl_asocket_refuse(lua_State *L, const sl_asocket *a)
     if (a == NULL)
         luaL_argerror(L, 1, "asocket expected");
     luaL_error(L, "socketloop: the loop is closed");
-}
-
-size_t sl_asocket_optlimit(lua_State *L, int index, size_t none)
-{
-    if (lua_isnoneornil(L, index))
-        return none;
-    double n = luaL_checknumber(L, index);
-    luaL_argcheck(L, n >= 1 && floor(n) == n, index,
-                  "whole number from 1 on expected");
-    return n < (double)(SIZE_MAX / 2) ? (size_t)n : SIZE_MAX / 2;
 }
 
 const char *sl_asocket_class(const sl_asocket *a)
@@ -98,16 +85,6 @@ int sl_asocket_take(sl_asocket *a, int fd, int kind)
     return 0;
 }
 
-int sl_asocket_sethost(sl_asocket *a, const char *host)
-{
-    size_t size = strlen(host) + 1;
-    char *copy = realloc(a->host, size);
-    if (copy == NULL)
-        return ENOMEM;
-    a->host = memcpy(copy, host, size);
-    return 0;
-}
-
 /* [-0, +1, m] Pushes what the user value has at a place, or nil. */
 static void push_value(lua_State *L, int index, int place, int is_there)
 {
@@ -120,32 +97,33 @@ static void push_value(lua_State *L, int index, int place, int is_there)
     lua_remove(L, -2);
 }
 
-/* [-1, +0, m] Sets a place of the user value of the asocket at index. */
-static void set_value(lua_State *L, sl_asocket *a, int index, int place)
+/* [-0, +1, m] Pushes the user value of the asocket at index, made if there is
+ * none; also not by a finalizer that ran meanwhile. */
+static void push_values(lua_State *L, sl_asocket *a, int index)
 {
-    if (a->has_object || a->has_fields) {
-        sl_getuservalue(L, index);
-    } else {
+    if (!a->has_values) {
         lua_createtable(L, 2, 0);
-        lua_pushvalue(L, -1);
-        sl_setuservalue(L, index);
+        if (!a->has_values)
+            sl_setuservalue(L, index);
+        else
+            lua_pop(L, 1);
+        a->has_values = 1;
     }
-    lua_insert(L, -2);
-    lua_rawseti(L, -2, place);
-    lua_pop(L, 1);
+    sl_getuservalue(L, index);
 }
 
 /* [-0, +0, m] The object on the top and the asocket at index know each other.
- * Nobody asks for it yet. */
+ * Nobody asks for it yet. Runs no finalizers if there is a user value. */
 static void keep_object(lua_State *L, int index)
 {
-    lua_pushvalue(L, -1);
-    set_value(L, lua_touserdata(L, index), index, AT_OBJECT);
-    sl_loop_env(L, SL_ENV_WRAPPERS);
+    push_values(L, lua_touserdata(L, index), index);
     lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, AT_OBJECT);
+    sl_loop_env(L, SL_ENV_WRAPPERS);
+    lua_pushvalue(L, -3);
     lua_pushvalue(L, index);
     lua_rawset(L, -3);
-    lua_pop(L, 1);
+    lua_pop(L, 2);
 }
 
 /* [-0, +0, -] The object that was kept owns the descriptor. */
@@ -171,24 +149,6 @@ void sl_asocket_pushobject(lua_State *L, int index)
     push_value(L, index, AT_OBJECT, a->has_object);
 }
 
-void sl_asocket_needobject(lua_State *L, int index)
-{
-    sl_asocket *a = lua_touserdata(L, index);
-    if (!a->has_object) {
-        sl_send_settle(L, a, "getsocket");
-        sl_luasocket_new(L, a);
-        keep_object(L, index);
-        if (a->source.fd >= 0 || a->settled)
-            sl_luasocket_setfd(L, lua_gettop(L), a);
-        give_to_object(L, index);    /* not before: one of them owns it */
-        if (a->source.fd < 0)
-            sl_asocket_sync(L, a, lua_gettop(L));
-    } else {
-        sl_asocket_pushobject(L, index);
-    }
-    a->source.readable = a->source.writable = 1;
-}
-
 void sl_asocket_claim(lua_State *L, sl_asocket *a, int fd)
 {
     int err = sl_source_claim(&a->source, fd);
@@ -208,6 +168,38 @@ void sl_asocket_sync(lua_State *L, sl_asocket *a, int object)
         sl_source_release(&a->source, 0);
     else
         sl_asocket_claim(L, a, fd);
+}
+
+/* [-0, +0, e] Makes its LuaSocket object; not if a finalizer that runs
+ * meanwhile does, or others while a module is loaded. */
+static void make_object(lua_State *L, sl_asocket *a, int index)
+{
+    sl_luasocket_new(L, a);
+    int object = lua_gettop(L);
+    push_values(L, a, index);
+    if (!a->has_object) {
+        lua_settop(L, object);
+        keep_object(L, index);
+        if (a->source.fd >= 0 || a->settled)
+            sl_luasocket_setfd(L, object, a);
+    }
+    if (!a->has_object) {
+        give_to_object(L, index);    /* not before: one of them owns it */
+        if (a->source.fd < 0)
+            sl_asocket_sync(L, a, object);
+    }
+    lua_settop(L, object - 1);
+}
+
+void sl_asocket_needobject(lua_State *L, int index)
+{
+    sl_asocket *a = lua_touserdata(L, index);
+    if (!a->has_object)
+        sl_send_settle(L, a, "getsocket");
+    if (!a->has_object)    /* others had their turn */
+        make_object(L, a, index);
+    sl_asocket_pushobject(L, index);
+    a->source.readable = a->source.writable = 1;
 }
 
 void sl_asocket_close(lua_State *L, int index)
@@ -349,16 +341,25 @@ static int meth_index(lua_State *L)
     return index_object(L, a);
 }
 
+/* [-0, +0, m] Gives the asocket at 1 a table for fields, if no finalizer that
+ * runs meanwhile does. */
+static void make_fields(lua_State *L, sl_asocket *a)
+{
+    push_values(L, a, 1);
+    lua_newtable(L);
+    if (!a->has_fields) {
+        lua_rawseti(L, -2, AT_FIELDS);
+        a->has_fields = 1;
+        set_class(L, 1, CLASS_OF_ALL);
+    }
+}
+
 static int meth_newindex(lua_State *L)
 {
     sl_asocket *a = lua_touserdata(L, 1);
     luaL_argcheck(L, !lua_isnil(L, 2), 2, "the name of a field is nil");
-    if (!a->has_fields) {
-        lua_newtable(L);
-        set_value(L, a, 1, AT_FIELDS);
-        a->has_fields = 1;
-        set_class(L, 1, CLASS_OF_ALL);
-    }
+    if (!a->has_fields)
+        make_fields(L, a);
     push_value(L, 1, AT_FIELDS, 1);
     lua_pushvalue(L, 2);
     lua_pushvalue(L, 3);

@@ -66,6 +66,7 @@ typedef struct sl_asocket {
     unsigned char transport;  /* its class: a row and a column of the */
     unsigned char kind;       /* table in transport.h */
     unsigned char owned;      /* we close the descriptor ourselves */
+    unsigned char has_values; /* there is a user value */
     unsigned char has_object; /* there is a LuaSocket object */
     unsigned char has_fields; /* users set fields */
     unsigned char let_go;     /* the foreign object's close was called */
@@ -115,10 +116,6 @@ static inline sl_asocket *sl_asocket_check(lua_State *L)
     return a;
 }
 
-/* [-0, +0, v] The optional limit at index: a whole number from 1 on, or none
- * where it is nil. */
-size_t sl_asocket_optlimit(lua_State *L, int index, size_t none);
-
 /* LuaSocket's name of the asocket's class. */
 const char *sl_asocket_class(const sl_asocket *a);
 
@@ -142,9 +139,6 @@ int sl_asocket_take(sl_asocket *a, int fd, int kind);
 /* Wakes who waits, closes the descriptor; through the object if any. index
  * is where the asocket lies. */
 void sl_asocket_close(lua_State *L, int index);
-
-/* Remembers the host that it is connected to. 0 or ENOMEM. */
-int sl_asocket_sethost(sl_asocket *a, const char *host);
 
 /* [-1, +0, m] The LuaSocket object on the top is the asocket's at index. */
 void sl_asocket_setobject(lua_State *L, int index);

@@ -243,6 +243,17 @@ static int make_connect(sl_asocket *a, const char *host, const char *port)
     return 0;
 }
 
+/* Remembers the host that it is connected to. 0 or ENOMEM. */
+static int set_host(sl_asocket *a, const char *host)
+{
+    size_t size = strlen(host) + 1;
+    char *copy = realloc(a->host, size);
+    if (copy == NULL)
+        return ENOMEM;
+    a->host = memcpy(copy, host, size);
+    return 0;
+}
+
 /* [-0, +0, m] Begins anew. 0 or how it failed. */
 static int begin(lua_State *L, int self, const char *host, const char *port)
 {
@@ -254,7 +265,7 @@ static int begin(lua_State *L, int self, const char *host, const char *port)
     if (err != 0)
         return err;
     a->kind = SL_CLIENT;
-    err = sl_asocket_sethost(a, host);
+    err = set_host(a, host);
     if (a->has_object) {
         sl_asocket_pushobject(L, self);
         keep(L, &a->connect->has_object);

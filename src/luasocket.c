@@ -155,12 +155,22 @@ void sl_luasocket_new(lua_State *L, const sl_asocket *a)
     sl_luasocket_nonblock(L, object);
 }
 
+/* The descriptor that the asocket can still give to an object, or -1. */
+static int owned_fd(const sl_asocket *a)
+{
+    return a->has_object ? -1 : a->source.fd;
+}
+
 void sl_luasocket_setfd(lua_State *L, int index, const sl_asocket *a)
 {
     sl_luasocket_setclass(L, index, a);
     call(L, index, "close", 0, 0);    /* unix sockets have one already */
-    lua_pushinteger(L, a->source.fd);
-    call(L, index, "setfd", 1, 0);
+    int fd;
+    do {
+        fd = owned_fd(a);
+        lua_pushinteger(L, fd);
+        call(L, index, "setfd", 1, 0);
+    } while (fd != owned_fd(a));
 }
 
 /* What connect_body is called with, and what comes out. */

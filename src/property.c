@@ -9,6 +9,7 @@
 
 #include "address.h"
 #include "clock.h"
+#include "crowd.h"
 #include "descriptor.h"
 #include "gather.h"
 #include "luasocket.h"
@@ -62,7 +63,7 @@ static int meth_gettimeout(lua_State *L)
 static int meth_setmaxline(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    a->max_line = sl_asocket_optlimit(L, 2, 0);
+    a->max_line = sl_crowd_optlimit(L, 2, 0);
     a->overlong = 0;
     lua_pushinteger(L, 1);
     return 1;

@@ -761,6 +761,61 @@ part('LuaSocket\'s objects', function()
     drive()
 end, prepare_luasocket)
 
+-- Calls use(s, i) on sockets that finalizers use at the same time, as f(s, i)
+-- says: judge(s, i, what use gave) if one did in between.
+local function with_intruders(make, f, use, judge)
+    with_litter(200, function(litter)
+        for i = 1, 60 do
+            local s = make()
+            local inside, came = true, false
+            for _ = 1, i % 4 do
+                litter(function()
+                    if not inside then return end
+                    came = true
+                    f(s, i)
+                end)
+            end
+            local result = use(s, i)
+            inside = false
+            if came then judge(s, i, result) end
+            pcall(s.close, s)
+        end
+    end)
+end
+
+part('finalizers that use the socket in use', function()
+    local function make() return loop.tcp('127.0.0.1', 0) end
+    local function set_mine(s, i) s.mine = i end
+    local function set_other(s, i) s.other = i end
+    local function get(s) return (s:getsocket()) end
+    local object
+    local function get_one(s) object = s:getsocket() end
+    run(function()
+        with_intruders(make, set_mine, set_other, function(s, i)
+            expect(i, s.other)
+            expect(i, s.mine)
+        end)
+        with_intruders(make, get_one, set_other, function(s, i)
+            expect(i, s.other)
+            expect(object, s:getsocket())
+        end)
+        with_intruders(make, set_mine, get, function(s, i, result)
+            expect(i, s.mine)
+            expect(result, s:getsocket())
+        end)
+        with_intruders(make, get_one, get, function(s, _, result)
+            expect(object, result)
+            expect(result, s:getsocket())
+        end)
+        with_intruders(make, function(s) s:close() end, get,
+            function(_, _, result) expect(-1, result:getfd()) end)
+        local function make_udp() return loop.wrap(require 'socket'.udp()) end
+        with_intruders(make_udp, function(s) s:setpeername('127.0.0.1', 9) end,
+            function(s) return (s:setpeername('255.255.255.255', 9)) end,
+            function(_, _, result) expect(nil, result) end)
+    end)
+end, prepare_luasocket)
+
 part('LuaSocket made cooperative', function()
     local socket = require 'socket'
     local port = serve(echo)

@@ -253,6 +253,25 @@ describe('What the window has no room for', function()
         end)
     end)
 
+    it('makes one object for two who ask for it', function()
+        with_unsent(function(s, peer, filled)
+            s:settimeout(nil)
+            s:receive()
+            local first, second
+            loop.newthread(function()
+                s:receive()
+                -- Raises, should there be room for 'x' only later.
+                pcall(function() first = s:getsocket() end)
+            end)
+            loop.newthread(function() second = s:getsocket() end)
+            assert(peer:receive(filled))
+            assert(peer:send 'three\n')
+            assert.is_true(eventually(function() return second end))
+            assert.equal(second, first or second)
+            assert.equal(second, s:getsocket())
+        end)
+    end)
+
     it('makes setfd wait', function()
         with_unsent(function(s, peer, filled)
             local fd, over = s:getfd(), false
