@@ -103,7 +103,8 @@ int sl_bind_to(lua_State *L, sl_asocket *a, const char *host,
     int err = sl_resolve_now(L, a, &query);
     if (err != 0)
         return err;
-    for (struct addrinfo *ai = a->lookup->list; ai != NULL; ai = ai->ai_next) {
+    const struct addrinfo *ai;
+    for (int i = 0; (ai = sl_resolve_address(a, i)) != NULL; i++) {
         err = try_address(L, a, ai, reuse);
         if (err == 0)
             break;

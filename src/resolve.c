@@ -59,6 +59,14 @@ int sl_resolve_now(lua_State *L, sl_asocket *a, const sl_query *query)
     return err;
 }
 
+const struct addrinfo *sl_resolve_address(const sl_asocket *a, int i)
+{
+    const struct addrinfo *ai = a->lookup != NULL ? a->lookup->list : NULL;
+    while (ai != NULL && i-- > 0)
+        ai = ai->ai_next;
+    return ai;
+}
+
 double sl_resolve_limit(const sl_asocket *a)
 {
     if (a->block < 0 || (a->total >= 0 && a->total < a->block))

@@ -112,7 +112,8 @@ static int connect_to(lua_State *L, sl_asocket *a, const char *host,
     int err = sl_resolve_now(L, a, &query);
     if (err != 0)
         return err;
-    for (struct addrinfo *ai = a->lookup->list; ai != NULL; ai = ai->ai_next) {
+    const struct addrinfo *ai;
+    for (int i = 0; (ai = sl_resolve_address(a, i)) != NULL; i++) {
         err = a->has_object ? connect_object(L, a, ai)
                             : connect_natively(a, ai);
         if (err == 0)
