@@ -187,7 +187,8 @@ extern const luaL_Reg sl_local_dgrammethods[];
 /* Removes the path of a unix server, if it is still that one (local.c). */
 void sl_local_unlink(sl_asocket *a);
 
-/* Ends a connect that was begun, which is there. */
+/* Ends a connect that was begun, which is there; in a finalizer while Lua is
+ * asked to connect: as soon as it returns. */
 void sl_connect_abandon(lua_State *L, sl_asocket *a);
 
 #endif

@@ -100,6 +100,8 @@ int sl_bind_to(lua_State *L, sl_asocket *a, const char *host,
         return EALREADY;
     if (a->connect != NULL)
         sl_connect_abandon(L, a);
+    if (a->connect != NULL)
+        return EALREADY;
     int err = sl_resolve_now(L, a, &query);
     if (err != 0)
         return err;

@@ -39,6 +39,8 @@ struct sl_connect {
     unsigned char fresh;       /* each attempt gets a new descriptor */
     unsigned char resolved;    /* there are addresses */
     unsigned char pending;     /* an attempt is in progress */
+    unsigned char asking;      /* the object is asked, in Lua: this stays, */
+    unsigned char abandoned;   /* but is not wanted any more */
     int failed;                /* how an attempt failed, or 0 */
     char *port;                /* in target */
     char target[];             /* host and port */
@@ -63,8 +65,14 @@ static int attempt_through_object(lua_State *L, sl_asocket *a,
     int fd;
     if (c->fresh)
         sl_source_detach(&a->source, 1);
+    c->asking = 1;
     int err = sl_luasocket_connect(L, a->source.loop->threads,
                                    &c->has_object, ai, c->fresh, &fd);
+    c->asking = 0;
+    if (c->abandoned) {    /* by a finalizer */
+        c->next = NULL;
+        return SL_CLOSED;
+    }
     if (fd >= 0) {
         int claimed = sl_source_claim(&a->source, fd);
         if (claimed != 0)
@@ -91,7 +99,8 @@ static int attempt(lua_State *L, sl_asocket *a)
     }
     c->next = c->next->ai_next;
     int err = attempt_address(L, a, ai);
-    if (!c->fresh && (err == ECONNABORTED || err == SL_CLOSED))
+    if (!c->fresh && !c->abandoned &&
+        (err == ECONNABORTED || err == SL_CLOSED))
         err = attempt_address(L, a, ai);    /* that was, on Linux, once more
                                                about an attempt before */
     if (err != EINPROGRESS)
@@ -195,6 +204,10 @@ static void forget(lua_State *L, unsigned char *flag)
 void sl_connect_abandon(lua_State *L, sl_asocket *a)
 {
     sl_connect *c = a->connect;
+    if (c->asking) {
+        c->abandoned = 1;
+        return;
+    }
     forget(L, &c->has_object);
     forget(L, &c->has_result);
     if (c->race != NULL)
@@ -209,13 +222,17 @@ static int connect_results(lua_State *L, sl_wait *wait)
 {
     sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
     sl_connect *c = a->connect;
+    const sl_thread *t = wait->thread;
     int err = wait->status;
-    if (err != 0)
+    if (err != 0) {
         sl_result_fail(L, err);
-    else if (c->has_result)
+        if (a->connect != c || wait->thread != t)
+            return 2;    /* a finalizer has closed or connected it */
+    } else if (c->has_result) {
         sl_rawgetp(L, LUA_REGISTRYINDEX, &c->has_result);
-    else
+    } else {
         lua_pushboolean(L, 1);
+    }
     wait->interest = SL_WRITABLE;
     if (err == SL_TIMEOUT && !c->has_result)
         return 2;    /* it goes on */
@@ -295,6 +312,8 @@ int sl_connect_start(lua_State *L, const char *host, const char *port,
     int self = lua_gettop(L);
     sl_asocket *a = lua_touserdata(L, self);
     double limit = sl_resolve_limit(a);
+    if (a->connect != NULL && a->connect->asking)
+        return sl_result_fail(L, EALREADY);
     if (a->connect != NULL && !goes_on(a, host, port)) {
         if (a->connect->fresh && a->owned)
             sl_bind_drop(a);

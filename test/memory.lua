@@ -763,9 +763,9 @@ end, prepare_luasocket)
 
 -- Calls use(s, i) on sockets that finalizers use at the same time, as f(s, i)
 -- says: judge(s, i, what use gave) if one did in between.
-local function with_intruders(make, f, use, judge)
+local function with_intruders(make, f, use, judge, rounds)
     with_litter(200, function(litter)
-        for i = 1, 60 do
+        for i = 1, rounds or 60 do
             local s = make()
             local inside, came = true, false
             for _ = 1, i % 4 do
@@ -814,6 +814,32 @@ part('finalizers that use the socket in use', function()
             function(s) return (s:setpeername('255.255.255.255', 9)) end,
             function(_, _, result) expect(nil, result) end)
     end)
+end, prepare_luasocket)
+
+part('finalizers that use a socket that is connected', function()
+    local function close(s) s:close() end
+    local function ask(s) s:getsocket() end
+    local function make_wrapped()
+        return loop.wrap(require 'socket'.tcp())
+    end
+    known.other = loop.tcp('127.0.0.1', 0)      -- does not listen
+    local port = port_of(known.other)
+    local function connect(s)
+        s:settimeout(5)
+        return select(2, s:connect('127.0.0.1', port))
+    end
+    local function connect_anew(s)
+        s:settimeout(0)
+        s:connect('127.0.0.1', port)
+    end
+    local function judge(_, _, result) assert(result) end
+    run(function()
+        for _, intrude in ipairs {close, connect_anew, ask} do
+            with_intruders(loop.tcp, intrude, connect, judge, 16)
+            with_intruders(make_wrapped, intrude, connect, judge, 16)
+        end
+    end)
+    drop 'other'
 end, prepare_luasocket)
 
 part('LuaSocket made cooperative', function()
