@@ -56,6 +56,8 @@ static int push_accepted(lua_State *L, sl_asocket *listener)
 {
     sl_asocket *a = sl_asocket_new(L, listener->transport);
     int fd = listener->accepted;
+    if (fd < 0)    /* a finalizer has accepted it meanwhile */
+        sl_wait_refuse(L, "accept");
     listener->accepted = -1;
     a->passive = 1;
     int err = sl_asocket_take(a, fd, SL_CLIENT);

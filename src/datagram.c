@@ -14,6 +14,7 @@
 #include "descriptor.h"
 #include "luasocket.h"
 #include "name.h"
+#include "receive.h"
 #include "result.h"
 
 #include <errno.h>
@@ -103,19 +104,22 @@ static int try_receive(lua_State *L, sl_source *source)
  * See sl_receive_take. */
 static void push_datagram(lua_State *L, sl_asocket *a, sl_name *sender)
 {
-    const sl_bytes *from = a->buffer.bytes;
+    sl_bytes *from = a->buffer.bytes;
     size_t size = sl_buffer_count(&a->buffer) - sizeof *sender;
     if (size > a->receive.wanted)
         size = a->receive.wanted;
     memcpy(sender, from->data + from->first, sizeof *sender);
     a->receive.taking = 1;
-    lua_pushlstring(L, from->data + from->first + sizeof *sender, size);
-    while (a->buffer.bytes != from && a->buffer.bytes != NULL) {
-        lua_pop(L, 1);
-        from = a->buffer.bytes;    /* where it was moved */
+    for (;;) {
+        int pinned = from->pinned;
+        from->pinned = 1;
         lua_pushlstring(L, from->data + from->first + sizeof *sender, size);
+        from->pinned = pinned;
+        if (!sl_receive_ismoved(a, from))
+            return;
+        lua_pop(L, 1);
+        from = a->buffer.bytes;
     }
-    a->receive.taking = 0;
 }
 
 /* [-0, +n, m] Pushes the datagram, and the sender's name if asked for. */
@@ -127,6 +131,7 @@ static int give_datagram(lua_State *L, sl_wait *wait, int with_name)
     sl_name sender;
     push_datagram(L, a, &sender);
     int names = with_name ? sl_name_push(L, &sender) : 0;
+    sl_receive_taken(L, a, with_name ? "receivefrom" : "receive");
     sl_buffer_free(&a->buffer, &a->source.loop->scratch);
     return 1 + names;
 }
@@ -157,6 +162,7 @@ static int begin_receive(lua_State *L, sl_asocket *a, const char *what,
     size_t wanted = check_size(L, a);
     sl_wait_check(L, &a->source.reader, what);
     a->receive.wanted = wanted;
+    a->receive.taking = 0;
     return sl_wait_operate(L, &a->source.reader, operation, a->block,
                            a->total);
 }

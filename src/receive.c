@@ -193,7 +193,8 @@ static size_t take(sl_asocket *a, int finished, size_t *data)
     return *data;
 }
 
-/* A finalizer that runs meanwhile may use the scratch, or close the socket. */
+/* A finalizer that runs meanwhile may use the scratch, or close the socket. If
+ * it receives from it, too, this raises: the bytes are the other's. */
 void sl_receive_take(lua_State *L, sl_asocket *a, int finished)
 {
     size_t data, taken = take(a, finished, &data);
@@ -203,13 +204,17 @@ void sl_receive_take(lua_State *L, sl_asocket *a, int finished)
         return;
     }
     a->receive.taking = 1;
-    push_bytes(L, &a->receive, from->data + from->first, data);
-    while (a->buffer.bytes != from && a->buffer.bytes != NULL) {
-        lua_pop(L, 1);
-        from = a->buffer.bytes;    /* where they were moved */
+    for (;;) {
+        int pinned = from->pinned;
+        from->pinned = 1;
         push_bytes(L, &a->receive, from->data + from->first, data);
+        from->pinned = pinned;
+        if (!sl_receive_ismoved(a, from))
+            break;
+        lua_pop(L, 1);
+        from = a->buffer.bytes;
     }
-    a->receive.taking = 0;
+    sl_receive_taken(L, a, "receive");
     sl_buffer_skip(&a->buffer, &a->source.loop->scratch, taken);
 }
 

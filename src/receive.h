@@ -19,4 +19,21 @@ size_t sl_receive_wanted(const sl_asocket *a);
  * has failed, and pushes it. */
 void sl_receive_take(lua_State *L, sl_asocket *a, int finished);
 
+/* While bytes are pushed: whether they are elsewhere now. */
+static inline int sl_receive_ismoved(const sl_asocket *a, const sl_bytes *from)
+{
+    return a->receive.taking && a->buffer.bytes != from &&
+           a->buffer.bytes != NULL;
+}
+
+/* [-0, +0, e] The bytes were pushed. Raises if a finalizer has received from
+ * the socket meanwhile: they are his. */
+static inline void sl_receive_taken(lua_State *L, sl_asocket *a,
+                                    const char *what)
+{
+    if (!a->receive.taking)
+        sl_wait_refuse(L, what);
+    a->receive.taking = 0;
+}
+
 #endif

@@ -149,13 +149,18 @@ int sl_wait_occupied(lua_State *L, sl_wait *wait)
     return 0;
 }
 
+void sl_wait_refuse(lua_State *L, const char *what)
+{
+    luaL_error(L, "%s: the socket is already waited on by another thread",
+               what);
+}
+
 void sl_wait_checkall(lua_State *L, sl_wait *wait, const char *what)
 {
     sl_thread_check(L, sl_wait_source(wait)->loop->threads, what);
     int reserved = wait->reserved && sl_wait_source(wait)->fd >= 0;
     if (reserved || sl_wait_occupied(L, wait))
-        luaL_error(L, "%s: the socket is already waited on by another thread",
-                   what);
+        sl_wait_refuse(L, what);
 }
 
 /* The wait's operation has to go on: in a later turn, or when it is ready. */

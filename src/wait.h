@@ -21,11 +21,14 @@ static inline int sl_wait_spare(const sl_wait *wait)
     return t != NULL && t->spent < SL_OPERATIONS_MAX ? ++t->spent : 0;
 }
 
+/* Raises: somebody else uses this wait. `what` names the calling function. */
+void sl_wait_refuse(lua_State *L, const char *what);
+
 /* The rest of sl_wait_check, where something is unusual. */
 void sl_wait_checkall(lua_State *L, sl_wait *wait, const char *what);
 
 /* Raises where the calling thread must not use this wait: somebody else
- * does, or there is no thread. `what` names the calling function. */
+ * does, or there is no thread. */
 static inline void sl_wait_check(lua_State *L, sl_wait *wait,
                                  const char *what)
 {

@@ -585,6 +585,89 @@ part('finalizers that receive', function()
     drive()
 end)
 
+-- Calls use(s, i) on sockets that finalizers use at the same time, as f(s, i)
+-- says: judge(s, i, what use gave) if one did in between.
+local function with_intruders(make, f, use, judge, rounds)
+    with_litter(200, function(litter)
+        for i = 1, rounds or 60 do
+            local s = make()
+            local inside, came = true, false
+            for _ = 1, i % 4 do
+                litter(function()
+                    if not inside then return end
+                    came = true
+                    f(s, i)
+                end)
+            end
+            local result = use(s, i)
+            inside = false
+            if came then judge(s, i, result) end
+            pcall(s.close, s)
+        end
+    end)
+end
+
+-- Two things are given by `method` of what make makes, each once, whoever asks.
+local function gives_two(make, method)
+    local got
+    local function ask(s)
+        local value = s[method](s)
+        if value then got[#got + 1] = value end
+    end
+    with_intruders(function()
+        got = {}
+        local s = make()
+        s:settimeout(short and 0.005 or 5)
+        return s
+    end, function(s)
+        s:settimeout(0)
+        ask(s)
+    end, function(s)
+        pcall(ask, s)    -- raises if it comes second
+    end, function(s)
+        s:settimeout(short and 0.005 or 5)
+        for _ = #got + 1, 2 do ask(s) end
+        assert(got[1] ~= got[2])
+        s:settimeout(0)
+        expect(nil, (s[method](s)))
+        for _, value in ipairs(got) do
+            if type(value) ~= 'string' then value:close() end
+        end
+    end, 16)
+end
+
+part('finalizers that receive from the socket in use', function()
+    local function make_udp()
+        local s = loop.udp('127.0.0.1', 0)
+        for _, data in ipairs {'one', 'two'} do
+            assert(s:sendto(data, '127.0.0.1', port_of(s)))
+        end
+        return s
+    end
+    local function make_stream()
+        local a, b = make_pair()
+        assert(b:send 'one\ntwo\n')
+        known.other = b
+        return a
+    end
+    local function make_listener()
+        local s = loop.tcp('127.0.0.1', 0)
+        assert(s:listen(8))
+        for _ = 1, 2 do
+            assert(loop.connect('127.0.0.1', port_of(s)))
+        end
+        return s
+    end
+    run(function()
+        gives_two(make_udp, 'receive')
+        gives_two(make_udp, 'receivefrom')
+        gives_two(make_stream, 'receive')
+        gives_two(make_listener, 'accept')
+    end)
+    drop 'other'
+    drive()
+end)
+
 part('timeouts', function()
     run(function()
         local a, b = connect_pair()
@@ -760,28 +843,6 @@ part('LuaSocket\'s objects', function()
     drop 'server'
     drive()
 end, prepare_luasocket)
-
--- Calls use(s, i) on sockets that finalizers use at the same time, as f(s, i)
--- says: judge(s, i, what use gave) if one did in between.
-local function with_intruders(make, f, use, judge, rounds)
-    with_litter(200, function(litter)
-        for i = 1, rounds or 60 do
-            local s = make()
-            local inside, came = true, false
-            for _ = 1, i % 4 do
-                litter(function()
-                    if not inside then return end
-                    came = true
-                    f(s, i)
-                end)
-            end
-            local result = use(s, i)
-            inside = false
-            if came then judge(s, i, result) end
-            pcall(s.close, s)
-        end
-    end)
-end
 
 part('finalizers that use the socket in use', function()
     local function make() return loop.tcp('127.0.0.1', 0) end
