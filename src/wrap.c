@@ -175,10 +175,10 @@ static int meth_setsocket(lua_State *L)
     sl_asocket *a = sl_asocket_check(L);
     luaL_argcheck(L, is_object(L, 2), 2, "socket object expected");
     lua_settop(L, 2);
+    sl_send_settle(L, a, "setsocket");
     if (sl_buffer_count(&a->buffer) > 0)
         return luaL_error(L, "setsocket: received bytes are still buffered; "
                              "receive them before");
-    sl_send_settle(L, a, "setsocket");
     if (a->source.reader.thread != NULL || a->source.writer.thread != NULL)
         return luaL_error(L, "setsocket: a thread waits on the socket");
     if (a->has_object) {    /* whose asocket it is no longer */

@@ -308,6 +308,24 @@ describe('What the window has no room for', function()
         end)
     end)
 
+    it('lets nobody receive what setsocket would take along', function()
+        with_unsent(function(s, peer, filled)
+            s:settimeout(nil)
+            s:receive()
+            local a, b = plain.pair()
+            local line, ok, err
+            loop.newthread(function() line = s:receive() end)
+            loop.newthread(function() ok, err = pcall(s.setsocket, s, a) end)
+            assert(peer:receive(filled))
+            assert(peer:send 'three\nfour\n')
+            assert.is_true(eventually(function() return line and err end))
+            assert.is_false(ok)    -- if not for these, then for its thread
+            assert.equal('four', s:receive())
+            a:close()
+            b:close()
+        end)
+    end)
+
     it('lets nobody have the object outside of a thread', function()
         local s, peer, filled
         run(function()
