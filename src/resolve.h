@@ -20,8 +20,8 @@ void sl_resolve_end(sl_asocket *a);
  * for it in a thread of our own, blocks elsewhere. 0 or how it failed. */
 int sl_resolve_now(lua_State *L, sl_asocket *a, const sl_query *query);
 
-/* The i-th address of the look-up a->lookup, from 0 on; NULL: there are no more,
- * or it was ended. To be asked for anew after each call of Lua. */
+/* The i-th address of the look-up a->lookup, from 0 on; NULL: there are no
+ * more, or it was ended. To be asked for anew after each call of Lua. */
 const struct addrinfo *sl_resolve_address(const sl_asocket *a, int i);
 
 /* The seconds that a call on the socket may take, or negative. */
