@@ -196,13 +196,13 @@ static socklen_t check_value(lua_State *L, value_kind kind,
     return sizeof value->integer;
 }
 
-int sl_option_set(lua_State *L, int fd, int transport)
+int sl_option_set(lua_State *L, const int *fd, int transport)
 {
     option_value value;
     const option *o = check_option(L, 1 << transport);
     memset(&value, 0, sizeof value);
     socklen_t size = check_value(L, o->kind, &value);
-    if (setsockopt(fd, o->level, o->number, &value, size) < 0)
+    if (setsockopt(*fd, o->level, o->number, &value, size) < 0)
         return sl_result_fail(L, errno);
     lua_pushinteger(L, 1);
     return 1;

@@ -163,7 +163,7 @@ static int meth_getsockname(lua_State *L)
 static int meth_setoption(lua_State *L)
 {
     sl_asocket *a = check_flushed(L);
-    return sl_option_set(L, a->source.fd, a->transport);
+    return sl_option_set(L, &a->source.fd, a->transport);
 }
 
 /* getoption(name) -> value or nil, error */

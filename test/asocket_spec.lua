@@ -274,6 +274,20 @@ describe('A loop socket', function()
             end)
         end)
 
+        it('that are not those of a socket that came instead', function()
+            local s, other = loop.tcp('127.0.0.1', 0)
+            local value = setmetatable({}, {__index = function(_, key)
+                if not other then
+                    s:close()
+                    other = loop.tcp('127.0.0.1', 0)
+                end
+                return key == 'on' or 5
+            end})
+            assert.is_nil((s:setoption('linger', value)))
+            assert.is_false(other:getoption 'linger'.on)
+            other:close()
+        end)
+
         it('that name a device', function()
             local s = loop.tcp('127.0.0.1', 0)
             local ok, device = s:getoption 'bindtodevice'
