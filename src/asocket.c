@@ -159,8 +159,8 @@ void sl_asocket_claim(lua_State *L, sl_asocket *a, int fd)
 
 void sl_asocket_sync(lua_State *L, sl_asocket *a, int object)
 {
+    sl_luasocket_class(L, object, a);    /* finalizers may run */
     int fd = sl_luasocket_fd(L, object);
-    sl_luasocket_class(L, object, a);
     a->source.readable = a->source.writable = 1;
     if (fd == a->source.fd)
         return;

@@ -26,7 +26,8 @@
 typedef struct sl_receive {
     enum { SL_LINE, SL_COUNT, SL_ALL } pattern;
     unsigned char less_is_ok;
-    unsigned char taking;  /* its results are pushed: bytes are to stay */
+    unsigned char taking;  /* its results are pushed: the buffer is to stay, */
+    unsigned char locked;  /* and to stay as it is */
     size_t wanted;         /* bytes still wanted, for SL_COUNT; those of the
                               line once it is there, for SL_LINE, else 0 */
     const char *prefix;    /* borrowed from the caller's stack */

@@ -13,23 +13,12 @@ enum { FIRST_SIZE = 256 };
 int sl_scratch_init(sl_scratch *scratch)
 {
     char *data = malloc(SL_SCRATCH_SIZE);
-    *scratch = (sl_scratch){{data, 0, 0, SL_SCRATCH_SIZE, 0, 0}, NULL, NULL};
+    *scratch = (sl_scratch){{data, 0, 0, SL_SCRATCH_SIZE, 0}, NULL};
     return data != NULL ? 0 : ENOMEM;
-}
-
-void sl_scratch_sweep(sl_scratch *scratch)
-{
-    sl_bytes *next;
-    for (sl_bytes *bytes = scratch->kept; bytes != NULL; bytes = next) {
-        next = (sl_bytes *)(void *)bytes->data;
-        free(bytes);
-    }
-    scratch->kept = NULL;
 }
 
 void sl_scratch_free(sl_scratch *scratch)
 {
-    sl_scratch_sweep(scratch);
     free(scratch->bytes.data);
 }
 
@@ -38,27 +27,15 @@ static sl_bytes *new_bytes(size_t size)
 {
     sl_bytes *bytes = malloc(sizeof *bytes + size);
     if (bytes != NULL)
-        *bytes = (sl_bytes){(char *)(bytes + 1), 0, 0, size, 0, 0};
+        *bytes = (sl_bytes){(char *)(bytes + 1), 0, 0, size, 0};
     return bytes;
-}
-
-/* Frees a buffer's own block, if it has one. */
-static void discard(sl_bytes *bytes, sl_scratch *scratch)
-{
-    if (bytes == NULL || !bytes->pinned) {
-        free(bytes);
-        return;
-    }
-    bytes->data = (void *)scratch->kept;
-    scratch->kept = bytes;
 }
 
 /* Moves the bytes to the start of an own block of so many bytes. */
 static int move(sl_buffer *buffer, sl_scratch *scratch, size_t size)
 {
     sl_bytes *old = buffer->bytes;
-    if (buffer != scratch->user && old != NULL && old->first == 0 &&
-        !old->pinned) {
+    if (buffer != scratch->user && old != NULL && old->first == 0) {
         sl_bytes *bytes = realloc(old, sizeof *bytes + size);
         if (bytes == NULL)
             return ENOMEM;
@@ -110,7 +87,7 @@ static int enter(sl_buffer *buffer, sl_scratch *scratch)
 {
     if (evict(scratch) != 0)
         return ENOMEM;
-    discard(buffer->bytes, scratch);
+    free(buffer->bytes);
     buffer->bytes = &scratch->bytes;
     scratch->user = buffer;
     return 0;
@@ -156,10 +133,7 @@ char *sl_buffer_room(sl_buffer *buffer, sl_scratch *scratch, size_t size)
 void sl_buffer_drop(sl_buffer *buffer, sl_scratch *scratch, size_t n)
 {
     sl_bytes *bytes = buffer->bytes;
-    size_t count = sl_buffer_count(buffer);
-    if (bytes == NULL)
-        return;
-    bytes->first += n < count ? n : count;
+    bytes->first += n;
     bytes->scanned = bytes->scanned > n ? bytes->scanned - n : 0;
     if (bytes->first == bytes->last)
         sl_buffer_free(buffer, scratch);
@@ -191,6 +165,6 @@ void sl_buffer_free(sl_buffer *buffer, sl_scratch *scratch)
     if (buffer == scratch->user)
         sl_scratch_leave(scratch);
     else
-        discard(buffer->bytes, scratch);
+        free(buffer->bytes);
     buffer->bytes = NULL;
 }

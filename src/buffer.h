@@ -17,7 +17,6 @@ typedef struct sl_bytes {
     size_t first, last;    /* the bytes are data[first .. last - 1] */
     size_t size;           /* of data */
     size_t scanned;        /* so many of the bytes hold no line feed */
-    int pinned;            /* somebody copies them: see sl_scratch.kept */
 } sl_bytes;
 
 typedef struct sl_buffer {
@@ -27,8 +26,6 @@ typedef struct sl_buffer {
 typedef struct sl_scratch {
     sl_bytes bytes;        /* the data is owned */
     sl_buffer *user;       /* whose bytes they are, or NULL: there are none */
-    sl_bytes *kept;        /* owned list, by their data: blocks that were to be
-                              freed while they were pinned */
 } sl_scratch;
 
 /* Holds the longest datagram, and its sender's name. */
@@ -37,9 +34,6 @@ enum { SL_SCRATCH_SIZE = 64 * 1024 + 256 };
 /* Makes the scratch; 0 or ENOMEM. */
 int sl_scratch_init(sl_scratch *scratch);
 void sl_scratch_free(sl_scratch *scratch);
-
-/* Nobody copies bytes now: frees what was kept for those who did. */
-void sl_scratch_sweep(sl_scratch *scratch);
 
 static inline size_t sl_buffer_count(const sl_buffer *buffer)
 {
@@ -89,7 +83,7 @@ static inline void sl_scratch_leave(sl_scratch *scratch)
     scratch->bytes.first = scratch->bytes.last = scratch->bytes.scanned = 0;
 }
 
-/* The first n bytes were received; or what is left of them. */
+/* The first n bytes were received. */
 static inline void sl_buffer_skip(sl_buffer *buffer, sl_scratch *scratch,
                                   size_t n)
 {

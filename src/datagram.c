@@ -100,38 +100,21 @@ static int try_receive(lua_State *L, sl_source *source)
     return 0;
 }
 
-/* [-0, +1, m] Pushes the datagram in the buffer, and copies its sender's name.
- * See sl_receive_take. */
-static void push_datagram(lua_State *L, sl_asocket *a, sl_name *sender)
-{
-    sl_bytes *from = a->buffer.bytes;
-    size_t size = sl_buffer_count(&a->buffer) - sizeof *sender;
-    if (size > a->receive.wanted)
-        size = a->receive.wanted;
-    memcpy(sender, from->data + from->first, sizeof *sender);
-    a->receive.taking = 1;
-    for (;;) {
-        int pinned = from->pinned;
-        from->pinned = 1;
-        lua_pushlstring(L, from->data + from->first + sizeof *sender, size);
-        from->pinned = pinned;
-        if (!sl_receive_ismoved(a, from))
-            return;
-        lua_pop(L, 1);
-        from = a->buffer.bytes;
-    }
-}
-
-/* [-0, +n, m] Pushes the datagram, and the sender's name if asked for. */
+/* [-0, +n, e] Pushes the datagram, and the sender's name if asked for. */
 static int give_datagram(lua_State *L, sl_wait *wait, int with_name)
 {
     sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
     if (wait->status != 0)
         return sl_datagram_fail(L, wait->status);
+    const sl_receive r = a->receive;
     sl_name sender;
-    push_datagram(L, a, &sender);
+    size_t size = sl_buffer_count(&a->buffer) - sizeof sender;
+    memcpy(&sender, sl_buffer_bytes(&a->buffer), sizeof sender);
+    if (size > r.wanted)
+        size = r.wanted;
+    sl_receive_push(L, a, &r, sizeof sender, size);
     int names = with_name ? sl_name_push(L, &sender) : 0;
-    sl_receive_taken(L, a, with_name ? "receivefrom" : "receive");
+    sl_receive_settle(L, a, with_name ? "receivefrom" : "receive");
     sl_buffer_free(&a->buffer, &a->source.loop->scratch);
     return 1 + names;
 }
@@ -161,8 +144,8 @@ static int begin_receive(lua_State *L, sl_asocket *a, const char *what,
 {
     size_t wanted = check_size(L, a);
     sl_wait_check(L, &a->source.reader, what);
-    a->receive.wanted = wanted;
-    a->receive.taking = 0;
+    sl_receive_check(L, a, what);
+    a->receive = (sl_receive){.pattern = SL_COUNT, .wanted = wanted};
     return sl_wait_operate(L, &a->source.reader, operation, a->block,
                            a->total);
 }

@@ -266,18 +266,19 @@ static void push_error(lua_State *L, int index)
 /* [-0, +3, e] data, nil, nil */
 static int give_received(lua_State *L, sl_asocket *a)
 {
-    sl_receive_take(L, a, 1);
+    const sl_receive r = a->receive;
+    sl_receive_take(L, a, &r, 1);
     lua_pushnil(L);
     lua_pushnil(L);
     return 3;
 }
 
 /* [-1, +3, e] nil, the error on the top, what was received */
-static int fail_received(lua_State *L, sl_asocket *a)
+static int fail_received(lua_State *L, const exchange *x)
 {
     lua_pushnil(L);
     lua_insert(L, -2);
-    sl_receive_take(L, a, 0);
+    sl_receive_take(L, x->a, x->receive, 0);
     return 3;
 }
 
@@ -358,13 +359,13 @@ int sl_foreign_receive(lua_State *L, sl_asocket *a)
                 continue;
             push_error(L, x.object + 2);
             if (x.wanted == 0)
-                return fail_received(L, a);
+                return fail_received(L, &x);
             if (x.wanted != SL_READABLE || !is_dirty(L, x.object))
                 err = await(L, &x);
         }
         if (err != 0) {
             lua_pushstring(L, sl_result_message(err));
-            return fail_received(L, a);
+            return fail_received(L, &x);
         }
     }
 }

@@ -414,7 +414,6 @@ int sl_loop_step(lua_State *L, sl_loop *loop, double timeout)
         tell_failures(L, loop);
     if (sl_loop_isforked(loop))
         sl_gather_desert(loop);
-    sl_scratch_sweep(&loop->scratch);
     int unfinished = loop->event < loop->event_count;
     if (loop->waiting == 0 && loop->ready == 0 && !unfinished)
         return 0;

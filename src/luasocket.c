@@ -230,7 +230,7 @@ int sl_luasocket_connect(lua_State *L, sl_threads *all, const void *key,
 {
     attempt a = {key, address, fresh, fd, 0};
     *fd = -1;
-    if (sl_thread_pcall(L, all, connect_body, &a, 0, 0) != LUA_OK) {
+    if (sl_thread_pcall(L, all, connect_body, &a, 0) != LUA_OK) {
         lua_pop(L, 1);
         return ENOMEM;
     }

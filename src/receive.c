@@ -193,28 +193,67 @@ static size_t take(sl_asocket *a, int finished, size_t *data)
     return *data;
 }
 
-/* A finalizer that runs meanwhile may use the scratch, or close the socket. If
- * it receives from it, too, this raises: the bytes are the other's. */
-void sl_receive_take(lua_State *L, sl_asocket *a, int finished)
+typedef struct slice {
+    const sl_receive *receive;
+    const char *bytes;
+    size_t n;
+} slice;
+
+static int push_slice(lua_State *L, void *arg)
 {
+    const slice *s = arg;
+    push_bytes(L, s->receive, s->bytes, s->n);
+    return 1;
+}
+
+/* [-0, +1, e] Pushes what lies in the buffer's own memory, which nobody may
+ * touch meanwhile. */
+static void push_locked(lua_State *L, sl_asocket *a, slice s)
+{
+    a->receive.locked = 1;
+    int status = sl_thread_pcall(L, a->source.loop->threads, push_slice, &s,
+                                 1);
+    a->receive.locked = 0;
+    if (status != LUA_OK)
+        lua_error(L);
+}
+
+/* What lies in the scratch can be moved, but its memory lasts, so this needs no
+ * protected call. */
+void sl_receive_push(lua_State *L, sl_asocket *a, const sl_receive *r,
+                     size_t offset, size_t n)
+{
+    sl_buffer *const *user = &a->source.loop->scratch.user;
+    const char *bytes = sl_buffer_bytes(&a->buffer) + offset;
+    a->receive.taking = 1;
+    if (*user == &a->buffer) {
+        push_bytes(L, r, bytes, n);
+        if (*user == &a->buffer || !a->receive.taking)
+            return;
+        lua_pop(L, 1);    /* perhaps it was moved before it was read */
+        bytes = sl_buffer_bytes(&a->buffer) + offset;
+    }
+    push_locked(L, a, (slice){r, bytes, n});
+}
+
+void sl_receive_settle(lua_State *L, sl_asocket *a, const char *what)
+{
+    if (!a->receive.taking)
+        sl_wait_refuse(L, what);
+    a->receive.taking = 0;
+}
+
+void sl_receive_take(lua_State *L, sl_asocket *a, const sl_receive *r,
+                     int finished)
+{
+    a->receive = *r;
     size_t data, taken = take(a, finished, &data);
-    sl_bytes *from = a->buffer.bytes;
     if (taken == 0) {
-        push_bytes(L, &a->receive, "", 0);
+        push_bytes(L, r, "", 0);
         return;
     }
-    a->receive.taking = 1;
-    for (;;) {
-        int pinned = from->pinned;
-        from->pinned = 1;
-        push_bytes(L, &a->receive, from->data + from->first, data);
-        from->pinned = pinned;
-        if (!sl_receive_ismoved(a, from))
-            break;
-        lua_pop(L, 1);
-        from = a->buffer.bytes;
-    }
-    sl_receive_taken(L, a, "receive");
+    sl_receive_push(L, a, r, 0, data);
+    sl_receive_settle(L, a, "receive");
     sl_buffer_skip(&a->buffer, &a->source.loop->scratch, taken);
 }
 
@@ -222,10 +261,12 @@ void sl_receive_take(lua_State *L, sl_asocket *a, int finished)
 static int receive_results(lua_State *L, sl_wait *wait)
 {
     sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
-    if (wait->status != 0)
-        sl_result_fail(L, wait->status);
-    sl_receive_take(L, a, wait->status == 0);
-    if (wait->status == 0) {
+    const sl_receive r = a->receive;
+    int status = wait->status;
+    if (status != 0)
+        sl_result_fail(L, status);
+    sl_receive_take(L, a, &r, status == 0);
+    if (status == 0) {
         lua_pushnil(L);
         lua_pushnil(L);
     }
@@ -277,11 +318,12 @@ static const sl_operation receiving = {try_receive, receive_results};
 static int meth_receive(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    sl_receive r = {SL_LINE, 0, 0, 0, "", 0};
+    sl_receive r = {SL_LINE, 0, 0, 0, 0, "", 0};
     if (lua_gettop(L) > 1)
         check_receive(L, &r);
     sl_asocket_checkkind(L, a, SL_CLIENT);
     sl_wait_check(L, &a->source.reader, "receive");
+    sl_receive_check(L, a, "receive");
     if (a->overlong)
         return fail_overlong(L, &r);
     if (a->transport == SL_FOREIGN) {

@@ -15,25 +15,27 @@ int sl_receive_finished(sl_asocket *a);
 /* How many bytes more would finish it, or are enough for now; 0: any. */
 size_t sl_receive_wanted(const sl_asocket *a);
 
-/* [-0, +1, m] Takes from the buffer what a receive gives that is finished, or
- * has failed, and pushes it. */
-void sl_receive_take(lua_State *L, sl_asocket *a, int finished);
+/* [-0, +1, e] Takes from the buffer what the receive gives, which is finished,
+ * or has failed, and pushes it. */
+void sl_receive_take(lua_State *L, sl_asocket *a, const sl_receive *r,
+                     int finished);
 
-/* While bytes are pushed: whether they are elsewhere now. */
-static inline int sl_receive_ismoved(const sl_asocket *a, const sl_bytes *from)
-{
-    return a->receive.taking && a->buffer.bytes != from &&
-           a->buffer.bytes != NULL;
-}
+/* [-0, +1, e] Pushes n of the bytes in the buffer, from the offset on, with the
+ * receive's prefix. A finalizer that runs from here to sl_receive_settle may
+ * use the scratch or close the socket, and the buffer stays. If it receives
+ * from the socket, too, either it or sl_receive_settle raises. */
+void sl_receive_push(lua_State *L, sl_asocket *a, const sl_receive *r,
+                     size_t offset, size_t n);
 
-/* [-0, +0, e] The bytes were pushed. Raises if a finalizer has received from
- * the socket meanwhile: they are his. */
-static inline void sl_receive_taken(lua_State *L, sl_asocket *a,
+/* [-0, +0, e] What was pushed is to be taken from the buffer next. */
+void sl_receive_settle(lua_State *L, sl_asocket *a, const char *what);
+
+/* [-0, +0, e] Before a receive begins. */
+static inline void sl_receive_check(lua_State *L, const sl_asocket *a,
                                     const char *what)
 {
-    if (!a->receive.taking)
+    if (a->receive.locked)
         sl_wait_refuse(L, what);
-    a->receive.taking = 0;
 }
 
 #endif

@@ -344,20 +344,25 @@ static int do_nothing(lua_State *L)
     return 0;
 }
 
+typedef struct call {
+    sl_thread_body body;
+    void *arg;
+} call;
+
 static int call_body(lua_State *L)
 {
-    sl_threads *all = lua_touserdata(L, lua_upvalueindex(1));
-    return all->body(L, all->body_arg);
+    const call *c = lua_touserdata(L, 1);
+    lua_settop(L, 0);
+    return c->body(L, c->arg);
 }
 
 int sl_thread_pcall(lua_State *L, sl_threads *all, sl_thread_body body,
-                    void *arg, int nargs, int nresults)
+                    void *arg, int nresults)
 {
-    all->body = body;
-    all->body_arg = arg;
+    call c = {body, arg};
     sl_anchor_push(L, all->values, SL_VALUE_CALLER);
-    lua_insert(L, -(nargs + 1));
-    return lua_pcall(L, nargs, nresults, 0);
+    lua_pushlightuserdata(L, &c);
+    return lua_pcall(L, 1, nresults, 0);
 }
 
 /* [-0, +1, m] Pushes a metatable with that finalizer. */
@@ -387,8 +392,7 @@ static void make_values(lua_State *L, sl_threads *all)
     sl_anchor_set(L, all->values, SL_VALUE_NOTHING);
     lua_pushcfunction(L, sl_giveroom);
     sl_anchor_set(L, all->values, SL_VALUE_ROOM);
-    lua_pushlightuserdata(L, all);
-    lua_pushcclosure(L, call_body, 1);
+    lua_pushcfunction(L, call_body);
     sl_anchor_set(L, all->values, SL_VALUE_CALLER);
     lua_pushliteral(L, "coroutine ended without transferring control");
     sl_anchor_set(L, all->values, SL_VALUE_LOST);

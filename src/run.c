@@ -127,7 +127,7 @@ static void bury(lua_State *L, sl_thread *t)
     push_destination(L, t);
     sl_thread_push(L, t);
     lua_xmove(co, L, 1);
-    sl_thread_pcall(L, all, trace, t, 0, 1);
+    sl_thread_pcall(L, all, trace, t, 1);
     sl_record_release(L, t);
     close_pending(all, co);
     lua_pushvalue(L, -4);

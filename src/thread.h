@@ -60,7 +60,7 @@ typedef struct sl_holder sl_holder;
  * called again later. */
 typedef int (*sl_thread_results)(lua_State *L, void *wait);
 
-/* Called with its arguments from index 1 on; returns how many results. */
+/* Called without arguments; returns how many results. */
 typedef int (*sl_thread_body)(lua_State *L, void *arg);
 
 enum sl_home {
@@ -153,8 +153,6 @@ struct sl_threads {
     int place;                 /* the first of them, */
     int places_left;           /* and how many are left */
     int places;                /* that were made */
-    sl_thread_body body;       /* that the caller is to call, */
-    void *body_arg;            /* with that */
     int closed;                /* the Lua state is being closed */
 };
 
@@ -235,10 +233,10 @@ enum sl_where sl_thread_where(lua_State *L, sl_threads *all, int index);
  * learns that it is L's turn only when a C function returns or calls. */
 void sl_thread_settle(lua_State *L, sl_threads *all);
 
-/* [-nargs, +(nresults|1), -] lua_pcall of a C function that isn't made first,
- * so that it can be called when there is no memory. */
+/* [-0, +(nresults|1), -] lua_pcall of a C function that isn't made first, so
+ * that it can be called when there is no memory. */
 int sl_thread_pcall(lua_State *L, sl_threads *all, sl_thread_body body,
-                    void *arg, int nargs, int nresults);
+                    void *arg, int nresults);
 
 /* [-3, +1, m] Makes of thread, error and traceback the one error value: the
  * error itself, or a string with the traceback if it has none yet. */
