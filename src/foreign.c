@@ -263,22 +263,13 @@ static void push_error(lua_State *L, int index)
         lua_pushvalue(L, index);
 }
 
-/* [-0, +3, e] data, nil, nil */
-static int give_received(lua_State *L, sl_asocket *a)
-{
-    const sl_receive r = a->receive;
-    sl_receive_take(L, a, &r, 1);
-    lua_pushnil(L);
-    lua_pushnil(L);
-    return 3;
-}
-
 /* [-1, +3, e] nil, the error on the top, what was received */
 static int fail_received(lua_State *L, const exchange *x)
 {
     lua_pushnil(L);
     lua_insert(L, -2);
-    sl_receive_take(L, x->a, x->receive, 0);
+    regain(x);
+    sl_receive_take(L, x->a, 0);
     return 3;
 }
 
@@ -347,13 +338,13 @@ int sl_foreign_receive(lua_State *L, sl_asocket *a)
         regain(&x);
         int err = sl_receive_finished(a);
         if (err == 0)
-            return give_received(L, a);
+            return sl_receive_give(L, a);
         lua_settop(L, x.object);
         if (err == SL_AGAIN)
             err = take_turn(L, &x);
         if (err == 0) {
             if (receive_once(L, &x))
-                return give_received(L, a);
+                return sl_receive_give(L, a);
             if (lua_toboolean(L, x.object + 1) ||
                 sl_receive_finished(a) != SL_AGAIN)
                 continue;

@@ -236,41 +236,42 @@ void sl_receive_push(lua_State *L, sl_asocket *a, const sl_receive *r,
     push_locked(L, a, (slice){r, bytes, n});
 }
 
-void sl_receive_settle(lua_State *L, sl_asocket *a, const char *what)
+void sl_receive_take(lua_State *L, sl_asocket *a, int finished)
 {
-    if (!a->receive.taking)
-        sl_wait_refuse(L, what);
-    a->receive.taking = 0;
-}
-
-void sl_receive_take(lua_State *L, sl_asocket *a, const sl_receive *r,
-                     int finished)
-{
-    a->receive = *r;
+    const sl_receive r = a->receive;
     size_t data, taken = take(a, finished, &data);
     if (taken == 0) {
-        push_bytes(L, r, "", 0);
+        push_bytes(L, &r, "", 0);
         return;
     }
-    sl_receive_push(L, a, r, 0, data);
+    sl_receive_push(L, a, &r, 0, data);
     sl_receive_settle(L, a, "receive");
     sl_buffer_skip(&a->buffer, &a->source.loop->scratch, taken);
 }
 
-/* data, nil, nil or nil, error, partial */
+int sl_receive_give(lua_State *L, sl_asocket *a)
+{
+    sl_receive_take(L, a, 1);
+    lua_pushnil(L);
+    lua_pushnil(L);
+    return 3;
+}
+
+/* nil, error, partial */
+static int fail(lua_State *L, sl_asocket *a, int status)
+{
+    const sl_receive r = a->receive;
+    sl_result_fail(L, status);
+    a->receive = r;    /* a finalizer may have received */
+    sl_receive_take(L, a, 0);
+    return 3;
+}
+
 static int receive_results(lua_State *L, sl_wait *wait)
 {
     sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
-    const sl_receive r = a->receive;
-    int status = wait->status;
-    if (status != 0)
-        sl_result_fail(L, status);
-    sl_receive_take(L, a, &r, status == 0);
-    if (status == 0) {
-        lua_pushnil(L);
-        lua_pushnil(L);
-    }
-    return 3;
+    return wait->status == 0 ? sl_receive_give(L, a)
+                             : fail(L, a, wait->status);
 }
 
 static void check_pattern(lua_State *L, sl_receive *r)
@@ -334,10 +335,8 @@ static int meth_receive(lua_State *L)
         sl_stream_lookbehind(L, a, 1);
     a->receive = r;
     if (sl_buffer_count(&a->buffer) > 0 && status_of(a) == 0 &&
-        sl_wait_spare(&a->source.reader)) {
-        a->source.reader.status = 0;
-        return receive_results(L, &a->source.reader);
-    }
+        sl_wait_spare(&a->source.reader))
+        return sl_receive_give(L, a);
     return sl_wait_operate(L, &a->source.reader, &receiving, a->block,
                            a->total);
 }

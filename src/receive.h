@@ -17,8 +17,10 @@ size_t sl_receive_wanted(const sl_asocket *a);
 
 /* [-0, +1, e] Takes from the buffer what the receive gives, which is finished,
  * or has failed, and pushes it. */
-void sl_receive_take(lua_State *L, sl_asocket *a, const sl_receive *r,
-                     int finished);
+void sl_receive_take(lua_State *L, sl_asocket *a, int finished);
+
+/* [-0, +3, e] The same for one that is finished: data, nil, nil. */
+int sl_receive_give(lua_State *L, sl_asocket *a);
 
 /* [-0, +1, e] Pushes n of the bytes in the buffer, from the offset on, with the
  * receive's prefix. A finalizer that runs from here to sl_receive_settle may
@@ -28,7 +30,13 @@ void sl_receive_push(lua_State *L, sl_asocket *a, const sl_receive *r,
                      size_t offset, size_t n);
 
 /* [-0, +0, e] What was pushed is to be taken from the buffer next. */
-void sl_receive_settle(lua_State *L, sl_asocket *a, const char *what);
+static inline void sl_receive_settle(lua_State *L, sl_asocket *a,
+                                     const char *what)
+{
+    if (!a->receive.taking)
+        sl_wait_refuse(L, what);
+    a->receive.taking = 0;
+}
 
 /* [-0, +0, e] Before a receive begins. */
 static inline void sl_receive_check(lua_State *L, const sl_asocket *a,
