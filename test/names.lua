@@ -60,10 +60,10 @@ function beside(turns, f)
     assert(had > turns, had)
 end
 
-function expect(wanted, got)
+function expect(wanted, got, err)
     if wanted ~= got then
-        error(('expected %s, got %s'):format(tostring(wanted),
-              tostring(got)), 2)
+        error(('expected %s, got %s, %s'):format(tostring(wanted),
+              tostring(got), tostring(err)), 2)
     end
 end
 

@@ -2,6 +2,7 @@
 -- of events, each a text that begins with the thread's number.
 
 local coro = require 'coro'
+local luasocket = require 'socket'
 local socketloop = require 'socketloop'
 
 local unpack = table.unpack or unpack      -- luacheck: ignore
@@ -16,6 +17,7 @@ local loop, events, threads, numbers, safes, sockets, start
 local pipe       -- {writer, reader, sent, taken}
 local doors      -- {path, port}: listening sockets
 local path, port -- where they are
+local holder     -- of the port, once it is closed: else somebody may get it
 local others     -- what was connected to and accepted from the port
 local connections
 local safe_of    -- by the number of its thread
@@ -28,6 +30,13 @@ local function event(number, ...)
                        tostring(word)
     end
     events[#events + 1] = table.concat(words, ' ')
+end
+
+local function hold_port()
+    if holder then return end
+    holder = assert((luasocket.tcp4 or luasocket.tcp)())
+    assert(holder:setoption('reuseaddr', true))
+    assert(holder:bind('127.0.0.1', port))
 end
 
 -- One of our own errors, or one of the module's: without its text.
@@ -278,7 +287,10 @@ local statements = {
     patience = function(number, s)
         got(number, s, doors[s.door]:settimeout(s.ticks * tick, s.mode))
     end,
-    shut = function(number, s) got(number, s, doors[s.door]:close()) end,
+    shut = function(number, s)
+        got(number, s, doors[s.door]:close())
+        if s.door == 'port' then hold_port() end
+    end,
     call = function(number, s)
         local ok, err = wrapped[s.way](function() execute(number, s.block) end)
         if s.way == 'pcall' or s.way == 'xpcall' then
@@ -351,6 +363,7 @@ end
 
 local function make_doors(folder)
     doors = {port = loop.tcp('127.0.0.1', 0)}
+    assert(doors.port:setoption('reuseaddr', true))    -- for hold_port
     assert(doors.port:listen(64))
     port = select(2, doors.port:getsockname())
     doors.path, path = listen_to_path(folder)
@@ -416,6 +429,8 @@ local function close_all(program)
     if program.doors then
         doors.path:close()
         doors.port:close()
+        if holder then holder:close() end
+        holder = nil
     end
     for _, s in ipairs(others) do s:close() end
 end
