@@ -430,12 +430,14 @@ function support.begin()
     before = support.fds()
 end
 
--- Steps the loop as long as threads are ready; is nothing left waiting?
-local function settled(which)
-    for _ = 1, 100 do
-        if which.step(0) == false then return true end
+-- Steps the loop for so many seconds at most; is nothing left waiting? What
+-- is on its way, the end of a connection say, may take its time to be here.
+local function settled(which, limit)
+    local deadline = now() + limit
+    for i = 1, math.huge do
+        if which.step(i <= 100 and 0 or 0.01) == false then return true end
+        if i >= 100 and now() >= deadline then return false end
     end
-    return false
 end
 
 -- A failed test must not fail those that follow.
@@ -451,10 +453,10 @@ end
 
 -- Nothing may be left waiting in the loop.
 function support.at_rest(which)
-    local ok, quiet = pcall(settled, which)
+    local ok, quiet = pcall(settled, which, 0)
     if ok and not quiet then    -- for what is garbage, perhaps
         support.collect()
-        ok, quiet = pcall(settled, which)
+        ok, quiet = pcall(settled, which, 1)
     end
     if not (ok and quiet) then
         tidy_up(which)

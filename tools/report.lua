@@ -21,10 +21,12 @@ return function(options)
         return require 'pl.pretty'.write(value)
     end
 
-    local function fail(failure)
+    local newest = 'nothing'    -- the test that was begun last
+
+    local function fail(failure, after)
         note('fail', failure.name)
         local trace = failure.trace or {}
-        print('not ok: ' .. failure.name)
+        print('not ok: ' .. failure.name .. (after or ''))
         print(text(failure.message))
         print(trace.traceback or '')
         io.stdout:flush()
@@ -33,7 +35,8 @@ return function(options)
     local function last(list) return list[#list] end
 
     function handler.testStart(element)
-        note('run', handler.getFullName(element))
+        newest = handler.getFullName(element)
+        note('run', newest)
         return nil, true
     end
 
@@ -51,7 +54,9 @@ return function(options)
 
     -- Outside a test: a file that doesn't compile, a failing setup, ...
     function handler.outside(element)
-        if element.descriptor ~= 'it' then fail(last(handler.errors)) end
+        if element.descriptor ~= 'it' then
+            fail(last(handler.errors), ' after ' .. newest)
+        end
         return nil, true
     end
 
