@@ -349,9 +349,25 @@ typedef struct call {
     void *arg;
 } call;
 
+/* [-0, +1, -] Pushes its address. LuaJIT may need memory for a light userdata
+ * from where it has had none yet, and its addresses have 47 bits. */
+static void push_call(lua_State *L, call *c)
+{
+    if (SL_LUAJIT)
+        lua_pushnumber(L, (lua_Number)(uintptr_t)c);
+    else
+        lua_pushlightuserdata(L, c);
+}
+
+static const call *to_call(lua_State *L, int index)
+{
+    return SL_LUAJIT ? (const call *)(uintptr_t)lua_tonumber(L, index)
+                     : lua_touserdata(L, index);
+}
+
 static int call_body(lua_State *L)
 {
-    const call *c = lua_touserdata(L, 1);
+    const call *c = to_call(L, 1);
     lua_settop(L, 0);
     return c->body(L, c->arg);
 }
@@ -361,7 +377,7 @@ int sl_thread_pcall(lua_State *L, sl_threads *all, sl_thread_body body,
 {
     call c = {body, arg};
     sl_anchor_push(L, all->values, SL_VALUE_CALLER);
-    lua_pushlightuserdata(L, &c);
+    push_call(L, &c);
     return lua_pcall(L, 1, nresults, 0);
 }
 
