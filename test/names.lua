@@ -117,6 +117,20 @@ end
 local preload = library and process.preload(library)
 names.preload = preload
 
+-- In scripts 127.0.9.N is an address that no other process listens at, so that
+-- a port found free at one of them is free at all.
+local network
+if library then
+    local stat = assert(io.open '/proc/self/stat')
+    local pid = stat:read '*n'
+    stat:close()
+    network = ('127.%d.%d.'):format(10 + math.floor(pid / 256) % 240, pid % 256)
+end
+
+local function complete(code)
+    return prelude .. code:gsub('127%.0%.9%.', network)
+end
+
 local function check(status, output)
     if status ~= 0 then
         error(('the script ended with status %s:\n%s'):format(status, output),
@@ -129,14 +143,14 @@ end
 -- process.script; around, if given, makes another command of the shell's.
 function names.script(code, before, around)
     before = before and before .. '; ' .. preload or preload
-    local command = process.script(prelude .. code, before)
+    local command = process.script(complete(code), before)
     return check(process.run(around and around(command) or command))
 end
 
 -- The same in a host: see there. before is what the shell does first.
 function names.host(threads, times, linger, code, before)
     local name = process.tempdir() .. '/script.lua'
-    process.write_file(name, prelude .. code)
+    process.write_file(name, complete(code))
     return check(process.run(('%s; %s; exec %s %d %d %d %s'):format(
         preload, before or ':', host, threads, times, linger, name)))
 end
