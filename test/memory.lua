@@ -736,6 +736,24 @@ part('timeouts', function()
     drive()
 end)
 
+-- Most of the requests are those of a thread that alone has a socket.
+part('a thread that fails', function()
+    local why
+    run(function()
+        local a, b = connect_pair()
+        known.client, known.other = false, false
+        b:settimeout(nil)
+        loop.newthread(function(s) why = select(2, s:receive()) end, b)
+        loop.newthread(function(s)
+            loop.sleep(0)
+            for i = 1, 200 do s.last = {i} end
+            s:close()
+        end, a)
+    end)
+    drive()
+    expect('closed', why)
+end)
+
 part('closing on waiting threads', function()
     run(function()
         local a = connect_pair()
