@@ -27,7 +27,7 @@ const char sl_asocket_mark = 0;
 enum { AT_OBJECT = 1, AT_FIELDS };  /* in the user value */
 
 /* In the list of metatables after those of the transports: see there. */
-enum { CLASS_OF_ALL = SL_TRANSPORTS };
+enum { CLASS_OF_ALL = SL_TRANSPORTS, CLASS_OF_FINALIZED };
 
 /* --- the object -------------------------------------------------------- */
 
@@ -35,7 +35,9 @@ void sl_asocket_refuse(lua_State *L, const sl_asocket *a)
 {
     if (a == NULL)
         luaL_argerror(L, 1, "asocket expected");
-    luaL_error(L, "socketloop: the loop is closed");
+    luaL_error(L, a->source.loop == NULL
+                  ? "socketloop: the socket was collected"
+                  : "socketloop: the loop is closed");
 }
 
 const char *sl_asocket_class(const sl_asocket *a)
@@ -231,10 +233,20 @@ void sl_asocket_close(lua_State *L, int index)
     a->owned = 0;
 }
 
+/* Any method but close of an asocket whose finalizer has run; that of another
+ * object, which has it, may call it. */
+static int meth_finalized(lua_State *L)
+{
+    return sl_result_fail(L, SL_CLOSED);
+}
+
 static int meth_close(lua_State *L)
 {
-    sl_asocket_check(L);
-    sl_asocket_close(L, 1);
+    const sl_asocket *a = sl_asocket_test(L, 1);
+    if (a == NULL || a->source.loop != NULL) {
+        sl_asocket_check(L);
+        sl_asocket_close(L, 1);
+    }
     lua_pushinteger(L, 1);
     return 1;
 }
@@ -260,6 +272,7 @@ static int meth_gc(lua_State *L)
     sl_buffer_free(&a->buffer, &a->source.loop->scratch);
     free(a->host);
     a->source.loop = NULL;
+    set_class(L, 1, CLASS_OF_FINALIZED);
     return 0;
 }
 
@@ -292,6 +305,10 @@ static int forward(lua_State *L)
 /* What is neither a field nor a method of ours: the object's. */
 static int index_object(lua_State *L, sl_asocket *a)
 {
+    if (a->source.loop == NULL) {
+        lua_pushnil(L);
+        return 1;
+    }
     if (lua_type(L, 2) == LUA_TSTRING &&
         strcmp(lua_tostring(L, 2), "socket") == 0) {
         sl_asocket_needobject(L, 1);
@@ -350,7 +367,8 @@ static void make_fields(lua_State *L, sl_asocket *a)
     if (!a->has_fields) {
         lua_rawseti(L, -2, AT_FIELDS);
         a->has_fields = 1;
-        set_class(L, 1, CLASS_OF_ALL);
+        if (a->source.loop != NULL)
+            set_class(L, 1, CLASS_OF_ALL);
     }
 }
 
@@ -474,10 +492,46 @@ static void push_class(lua_State *L, int loop)
     lua_setfield(L, -2, "__metatable");
 }
 
+/* [-0, +1, m] Pushes a table with what is left of the methods in the lists
+ * once an asocket was finalized. */
+static void push_finalized_methods(lua_State *L, int loop,
+                                   const luaL_Reg *const *lists)
+{
+    lua_newtable(L);
+    lua_pushcfunction(L, meth_finalized);
+    for (; *lists != NULL; lists++)
+        for (const luaL_Reg *method = *lists; method->name != NULL; method++) {
+            lua_pushvalue(L, -1);
+            lua_setfield(L, -3, method->name);
+        }
+    lua_pop(L, 1);
+    lua_pushvalue(L, loop);
+    lua_pushcclosure(L, meth_close, 1);
+    lua_setfield(L, -2, "close");
+    lua_pushliteral(L, "socketloop_socket");
+    lua_setfield(L, -2, "type");
+}
+
+/* [-0, +1, m] Pushes their metatable. It has no finalizer, and they get
+ * nothing any more that would have to be freed. */
+static void push_finalized_class(lua_State *L, int loop,
+                                 const luaL_Reg *const *const *lists)
+{
+    lua_createtable(L, SL_TRANSPORTS, 0);
+    for (int i = 0; i < SL_TRANSPORTS; i++) {
+        push_finalized_methods(L, loop, lists[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    push_index(L, loop, meth_index);
+    push_class(L, loop);
+    lua_pushnil(L);
+    lua_setfield(L, -2, "__gc");
+}
+
 void sl_asocket_classes(lua_State *L, const luaL_Reg *const *const *lists)
 {
     int loop = lua_gettop(L);
-    lua_createtable(L, SL_TRANSPORTS + 1, 0);
+    lua_createtable(L, SL_TRANSPORTS + 2, 0);
     lua_createtable(L, SL_TRANSPORTS, 0);
     for (int i = 0; i < SL_TRANSPORTS; i++) {
         push_methods(L, loop, lists[i]);
@@ -489,6 +543,8 @@ void sl_asocket_classes(lua_State *L, const luaL_Reg *const *const *lists)
     }
     push_index(L, loop, meth_index);
     push_class(L, loop);
-    lua_rawseti(L, -2, CLASS_OF_ALL + 1);
+    lua_rawseti(L, loop + 1, CLASS_OF_ALL + 1);
+    push_finalized_class(L, loop, lists);
+    lua_rawseti(L, loop + 1, CLASS_OF_FINALIZED + 1);
     lua_remove(L, loop);
 }
