@@ -298,12 +298,12 @@ local jobs = {
         client:close()
     end,
     function()
-        local server
-        server = loop.newserver('127.0.0.1', 0, function(client)
+        local host, server = address()
+        server = loop.newserver(host, 0, function(client)
             server:close()
             client:send 'bye\n'
         end)
-        local client = assert(loop.connect('127.0.0.1', port_of(server)))
+        local client = assert(loop.connect(host, port_of(server)))
         assert(client:receive() == 'bye')
     end,
     function()      -- LuaSocket's own, made cooperative

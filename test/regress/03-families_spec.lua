@@ -22,11 +22,12 @@ local prelude = [[
         local _, port = listener:getsockname()
         local is_six = host:find ':'
         local other = is_six and socket.tcp4() or socket.tcp6()
-        occupied[#occupied + 1] = other
         local _, err = other:bind(is_six and '127.0.0.1' or '::1', port)
         if err ~= 'address already in use' then
+            occupied[#occupied + 1] = other
             return tonumber(port), listener
         end
+        other:close()
         listener:close()
         return serve(host)
     end
@@ -49,12 +50,17 @@ local prelude = [[
     -- A port of 127.0.0.1 and ::1 on which nothing listens, and nobody can.
     local function closed()
         local four, six = assert(socket.tcp4()), socket.tcp6()
-        occupied[#occupied + 1] = four
-        occupied[#occupied + 1] = six
         assert(four:bind('127.0.0.1', 0))
         local _, port = four:getsockname()
         local _, err = six and six:bind('::1', port)
-        return err == 'address already in use' and closed() or tonumber(port)
+        if err ~= 'address already in use' then
+            occupied[#occupied + 1] = four
+            occupied[#occupied + 1] = six
+            return tonumber(port)
+        end
+        four:close()
+        six:close()
+        return closed()
     end
 
     local function test(f)
