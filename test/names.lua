@@ -45,9 +45,9 @@ function async(f, ...)
     end
 end
 
--- In a thread: calls f, during which another thread must have had more turns
--- than that.
-function beside(turns, f)
+-- In a thread: calls f, during which another thread must have had turns. How
+-- many says how busy the machine is; one might be due to how f ends.
+function beside(f)
     local had, done = 0, false
     async(function()
         while not done do
@@ -57,7 +57,7 @@ function beside(turns, f)
     end)
     f()
     done = true
-    assert(had > turns, had)
+    assert(had >= 2, had)
 end
 
 function expect(wanted, got, err)

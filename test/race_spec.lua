@@ -48,7 +48,7 @@ describe('connect to several addresses', function()
         local listener, port = listen '127.0.9.2'
         hang('127.0.9.1', port)
         run(function()
-            beside(50, function()
+            beside(function()
                 assert(loop.connect('+127.0.9.1+127.0.9.2', port)):close()
             end)
         end)

@@ -123,7 +123,7 @@ describe('resolve', function()
     ]])
 
     script('lets others run', [[
-        run(beside, 20, function()
+        run(beside, function()
             assert(loop.resolve 'wait200+127.0.0.1')
         end)
     ]])
@@ -380,7 +380,7 @@ describe('a connect whose name is looked up', function()
     script('works for a bound socket', [[
         local listener, port = listen '127.0.0.1'
         run(function()
-            beside(20, function()
+            beside(function()
                 local s = assert(loop.connect('wait100+127.0.0.1', port,
                     'wait100+127.0.0.3'))
                 expect('127.0.0.3', (s:getsockname()))
@@ -421,7 +421,7 @@ describe('a bind to a name', function()
 
     script('lets others run in a thread', [[
         run(function()
-            beside(50, function()
+            beside(function()
                 local s = loop.tcp('wait100+127.0.0.3', 0)
                 expect('127.0.0.3', (s:getsockname()))
                 s:close()

@@ -30,7 +30,7 @@ describe('a look-up', function()
         run(function()
             for _, make in ipairs {socket.tcp, socket.tcp4, socket.udp} do
                 local s = loop.wrap(make())
-                beside(10, function()
+                beside(function()
                     expect(1, s:setsockname('wait100+127.0.0.3', 0))
                 end)
                 expect('127.0.0.3', (s:getsockname()))
@@ -50,9 +50,9 @@ describe('a look-up', function()
             local _, port = listen '127.0.0.1'
             for _, host in ipairs {'wait100+::1+127.0.0.1', '[+wait100+::1]',
                                    '0.0.0.0+wait100'} do
-                beside(10, function() socket.connect(host, port) end)
+                beside(function() socket.connect(host, port) end)
                 local s = socket.udp()
-                beside(10, function() s:setpeername(host, port) end)
+                beside(function() s:setpeername(host, port) end)
                 s:close()
             end
             local s = assert(socket.connect('127.1', port))
