@@ -27,7 +27,7 @@ const char sl_asocket_mark = 0;
 enum { AT_OBJECT = 1, AT_FIELDS };  /* in the user value */
 
 /* In the list of metatables after those of the transports: see there. */
-enum { CLASS_OF_ALL = SL_TRANSPORTS, CLASS_OF_FINALIZED };
+enum { CLASS_OF_ALL = SL_TRANSPORTS };
 
 /* --- the object -------------------------------------------------------- */
 
@@ -251,6 +251,7 @@ static int meth_close(lua_State *L)
     return 1;
 }
 
+/* Upvalue 2 is the metatable of those that were finalized. */
 static int meth_gc(lua_State *L)
 {
     sl_asocket *a = lua_touserdata(L, 1);
@@ -272,7 +273,8 @@ static int meth_gc(lua_State *L)
     sl_buffer_free(&a->buffer, &a->source.loop->scratch);
     free(a->host);
     a->source.loop = NULL;
-    set_class(L, 1, CLASS_OF_FINALIZED);
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_setmetatable(L, 1);
     return 0;
 }
 
@@ -427,7 +429,6 @@ const luaL_Reg sl_asocket_methods[] = {
 };
 
 static const luaL_Reg metamethods[] = {
-    {"__gc", meth_gc},
     {"__close", meth_close},
     {"__newindex", meth_newindex},
     {"__tostring", meth_tostring},
@@ -492,6 +493,16 @@ static void push_class(lua_State *L, int loop)
     lua_setfield(L, -2, "__metatable");
 }
 
+/* [-1, +1, m] The same with a finalizer; and the metatable for afterwards. */
+static void push_live_class(lua_State *L, int loop, int finalized)
+{
+    push_class(L, loop);
+    lua_pushvalue(L, loop);
+    lua_pushvalue(L, finalized);
+    lua_pushcclosure(L, meth_gc, 2);
+    lua_setfield(L, -2, "__gc");
+}
+
 /* [-0, +1, m] Pushes a table with what is left of the methods in the lists
  * once an asocket was finalized. */
 static void push_finalized_methods(lua_State *L, int loop,
@@ -524,27 +535,25 @@ static void push_finalized_class(lua_State *L, int loop,
     }
     push_index(L, loop, meth_index);
     push_class(L, loop);
-    lua_pushnil(L);
-    lua_setfield(L, -2, "__gc");
 }
 
 void sl_asocket_classes(lua_State *L, const luaL_Reg *const *const *lists)
 {
-    int loop = lua_gettop(L);
-    lua_createtable(L, SL_TRANSPORTS + 2, 0);
+    int loop = lua_gettop(L), finalized = loop + 1, classes = loop + 2;
+    push_finalized_class(L, loop, lists);
+    lua_createtable(L, SL_TRANSPORTS + 1, 0);
     lua_createtable(L, SL_TRANSPORTS, 0);
     for (int i = 0; i < SL_TRANSPORTS; i++) {
         push_methods(L, loop, lists[i]);
         lua_pushvalue(L, -1);
         lua_rawseti(L, -3, i + 1);
         push_plain_index(L, loop);
-        push_class(L, loop);
-        lua_rawseti(L, loop + 1, i + 1);
+        push_live_class(L, loop, finalized);
+        lua_rawseti(L, classes, i + 1);
     }
     push_index(L, loop, meth_index);
-    push_class(L, loop);
-    lua_rawseti(L, loop + 1, CLASS_OF_ALL + 1);
-    push_finalized_class(L, loop, lists);
-    lua_rawseti(L, loop + 1, CLASS_OF_FINALIZED + 1);
-    lua_remove(L, loop);
+    push_live_class(L, loop, finalized);
+    lua_rawseti(L, classes, CLASS_OF_ALL + 1);
+    lua_replace(L, loop);
+    lua_settop(L, loop);
 }
