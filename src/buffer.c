@@ -103,15 +103,15 @@ char *sl_buffer_makeroom(sl_buffer *buffer, sl_scratch *scratch,
     if (buffer == scratch->user) {
         if (bytes->first == bytes->last)
             bytes->first = bytes->last = bytes->scanned = 0;
-        *size = SL_SCRATCH_SIZE - bytes->last;
-        if (*size >= SL_SCRATCH_SIZE / 2)
+        *size = SL_STREAM_SIZE - bytes->last;
+        if (*size >= SL_STREAM_SIZE / 2)
             return bytes->data + bytes->last;
     }
     /* What is longer than the scratch grows by doubling, but not beyond what
      * was asked for: a peer's promise alone costs nothing. */
     size_t room = sl_buffer_count(buffer);
-    if (room < SL_SCRATCH_SIZE)
-        room = SL_SCRATCH_SIZE;
+    if (room < SL_STREAM_SIZE)
+        room = SL_STREAM_SIZE;
     if (room > wanted && wanted > 0)
         room = wanted;
     if (own(buffer, scratch, room) != 0)

@@ -28,8 +28,11 @@ typedef struct sl_scratch {
     sl_buffer *user;       /* whose bytes they are, or NULL: there are none */
 } sl_scratch;
 
-/* Holds the longest datagram, and its sender's name. */
-enum { SL_SCRATCH_SIZE = 64 * 1024 + 256 };
+enum {
+    SL_STREAM_SIZE = 64 * 1024,             /* of a stream it holds so much */
+    SL_SCRATCH_SIZE = SL_STREAM_SIZE + 256  /* the longest datagram, and its
+                                               sender's name */
+};
 
 /* Makes the scratch; 0 or ENOMEM. */
 int sl_scratch_init(sl_scratch *scratch);
@@ -52,7 +55,7 @@ char *sl_buffer_makeroom(sl_buffer *buffer, sl_scratch *scratch,
                          size_t wanted, size_t *size);
 void sl_buffer_drop(sl_buffer *buffer, sl_scratch *scratch, size_t n);
 
-/* Where to read into: sets *size. wanted is how many bytes would finish what
+/* Where to read a stream's bytes into: sets *size. wanted is how many bytes would finish what
  * is being received, as far as known. NULL when there is no memory. */
 static inline char *sl_buffer_reserve(sl_buffer *buffer, sl_scratch *scratch,
                                       size_t wanted, size_t *size)
@@ -61,7 +64,7 @@ static inline char *sl_buffer_reserve(sl_buffer *buffer, sl_scratch *scratch,
         return sl_buffer_makeroom(buffer, scratch, wanted, size);
     scratch->user = buffer;
     buffer->bytes = &scratch->bytes;
-    *size = SL_SCRATCH_SIZE;
+    *size = SL_STREAM_SIZE;
     return scratch->bytes.data;
 }
 

@@ -61,13 +61,13 @@ static int limited_status(sl_asocket *a)
 }
 
 /* 0 when what is in the buffer finishes the receive, SL_AGAIN if it doesn't,
- * SL_TOO_LONG. */
+ * SL_TOO_LONG; SL_CLOSED if it wants no bytes of a closed socket. */
 static inline int status_of(sl_asocket *a)
 {
     sl_receive *r = &a->receive;
     size_t count = sl_buffer_count(&a->buffer);
     if (r->pattern == SL_COUNT && count >= r->wanted)
-        return 0;
+        return count == 0 && a->source.fd < 0 ? SL_CLOSED : 0;
     if (count == 0)
         return SL_AGAIN;
     if (r->pattern == SL_LINE) {

@@ -9,7 +9,7 @@
 #include "asocket.h"
 
 /* 0 when what is in the buffer finishes the receive, SL_AGAIN if it doesn't,
- * SL_TOO_LONG. */
+ * SL_TOO_LONG; SL_CLOSED if it wants no bytes of a closed socket. */
 int sl_receive_finished(sl_asocket *a);
 
 /* How many bytes more would finish it, or are enough for now; 0: any. */

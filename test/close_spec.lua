@@ -284,6 +284,19 @@ describe('close', function()
             end)
         end)
 
+        it('leaves receive closed that wants nothing more', function()
+            support.each_origin(function(s)
+                s:close()
+                assert.same(pack(nil, 'closed', ''), pack(s:receive(0)))
+                assert.same(pack(nil, 'closed', ''),
+                    pack(s:receive(0, nil, true)))
+                assert.same(pack(nil, 'closed', 'abc'),
+                    pack(s:receive(3, 'abc')))
+                assert.same(pack(nil, 'closed', 'abc'),
+                    pack(s:receive(2, 'abc')))
+            end)
+        end)
+
         it('leaves send closed', function()
             run(function()
                 local s = closed()
