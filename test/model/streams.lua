@@ -30,12 +30,15 @@ local function show(a, b, c)
     return ('%q %q %q'):format(tostring(a), tostring(b), tostring(c))
 end
 
--- How many of the bytes at hand finish the receive, and the data, or nil.
+-- How many of the bytes at hand finish the receive, and the data, or nil. Of a
+-- closed socket nothing is received, not even no bytes.
 local function enough(socket, s)
     local input = socket.input
     if type(s.pattern) == 'number' then
         local wanted = math.max(s.pattern - #s.prefix, 0)
-        if #input >= wanted then return wanted, input:sub(1, wanted) end
+        if #input >= wanted and not (socket.closed and input == '') then
+            return wanted, input:sub(1, wanted)
+        end
     elseif s.pattern == '*l' and input:find '\n' then
         local line = input:match '^[^\n]*'
         return #line + 1, cooked(s, line)
