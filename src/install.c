@@ -56,14 +56,13 @@ static int func_hurry(lua_State *L)
     return 0;
 }
 
-/* connected(fd) -> true, or nil and how connecting failed; 'timeout': it goes
- * on */
+/* connected(fd) -> true; false while it goes on; or nil and how it failed */
 static int func_connected(lua_State *L)
 {
     int err = sl_fd_attempted((int)luaL_checknumber(L, 1));
-    if (err != 0)
-        return sl_result_fail(L, err == EINPROGRESS ? SL_TIMEOUT : err);
-    lua_pushboolean(L, 1);
+    if (err != 0 && err != EINPROGRESS)
+        return sl_result_fail(L, err);
+    lua_pushboolean(L, err == 0);
     return 1;
 }
 

@@ -3,6 +3,7 @@
 
 local process = require 'process'
 local faulty = require 'faulty'
+local names = require 'names'
 
 local prelude = [[
 local loop = require 'socketloop'
@@ -89,5 +90,51 @@ describe('A network that loses packets', function()
             end)
             loop.start()
         ]])
+    end)
+
+    -- The system gives up after a second and two.
+    it('and brings none makes the next address be tried', function()
+        if not names.available then return pending 'no names here' end
+        local output = run(1000, 0, 'sh -c ' .. process.quote(process.script([[
+            local loop, socket = require 'socketloop', require 'socket'
+            local name = '/proc/sys/net/ipv4/tcp_syn_retries'
+            local file = io.open(name, 'w')
+            if not (file and file:write '1' and file:close()) then
+                print 'skipped'
+                os.exit(0)
+            end
+            local server = loop.newserver('127.0.0.1', 0, function(client)
+                client:close()
+            end)
+            local _, port = server:getsockname()
+            loop.install()
+            local left = 3
+            local function start(f)
+                loop.newthread(function()
+                    f()
+                    left = left - 1
+                    if left == 0 then server:close() end
+                end)
+            end
+            start(function()
+                local s, err = socket.connect('10.99.0.2', port)
+                assert(not s and err == 'timeout', err)
+            end)
+            for _, make in ipairs {socket.tcp, socket.tcp4} do
+                start(function()
+                    local s = make()
+                    assert(s:connect('10.99.0.2+127.0.0.1', port))
+                    assert(s:getpeername() == '127.0.0.1')
+                    s:close()
+                end)
+            end
+            loop.start()
+            print 'done'
+        ]], names.preload)))
+        if output and output:match 'skipped' then
+            pending 'the number of tries cannot be set here'
+        elseif output then
+            assert.matches('done', output)
+        end
     end)
 end)

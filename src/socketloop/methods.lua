@@ -128,6 +128,12 @@ local function patience(call)
     return seconds
 end
 
+-- Has another thread closed the object? Then it isn't called again: to receive
+-- from a closed UDP object gives ''.
+local function is_closed(call)
+    return call.class.own.getfd(call.self) < 0
+end
+
 -- Waits after a try that gave the word. Whether to try again; if not, and it
 -- isn't for the time, why.
 local function wait(call, word)
@@ -137,13 +143,14 @@ local function wait(call, word)
         loops.turn(here)
         return false
     end
+    if is_closed(call) then return false, 'closed' end
     local fd = call.class.own.getfd(self)
-    if fd < 0 then return true end
     local is_writer = call.waiters == writers
     local writes = word == 'wantwrite' or word == 'timeout' and is_writer
     local ok, err = loops.wait(here, seconds, not writes and fd or nil,
                                writes and fd or nil, call.waiters, self)
     call.crossed = writes ~= is_writer
+    if is_closed(call) then return false, 'closed' end
     enter(call.class, call.name, self)
     return ok, err
 end
@@ -175,6 +182,18 @@ local function repeated(name, waiters, wait_for)
         end
         loops.count(here)
         return unpack(results, 1, results.n)
+    end
+end
+
+-- Of datagrams. Without a descriptor LuaSocket gives '', at once and for ever.
+local function received(name)
+    local receive_one = repeated(name, readers, wait)
+    return function(here, class, self, ...)
+        if class.own.getfd(self) >= 0 then
+            return receive_one(here, class, self, ...)
+        end
+        loops.count(here)
+        return nil, 'closed'
     end
 end
 
@@ -218,15 +237,17 @@ local function send(here, class, self, data, first, last, ...)
     return sent, err, partly
 end
 
--- Goes on where a method connect got so far: true, or nil and the error; and
--- whether to leave it at that.
+-- Goes on where a method connect got so far: true, or nil and the error; and,
+-- if the attempt has not ended itself, why: 'timeout' or 'closed'. The system
+-- gives up an attempt with the word 'timeout', too.
 local function finish_connecting(call, ok, err)
-    while not ok and err == 'timeout' do
+    local goes_on = not ok and err == 'timeout'
+    while goes_on do
         local again, why = wait(call, err)
-        if not again then return nil, why or err, why ~= nil end
-        local fd = call.class.own.getfd(call.self)
-        if fd < 0 then return nil, 'closed', true end
-        ok, err = call.here.connected(fd)
+        why = why or 'timeout'
+        if not again then return nil, why, why end
+        ok, err = call.here.connected(call.class.own.getfd(call.self))
+        goes_on = ok == false
     end
     return ok, err
 end
@@ -239,22 +260,29 @@ local function drop(call)
     call.class.own.close(call.self)
 end
 
--- Connects to one of the addresses, on the descriptor that there is.
+-- Connects to one of the addresses, on the descriptor that there is. Gives also
+-- whether to leave it at that.
 local function connect_to(call, _, address, ...)
-    local ok, err, is_over = finish_connecting(call, try(call, address, ...))
-    return ok, err, is_over or err == 'timeout'
+    local ok, err = try(call, address, ...)
+    if not ok and err == 'closed' and not is_closed(call) then
+        -- On Linux that was, once more, about an attempt before.
+        ok, err = try(call, address, ...)
+    end
+    local why
+    ok, err, why = finish_connecting(call, ok, err)
+    return ok, err, why ~= nil
 end
 
 -- The same for an object without a family, on a descriptor for each of them.
 local function connect_anew(call, is_last, address, ...)
     local class, self = call.class, call.self
     drop(call)
-    local ok, err, is_over = finish_connecting(call,
+    local ok, err, why = finish_connecting(call,
         families.begin(class, self, address, ...))
-    is_over = is_over or err == 'timeout' and
-        (is_last or patience(call) == 0)
+    local is_over = why ~= nil and
+        (why ~= 'timeout' or is_last or patience(call) == 0)
     if class.own.getfd(self) < 0 then return ok, err, is_over end
-    if ok or is_over and err == 'timeout' then
+    if ok or is_over and why == 'timeout' then
         families.settle(call.here, class, self, address)
     else
         drop(call)
@@ -391,8 +419,8 @@ local tls = with(stream, {
 })
 
 local datagram = {
-    receive = repeated('receive', readers, wait),
-    receivefrom = repeated('receivefrom', readers, wait),
+    receive = received 'receive',
+    receivefrom = received 'receivefrom',
     send = repeated('send', writers, wait),
     sendto = repeated('sendto', writers, wait),
 }
