@@ -1,39 +1,41 @@
 #!/bin/bash
 # Installs the Debian packages that a job needs and this system lacks:
 #
-#     tools/setup.sh demo|test|lint|libfuzzer|arm64|bench [LUA...]
+#     tools/setup.sh build|demo|test|lint|libfuzzer|arm64|bench|chroot [LUA...]
 #
 # LUA: lua5.1, lua5.2, lua5.3, lua5.4, luajit; all of them if none is given.
-# Does nothing where all is there. Installs as root or through sudo; where it
-# can't, it says what is missing and fails.
+# No package is known for another LUA: it has to be there. Does nothing where
+# all is there. Installs as root or through sudo; where it can't, and for
+# `build`, it says what is missing and fails.
 
 set -euo pipefail
 
-job=${1:?demo, test, lint, libfuzzer, arm64 or bench}
+job=${1:?build, demo, test, lint, libfuzzer, arm64, bench or chroot}
 shift
 luas=("$@")
 [[ $# -gt 0 ]] || luas=(lua5.1 lua5.2 lua5.3 lua5.4 luajit)
 
 # What is needed: the Debian packages, and how to find the same thing on
 # other systems: commands, what pkg-config knows, and modules of Lua.
-packages=(gcc libc6-dev make pkg-config lua-socket)
+packages=(gcc libc6-dev make pkg-config)
 commands=(cc make pkg-config "${luas[@]}")
-modules=(socket)
+modules=()
+[[ $job = build ]] || packages+=(lua-socket) modules+=(socket)
 
 for lua in "${luas[@]}"; do
     case $lua in
     lua5.1) packages+=(lua5.1 liblua5.1-0-dev) ;;
     luajit) packages+=(luajit libluajit-5.1-dev) ;;
-    *) packages+=("$lua" "lib$lua-dev") ;;
+    lua5.[2-9]) packages+=("$lua" "lib$lua-dev") ;;
     esac
 done
 
 case $job in
-demo) ;;
+build | demo) ;;
 test)
     packages+=(lua-busted lua-check lua-filesystem luarocks clang valgrind
-        nginx-light curl strace wrk lua-sec openssl lua-redis redis-server
-        postgresql vsftpd)
+        nginx-light curl strace wrk lua-sec openssl ca-certificates lua-redis
+        redis-server postgresql vsftpd)
     commands+=(busted luacheck luarocks clang valgrind nginx curl strace wrk
         openssl redis-server initdb vsftpd)
     modules+=(lfs ssl)
@@ -54,6 +56,11 @@ arm64)
 bench)
     packages+=(lua-luv lua-cqueues lua-copas valgrind strace gnuplot-nox)
     commands+=(valgrind strace gnuplot)
+    ;;
+chroot)
+    packages=(debootstrap git util-linux)
+    commands=(debootstrap git unshare apt-get)
+    luas=()
     ;;
 *)
     echo "$0: no such job: $job" >&2
@@ -76,10 +83,10 @@ missing_tools() {
     for name in "${commands[@]}"; do
         command -v "$name" >/dev/null || echo "the command $name"
     done
-    for lua in "${luas[@]}"; do
+    for lua in ${luas[@]+"${luas[@]}"}; do
         pkg-config --exists "$lua" 2>/dev/null || echo "the headers of $lua"
         command -v "$lua" >/dev/null || continue
-        for name in "${modules[@]}"; do
+        for name in ${modules[@]+"${modules[@]}"}; do
             "$lua" -e "require '$name'" 2>/dev/null ||
                 echo "the module $name for $lua"
         done
@@ -100,7 +107,11 @@ mapfile -t missing < <(missing_packages "${packages[@]}")
 
 # Root installs as it is; others through sudo, which may ask for a password
 # only where someone can answer.
-if [[ $(id -u) = 0 ]]; then
+if [[ $job = build ]]; then
+    echo "please have what is missing installed:" >&2
+    echo "    apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 1
+elif [[ $(id -u) = 0 ]]; then
     root=(env)
 elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [[ -t 0 ]]; }
 then

@@ -100,7 +100,7 @@ run_spec() {
             why="was ended after $limit s"
         why+=" in: $(grep '^run' "$report" | tail -n 1 | cut -c 5-)"
     elif ((status != 0)) &&
-        ! tail -n +$((begin + 1)) "$report" | grep -q '^fail'; then
+        ! grep -q '^fail' < <(tail -n +$((begin + 1)) "$report"); then
         why="ended with status $status"
     fi
     [[ -z $why ]] || echo "fail $1 $why" | tee -a "$report" >>"$report.log"
@@ -139,9 +139,10 @@ run_one() {
         echo "fail the run executed no test" | tee -a "$report" >>"$report.log"
         failed=1
     fi
-    exec 9>"$reports/lock"
-    flock 9     # the other run must not print in between
-    printf '%-24s %5d passed, %d failed, %d skipped, %d s\n' "$1" \
+    exec 9>>"$reports/done"
+    flock 9     # nobody must print in between
+    echo "$1" >&9
+    printf "$clear%-24s %5d passed, %d failed, %d skipped, %d s\n" "$1" \
         "$passed" "$failed" "$skipped" $((SECONDS - start))
     if ((failed > 0)); then
         echo "    $reports/$1.log:"
@@ -149,6 +150,24 @@ run_one() {
         [[ $(wc -l <"$report.log") -le 100 ]] || echo '    ...'
         tail -n +101 "$report.log" | tail -n 100 | sed 's/^/    /'
     fi
+}
+
+# Says how far the runs are: on a terminal every second in the same line,
+# elsewhere twice a minute. Ends when it is killed.
+clear='' end='\n' interval=30
+[[ ! -t 1 ]] || clear='\r\e[K' end='' interval=1
+show_progress() {
+    local passed failed skipped
+    mkfifo "$reports/never"
+    exec 8<>"$reports/never" 9>>"$reports/done"
+    while ! read -rt "$interval" <&8; do    # no sleep that would outlive this
+        read -r passed failed skipped < <(count "${files[@]}")
+        flock 9
+        printf "$clear%d of %d runs done after %d:%02d, %d tests passed, \
+%d failed$end" "$(wc -l <"$reports/done")" ${#runs[@]} $((SECONDS / 60)) \
+            $((SECONDS % 60)) "$passed" "$failed"
+        flock -u 9
+    done
 }
 
 # Sums up report files: passed, failed, skipped.
@@ -177,23 +196,28 @@ for build in $(printf '%s\n' "${runs[@]%:*}" | sort -u); do
 done
 echo "built; ${#runs[@]} runs of the specs"
 
+files=("${runs[@]/#/$reports/}")
+touch "${files[@]}"
 trap 'kill $(jobs -p) 2>/dev/null; echo "ended by a signal" >&2; exit 1' \
     INT TERM HUP
-running=0
+show_progress &
+progress=$!
+running=()
 for run in "${runs[@]}"; do
-    ((running++ < ${JOBS:-3})) || wait -n || true
+    ((${#running[@]} < ${JOBS:-3})) || wait -n || true
     run_one "$run" &
+    running+=($!)
 done
-wait
+wait "${running[@]}" || true
+kill $progress
+wait $progress 2>/dev/null || true
 
-files=()
-for run in "${runs[@]}"; do
-    [[ -s $reports/$run ]] || echo 'fail the run' >"$reports/$run"
-    files+=("$reports/$run")
+for file in "${files[@]}"; do
+    [[ -s $file ]] || echo 'fail the run' >"$file"
 done
 read -r passed failed skipped < <(count "${files[@]}")
 summary="$passed passed, $failed failed"
 ((skipped == 0)) || summary+=", $skipped skipped"
 ((failed > 0)) || rm -rf "$reports"
-echo "$summary"
+printf "$clear%s\n" "$summary"
 ((failed == 0 && passed > 0))
