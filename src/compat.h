@@ -22,9 +22,31 @@
 #define LUA_OK 0
 #endif
 
+/* Weak: plain Lua 5.1, which lacks these, loads the module all the same, and
+ * sl_checkversion says what is wrong with it. */
 #if SL_LUAJIT
 #include <luajit.h>
+#pragma weak luaJIT_setmode
+#pragma weak luaL_traceback
+#pragma weak lua_isyieldable
 #endif
+
+/* [-0, +0, v] Raises if the module was built for another Lua than it runs in:
+ * nearly all works then, until something crashes. LuaJIT and plain Lua 5.1 have
+ * the same functions, but only LuaJIT knows this request to its collector. */
+static inline void sl_checkversion(lua_State *L)
+{
+#if LUA_VERSION_NUM >= 502
+    luaL_checkversion(L);
+#else
+    enum { IS_RUNNING = 9 };    /* LUA_GCISRUNNING */
+    int runs_luajit = lua_gc(L, IS_RUNNING, 0) != -1;
+    if (runs_luajit != SL_LUAJIT)
+        luaL_error(L, "this socketloop was built for %s, but it is loaded by "
+                   "%s", SL_LUAJIT ? "LuaJIT 2.1" : "Lua 5.1",
+                   runs_luajit ? "LuaJIT" : "Lua 5.1");
+#endif
+}
 
 /* From 5.3 on receive takes 'l' for '*l', as io.read does. */
 #define SL_STAR_OPTIONAL (LUA_VERSION_NUM >= 503)

@@ -355,6 +355,7 @@ static const luaL_Reg functions[] = {
 
 int luaopen_socketloop_symmetric(lua_State *L)
 {
+    sl_checkversion(L);
     sl_threads *all = sl_threads_get(L);
     sl_pin_module();
     lua_newtable(L);

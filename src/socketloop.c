@@ -370,6 +370,7 @@ static int module_index(lua_State *L)
 
 int luaopen_socketloop(lua_State *L)
 {
+    sl_checkversion(L);
     sl_pin_module();
     if (sl_fork_notice() != 0)
         luaL_error(L, "not enough memory");
@@ -383,6 +384,7 @@ int luaopen_socketloop(lua_State *L)
 
 int luaopen_socketloop_coro(lua_State *L)
 {
+    sl_checkversion(L);
     lua_getglobal(L, "require");
     lua_pushliteral(L, "socketloop");
     lua_call(L, 1, 1);
