@@ -1,10 +1,16 @@
 # Builds, tests and installs socketloop.
 #
-#   make [LUA=lua5.1]  the module for one Lua, in build/lua5.1/; LUA is lua5.1,
-#                      lua5.2, lua5.3, lua5.4 or luajit
+#   make LUA=lua5.1    the module for one Lua, in build/lua5.1/; LUA is a command,
+#                      by default the first with headers of lua5.4, luajit,
+#                      lua5.3, lua5.2 and lua5.1; LUA_INCDIR=folder says where
+#                      the headers are if they are not found
 #   make demo          fetches pages one by one, then all at once;
 #                      URLS="http://..." fetches these
-#   make test          all specs on five Luas and every poller
+#   make run           runs ARGS="file.lua arguments" with the module as built
+#   make test          all specs on five Luas and every poller; TEST_RUNS=
+#                      "lua5.4:epoll ..." only these (tools/test.sh)
+#   make chroot        demo and test on a fresh Debian in a folder, as root;
+#                      BUSY=2 busy loops beside it (tools/chroot.sh)
 #   make check         warnings, exported names, luacheck, style
 #   make lint          what cppcheck and clang-tidy find (two minutes)
 #   make asan          the specs under AddressSanitizer with a busy collector
@@ -28,9 +34,9 @@
 #   make install       into PREFIX, DESTDIR in front of it
 #   make clean
 #
-# demo, test, check, lint, asan, valgrind, tsan, fuzz, libfuzzer, memory, soak,
-# coverage, test-arm64 and bench install the Debian packages they lack
-# (tools/setup.sh).
+# demo, run, test, check, lint, asan, valgrind, tsan, fuzz, libfuzzer, memory,
+# soak, coverage, test-arm64, bench and chroot install the Debian packages they
+# lack (tools/setup.sh).
 
 LUAS := lua5.4 luajit lua5.3 lua5.2 lua5.1
 found := $(foreach l,$(LUAS),\
@@ -39,12 +45,17 @@ LUA ?= $(or $(firstword $(found)),lua5.4)
 
 # A variant is another build of the same sources, in a folder of its own.
 VARIANT ?=
-OUT := build/$(if $(VARIANT),$(VARIANT)-)$(LUA)
+OUT := build/$(if $(VARIANT),$(VARIANT)-)$(notdir $(LUA))
 
 CC ?= cc
 CFLAGS ?= -O2 -g
 SHARED := -shared
-LUA_CFLAGS = $(or $(LUA_INCDIR:%=-I%),$(shell pkg-config --cflags $(LUA)))
+LUA_CFLAGS = $(LUA_INCDIR:%=-I%)
+
+# What tools/lua.sh has found out about LUA: its version, the headers' flags.
+about_lua = $(shell cat $(OUT)/about)
+lua_version = $(patsubst luajit,5.1,$(firstword $(about_lua)))
+lua_cflags = $(filter-out $(firstword $(about_lua)),$(about_lua))
 
 ifeq ($(shell uname -s),Darwin)
 SHARED := -bundle -undefined dynamic_lookup
@@ -75,7 +86,7 @@ endif
 
 flags = -std=c99 -fPIC -fno-plt -pthread -fvisibility=hidden -funwind-tables \
         -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
-        -Wmissing-prototypes -Iinclude $(LUA_CFLAGS) $(variant_flags)
+        -Wmissing-prototypes -Iinclude $(lua_cflags) $(variant_flags)
 
 objects := $(patsubst src/%.c,$(OUT)/obj/%.o,$(sort $(wildcard src/*.c)))
 scripts := $(patsubst src/%,$(OUT)/%,$(wildcard src/*.lua src/*/*.lua))
@@ -85,7 +96,13 @@ all: $(OUT)/socketloop.so $(scripts)
 $(OUT)/socketloop.so: $(objects)
 	$(CC) $(SHARED) $(flags) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-$(OUT)/obj/%.o: src/%.c Makefile
+# Written again only if it says something else, as LUA may become another.
+$(OUT)/about: FORCE
+	@mkdir -p $(@D)
+	@about=$$(tools/lua.sh '$(LUA)' '$(CC)' '$(LUA_CFLAGS)') && \
+	    { [ "$$about" = "$$(cat $@ 2>/dev/null)" ] || echo "$$about" >$@; }
+
+$(OUT)/obj/%.o: src/%.c $(OUT)/about Makefile
 	@mkdir -p $(@D)
 	$(CC) $(flags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -99,6 +116,15 @@ $(OUT)/%.lua: src/%.lua
 # it is linked without our flags.
 helpers: $(OUT)/test/getaddrinfo.so $(OUT)/test/host $(OUT)/test/socketloop.so
 helpers: $(OUT)/test/api.so $(OUT)/test/copy.so
+
+# LuaJIT must not load what was built for plain Lua 5.1, nor the reverse.
+opposite := $(patsubst lua5.1,luajit,$(filter lua5.1,$(LUA)))\
+            $(patsubst luajit,lua5.1,$(filter luajit,$(LUA)))
+ifneq ($(strip $(opposite)),)
+helpers: opposite
+opposite:
+	@$(MAKE) LUA=$(strip $(opposite)) VARIANT= all
+endif
 
 ifeq ($(shell uname -s),Linux)
 helpers: $(OUT)/test/memory $(OUT)/test/faults.so $(OUT)/test/clock.so
@@ -115,13 +141,13 @@ $(OUT)/test/faults.so $(OUT)/test/clock.so: $(OUT)/test/%.so: test/%.c
 
 # Lua modules in C that know socketloop by its header only.
 c_module = $(CC) $(SHARED) -std=c99 -D_POSIX_C_SOURCE=200809L -fPIC -Wall \
-           -Wextra -pedantic -Iinclude $(LUA_CFLAGS) $(variant_flags) $(CFLAGS)
+           -Wextra -pedantic -Iinclude $(lua_cflags) $(variant_flags) $(CFLAGS)
 
-$(OUT)/test/api.so: test/api.c include/socketloop.h
+$(OUT)/test/api.so: test/api.c include/socketloop.h $(OUT)/about
 	@mkdir -p $(@D)
 	$(c_module) -o $@ $<
 
-$(OUT)/test/copy.so: examples/copy.c include/socketloop.h
+$(OUT)/test/copy.so: examples/copy.c include/socketloop.h $(OUT)/about
 	@mkdir -p $(@D)
 	$(c_module) -o $@ $<
 
@@ -139,7 +165,7 @@ $(OUT)/test/receive: test/fuzz/receive.c test/fuzz/received.c $(objects) \
 	$(CC) $(flags) -fsanitize=fuzzer $(CFLAGS) -o $@ $(filter-out %.h,$^) \
 	    $(shell pkg-config --libs $(LUA)) -lm
 
-$(OUT)/test/host: test/host.c
+$(OUT)/test/host: test/host.c $(OUT)/about
 	@mkdir -p $(@D)
 	$(CC) $(flags) $(CFLAGS) -o $@ $< $(shell pkg-config --libs $(LUA))
 
@@ -161,20 +187,26 @@ $(OUT)/test/memory: test/memory.c $(objects)
 # else is in these files is left out.
 worker_sources := $(addprefix src/,worker.c pin.c address.c result.c)
 
-$(OUT)/test/workers: test/workers.c $(worker_sources) src/worker.h
+$(OUT)/test/workers: test/workers.c $(worker_sources) src/worker.h $(OUT)/about
 	@mkdir -p $(@D)
 	$(CC) $(flags) -fsanitize=thread -Isrc $(CFLAGS) -ffunction-sections \
 	    -Wl,--gc-sections -o $@ $(filter %.c,$^)
 
-demo:
+run:
 	@tools/setup.sh demo $(LUA)
 	@$(MAKE) -s all
-	@LUA_PATH='$(OUT)/?.lua;;' LUA_CPATH='$(OUT)/?.so;;' \
-	    $(LUA) examples/demo.lua $(URLS)
+	@LUA_PATH='$(OUT)/?.lua;;' LUA_CPATH='$(OUT)/?.so;;' $(LUA) $(ARGS)
+
+demo: ARGS = examples/demo.lua $(URLS)
+demo: run
 
 test:
 	@tools/setup.sh test
-	@tools/test.sh
+	@tools/test.sh $(TEST_RUNS)
+
+chroot:
+	@tools/setup.sh chroot
+	@tools/chroot.sh $(TEST_RUNS)
 
 check:
 	@tools/setup.sh test
@@ -277,17 +309,16 @@ bench:
 
 build/bench/load: bench/load.c bench/process.c bench/traffic.c
 build/bench/raw: bench/servers/raw.c bench/servers/listen.c
-$(bench_tools): $(wildcard bench/*.h bench/*/*.h) Makefile
+$(bench_tools): $(wildcard bench/*.h bench/*/*.h) $(OUT)/about Makefile
 	@mkdir -p $(@D)
 	$(CC) $(flags) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^)
 
-$(OUT)/bench/bare.so: bench/servers/bare.c bench/servers/listen.c
+$(OUT)/bench/bare.so: bench/servers/bare.c bench/servers/listen.c $(OUT)/about
 	@mkdir -p $(@D)
 	$(CC) -shared $(flags) -Isrc -fvisibility=default $(CFLAGS) \
-	    $(LDFLAGS) -o $@ $^
+	    $(LDFLAGS) -o $@ $(filter %.c,$^)
 
 PREFIX ?= /usr/local
-lua_version := $(or $(patsubst lua%,%,$(filter lua5.%,$(LUA))),5.1)
 LUA_CMOD ?= $(PREFIX)/lib/lua/$(lua_version)
 LUA_LMOD ?= $(PREFIX)/share/lua/$(lua_version)
 INCLUDE ?= $(PREFIX)/include
@@ -303,5 +334,7 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all helpers demo test check asan valgrind fuzz libfuzzer memory soak
-.PHONY: coverage lint tsan tsan-states tsan-lookups test-arm64 bench install clean
+FORCE:
+
+.PHONY: FORCE all helpers demo run test chroot check asan valgrind fuzz libfuzzer memory soak
+.PHONY: opposite coverage lint tsan tsan-states tsan-lookups test-arm64 bench install clean
