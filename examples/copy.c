@@ -1,7 +1,8 @@
 /*
- * copy.c - a Lua module in C that waits in straight-line code:
+ * copy.c - a Lua module in C that waits in straight-line code. In a clone:
  *
- *     cc -O2 -shared -fPIC -I/usr/include/lua5.4 -o copy.so examples/copy.c
+ *     cc -shared -fPIC -Iinclude -I/usr/include/lua5.4 -o copy.so \
+ *         examples/copy.c
  *
  *     local copy = require 'copy'
  *     loop.newthread(function()

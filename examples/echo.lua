@@ -11,6 +11,11 @@ local server = loop.newserver('127.0.0.1', tonumber(arg[1]), function(client)
     client:close()
 end)
 
+-- What fails in a thread would end the server otherwise.
+loop.onerror = function(_, err, traceback)
+    io.stderr:write(tostring(err), '\n', traceback, '\n')
+end
+
 print(('listening on %s, port %d'):format(server:getsockname()))
 io.stdout:flush()
 loop.start()

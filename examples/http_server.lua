@@ -48,6 +48,11 @@ local server = loop.newserver('127.0.0.1', port, function(client)
     client:close()
 end)
 
+-- What fails in a thread would end the server otherwise.
+loop.onerror = function(_, err, traceback)
+    io.stderr:write(tostring(err), '\n', traceback, '\n')
+end
+
 print(('listening on http://%s:%d/'):format(server:getsockname()))
 io.stdout:flush()
 loop.start()
