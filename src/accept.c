@@ -28,6 +28,17 @@ static int is_transient(int err)
     return 0;
 }
 
+/* 0 or an errno. */
+static int accept_one(sl_asocket *a)
+{
+    int err = sl_fd_accept(a->source.fd, &a->accepted);
+    if (err == 0) {
+        sl_fork_share(a->accepted);
+        a->accepted_forks = (unsigned short)sl_fork_count;
+    }
+    return err;
+}
+
 static int try_accept(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
@@ -42,7 +53,7 @@ static int try_accept(lua_State *L, sl_source *source)
             return SL_AGAIN;
         if (round == ROUNDS_MAX)
             return SL_BUSY;
-        err = sl_fd_accept(source->fd, &a->accepted);
+        err = accept_one(a);
         if (err == EAGAIN || err == EWOULDBLOCK)
             source->readable = 0;
         else if (err != 0 && !is_transient(err))
@@ -60,9 +71,13 @@ static int push_accepted(lua_State *L, sl_asocket *listener)
         sl_wait_refuse(L, "accept");
     listener->accepted = -1;
     a->passive = 1;
-    int err = sl_asocket_take(a, fd, SL_CLIENT);
+    int err = ECONNABORTED;
+    if (sl_fork_isours(fd, listener->accepted_forks)) {
+        err = sl_asocket_take(a, fd, SL_CLIENT);
+        if (err != 0)
+            close(fd);
+    }
     if (err != 0) {
-        close(fd);
         lua_pop(L, 1);
         return err;
     }

@@ -207,7 +207,7 @@ void sl_asocket_needobject(lua_State *L, int index)
 void sl_asocket_close(lua_State *L, int index)
 {
     sl_asocket *a = lua_touserdata(L, index);
-    int fd = a->source.fd;
+    int fd = sl_source_owned(&a->source);
     int in_use = a->source.reader.thread != NULL || a->receive.taking;
     int is_foreign = a->transport == SL_FOREIGN;    /* perhaps stays open */
     a->settled = 1;
@@ -260,11 +260,12 @@ static int meth_gc(lua_State *L)
     if (a->has_file)
         sl_local_unlink(a);
     sl_gather_inherit(&a->source);
-    int fd = a->source.fd;
+    int fd = sl_source_owned(&a->source);
     sl_source_free(L, &a->source);
     if (fd >= 0 && a->owned)
         close(fd);
-    if (a->accepted >= 0)
+    if (a->accepted >= 0 &&
+        sl_fork_isours(a->accepted, a->accepted_forks))
         close(a->accepted);
     if (a->connect != NULL)
         sl_connect_abandon(L, a);

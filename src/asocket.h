@@ -78,6 +78,7 @@ typedef struct sl_asocket {
     unsigned char ended;      /* the end of the stream was read */
     unsigned char overlong;   /* a line was too long: nothing is received */
     int accepted;             /* a descriptor not given yet, or -1; owned */
+    unsigned short accepted_forks;    /* sl_fork_count when it was */
     char *host;               /* owned: the name it was connected by */
     double block, total;      /* settimeout, in seconds; negative: none */
     double birthday;          /* for getstats */

@@ -32,11 +32,10 @@ int sl_bind_open(sl_asocket *a, int family)
 
 void sl_bind_drop(sl_asocket *a)
 {
-    int fd = a->source.fd;
-    if (fd < 0)
-        return;
+    int fd = sl_source_owned(&a->source);
     sl_source_detach(&a->source, 1);
-    close(fd);
+    if (fd >= 0)
+        close(fd);
 }
 
 int sl_bind_ask(lua_State *L, sl_asocket *a, const char *method,

@@ -55,8 +55,9 @@ char *sl_buffer_makeroom(sl_buffer *buffer, sl_scratch *scratch,
                          size_t wanted, size_t *size);
 void sl_buffer_drop(sl_buffer *buffer, sl_scratch *scratch, size_t n);
 
-/* Where to read a stream's bytes into: sets *size. wanted is how many bytes would finish what
- * is being received, as far as known. NULL when there is no memory. */
+/* Where to read a stream's bytes into: sets *size. wanted is how many bytes
+ * would finish what is being received, as far as known. NULL when there is no
+ * memory. */
 static inline char *sl_buffer_reserve(sl_buffer *buffer, sl_scratch *scratch,
                                       size_t wanted, size_t *size)
 {

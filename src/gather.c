@@ -94,7 +94,7 @@ static void finish(sl_gather *g)
 {
     sl_source *source = g->source;
     sl_loop *loop = source->loop;
-    int fd = source->fd;
+    int fd = sl_source_owned(source);
     if (g->parked)
         unpark(loop, g);
     else

@@ -161,6 +161,10 @@ static void tell_all(sl_loop *loop)
         if (source == NULL)
             continue;
         source->watched = 0;
+        if (!source->bare && sl_source_owned(source) < 0) {
+            sl_source_dispossess(source);
+            continue;
+        }
         int err = sl_source_tell(source);
         if (err != 0) {
             sl_wait_finish(&source->reader, err);
@@ -441,7 +445,8 @@ static int loop_gc(lua_State *L)
     sl_resolver_free(loop);
     sl_gather_free(loop);
     loop->closed = 1;
-    if (loop->type != NULL)
+    if (loop->type != NULL &&
+        (loop->type->is_inherited || !sl_loop_isforked(loop)))
         loop->type->close(loop->poller);
     sl_timers_free(&loop->timers);
     free(loop->sources);

@@ -33,7 +33,8 @@ typedef struct sl_event {
 typedef struct sl_poller_type {
     const char *name;
     int edge_triggered;
-    int is_inherited;    /* a child of fork(2) has the state, too */
+    int is_inherited;    /* a child of fork(2) has the state, too, and has to
+                            close it */
 
     /* Makes *state. 0 or an errno; nothing is left behind on failure. */
     int (*open)(void **state);

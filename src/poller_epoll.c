@@ -4,6 +4,7 @@
 
 #define _GNU_SOURCE    /* EPOLLRDHUP */
 
+#include "fork.h"
 #include "poller.h"
 
 #if defined(SL_HAVE_EPOLL)
@@ -26,12 +27,14 @@ static int epoll_open(void **state)
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0)
         return errno;
+    sl_fork_hide(epoll);
     *state = (void *)(intptr_t)epoll;
     return 0;
 }
 
 static void epoll_close(void *state)
 {
+    sl_fork_forget(descriptor(state));
     close(descriptor(state));
 }
 
@@ -96,7 +99,7 @@ static int epoll_wait_events(void *state, int ms, sl_event *events, int max)
 }
 
 const sl_poller_type sl_poller_epoll = {
-    "epoll", 1, 1, epoll_open, epoll_close, epoll_holds, epoll_watch,
+    "epoll", 1, 0, epoll_open, epoll_close, epoll_holds, epoll_watch,
     epoll_forget, epoll_wait_events,
 };
 

@@ -23,6 +23,7 @@ static const double attempt_delay = 0.25;
 typedef struct attempt {
     sl_callback callback;             /* the first member */
     sl_race *race;                    /* borrowed */
+    int running;                      /* begun, and its end not seen */
     const struct addrinfo *address;   /* borrowed */
 } attempt;
 
@@ -109,9 +110,10 @@ sl_race *sl_race_new(sl_wait *wait, const struct addrinfo *list)
 
 static void drop(attempt *a)
 {
-    int fd = a->callback.source.fd;
+    int fd = sl_source_owned(&a->callback.source);
     sl_source_detach(&a->callback.source, 1);
-    close(fd);
+    if (fd >= 0)
+        close(fd);
 }
 
 /* What has become of an attempt: 0, SL_AGAIN, or how it failed, and then it
@@ -147,7 +149,11 @@ static int begin(attempt *a)
 
 static int look(attempt *a)
 {
-    if (a->callback.source.fd < 0 || !a->callback.source.writable)
+    if (!a->running)
+        return SL_AGAIN;
+    if (a->callback.source.fd < 0)
+        return SL_CLOSED;    /* by somebody else */
+    if (!a->callback.source.writable)
         return SL_AGAIN;
     return judge(a, sl_fd_attempted(a->callback.source.fd));
 }
@@ -158,6 +164,7 @@ static int wins(sl_race *race, attempt *a, int err)
     if (err == SL_AGAIN)
         return 0;
     race->running--;
+    a->running = 0;
     if (err == 0) {
         sl_source_move(&a->callback.source, sl_wait_source(race->wait));
     } else {
@@ -186,6 +193,7 @@ int sl_race_advance(sl_race *race)
         attempt *a = &race->attempts[race->begun++];
         race->due = 0;
         race->running++;
+        a->running = 1;
         if (wins(race, a, begin(a)))
             return 0;
         if (!race->due && race->begun < race->count)

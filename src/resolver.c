@@ -33,15 +33,18 @@ static int is_child(const sl_resolver *r)
 
 /* --- the pipe ---------------------------------------------------------- */
 
+/* A child has closed it before anything else. */
 static void close_pipe(sl_resolver *r)
 {
     int fd = r->callback.source.fd;
     if (fd < 0)
         return;
-    if (!is_child(r))
-        sl_workers_notify(r->workers, -1);
     sl_source_detach(&r->callback.source, 1);
+    if (is_child(r))
+        return;
+    sl_workers_notify(r->workers, -1);
     close(fd);
+    sl_fork_forget(r->announcements);
     close(r->announcements);
 }
 
@@ -55,6 +58,8 @@ static int open_pipe(sl_resolver *r)
     r->announcements = ends[1];
     err = sl_source_claim(&r->callback.source, ends[0]);
     if (err == 0) {
+        sl_fork_hide(ends[0]);
+        sl_fork_hide(ends[1]);
         err = sl_source_tell(&r->callback.source);
         sl_workers_notify(r->workers, ends[1]);
         if (err != 0)

@@ -65,18 +65,28 @@ void sl_source_detach(sl_source *source, int closing)
     loop->sources[fd] = NULL;
     source->fd = -1;
     source->watched = 0;
+    if (sl_fork_isours(fd, source->forks))
+        sl_fork_forget(fd);
 }
 
-/* Its descriptor's number is another source's from now on. Whoever watches a
- * bare one looks again: it may be the same descriptor. */
-static void dispossess(sl_source *old)
+int sl_source_owned(const sl_source *source)
 {
-    if (!old->bare) {
-        sl_source_release(old, 0);
+    int fd = source->fd;
+    return fd >= 0 && sl_fork_isours(fd, source->forks) ? fd : -1;
+}
+
+/* Whoever watches a bare one looks again: it may be the same descriptor. */
+void sl_source_dispossess(sl_source *source)
+{
+    if (!source->bare && !source->calls) {
+        sl_source_release(source, 0);
         return;
     }
-    sl_source_detach(old, 0);
-    sl_source_notify(old, SL_READABLE | SL_WRITABLE);
+    sl_source_detach(source, 0);
+    if (source->calls)
+        ((sl_callback *)source)->told(source);
+    else
+        sl_source_notify(source, SL_READABLE | SL_WRITABLE);
 }
 
 int sl_source_claim(sl_source *source, int fd)
@@ -87,11 +97,14 @@ int sl_source_claim(sl_source *source, int fd)
     if (reserve_source(loop, fd) != 0)
         return ENOMEM;
     sl_source *old = loop->sources[fd];
+    if (old != NULL && old != source)
+        sl_source_dispossess(old);
+    if (old != source)
+        sl_source_detach(source, 0);
+    sl_fork_share(fd);
+    source->forks = (unsigned short)sl_fork_count;
     if (old == source)
         return 0;
-    if (old != NULL)
-        dispossess(old);
-    sl_source_detach(source, 0);
     loop->sources[fd] = source;
     source->fd = fd;
     source->generation = ++loop->generation;
@@ -124,6 +137,7 @@ void sl_source_move(sl_source *from, sl_source *to)
     sl_source_detach(to, 0);
     loop->sources[from->fd] = to;
     to->fd = from->fd;
+    to->forks = from->forks;
     to->generation = from->generation;
     to->readable = to->writable = 1;
     to->hangup = from->hangup;

@@ -15,6 +15,14 @@ void sl_source_initcallback(sl_callback *callback, sl_loop *loop,
  * its waiters are woken. 0, ENOMEM or SL_TOO_BIG, and then nothing changed. */
 int sl_source_claim(sl_source *source, int fd);
 
+/* The source's descriptor, for whoever is to close it once the source has let
+ * go; -1 if there is none, or the number is not the source's any more: this is
+ * a child of fork(2), and somebody has closed it there. */
+int sl_source_owned(const sl_source *source);
+
+/* The source's descriptor's number is somebody else's. */
+void sl_source_dispossess(sl_source *source);
+
 /* Others may close the descriptor from now on: notes whose it is. */
 void sl_source_lend(sl_source *source);
 

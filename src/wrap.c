@@ -191,7 +191,7 @@ static int meth_setsocket(lua_State *L)
     if (a->connect != NULL)
         sl_connect_abandon(L, a);
     a->ended = a->overlong = 0;
-    int old = a->owned ? a->source.fd : -1;
+    int old = a->owned ? sl_source_owned(&a->source) : -1;
     if (a->has_file)
         sl_local_unlink(a);
     sl_source_release(&a->source, old >= 0);

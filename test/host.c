@@ -9,6 +9,7 @@
  * script has fork() -> pid, quit(status), which is _exit(2), and wait(pid) ->
  * status, or nil if it was killed. A child ends with the script, after
  * lua_close, and its status is the number that the script returned.
+ * closefrom(descriptor) closes that descriptor and all above it.
  *
  * And it can make further Lua states, within the same thread: newstate() ->
  * state, runstate(state, code) -> the number that it returned,
@@ -62,6 +63,14 @@ static int func_wait(lua_State *L)
     return 1;
 }
 
+static int func_closefrom(lua_State *L)
+{
+    long end = sysconf(_SC_OPEN_MAX);
+    for (int fd = (int)luaL_checkinteger(L, 1); fd < end; fd++)
+        close(fd);
+    return 0;
+}
+
 static int func_newstate(lua_State *L)
 {
     lua_State *other = luaL_newstate();
@@ -98,6 +107,7 @@ static int run_script(const char *name)
     lua_register(L, "fork", func_fork);
     lua_register(L, "quit", func_quit);
     lua_register(L, "wait", func_wait);
+    lua_register(L, "closefrom", func_closefrom);
     lua_register(L, "newstate", func_newstate);
     lua_register(L, "runstate", func_runstate);
     lua_register(L, "closestate", func_closestate);
