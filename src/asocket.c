@@ -24,7 +24,7 @@
 
 const char sl_asocket_mark = 0;
 
-enum { AT_OBJECT = 1, AT_FIELDS };  /* in the user value */
+enum { AT_OBJECT = 1, AT_FIELDS, AT_FAILURE };    /* in the user value */
 
 /* In the list of metatables after those of the transports: see there. */
 enum { CLASS_OF_ALL = SL_TRANSPORTS };
@@ -149,6 +149,19 @@ void sl_asocket_pushobject(lua_State *L, int index)
 {
     sl_asocket *a = lua_touserdata(L, index);
     push_value(L, index, AT_OBJECT, a->has_object);
+}
+
+void sl_asocket_keepfailure(lua_State *L, int index)
+{
+    push_values(L, lua_touserdata(L, index), index);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, AT_FAILURE);
+    lua_pop(L, 1);
+}
+
+void sl_asocket_pushfailure(lua_State *L, int index)
+{
+    push_value(L, index, AT_FAILURE, 1);
 }
 
 void sl_asocket_claim(lua_State *L, sl_asocket *a, int fd)

@@ -60,6 +60,14 @@ typedef struct sl_file {
 typedef struct sl_connect sl_connect;    /* of connect.c */
 typedef struct sl_crowd sl_crowd;        /* of crowd.c */
 
+/* What the I/O of a foreign object has come to (exchange.h). */
+enum {
+    SL_IO_GOES_ON,
+    SL_IO_DRAINED,    /* it wants to read; the next receive begins with that, */
+    SL_IO_ENDED,      /* with the error 'closed' */
+    SL_IO_FAILED      /* for good: the user value has its error */
+};
+
 typedef struct sl_asocket {
     sl_source source;         /* the first member: a source is an asocket */
     const void *mark;         /* tells it from other libraries' userdata */
@@ -75,8 +83,10 @@ typedef struct sl_asocket {
     unsigned char has_file;   /* it goes with the socket */
     unsigned char settled;    /* has or had a descriptor for good */
     unsigned char passive;    /* was accepted */
-    unsigned char ended;      /* the end of the stream was read */
+    unsigned char ended;      /* the true end of the stream was read */
     unsigned char overlong;   /* a line was too long: nothing is received */
+    unsigned char is_tls;     /* the foreign object is LuaSec's */
+    unsigned char outcome;    /* SL_IO_*, of the foreign object */
     int accepted;             /* a descriptor not given yet, or -1; owned */
     unsigned short accepted_forks;    /* sl_fork_count when it was */
     char *host;               /* owned: the name it was connected by */
@@ -147,6 +157,13 @@ void sl_asocket_setobject(lua_State *L, int index);
 
 /* [-0, +1, m] Pushes its LuaSocket object, or nil. */
 void sl_asocket_pushobject(lua_State *L, int index);
+
+/* [-1, +0, m] The error on the top is what the I/O of the object of the asocket
+ * at index has failed with. */
+void sl_asocket_keepfailure(lua_State *L, int index);
+
+/* [-0, +1, m] Pushes that error. */
+void sl_asocket_pushfailure(lua_State *L, int index);
 
 /* [-0, +1, e] Pushes its LuaSocket object, made if there is none. Whoever
  * gets it may read and write behind our back. */

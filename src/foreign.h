@@ -21,6 +21,9 @@
 /* Whether the value at index is such an object. */
 int sl_foreign_is(lua_State *L, int index);
 
+/* Whether it is LuaSec's. */
+int sl_foreign_istls(lua_State *L, int index);
+
 /* [-0, +0, e] Before the object at index becomes an asocket's: makes its
  * methods return instead of waiting. */
 void sl_foreign_prepare(lua_State *L, int index);

@@ -94,7 +94,8 @@ struct sl_source {
     unsigned char calls;    /* it is a callback's */
     unsigned char bare;     /* nobody's: made for its watches, goes with them */
     unsigned short forks;   /* sl_fork_count when it got the descriptor */
-    short lost;             /* how sending in the background failed, or 0 */
+    short lost;             /* how sending failed in the background, or as the
+                               connection broke; or 0 */
     sl_gather *unsent;      /* owned: what is still to be sent, or NULL */
     sl_wait reader, writer;
     sl_watch *watches;      /* borrowed: who else is told of readiness */

@@ -108,7 +108,7 @@ static int fill(sl_asocket *a)
     }
     if (sl_buffer_count(&a->buffer) == 0)
         sl_buffer_free(&a->buffer, &source->loop->scratch);
-    a->ended = err == 0;
+    a->ended = err == 0 && !sl_stream_broke(source->lost);
     err = err == 0 ? SL_CLOSED : sl_stream_failure(err);
     if (err == SL_AGAIN)
         source->readable = 0;

@@ -43,8 +43,11 @@ static int try_send(lua_State *L, sl_source *source)
         s->next += n;
         a->sent += (double)n;
         source->writer.progress |= n > 0;
-        if (err != 0 && sl_stream_failure(err) != SL_AGAIN)
+        if (err != 0 && sl_stream_failure(err) != SL_AGAIN) {
+            if (sl_stream_broke(err))
+                source->lost = (short)err;
             return sl_stream_failure(err);
+        }
         if (s->next < s->end)    /* what came short has filled the window */
             source->writable = 0;
     }

@@ -24,6 +24,12 @@ int sl_stream_failure(int err)
     return err;
 }
 
+int sl_stream_broke(int err)
+{
+    return err == ECONNRESET || err == ECONNABORTED || err == ETIMEDOUT ||
+           err == EHOSTUNREACH || err == ENETUNREACH;
+}
+
 void sl_stream_lookbehind(lua_State *L, sl_asocket *a, int receiving)
 {
     sl_luasocket_lookbehind(L, a);

@@ -55,6 +55,8 @@ static void take_object(lua_State *L, int index, int object)
         a->transport = SL_FOREIGN;
         a->kind = SL_CLIENT;
         a->let_go = 0;
+        a->is_tls = (unsigned char)sl_foreign_istls(L, object);
+        a->outcome = SL_IO_GOES_ON;
         sl_foreign_prepare(L, object);
     } else {
         sl_fd_nonblock(fd);

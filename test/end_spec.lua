@@ -2,11 +2,217 @@
 -- somebody closed the socket, possibly the program itself.
 
 local loop = require 'socketloop'
+local certificates = require 'certificates'
+local process = require 'process'
+local relay = require 'relay'
 local socket = require 'socket'
 local support = require 'support'
 
 local pack, run, track = support.pack, support.run, support.track
-local eventually = support.eventually
+local close, eventually = support.close, support.eventually
+
+-- Starts receive '*a' in a thread: a function that waits for its results.
+local function receive_all(s)
+    local result
+    loop.newthread(function() result = pack(s:receive '*a') end)
+    return function()
+        assert(eventually(function() return result end))
+        return result
+    end
+end
+
+-- Waits until that half has been read by the thread.
+local function has_half(s)
+    assert(eventually(function() return s:getstats() == 10 end))
+end
+
+local function reset(s)
+    s:setoption('linger', {on = true, timeout = 0})
+    s:close()
+end
+
+local whole = {n = 3, 'half of it'}
+local partial = {n = 3, nil, 'closed', 'half of it'}
+
+describe('The end of a stream', function()
+    support.hooks(before_each, after_each)
+
+    it('is the peer\'s', function()
+        run(function()
+            local s, peer = support.mixed()
+            local result = receive_all(s)
+            peer:send 'half of it'
+            peer:close()
+            assert.same(whole, result())
+            s:close()
+        end)
+    end)
+
+    it('is not a reset', function()
+        run(function()
+            local s, peer = support.mixed()
+            local result = receive_all(s)
+            peer:send 'half of it'
+            has_half(s)
+            reset(peer)
+            assert.same(partial, result())
+            s:close()
+        end)
+    end)
+
+    it('is not a reset that a sending thread has seen', function()
+        run(function()
+            local s, peer = support.accepted()
+            local result = receive_all(s)
+            peer:send 'half of it'
+            has_half(s)
+            reset(peer)
+            -- No step of the loop in between: the reader does not see it.
+            local sent, err
+            repeat sent, err = s:send 'x' until not sent
+            assert.equal('closed', err)
+            assert.same(partial, result())
+            assert.same({n = 3, nil, 'closed', 0}, pack(s:send 'x'))
+            s:close()
+        end)
+    end)
+
+    it('is one though the peer took no more', function()
+        run(function()
+            local s, peer = support.accepted()
+            peer:send 'half of it'
+            peer:close()
+            assert(eventually(function() return not s:send 'x' end))
+            assert.same(whole, pack(s:receive '*a'))
+            s:close()
+        end)
+    end)
+
+    it('is not that another thread closes the socket', function()
+        run(function()
+            local s, peer = support.mixed()
+            local result = receive_all(s)
+            peer:send 'half of it'
+            has_half(s)
+            s:close()
+            assert.same(partial, result())
+            peer:close()
+        end)
+    end)
+end)
+
+describe('The end of a TLS stream', function()
+    if not certificates.possible then
+        pending 'LuaSec or the command openssl is not installed'
+        return
+    end
+
+    local certs
+    setup(function() certs = certificates.make() end)
+    teardown(process.cleanup)
+    support.hooks(before_each, after_each)
+
+    -- Two ends, the second one's results of receive '*a', and the relay, when
+    -- half of it has arrived.
+    local function half(version)
+        local a, b, between = relay.tls(certs, {
+            cafile = certs.trust.cafile, protocol = version,
+        })
+        local result = receive_all(b)
+        a:send 'half of it'
+        has_half(b)
+        return a, b, result, between
+    end
+
+    for _, version in ipairs {'tlsv1_2', 'tlsv1_3'} do
+        describe('with ' .. version, function()
+            it('is a goodbye', function()
+                run(function()
+                    local a, b, result, between = half(version)
+                    a:close()
+                    assert.same(whole, result())
+                    assert.same({n = 3, nil, 'closed', ''}, pack(b:receive()))
+                    between:cut()
+                    b:close()
+                end)
+            end)
+
+            it('is a goodbye, also with a reset behind it', function()
+                run(function()
+                    local a, b, between = relay.tls(certs, {
+                        cafile = certs.trust.cafile, protocol = version,
+                    })
+                    a:send 'first\nhalf of it'
+                    assert.equal('first', b:receive())
+                    a:close()
+                    assert(eventually(function()
+                        return relay.is_readable(b)
+                    end))
+                    between:cut()
+                    assert.same(whole, pack(b:receive '*a'))
+                    b:close()
+                end)
+            end)
+
+            it('is not a reset', function()
+                run(function()
+                    local a, b, result, between = half(version)
+                    between:cut()
+                    assert.same(partial, result())
+                    close(a, b)
+                end)
+            end)
+
+            it('is not a reset in the middle of a record', function()
+                run(function()
+                    local a, b, result, between = half(version)
+                    between.far:send '\23\3\3\0'
+                    between:cut()
+                    assert.same(partial, result())
+                    close(a, b)
+                end)
+            end)
+
+            it('is not the end of the connection', function()
+                run(function()
+                    local a, b, result, between = half(version)
+                    between:cut(true)
+                    result = result()
+                    assert.is_nil(result[1])
+                    assert.is_string(result[2])
+                    assert.equal('half of it', result[3])
+                    close(a, b)
+                end)
+            end)
+
+            it('is not that another thread closes the socket', function()
+                run(function()
+                    local a, b, result, between = half(version)
+                    b:close()
+                    assert.same(partial, result())
+                    between:cut()
+                    a:close()
+                end)
+            end)
+
+            it('leaves a line before a reset its words', function()
+                run(function()
+                    local a, b, between = relay.tls(certs, {
+                        cafile = certs.trust.cafile, protocol = version,
+                    })
+                    a:send 'line\nhalf of it'
+                    assert(eventually(function()
+                        return relay.is_readable(b)
+                    end))
+                    between:cut()
+                    assert.same({n = 3, 'line'}, pack(b:receive()))
+                    assert.same(partial, pack(b:receive()))
+                    close(a, b)
+                end)
+            end)
+        end)
+    end
+end)
 
 describe('A LuaSocket datagram object in a thread', function()
     support.hooks_installed(before_each, after_each)

@@ -1,0 +1,57 @@
+-- TLS connections through a relay, which can end them in ways that a peer with
+-- LuaSec cannot: without a goodbye, or in the middle of a record.
+
+local loop = require 'socketloop'
+local socket = require 'socket'
+local support = require 'support'
+
+local relay = {}
+
+local function pump(from, to)
+    loop.newthread(function()
+        repeat
+            local data = from:receive(65536, nil, true)
+        until not data or not to:send(data)
+    end)
+end
+
+-- In a thread: two sockets, client and server side, that go through a relay
+-- but do not know it; and the relay. params are the client's.
+function relay.plain()
+    local a, near = support.pair()
+    local far, b = support.pair()
+    pump(near, far)
+    pump(far, near)
+    local state = {near = near, far = far}
+    return a, b, setmetatable(state, {__index = relay})
+end
+
+function relay.tls(certs, params)
+    local a, b, state = relay.plain()
+    local ok, err
+    loop.newthread(function() ok, err = b:starttls(certs.good.server) end)
+    assert(a:starttls(params, 'localhost'))
+    assert(support.eventually(function() return ok or err end))
+    assert(ok, err)
+    b:send 'all is read\n'    -- else a:close would be a reset
+    assert(a:receive())
+    return a, b, state
+end
+
+-- Has something arrived at the socket that nobody has read?
+function relay.is_readable(s)
+    local fd = s:getfd()
+    local readable = socket.select({{getfd = function() return fd end}}, nil, 0)
+    return readable[1] ~= nil
+end
+
+-- The relay ends the connection to the server side: by a reset, or with fin.
+function relay:cut(with_fin)
+    if not with_fin then
+        self.far:setoption('linger', {on = true, timeout = 0})
+    end
+    self.far:close()
+    self.near:close()
+end
+
+return relay
