@@ -203,6 +203,69 @@ static inline void *sl_newuserdata(lua_State *L, size_t size)
 #endif
 }
 
+/* [-0, +(0|1), -] Pushes the n-th user value of index (5.1: the environment);
+ * false if there cannot be one. */
+static inline int sl_getnthuservalue(lua_State *L, int index, int n)
+{
+#if LUA_VERSION_NUM >= 504
+    if (lua_getiuservalue(L, index, n) != LUA_TNONE)
+        return 1;
+    lua_pop(L, 1);
+    return 0;
+#elif LUA_VERSION_NUM >= 502
+    if (n == 1)
+        lua_getuservalue(L, index);
+    return n == 1;
+#else
+    if (n == 1)
+        lua_getfenv(L, index);
+    return n == 1;
+#endif
+}
+
+/* [-1, +0, -] Sets a user value that there is. */
+static inline void sl_setnthuservalue(lua_State *L, int index, int n)
+{
+#if LUA_VERSION_NUM >= 504
+    lua_setiuservalue(L, index, n);
+#elif LUA_VERSION_NUM >= 502
+    (void)n;
+    lua_setuservalue(L, index);
+#else
+    (void)n;
+    lua_setfenv(L, index);
+#endif
+}
+
+/* [-0, +(0|1), -] Pushes the environment of a function or coroutine; false
+ * where they have none. */
+static inline int sl_getfenv(lua_State *L, int index)
+{
+#if LUA_VERSION_NUM >= 502
+    (void)L;
+    (void)index;
+    return 0;
+#else
+    lua_getfenv(L, index);
+    return 1;
+#endif
+}
+
+/* Whether the function at index has its n-th upvalue yet; it is one of those
+ * that lua_getinfo counts. From 5.2 on the function that lua_load makes lies
+ * on the stack without its upvalues while the chunk is being compiled. */
+static inline int sl_hasupvalue(lua_State *L, int index, int n)
+{
+#if LUA_VERSION_NUM >= 502
+    return lua_upvalueid(L, index, n) != NULL;
+#else
+    (void)L;
+    (void)index;
+    (void)n;
+    return 1;
+#endif
+}
+
 /* [-1, +0, -] Makes the table on the top the user value of index. */
 static inline void sl_setuservalue(lua_State *L, int index)
 {

@@ -11,12 +11,15 @@
 #include "descriptor.h"
 #include "loop.h"
 #include "luasocket.h"
+#include "replace.h"
 #include "resolve.h"
 #include "result.h"
 #include "source.h"
 #include "watch.h"
 
 #include <errno.h>
+
+static const char loading_key = 0;    /* its address is a registry key */
 
 /* running() -> the id of the loop whose thread calls; false in a thread that
  * belongs to no loop; nil in none. */
@@ -88,22 +91,6 @@ static int func_class(lua_State *L)
     return lua_istable(L, -1);
 }
 
-/* upvalue(f, i [, value]) -> true and its i-th upvalue, or nothing if it has
- * none; sets it if a value is given. Also of C functions, which 5.1's debug
- * library refuses. */
-static int func_upvalue(lua_State *L)
-{
-    luaL_checktype(L, 1, LUA_TFUNCTION);
-    int i = (int)luaL_checkinteger(L, 2);
-    if (lua_gettop(L) > 2) {
-        lua_settop(L, 3);
-        lua_setupvalue(L, 1, i);
-        return 0;
-    }
-    lua_pushboolean(L, 1);
-    return lua_getupvalue(L, 1, i) != NULL ? 2 : 0;
-}
-
 /* setclass(object, name): the object gets that class. */
 static int func_setclass(lua_State *L)
 {
@@ -112,20 +99,6 @@ static int func_setclass(lua_State *L)
     luaL_checktype(L, -1, LUA_TTABLE);
     lua_setmetatable(L, 1);
     return 0;
-}
-
-/* thread() -> the coroutine that runs, also if it is 5.1's main one */
-static int func_thread(lua_State *L)
-{
-    lua_pushthread(L);
-    return 1;
-}
-
-/* anchored() -> a list of what is kept alive for threads */
-static int func_anchored(lua_State *L)
-{
-    sl_threads_pushanchored(L);
-    return 1;
 }
 
 /* originals(t): t has LuaSocket's own method for each that replaces it. */
@@ -137,7 +110,6 @@ static int func_originals(lua_State *L)
 }
 
 static const luaL_Reg tools[] = {
-    {"anchored", func_anchored},
     {"class", func_class},
     {"connected", func_connected},
     {"hurry", func_hurry},
@@ -145,12 +117,11 @@ static const luaL_Reg tools[] = {
     {"originals", func_originals},
     {"ready", sl_watch_ready},
     {"release", func_release},
+    {"replace", sl_replace},
     {"reverse", func_reverse},
     {"running", func_running},
     {"setclass", func_setclass},
     {"stepping", func_stepping},
-    {"thread", func_thread},
-    {"upvalue", func_upvalue},
     {NULL, NULL}
 };
 
@@ -168,12 +139,28 @@ static void push_tools(lua_State *L)
     lua_pop(L, 1);
 }
 
+/* [-0, +1, e] Pushes what install.lua returns. A finalizer that calls install
+ * while Lua loads that file would have it loaded twice. */
+static void push_script(lua_State *L)
+{
+    sl_rawgetp(L, LUA_REGISTRYINDEX, &loading_key);
+    if (lua_toboolean(L, -1))
+        luaL_error(L, "install: it is being loaded");
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "socketloop.install");
+    lua_pushboolean(L, 1);
+    sl_rawsetp(L, LUA_REGISTRYINDEX, &loading_key);
+    int status = lua_pcall(L, 1, 1, 0);
+    lua_pushboolean(L, 0);
+    sl_rawsetp(L, LUA_REGISTRYINDEX, &loading_key);
+    if (status != LUA_OK)
+        lua_error(L);
+}
+
 int sl_install(lua_State *L)
 {
     lua_settop(L, 0);
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "socketloop.install");
-    lua_call(L, 1, 1);
+    push_script(L);
     sl_loop_env(L, SL_ENV_MODULE);
     push_tools(L);
     lua_call(L, 2, 1);

@@ -433,27 +433,3 @@ sl_threads *sl_threads_get(lua_State *L)
     lua_pop(L, 1);
     return all;
 }
-
-/* [-0, +0, e] Appends to the table on the top what is at these places. */
-static void append_values(lua_State *L, lua_State *anchors)
-{
-    int count = lua_gettop(anchors);
-    for (int place = 1; place <= count; place++) {
-        sl_anchor_push(L, anchors, place);
-        lua_rawseti(L, -2, (int)sl_rawlen(L, -2) + 1);
-    }
-}
-
-void sl_threads_pushanchored(lua_State *L)
-{
-    lua_newtable(L);
-    push_threads(L);
-    sl_getuservalue(L, -1);
-    for (int i = 1; i <= (int)sl_rawlen(L, -1); i++) {
-        lua_rawgeti(L, -1, i);
-        lua_pushvalue(L, -4);
-        append_values(L, lua_tothread(L, -2));
-        lua_pop(L, 2);
-    }
-    lua_pop(L, 2);
-}

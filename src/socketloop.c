@@ -17,6 +17,7 @@
 #include "install.h"
 #include "loop.h"
 #include "pin.h"
+#include "replace.h"
 #include "resolve.h"
 #include "result.h"
 #include "run.h"
@@ -374,6 +375,7 @@ int luaopen_socketloop(lua_State *L)
     sl_pin_module();
     if (sl_fork_notice() != 0)
         luaL_error(L, "not enough memory");
+    sl_replace_notemain(L);
     push_loop(L);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, module_index);

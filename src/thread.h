@@ -159,10 +159,6 @@ struct sl_threads {
 /* [-0, +0, m] The threads of this Lua state, made at the first call. */
 sl_threads *sl_threads_get(lua_State *L);
 
-/* [-0, +1, e] Pushes a list of what is kept alive for all threads: their
- * coroutines, if they wait, and more. */
-void sl_threads_pushanchored(lua_State *L);
-
 /* [-0, +1, -] Pushes the coroutine of a running or waiting thread. */
 void sl_thread_push(lua_State *L, sl_thread *t);
 

@@ -11,17 +11,18 @@
 -- descriptor of an object, and libraries that look into an object's metatable
 -- find what they expect; and an object that came from a thread works in the
 -- main program. What somebody remembered of what is replaced is replaced
--- there, too (replace.lua).
+-- there, too (replace.c).
 --
 -- It is in effect for threads of those loops whose install was called, and
 -- until each of these calls was undone.
 
 local loops = require 'socketloop.loops'
-local replace = require 'socketloop.replace'
+local own = require 'socketloop.own'
 
 local classes, functions    -- loaded with LuaSocket
 
 local is_replaced = false   -- all that is to be replaced
+local is_changing = false   -- adjust is running
 
 local function load_all(tools)
     local ok, err = pcall(require, 'socket')
@@ -33,38 +34,67 @@ local function load_all(tools)
     classes.class, classes.originals = tools.class, tools.originals
 end
 
+-- Compiled code has functions for constants. LuaJIT refuses to drop it in a
+-- finalizer.
+local function flush()
+    local jit = package.loaded.jit
+    return not jit or pcall(jit.flush)
+end
+
 -- map: what takes the place of what, everywhere but in that table of ours.
 local function replace_everywhere(tools, map, of_methods, ours)
     for value, other in pairs(of_methods) do map[value] = other end
-    replace(map, ours, tools)
+    tools.replace(map, ours, flush)
+    flush()
 end
 
 -- If this fails, what is replaced does what it did before, and the next one
 -- goes on.
 local function put_in_place(tools)
+    if not classes then load_all(tools) end
     replace_everywhere(tools, functions.replace(), classes.replace())
     is_replaced = true
+end
+
+local function put_back(tools)
+    is_replaced = false
+    replace_everywhere(tools, functions.restore(), classes.restore())
+end
+
+local function change(tools)
+    while loops.any() ~= is_replaced do
+        if is_replaced then put_back(tools) else put_in_place(tools) end
+    end
+end
+
+-- Puts in place what is to be replaced, or back, by whether install is in
+-- effect for a loop. A finalizer may call install meanwhile, or undo it: the
+-- call that is running does that, too.
+local function adjust(tools)
+    if is_changing then return end
+    is_changing = true
+    local ok, err = pcall(change, tools)
+    is_changing = false
+    if not ok then error(err, 0) end
 end
 
 -- loop: the module's table; tools: what install.c offers for it. Returns a
 -- function that undoes it.
 return function(loop, tools)
-    load_all(tools)
+    if not flush() then
+        own.misuse('install: cannot be called in a finalizer')
+    end
     local here = loops.add(loop, tools)
-    if not is_replaced then
-        local ok, err = pcall(put_in_place, tools)
-        if not ok then
-            loops.remove(here)
-            error(err, 0)
-        end
+    local ok, err = pcall(adjust, tools)
+    if not ok then
+        loops.remove(here)
+        error(err, 0)
     end
     local is_undone = false
     return function()
         if is_undone then return end
         is_undone = true
         loops.remove(here)
-        if loops.any() then return end
-        is_replaced = false
-        replace_everywhere(tools, functions.restore(), classes.restore())
+        adjust(tools)
     end
 end
