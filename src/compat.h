@@ -304,6 +304,19 @@ static inline void sl_setfuncs(lua_State *L, const luaL_Reg *list, int nup)
     lua_pop(L, nup);
 }
 
+/* [-0, +(0|1), -] Calls f with the pointer, protected, in a state that has
+ * nothing yet. */
+static inline int sl_cpcall(lua_State *L, lua_CFunction f, void *arg)
+{
+#if LUA_VERSION_NUM >= 502
+    lua_pushcfunction(L, f);
+    lua_pushlightuserdata(L, arg);
+    return lua_pcall(L, 1, 0, 0);
+#else
+    return lua_cpcall(L, f, arg);
+#endif
+}
+
 /* Bytes of a string or a userdata's block; 0 for a light userdata. */
 static inline size_t sl_rawlen(lua_State *L, int index)
 {

@@ -9,6 +9,7 @@
 #include "install.h"
 
 #include "descriptor.h"
+#include "genuine.h"
 #include "loop.h"
 #include "luasocket.h"
 #include "replace.h"
@@ -101,6 +102,49 @@ static int func_setclass(lua_State *L)
     return 0;
 }
 
+/* (name, ...) Loads a module as the first upvalue does, and calls the second
+ * with its name and value. */
+static int call_loader(lua_State *L)
+{
+    int nargs = lua_gettop(L);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    for (int i = 1; i <= nargs; i++)
+        lua_pushvalue(L, i);
+    lua_call(L, nargs, 1);
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, -3);
+    lua_call(L, 2, 0);
+    return 1;
+}
+
+/* (name) Searches for a module as the first upvalue does; the second is told
+ * when a module of C is loaded. */
+static int call_searcher(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    if (lua_iscfunction(L, 1)) {
+        lua_pushvalue(L, 1);
+        lua_pushvalue(L, lua_upvalueindex(2));
+        lua_pushcclosure(L, call_loader, 2);
+        lua_replace(L, 1);
+    }
+    return lua_gettop(L);
+}
+
+/* searcher(f, loaded) -> a function that searches for modules as f does; when
+ * one of C was loaded, loaded(name, module) is called */
+static int func_searcher(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    lua_pushcclosure(L, call_searcher, 2);
+    return 1;
+}
+
 /* originals(t): t has LuaSocket's own method for each that replaces it. */
 static int func_originals(lua_State *L)
 {
@@ -112,6 +156,7 @@ static int func_originals(lua_State *L)
 static const luaL_Reg tools[] = {
     {"class", func_class},
     {"connected", func_connected},
+    {"genuine", sl_genuine_load},
     {"hurry", func_hurry},
     {"name", func_name},
     {"originals", func_originals},
@@ -120,6 +165,8 @@ static const luaL_Reg tools[] = {
     {"replace", sl_replace},
     {"reverse", func_reverse},
     {"running", func_running},
+    {"same", sl_genuine_same},
+    {"searcher", func_searcher},
     {"setclass", func_setclass},
     {"stepping", func_stepping},
     {NULL, NULL}

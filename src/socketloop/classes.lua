@@ -2,6 +2,7 @@
 -- Their tables of methods are those of the objects' metatables, so this
 -- reaches all objects, whenever they were made.
 
+local genuine = require 'socketloop.genuine'
 local loops = require 'socketloop.loops'
 local methods = require 'socketloop.methods'
 local own = require 'socketloop.own'
@@ -9,8 +10,9 @@ local own = require 'socketloop.own'
 -- Set by install: class(name) and originals(table), of install.c.
 local classes = {}
 
-local replaced = {}     -- name -> {name, table, own =, put =, is_done =}: its
-                        -- methods as they were, and those of ours
+-- Table of methods -> {name, table, own =, put =, is_done =}: LuaSocket's own
+-- methods, and those of ours.
+local replaced = {}
 
 -- What took a method's place -> that method. C has it, too: it calls only
 -- LuaSocket's own.
@@ -43,50 +45,49 @@ local function everywhere(class, _, replacement)
     end
 end
 
--- By this LuaSec takes the descriptor of an object; the first time it does
--- so, its class may be new.
-local function setfd(class, self, ...)
-    classes.replace()
-    return own.method('setfd', class.own.setfd, self, ...)
-end
-
 -------------------------------------------------------------------------------
 -- Putting it there
 
 local function put(class, name, replacement, make)
-    if not replacement then return end
+    local original = class.own[name]
+    if not (replacement and original) then return end
     local f = class.put[name] or make(class, name, replacement)
-    originals[f] = class.own[name]
+    originals[f] = original
     class.put[name] = f
-    class.table[name] = f
+    -- What the program has put there instead goes on to call ours.
+    if class.table[name] == original then class.table[name] = f end
 end
 
 local function new_class(name, table_)
     local class = {name = name, table = table_, own = {}, put = {}}
-    for key, value in pairs(table_) do class.own[key] = value end
+    for key, value in pairs(table_) do
+        class.own[key] = genuine.of(name, key, value)
+    end
     return class
 end
 
 -- May fail half-way, and then be called again.
 local function replace_class(name, table_)
-    local class = replaced[name] or new_class(name, table_)
-    replaced[name] = class
+    local class = replaced[table_] or new_class(name, table_)
+    replaced[table_] = class
     for key in pairs(class.own) do
         put(class, key, methods.in_threads[name][key], in_threads)
         put(class, key, methods.everywhere[key], everywhere)
     end
-    if class.own.setfd then put(class, 'setfd', setfd, everywhere) end
     class.is_done = true
 end
 
 -- Replaces the methods of all classes that exist by now and that it has not
--- replaced before. What took the place of which; and a table that is not to be
--- changed, though it is in the registry.
+-- replaced before; a class whose module was loaded again is another one.
+-- Returns two tables: original -> replacement, and its inverse, which is in
+-- the registry, and not to be changed.
 function classes.replace()
     for name in pairs(methods.in_threads) do
-        local is_done = replaced[name] and replaced[name].is_done
-        local table_ = not is_done and classes.class(name)
-        if table_ then replace_class(name, table_) end
+        local table_ = classes.class(name)
+        local class = replaced[table_]
+        if table_ and not (class and class.is_done) then
+            replace_class(name, table_)
+        end
     end
     classes.originals(originals)
     local by_original = {}
@@ -94,15 +95,21 @@ function classes.replace()
     return by_original, originals
 end
 
--- Puts back what was there; not where somebody else has replaced ours. That
--- goes on to work, and does what the original does. The reverse table.
+-- The method that took the place of LuaSocket's.
+function classes.method(name, key)
+    return replaced[classes.class(name)].put[key]
+end
+
+-- Puts back what was there, not where somebody else has replaced ours. That
+-- goes on to work, and does what the original does. Returns the inverse of
+-- what replace does, and a table that is not to be changed.
 function classes.restore()
     methods.leave_all()
-    for name, class in pairs(replaced) do
+    for table_, class in pairs(replaced) do
         for key, f in pairs(class.put) do
-            if class.table[key] == f then class.table[key] = class.own[key] end
+            if table_[key] == f then table_[key] = class.own[key] end
         end
-        replaced[name] = nil
+        replaced[table_] = nil
     end
     classes.originals(nil)
     local by_replacement = originals

@@ -7,12 +7,16 @@
 -- and its descriptor goes on to the one that is to be connected; which takes
 -- the family when it is.
 
+local genuine = require 'socketloop.genuine'
 local own = require 'socketloop.own'
 local socket = require 'socket'
 
 local families = {}
 
-local makers = {inet = socket.tcp4, inet6 = socket.tcp6}
+local makers = {
+    inet = genuine.of('socket', 'tcp4', socket.tcp4) or socket.tcp4,
+    inet6 = genuine.of('socket', 'tcp6', socket.tcp6) or socket.tcp6,
+}
 
 -- One object of each family, without a descriptor between its uses.
 local helpers = {}

@@ -1,6 +1,7 @@
 -- LuaSocket's functions that wait, as they are in loop threads. Those that
 -- make objects stay LuaSocket's: methods.lua is about these.
 
+local genuine = require 'socketloop.genuine'
 local is_text = require 'socketloop.names'.is_text
 local loops = require 'socketloop.loops'
 local own = require 'socketloop.own'
@@ -8,15 +9,24 @@ local socket = require 'socket'
 
 local unpack = table.unpack or unpack      -- luacheck: ignore
 
--- Set by install: ready, of install.c.
+-- Set by install: ready and searcher of install.c, method of classes.lua, and
+-- loaded, which is to be called when a module of C was loaded.
 local functions = {}
 
 -------------------------------------------------------------------------------
 -- connect
 
+local function maker(name)
+    return genuine.of('socket', name, socket[name]) or socket[name]
+end
+
 local makers = {
-    inet = socket.tcp4, inet6 = socket.tcp6, unspec = socket.tcp,
+    inet = maker 'tcp4', inet6 = maker 'tcp6', unspec = maker 'tcp',
 }
+
+local function call(object, name, ...)
+    return functions.method('tcp{master}', name)(object, ...)
+end
 
 local function connect(original, _, host, port, local_host, local_port,
                        family)
@@ -29,10 +39,12 @@ local function connect(original, _, host, port, local_host, local_port,
     local object, err = make()
     if not object then return nil, err end
     local ok = true
-    if local_host then ok, err = object:bind(local_host, local_port or 0) end
-    if ok then ok, err = object:connect(host, port) end
+    if local_host then
+        ok, err = call(object, 'bind', local_host, local_port or 0)
+    end
+    if ok then ok, err = call(object, 'connect', host, port) end
     if ok then return object end
-    object:close()
+    call(object, 'close')
     return nil, err
 end
 
@@ -197,27 +209,56 @@ local function is_put(table_, key)
     return false
 end
 
-local function put(table_, key, replacement)
+local function put(kind, table_, key, replacement)
     if is_put(table_, key) then return end
-    local original = table_[key]
+    local original = genuine.of(kind, key, table_[key])
+    if not original then return end
     local f = in_threads(key, original, replacement)
     replaced[#replaced + 1] = {table_, key, original, f}
-    table_[key] = f
+    -- What the program has put there instead goes on to call ours.
+    if table_[key] == original then table_[key] = f end
 end
 
--- Replaces the functions, but for those that it has already. What took the
--- place of which.
+-- The functions that search for modules: when one of C is loaded classes may
+-- appear. They are found in their list only, not wherever they are held.
+local searchers = {}    -- ours -> the program's
+
+local function put_searchers()
+    local list = package.searchers or package.loaders
+    for i, search in ipairs(list) do
+        if not searchers[search] then
+            list[i] = functions.searcher(search, functions.loaded)
+            searchers[list[i]] = search
+        end
+    end
+end
+
+local function restore_searchers()
+    local list = package.searchers or package.loaders
+    for i, f in ipairs(list) do list[i] = searchers[f] or f end
+    searchers = {}
+end
+
+-- Replaces what waits in LuaSocket's table of functions.
+function functions.replace_in(module)
+    put('socket', module, 'connect', connect)
+    put('socket', module, 'select', select)
+    put('socket', module, 'sleep', sleep)
+    for name, f in pairs(dns) do put('dns', module.dns, name, f) end
+end
+
+-- Replaces the functions, but for those that it has already. Returns a table:
+-- original -> replacement.
 function functions.replace()
-    put(socket, 'connect', connect)
-    put(socket, 'select', select)
-    put(socket, 'sleep', sleep)
-    for name, f in pairs(dns) do put(socket.dns, name, f) end
+    functions.replace_in(socket)
+    put_searchers()
     local by_original = {}
     for _, entry in ipairs(replaced) do by_original[entry[3]] = entry[4] end
     return by_original
 end
 
--- Puts them back, where nobody else has replaced ours. The reverse table.
+-- Puts them back, where nobody else has replaced ours. Returns a table:
+-- replacement -> original.
 function functions.restore()
     local by_replacement = {}
     for _, entry in ipairs(replaced) do
@@ -226,6 +267,7 @@ function functions.restore()
         if table_[key] == f then table_[key] = original end
     end
     replaced = {}
+    restore_searchers()
     return by_replacement
 end
 

@@ -24,13 +24,22 @@ local classes, functions    -- loaded with LuaSocket
 local is_replaced = false   -- all that is to be replaced
 local is_changing = false   -- adjust is running
 
+-- A module of C was loaded, which may have brought classes, or be LuaSocket
+-- once more.
+local function loaded(name, module)
+    if not is_replaced then return end
+    if name == 'socket.core' then functions.replace_in(module) end
+    classes.replace()
+end
+
 local function load_all(tools)
     local ok, err = pcall(require, 'socket')
     if not ok then error('install needs LuaSocket: ' .. tostring(err), 0) end
-    pcall(require, 'socket.unix')    -- so that its classes are there
+    require 'socketloop.genuine'.load(tools)
     functions = require 'socketloop.functions'
     classes = require 'socketloop.classes'
-    functions.ready = tools.ready
+    functions.ready, functions.searcher = tools.ready, tools.searcher
+    functions.method, functions.loaded = classes.method, loaded
     classes.class, classes.originals = tools.class, tools.originals
 end
 
