@@ -87,6 +87,7 @@ typedef struct sl_asocket {
     unsigned char overlong;   /* a line was too long: nothing is received */
     unsigned char is_tls;     /* the foreign object is LuaSec's */
     unsigned char outcome;    /* SL_IO_*, of the foreign object */
+    unsigned char dismissed;  /* its close was called: the handler failed */
     int accepted;             /* a descriptor not given yet, or -1; owned */
     unsigned short accepted_forks;    /* sl_fork_count when it was */
     char *host;               /* owned: the name it was connected by */

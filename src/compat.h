@@ -155,17 +155,49 @@ static inline int sl_checkstack(lua_State *L, lua_State *co, int n)
 #endif
 }
 
-/* After a failure: runs what is pending to be closed in co (5.4), and leaves
- * it dead. */
-static inline void sl_reset(lua_State *co)
+/* Whether coroutines have variables to be closed. */
+#define SL_CLOSES_VARIABLES (LUA_VERSION_NUM >= 504)
+
+/* Closes the variables of a coroutine that failed, which is dead then. Returns
+ * the number of errors on its top, 0 or 1: the last one there was. Before 5.4.3
+ * that is none if nothing was raised in a __close. */
+static inline int sl_reset(lua_State *co)
 {
 #if LUA_VERSION_NUM >= 505
-    lua_closethread(co, NULL);
+    return lua_closethread(co, NULL) != LUA_OK;
 #elif LUA_VERSION_NUM == 504
-    lua_resetthread(co);
+    return lua_resetthread(co) != LUA_OK;
+#else
+    (void)co;
+    return 0;
 #endif
-    lua_settop(co, 0);
 }
+
+#if LUA_VERSION_NUM == 501 && !SL_LUAJIT
+
+/* [-1, +1, m] Adds to the traceback on the top the line of a frame, in the
+ * words of debug.traceback, which a program may have replaced. */
+static inline void sl_traceframe(lua_State *L, lua_State *co, lua_Debug *frame)
+{
+    lua_getinfo(co, "Snl", frame);
+    lua_pushfstring(L, "\n\t%s:", frame->short_src);
+    if (frame->currentline > 0)
+        lua_pushfstring(L, "%d:", frame->currentline);
+    else
+        lua_pushliteral(L, "");
+    if (*frame->namewhat != '\0')
+        lua_pushfstring(L, " in function '%s'", frame->name);
+    else if (*frame->what == 'm')
+        lua_pushliteral(L, " in main chunk");
+    else if (*frame->what == 'C' || *frame->what == 't')
+        lua_pushliteral(L, " ?");
+    else
+        lua_pushfstring(L, " in function <%s:%d>", frame->short_src,
+                        frame->linedefined);
+    lua_concat(L, 4);
+}
+
+#endif
 
 /* [-0, +1, m] A traceback of co, without a message. */
 static inline void sl_traceback(lua_State *L, lua_State *co)
@@ -173,22 +205,18 @@ static inline void sl_traceback(lua_State *L, lua_State *co)
 #if LUA_VERSION_NUM >= 502 || SL_LUAJIT
     luaL_traceback(L, co, NULL, 0);
 #else
-    lua_getglobal(L, "debug");
-    if (lua_istable(L, -1)) {
-        lua_getfield(L, -1, "traceback");
-        lua_remove(L, -2);
-    }
-    if (!lua_isfunction(L, -1)) {
-        lua_pop(L, 1);
-        lua_pushliteral(L, "stack traceback:");
-        return;
-    }
-    lua_pushthread(co);
-    lua_xmove(co, L, 1);
-    lua_call(L, 1, 1);
-    if (lua_type(L, -1) != LUA_TSTRING) {
-        lua_pop(L, 1);
-        lua_pushliteral(L, "stack traceback:");
+    enum { FIRST = 12, LAST = 10 };    /* frames of a deep stack */
+    lua_Debug frame;
+    lua_pushliteral(L, "stack traceback:");
+    for (int level = 0; lua_getstack(co, level, &frame); level++) {
+        if (level == FIRST && lua_getstack(co, level + LAST + 1, &frame)) {
+            lua_pushliteral(L, "\n\t...");
+            lua_concat(L, 2);
+            while (lua_getstack(co, level + LAST, &frame))
+                level++;
+            lua_getstack(co, level, &frame);
+        }
+        sl_traceframe(L, co, &frame);
     }
 #endif
 }

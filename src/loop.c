@@ -76,35 +76,11 @@ void sl_loop_pause(lua_State *L, sl_loop *loop, double seconds)
 
 /* --- failures ---------------------------------------------------------- */
 
-void sl_loop_guard(lua_State *L, int thread, int value)
-{
-    sl_loop_env(L, SL_ENV_GUARDED);
-    lua_pushvalue(L, thread);
-    lua_pushvalue(L, value);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-}
-
-void sl_loop_closeguarded(lua_State *L, int thread)
-{
-    sl_loop_env(L, SL_ENV_GUARDED);
-    lua_pushvalue(L, thread);
-    lua_rawget(L, -2);
-    if (!lua_isnil(L, -1)) {
-        lua_getfield(L, -1, "close");
-        lua_insert(L, -2);
-        lua_pcall(L, 1, 0, 0);
-        lua_pop(L, 1);
-    } else {
-        lua_pop(L, 2);
-    }
-}
-
 /* [-3, +0, e] A thread failed: thread, error and traceback go to onerror, or
  * out of this step. */
 static void fail(lua_State *L)
 {
-    sl_loop_closeguarded(L, lua_gettop(L) - 2);
+    sl_loop_check(L)->failed(L, lua_gettop(L) - 2);
     sl_loop_env(L, SL_ENV_MODULE);
     lua_getfield(L, -1, "onerror");
     lua_remove(L, -2);
@@ -477,12 +453,14 @@ static void make_env(lua_State *L)
     sl_setuservalue(L, -2);
 }
 
-sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type)
+sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type,
+                     void (*failed)(lua_State *L, int thread))
 {
     sl_threads *threads = sl_threads_get(L);
     sl_loop *loop = sl_newuserdata(L, sizeof *loop);
     memset(loop, 0, sizeof *loop);
     loop->threads = threads;
+    loop->failed = failed;
     loop->forks = sl_fork_count;
     sl_timers_init(&loop->timers);
     lua_createtable(L, 0, 1);

@@ -140,12 +140,15 @@ enum {
     SL_ENV_CLASSES,         /* the metatables of asockets */
     SL_ENV_WRAPPERS,        /* weak: LuaSocket object -> asocket */
     SL_ENV_FAILURES,        /* threads whose errors are still to be told */
-    SL_ENV_GUARDED,         /* weak: thread -> what to close if it fails */
+    SL_ENV_GUARDED,         /* weak: thread -> its client: guard.h */
+    SL_ENV_CLOSER,          /* sl_guard_closer */
     SL_ENV_WATCHERS         /* the function that makes them (watch.h) */
 };
 
 struct sl_loop {
     sl_threads *threads;          /* borrowed */
+    void (*failed)(lua_State *L, int thread);    /* [-0, +0, -] called first
+                                     when the thread at that index failed */
     const sl_poller_type *type;
     void *poller;                 /* owned */
     sl_timers timers;
@@ -184,7 +187,8 @@ static inline sl_loop *sl_loop_check(lua_State *L)
 void sl_loop_env(lua_State *L, int which);
 
 /* [-0, +1, e] Pushes a new loop, its table still empty but for the lists. */
-sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type);
+sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type,
+                     void (*failed)(lua_State *L, int thread));
 
 /* Ends the running C function in a sleep of so many seconds; 0 or less gives
  * the others their turn. */
@@ -196,13 +200,6 @@ void sl_loop_pause(lua_State *L, sl_loop *loop, double seconds);
 /* [-3, +0, m] A thread of the loop failed, and nobody is there to get the
  * thread, error and traceback: the step that goes on will tell them. */
 void sl_loop_fail_later(lua_State *L, sl_loop *loop);
-
-/* [-0, +0, -] The thread at index failed: closes what it was guarding. */
-void sl_loop_closeguarded(lua_State *L, int thread);
-
-/* [-0, +0, m] If the thread at one index fails, the loop calls the method
- * close of the value at the other. */
-void sl_loop_guard(lua_State *L, int thread, int value);
 
 /* Whether this is a child of the process whose poller it is. Nothing may be
  * done to that one: it is the parent's, too. */

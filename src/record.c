@@ -389,6 +389,16 @@ static void push_class(lua_State *L, lua_CFunction gc)
     lua_setfield(L, -2, "__gc");
 }
 
+/* [-0, +1, m] Pushes a table with weak keys. */
+static void push_weak(lua_State *L)
+{
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+}
+
 /* [-0, +0, e] Makes the values of the threads whose userdata is on the top. */
 static void make_values(lua_State *L, sl_threads *all)
 {
@@ -396,11 +406,7 @@ static void make_values(lua_State *L, sl_threads *all)
     all->values = sl_anchors_new(L, SL_VALUES);
     lua_rawseti(L, -2, 1);
     sl_setuservalue(L, -2);
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
+    push_weak(L);
     sl_anchor_set(L, all->values, SL_VALUE_STOPPED);
     push_class(L, holder_gc);
     sl_anchor_set(L, all->values, SL_VALUE_HOLDER_CLASS);
@@ -412,6 +418,8 @@ static void make_values(lua_State *L, sl_threads *all)
     sl_anchor_set(L, all->values, SL_VALUE_CALLER);
     lua_pushliteral(L, "coroutine ended without transferring control");
     sl_anchor_set(L, all->values, SL_VALUE_LOST);
+    push_weak(L);
+    sl_anchor_set(L, all->values, SL_VALUE_FAILURES);
 }
 
 sl_threads *sl_threads_get(lua_State *L)

@@ -4,13 +4,8 @@
 
 #include "run.h"
 
+#include "failure.h"
 #include "record.h"
-
-#include <string.h>
-
-/* Of so many threads that return to one another a traceback has frames; they
- * may do so in a circle. */
-enum { TRACED_MAX = 20 };
 
 /* --- running one thread ------------------------------------------------ */
 
@@ -58,78 +53,14 @@ static void pass_results(lua_State *L, sl_thread *t)
     sl_thread_pass(t->all, SL_CONTROL, n);
 }
 
-/* [-0, +1, -] Pushes the thread to which t returns, or something else. */
-static void push_returnee(lua_State *L, sl_thread *t)
-{
-    if (t->home == SL_HOME_CALLER && t->resumer != NULL) {
-        sl_thread_push(L, t->resumer);
-    } else if (t->home == SL_HOME_VALUE &&
-               (t->state == SL_SUSPENDED || t->state == SL_CALLING)) {
-        lua_pushvalue(t->stack, -1);    /* it is held: see freeze */
-        lua_xmove(t->stack, L, 1);
-    } else {
-        sl_record_pushhome(L, t);
-    }
-}
-
-/* [-1, +0, m] Adds to the traceback below the thread on the top its frames,
- * those of the thread to which it returns, and so on. */
-static void trace_returnees(lua_State *L, sl_threads *all)
-{
-    for (int i = 0; lua_isthread(L, -1) && i < TRACED_MAX; i++) {
-        lua_State *co = lua_tothread(L, -1);
-        sl_thread *t = sl_record_held(L, all, -1);
-        if (t == NULL)
-            t = sl_record_find(all, co);
-        lua_insert(L, -2);
-        sl_traceback(L, co);
-        const char *frames = strchr(lua_tostring(L, -1), '\n');
-        lua_pushstring(L, frames != NULL ? frames : "");
-        lua_remove(L, -2);
-        lua_concat(L, 2);
-        if (t != NULL)
-            push_returnee(L, t);
-        else
-            lua_pushnil(L);
-        lua_remove(L, -3);
-    }
-    lua_pop(L, 1);
-}
-
-/* () -> the traceback of a thread that failed */
-static int trace(lua_State *L, void *arg)
-{
-    sl_thread *t = arg;
-    sl_traceback(L, t->co);
-    push_returnee(L, t);
-    trace_returnees(L, t->all);
-    return 1;
-}
-
-/* What is to be closed in a dead coroutine is closed outside of any thread,
- * so it cannot wait. */
-static void close_pending(sl_threads *all, lua_State *co)
-{
-    sl_thread *running = all->running;
-    lua_State *bottom = all->bottom;
-    all->running = NULL;
-    sl_reset(co);
-    all->running = running;
-    all->bottom = bottom;
-}
-
-/* [-0, +4, -] Buries a thread that failed, with the error on its top; passes
- * on the thread, the error and a traceback, or why there is none. */
+/* [-0, +4, -] Buries a thread that failed: passes on the thread, the error and
+ * a traceback. */
 static void bury(lua_State *L, sl_thread *t)
 {
     sl_threads *all = t->all;
-    lua_State *co = t->co;
     push_destination(L, t);
-    sl_thread_push(L, t);
-    lua_xmove(co, L, 1);
-    sl_thread_pcall(L, all, trace, t, 1);
+    sl_failure_push(L, t);
     sl_record_release(L, t);
-    close_pending(all, co);
     lua_pushvalue(L, -4);
     lua_remove(L, -5);
     sl_thread_pass(all, SL_FAILURE, 3);
@@ -168,17 +99,27 @@ static void resume_on_fiber(void *arg)
     t->status = sl_resume(t->co, t->stack, t->nargs, &t->nresults);
 }
 
-/* Runs a thread until it stops, or until one does to which it has handed
- * control directly; returns the one that stopped. */
-static inline sl_thread *run(lua_State *L, sl_thread *t, int got)
+/* Runs a thread, or the function on its fiber if that is empty, until it stops,
+ * or until one does to which it has handed control directly; returns the one
+ * that stopped. */
+static inline sl_thread *run(lua_State *L, sl_thread *t, int got,
+                             void (*function)(void *thread))
 {
     sl_threads *all = t->all;
     sl_thread *base = all->running;
     sl_thread_rise(L, t, base, got);
-    sl_fiber_run(t->fiber, resume_on_fiber, t);
+    sl_fiber_run(t->fiber, function, t);
     t = all->running;
     all->running = base;
     return t;
+}
+
+/* The thread has failed: it closes its variables, in which it may stop again.
+ * Returns the one that stopped. */
+static sl_thread *close_variables(lua_State *L, sl_thread *t)
+{
+    sl_failure_keep(L, t);
+    return run(L, t, SL_CONTROL, sl_failure_close);
 }
 
 /* [-0, +n, e] The thread has stopped: pushes what it passes on. */
@@ -342,6 +283,10 @@ static enum sl_outcome go_on(lua_State *L, sl_thread *t, int passes_on)
     sl_thread *base = all->running;
     lua_State *self = base != NULL ? base->co : L;
     for (;;) {
+        if (sl_failure_mustclose(t)) {
+            t = close_variables(L, t);
+            continue;
+        }
         collect(L, t);
         if (all->passing == SL_NOTHING)
             return passes_on ? descend(L, base) : SL_STOPPED;
@@ -361,7 +306,7 @@ static enum sl_outcome go_on(lua_State *L, sl_thread *t, int passes_on)
             t->loop = loop;
         int got = all->passing;
         all->passing = SL_NOTHING;
-        t = run(L, t, got);
+        t = run(L, t, got, resume_on_fiber);
     }
 }
 
@@ -373,7 +318,7 @@ static inline enum sl_outcome drive(lua_State *L, sl_thread *t, int passes_on)
         all->bottom = L;
         passes_on = 0;
     }
-    t = run(L, t, SL_CONTROL);
+    t = run(L, t, SL_CONTROL, resume_on_fiber);
     if (all->passing == SL_NOTHING && !passes_on &&
         sl_fiber_isfrozen(t->fiber))
         return SL_STOPPED;

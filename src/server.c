@@ -12,6 +12,7 @@
 #include "address.h"
 #include "bind.h"
 #include "gather.h"
+#include "guard.h"
 #include "local.h"
 #include "result.h"
 #include "run.h"
@@ -47,10 +48,10 @@ static int start_handler(lua_State *L)
     int failed = sl_run_start(L, loop->threads, 1, loop);
     sl_gather_flush(loop);
     if (failed) {
-        sl_asocket_close(L, 1);
         sl_loop_fail_later(L, loop);
+        sl_guard_close(L, 1);
     } else {
-        sl_loop_guard(L, lua_gettop(L), 1);
+        sl_guard_set(L, lua_gettop(L), 1);
     }
     return 0;
 }

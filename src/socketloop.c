@@ -14,6 +14,7 @@
 #include "connect.h"
 #include "fork.h"
 #include "gather.h"
+#include "guard.h"
 #include "install.h"
 #include "loop.h"
 #include "pin.h"
@@ -103,7 +104,7 @@ static int func_newserver(lua_State *L)
 /* [-3, +0, v] Raises a thread's error to the one that started or resumed it. */
 static int raise_failure(lua_State *L)
 {
-    sl_loop_closeguarded(L, lua_gettop(L) - 2);
+    sl_guard_failed(L, lua_gettop(L) - 2);
     sl_thread_message(L);
     return lua_error(L);
 }
@@ -337,7 +338,7 @@ static const sl_poller_type *choose_poller(lua_State *L)
 /* [-0, +1, e] Pushes the table of a new loop. */
 static void push_loop(lua_State *L)
 {
-    sl_loop *loop = sl_loop_new(L, choose_poller(L));
+    sl_loop *loop = sl_loop_new(L, choose_poller(L), sl_guard_failed);
     int self = lua_gettop(L);
     sl_api_offer(L);
     lua_newtable(L);
@@ -353,6 +354,9 @@ static void push_loop(lua_State *L)
     lua_pushvalue(L, self);
     sl_asocket_classes(L, methods);
     lua_rawseti(L, -2, SL_ENV_CLASSES);
+    lua_pushvalue(L, self);
+    lua_pushcclosure(L, sl_guard_closer, 1);
+    lua_rawseti(L, -2, SL_ENV_CLOSER);
     lua_pop(L, 1);
     lua_remove(L, self);
 }

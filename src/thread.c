@@ -377,7 +377,7 @@ int sl_thread_switch(lua_State *L, sl_thread *to, int n, int is_protected)
 
 void sl_thread_message(lua_State *L)
 {
-    if (lua_type(L, -2) == LUA_TSTRING &&
+    if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING &&
         strstr(lua_tostring(L, -2), "\nstack traceback:\n") == NULL) {
         lua_pushliteral(L, "\n");
         lua_insert(L, -2);

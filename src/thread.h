@@ -75,6 +75,9 @@ enum sl_home {
 
 enum { SL_RECENT = 256 };
 
+/* The status of a thread that failed and closes its variables: failure.h. */
+enum { SL_CLOSING = -1 };
+
 enum sl_thread_state {
     SL_RUNNING, SL_WAITING,
     SL_SUSPENDED,              /* in suspend, coro.transfer, coro.yield */
@@ -110,7 +113,7 @@ struct sl_thread {
     int index;                 /* see anchored */
     int nargs;                 /* on the stack (frozen) or on co's */
     int nresults;              /* of the last lua_resume */
-    signed char status;        /* likewise */
+    signed char status;        /* likewise; or SL_CLOSING */
     unsigned char state;       /* of enum sl_thread_state */
     unsigned char home;        /* of enum sl_home */
     unsigned char anchored;    /* it is in its place; if it runs and is not, it
@@ -135,7 +138,8 @@ enum sl_threads_value {
     SL_VALUE_ROOM,             /* sl_giveroom */
     SL_VALUE_CALLER,           /* sl_thread_pcall's */
     SL_VALUE_LOST,             /* the error of who ended without a home */
-    SL_VALUES = SL_VALUE_LOST
+    SL_VALUE_FAILURES,         /* a table with weak keys; see failure.c */
+    SL_VALUES = SL_VALUE_FAILURES
 };
 
 struct sl_threads {
