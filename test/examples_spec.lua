@@ -21,6 +21,40 @@ local function start(name, pattern)
     end)
 end
 
+-- A server goes on when a thread fails. Its handler, which newserver gets, is
+-- made to fail with its first client.
+local function survives(name)
+    local file = process.tempdir() .. '/fails.lua'
+    process.write_file(file, [[
+        local loop = require 'socketloop'
+        local newserver, failed = loop.newserver
+        function loop.newserver(ip, port, handler)
+            return newserver(ip, port, function(client)
+                if not failed then
+                    failed = true
+                    error 'boom'
+                end
+                return handler(client)
+            end)
+        end
+        arg = {[0] = ...}
+        dofile(...)
+    ]])
+    local server = process.start(('exec %s %s examples/%s'):format(
+        process.quote(process.interpreter), process.quote(file), name))
+    local port = server:expect(function(output)
+        return output:match 'listening on .-(%d+)/?\n'
+    end)
+    local client = support.plain.connect(tonumber(port))
+    assert.equal('closed', select(2, client:receive()))
+    client:close()
+    server:expect(function(output) return output:match 'boom' end)
+    client = support.plain.connect(tonumber(port))
+    client:send 'GET / HTTP/1.1\r\n\r\n'
+    assert.is_string(client:receive())
+    client:close()
+end
+
 -- What a program that succeeds prints about two pages of http_server.lua.
 local function fetch(name)
     local url = start('http_server.lua', 'http://%S+')
@@ -101,6 +135,12 @@ describe('The example', function()
     for name in lfs.dir 'examples' do
         if not name:match '^%.' then
             it(name .. ' works', function() run[name]() end)
+            if process.read_file('examples/' .. name):find('newserver', 1, true)
+            then
+                it(name .. ' serves on after an error in a thread', function()
+                    survives(name)
+                end)
+            end
         end
     end
 end)
