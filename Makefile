@@ -1,9 +1,9 @@
 # Builds, tests and installs socketloop.
 #
-#   make LUA=lua5.1    the module for one Lua, in build/lua5.1/; LUA is a command,
-#                      by default the first with headers of lua5.4, luajit,
-#                      lua5.3, lua5.2 and lua5.1; LUA_INCDIR=folder says where
-#                      the headers are if they are not found
+#   make LUA=lua5.1    the module for one Lua, in build/lua5.1/; LUA is any
+#                      command that runs a Lua, by default the first with
+#                      headers of lua5.4, luajit, lua5.3, lua5.2 and lua5.1;
+#                      LUA_INCDIR=folder where the headers are not found
 #   make demo          fetches pages one by one, then all at once;
 #                      URLS="http://..." fetches these
 #   make run           runs ARGS="file.lua arguments" with the module as built
@@ -31,7 +31,8 @@
 #   make bench         compares with raw C, luv, cqueues and copas, and writes
 #                      doc/benchmarks.md; ROUNDS=3 is quick, SCENARIOS="echo-50
 #                      churn" are only these
-#   make install       into PREFIX, DESTDIR in front of it
+#   make install       into PREFIX, DESTDIR in front of it, in the folders of
+#                      the version that LUA is
 #   make clean
 #
 # demo, run, test, check, lint, asan, valgrind, tsan, fuzz, libfuzzer, memory,
@@ -336,5 +337,6 @@ clean:
 
 FORCE:
 
-.PHONY: FORCE all helpers demo run test chroot check asan valgrind fuzz libfuzzer memory soak
-.PHONY: opposite coverage lint tsan tsan-states tsan-lookups test-arm64 bench install clean
+.PHONY: FORCE all helpers opposite demo run test chroot check lint asan valgrind
+.PHONY: tsan tsan-states tsan-lookups coverage soak memory fuzz libfuzzer
+.PHONY: test-arm64 bench install clean
