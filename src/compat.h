@@ -384,6 +384,16 @@ static inline void sl_rawsetp(lua_State *L, int index, const void *key)
     lua_rawset(L, index < 0 && index > LUA_REGISTRYINDEX ? index - 1 : index);
 }
 
+/* [-0, +1, -] Pushes the table of global variables. */
+static inline void sl_pushglobals(lua_State *L)
+{
+#if LUA_VERSION_NUM >= 502
+    lua_pushglobaltable(L);
+#else
+    lua_pushvalue(L, LUA_GLOBALSINDEX);
+#endif
+}
+
 /* Raises if L runs a finalizer of LuaJIT's, during which its threads cannot
  * be switched. There is no other way to ask: setmode refuses to work then,
  * and this mode of it does nothing. */

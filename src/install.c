@@ -13,6 +13,7 @@
 #include "loop.h"
 #include "luasocket.h"
 #include "replace.h"
+#include "require.h"
 #include "resolve.h"
 #include "result.h"
 #include "source.h"
@@ -186,6 +187,12 @@ static void push_tools(lua_State *L)
     lua_pop(L, 1);
 }
 
+static int load_script(lua_State *L)
+{
+    sl_require_module(L, "socketloop.install");
+    return 1;
+}
+
 /* [-0, +1, e] Pushes what install.lua returns. A finalizer that calls install
  * while Lua loads that file would have it loaded twice. */
 static void push_script(lua_State *L)
@@ -193,11 +200,10 @@ static void push_script(lua_State *L)
     sl_rawgetp(L, LUA_REGISTRYINDEX, &loading_key);
     if (lua_toboolean(L, -1))
         luaL_error(L, "install: it is being loaded");
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "socketloop.install");
     lua_pushboolean(L, 1);
     sl_rawsetp(L, LUA_REGISTRYINDEX, &loading_key);
-    int status = lua_pcall(L, 1, 1, 0);
+    lua_pushcfunction(L, load_script);
+    int status = lua_pcall(L, 0, 1, 0);
     lua_pushboolean(L, 0);
     sl_rawsetp(L, LUA_REGISTRYINDEX, &loading_key);
     if (status != LUA_OK)

@@ -14,6 +14,7 @@
 
 #include "address.h"
 #include "descriptor.h"
+#include "require.h"
 #include "result.h"
 
 #include <errno.h>
@@ -128,9 +129,7 @@ static void make(lua_State *L, const sl_transport *t, int family)
 {
     const char *name = family == AF_INET ? t->make4
                      : family == AF_INET6 ? t->make6 : NULL;
-    lua_getglobal(L, "require");
-    lua_pushstring(L, t->module);
-    lua_call(L, 1, 1);
+    sl_require_module(L, t->module);
     lua_getfield(L, -1, name != NULL ? name : t->make);
     lua_remove(L, -2);
     lua_call(L, 0, 2);

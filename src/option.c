@@ -196,14 +196,14 @@ static socklen_t check_value(lua_State *L, value_kind kind,
     return sizeof value->integer;
 }
 
-int sl_option_set(lua_State *L, const int *fd, int transport)
+int sl_option_set(lua_State *L, const int *fd, int transport, int missing)
 {
     option_value value;
     const option *o = check_option(L, 1 << transport);
     memset(&value, 0, sizeof value);
     socklen_t size = check_value(L, o->kind, &value);
     if (setsockopt(*fd, o->level, o->number, &value, size) < 0)
-        return sl_result_fail(L, errno);
+        return sl_result_fail(L, *fd < 0 ? missing : errno);
     lua_pushinteger(L, 1);
     return 1;
 }
@@ -252,14 +252,14 @@ static void push_value(lua_State *L, value_kind kind,
     }
 }
 
-int sl_option_get(lua_State *L, int fd, int transport)
+int sl_option_get(lua_State *L, int fd, int transport, int missing)
 {
     option_value value;
     socklen_t size = sizeof value;
     const option *o = check_option(L, 1 << transport);
     memset(&value, 0, sizeof value);
     if (getsockopt(fd, o->level, o->number, &value, &size) < 0)
-        return sl_result_fail(L, errno);
+        return sl_result_fail(L, fd < 0 ? missing : errno);
     push_value(L, o->kind, &value);
     return 1;
 }

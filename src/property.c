@@ -159,18 +159,24 @@ static int meth_getsockname(lua_State *L)
     return sl_address_push(L, sl_asocket_check(L)->source.fd, getsockname);
 }
 
+/* How an option of a socket without a descriptor fails. */
+static int how_missing(const sl_asocket *a)
+{
+    return a->settled ? SL_CLOSED : SL_UNNAMED;
+}
+
 /* setoption(name [, value]) -> 1 or nil, error */
 static int meth_setoption(lua_State *L)
 {
     sl_asocket *a = check_flushed(L);
-    return sl_option_set(L, &a->source.fd, a->transport);
+    return sl_option_set(L, &a->source.fd, a->transport, how_missing(a));
 }
 
 /* getoption(name) -> value or nil, error */
 static int meth_getoption(lua_State *L)
 {
     sl_asocket *a = check_flushed(L);
-    return sl_option_get(L, a->source.fd, a->transport);
+    return sl_option_get(L, a->source.fd, a->transport, how_missing(a));
 }
 
 /* Of every socket, */

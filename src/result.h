@@ -18,6 +18,7 @@ enum {
     SL_BUSY = -4,      /* used up its share: go on later (never reaches Lua) */
     SL_TOO_BIG = -5,   /* the poller cannot hold so high a descriptor */
     SL_TOO_LONG = -6,  /* a line is longer than setmaxline allows */
+    SL_UNNAMED = -7,   /* no descriptor before the socket has a name or peer */
     SL_GAI = -1000     /* SL_GAI - n: getaddrinfo's error n */
 };
 

@@ -19,6 +19,7 @@
 #include "loop.h"
 #include "pin.h"
 #include "replace.h"
+#include "require.h"
 #include "resolve.h"
 #include "result.h"
 #include "run.h"
@@ -73,17 +74,32 @@ static int func_unix(lua_State *L)
     return 1;
 }
 
+/* [-0, +2, m] connect could not bind the socket: nil and how that failed, with
+ * the local address and port if it is they that make no sense. */
+static int fail_locally(lua_State *L, int err)
+{
+    if (sl_result_gaimessage(err) == NULL)
+        return sl_result_fail(L, err);
+    const char *host = luaL_optstring(L, 3, "*");
+    const char *port = luaL_optstring(L, 4, "0");
+    lua_pushnil(L);
+    lua_pushfstring(L, "local address '%s', port '%s': %s", host, port,
+                    sl_result_message(err));
+    return 2;
+}
+
 /* connect(host, port [, local address [, local port]]) -> asocket or nil,
  * error */
 static int func_connect(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
+    lua_settop(L, 4);
     const char *host = luaL_checkstring(L, 1);
     const char *port = sl_address_checkport(L, 2);
     sl_thread_check(L, loop->threads, "connect");
     int err = push_socket(L, SL_TCP, 3);
     if (err != 0)
-        return sl_result_fail(L, err);
+        return fail_locally(L, err);
     return sl_connect_start(L, host, port, lua_gettop(L));
 }
 
@@ -380,6 +396,7 @@ int luaopen_socketloop(lua_State *L)
     if (sl_fork_notice() != 0)
         luaL_error(L, "not enough memory");
     sl_replace_notemain(L);
+    sl_require_keep(L);
     push_loop(L);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, module_index);

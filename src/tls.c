@@ -10,6 +10,7 @@
 #include "address.h"
 #include "asocket.h"
 #include "luasocket.h"
+#include "require.h"
 #include "result.h"
 
 #include <sys/socket.h>
@@ -17,9 +18,7 @@
 /* [-0, +1, e] Pushes a function of socketloop/tls.lua. */
 static void push_function(lua_State *L, const char *name)
 {
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "socketloop.tls");
-    lua_call(L, 1, 1);
+    sl_require_module(L, "socketloop.tls");
     lua_getfield(L, -1, name);
     lua_remove(L, -2);
 }

@@ -177,6 +177,19 @@ describe('A loop socket', function()
         end
     end)
 
+    it('says that it has no descriptor when an option is set', function()
+        for _, make in ipairs {loop.tcp, loop.udp, loop.unix} do
+            local s = make()
+            local ok, err = s:setoption('reuseaddr', true)
+            assert.is_nil(ok)
+            assert.matches('no descriptor', err)
+            local read = s.getoption or function() return nil, err end
+            assert.matches('no descriptor', (select(2, read(s, 'reuseaddr'))))
+            s:close()
+            assert.equal('closed', (select(2, s:setoption('reuseaddr', true))))
+        end
+    end)
+
     describe('has names', function()
         it('as LuaSocket gives them', function()
             each_origin(function(s, peer)

@@ -19,6 +19,8 @@
 local loops = require 'socketloop.loops'
 local own = require 'socketloop.own'
 
+local require = require    -- later the global one may be another
+
 local classes, functions    -- loaded with LuaSocket
 
 local is_replaced = false   -- all that is to be replaced

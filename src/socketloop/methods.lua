@@ -14,6 +14,8 @@ local loops = require 'socketloop.loops'
 local names = require 'socketloop.names'
 local own = require 'socketloop.own'
 
+local require = require    -- later the global one may be another
+
 local unpack = table.unpack or unpack      -- luacheck: ignore
 
 local function pack(...)

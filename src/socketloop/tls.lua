@@ -4,6 +4,8 @@
 
 local identity = require 'socketloop.identity'
 
+local require = require    -- later the global one may be another
+
 local tls = {}
 
 -- Seconds a client of a TLS server has for its handshake.
