@@ -406,6 +406,17 @@ static inline void sl_checkfinalizer(lua_State *L)
 #endif
 }
 
+/* Whether the collector is on: LuaJIT's is not during a finalizer. */
+static inline int sl_collects(lua_State *L)
+{
+#if SL_LUAJIT
+    return lua_gc(L, LUA_GCISRUNNING, 0);
+#else
+    (void)L;
+    return 1;
+#endif
+}
+
 /* Whether L is the main program, outside every coroutine. */
 static inline int sl_ismain(lua_State *L)
 {

@@ -23,12 +23,30 @@
 
 static const char loading_key = 0;    /* its address is a registry key */
 
+static int check_finalizer(lua_State *L, void *arg)
+{
+    (void)arg;
+    sl_checkfinalizer(L);
+    return 0;
+}
+
+/* [-0, +0, -] Whether a finalizer of LuaJIT's runs, in which nothing waits. */
+static int is_finalizing(lua_State *L, sl_threads *all)
+{
+    if (sl_collects(L) ||
+        sl_thread_pcall(L, all, check_finalizer, NULL, 0) == LUA_OK)
+        return 0;
+    lua_pop(L, 1);
+    return 1;
+}
+
 /* running() -> the id of the loop whose thread calls; false in a thread that
- * belongs to no loop; nil in none. */
+ * belongs to no loop; nil in none, and where a thread cannot wait. */
 static int func_running(lua_State *L)
 {
-    const sl_thread *t = sl_loop_check(L)->threads->running;
-    if (t == NULL)
+    sl_threads *all = sl_loop_check(L)->threads;
+    const sl_thread *t = all->running;
+    if (t == NULL || is_finalizing(L, all))
         return 0;
     for (; t != NULL; t = t->resumer) {
         if (t->loop != NULL) {

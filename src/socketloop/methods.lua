@@ -39,6 +39,10 @@ local readers, writers = weak(), weak()
 -- Whose host's name is being looked up: object -> the call that wants to know.
 local lookups = weak()
 
+-- Objects that may take an address of either family, though the last connect,
+-- which failed, has left them a descriptor: object -> descriptor.
+local familyless = weak()
+
 -- What an object says that would have to wait.
 local unready = {timeout = true, wantread = true, wantwrite = true}
 
@@ -279,6 +283,7 @@ end
 local function connect_anew(call, is_last, address, ...)
     local class, self = call.class, call.self
     drop(call)
+    familyless[self] = nil
     local ok, err, why = finish_connecting(call,
         families.begin(class, self, address, ...))
     local is_over = why ~= nil and
@@ -286,6 +291,8 @@ local function connect_anew(call, is_last, address, ...)
     if class.own.getfd(self) < 0 then return ok, err, is_over end
     if ok or is_over and why == 'timeout' then
         families.settle(call.here, class, self, address)
+    elseif is_last then
+        familyless[self] = class.own.getfd(self)    -- as LuaSocket leaves it
     else
         drop(call)
     end
@@ -311,7 +318,8 @@ end
 local function connect(here, class, self, host, port, ...)
     local call = begin(here, class, 'connect', self, writers)
     if not names.is_text(host) then return try(call, host, port, ...) end
-    local family = families.of(class, self)
+    local family = familyless[self] ~= class.own.getfd(self) and
+        families.of(class, self)
     local addresses, err = addresses_for(call, host, family)
     local attempt = family and connect_to or connect_anew
     local ok, is_over
@@ -381,7 +389,13 @@ end
 
 -------------------------------------------------------------------------------
 
-local methods = {leave = leave}
+local methods = {}
+
+-- The object is used outside of threads.
+function methods.leave(self)
+    familyless[self] = nil
+    leave(self)
+end
 
 -- All objects have their timeouts back.
 function methods.leave_all()
