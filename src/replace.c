@@ -5,7 +5,7 @@
  * socket.sleep`), and methods of objects, and may have done so before install
  * was called. So everything is visited that can be reached from the registry,
  * the globals, the metatables of types and the stacks of coroutines, as a
- * collector does, and in about the same time.
+ * collector does.
  *
  * No function here that is called during the walk runs a step of the
  * collector: so no finalizer changes what is being visited.
