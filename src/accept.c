@@ -8,6 +8,7 @@
 
 #include "crowd.h"
 #include "descriptor.h"
+#include "reclaim.h"
 #include "result.h"
 #include "stream.h"
 
@@ -57,8 +58,10 @@ static int try_accept(lua_State *L, sl_source *source)
         if (err == EAGAIN || err == EWOULDBLOCK)
             source->readable = 0;
         else if (err != 0 && !is_transient(err))
-            return sl_stream_failure(err);
+            return sl_reclaim_later(source->loop, &a->tried_again,
+                                    sl_stream_failure(err));
     }
+    a->tried_again = 0;
     return 0;
 }
 

@@ -13,10 +13,12 @@
 #include "foreign.h"
 #include "gather.h"
 #include "luasocket.h"
+#include "reclaim.h"
 #include "resolve.h"
 #include "result.h"
 #include "send.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -65,6 +67,7 @@ static void set_class(lua_State *L, int index, int which)
 sl_asocket *sl_asocket_new(lua_State *L, int transport)
 {
     sl_loop *loop = sl_loop_check(L);
+    sl_reclaim_check(L, loop);
     sl_asocket *a = sl_newuserdata(L, sizeof *a);
     memset(a, 0, sizeof *a);
     sl_source_init(&a->source, loop);
@@ -166,7 +169,10 @@ void sl_asocket_pushfailure(lua_State *L, int index)
 
 void sl_asocket_claim(lua_State *L, sl_asocket *a, int fd)
 {
-    int err = sl_source_claim(&a->source, fd);
+    int err;
+    do
+        err = sl_source_claim(&a->source, fd);
+    while (err == ENOMEM && sl_reclaim_retry(L, a->source.loop, err));
     if (err != 0)
         luaL_error(L, "%s", sl_result_message(err));
     a->settled = 1;

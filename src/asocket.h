@@ -84,12 +84,13 @@ typedef struct sl_asocket {
     unsigned char settled;    /* has or had a descriptor for good */
     unsigned char passive;    /* was accepted */
     unsigned char ended;      /* the true end of the stream was read */
+    unsigned char tried_again;    /* accept was, after a collection */
     unsigned char overlong;   /* a line was too long: nothing is received */
     unsigned char is_tls;     /* the foreign object is LuaSec's */
     unsigned char outcome;    /* SL_IO_*, of the foreign object */
     unsigned char dismissed;  /* its close was called: the handler failed */
+    unsigned short accepted_forks;    /* sl_fork_count when it got: */
     int accepted;             /* a descriptor not given yet, or -1; owned */
-    unsigned short accepted_forks;    /* sl_fork_count when it was */
     char *host;               /* owned: the name it was connected by */
     double block, total;      /* settimeout, in seconds; negative: none */
     double birthday;          /* for getstats */

@@ -9,6 +9,7 @@
 #include "address.h"
 #include "descriptor.h"
 #include "luasocket.h"
+#include "reclaim.h"
 #include "resolve.h"
 #include "result.h"
 
@@ -105,10 +106,12 @@ int sl_bind_to(lua_State *L, sl_asocket *a, const char *host,
     if (err != 0)
         return err;
     const struct addrinfo *ai;
-    for (int i = 0; (ai = sl_resolve_address(a, i)) != NULL; i++) {
+    for (int i = 0; (ai = sl_resolve_address(a, i)) != NULL;) {
         err = try_address(L, a, ai, reuse);
         if (err == 0)
             break;
+        if (!sl_reclaim_retry(L, a->source.loop, err))
+            i++;
     }
     sl_resolve_end(a);
     if (err == 0)

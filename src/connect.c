@@ -22,6 +22,7 @@
 #include "foreign.h"
 #include "luasocket.h"
 #include "race.h"
+#include "reclaim.h"
 #include "resolve.h"
 #include "result.h"
 
@@ -39,6 +40,7 @@ struct sl_connect {
     unsigned char fresh;       /* each attempt gets a new descriptor */
     unsigned char resolved;    /* there are addresses */
     unsigned char pending;     /* an attempt is in progress */
+    unsigned char tried_again; /* one was made again, after a collection */
     unsigned char asking;      /* the object is asked, in Lua: this stays, */
     unsigned char abandoned;   /* but is not wanted any more */
     int failed;                /* how an attempt failed, or 0 */
@@ -103,8 +105,12 @@ static int attempt(lua_State *L, sl_asocket *a)
         (err == ECONNABORTED || err == SL_CLOSED))
         err = attempt_address(L, a, ai);    /* that was, on Linux, once more
                                                about an attempt before */
-    if (err != EINPROGRESS)
+    if (err != EINPROGRESS) {
+        err = sl_reclaim_later(a->source.loop, &c->tried_again, err);
+        if (err == SL_BUSY)
+            c->next = ai;
         return err;
+    }
     c->pending = 1;
     a->source.writable = a->source.hangup = 0;
     return SL_AGAIN;
@@ -138,7 +144,7 @@ static int try_in_order(lua_State *L, sl_asocket *a)
         } else {
             return c->failed;
         }
-        if (err == 0 || err == SL_AGAIN)
+        if (err == 0 || err == SL_AGAIN || err == SL_BUSY)
             return err;
         c->failed = sl_result_prefer(c->failed, err);
     }
@@ -319,7 +325,10 @@ int sl_connect_start(lua_State *L, const char *host, const char *port,
             sl_bind_drop(a);
         sl_connect_abandon(L, a);
     }
-    int err = a->connect != NULL ? 0 : begin(L, self, host, port);
+    int err;
+    do
+        err = a->connect != NULL ? 0 : begin(L, self, host, port);
+    while (sl_reclaim_retry(L, a->source.loop, err));
     if (err != 0)
         return sl_result_fail(L, err);
     if (!a->connect->resolved && a->lookup->status == SL_AGAIN)

@@ -13,6 +13,7 @@
 #include "descriptor.h"
 #include "luasocket.h"
 #include "name.h"
+#include "reclaim.h"
 #include "result.h"
 
 #include <errno.h>
@@ -21,17 +22,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A stream gets its descriptor when it needs one. 0 or how it failed. */
-static int need_descriptor(sl_asocket *a)
+/* [-0, +0, e] A stream gets its descriptor when it needs one. 0 or how it
+ * failed. */
+static int need_descriptor(lua_State *L, sl_asocket *a)
 {
-    if (a->source.fd >= 0)
-        return 0;
-    return a->settled ? SL_CLOSED : sl_bind_open(a, AF_UNIX);
+    int err;
+    do {
+        if (a->source.fd >= 0)
+            return 0;
+        err = a->settled ? SL_CLOSED : sl_bind_open(a, AF_UNIX);
+    } while (sl_reclaim_retry(L, a->source.loop, err));
+    return err;
 }
 
-static int bind_to(sl_asocket *a, const sl_name *name)
+/* [-0, +0, e] */
+static int bind_to(lua_State *L, sl_asocket *a, const sl_name *name)
 {
-    int err = need_descriptor(a);
+    int err = need_descriptor(L, a);
     if (err != 0)
         return err;
     if (bind(a->source.fd, &name->address.any, name->size) < 0)
@@ -56,7 +63,7 @@ static int meth_bind(lua_State *L)
     sl_asocket_checkkind(L, a, SL_MASTER);
     int err = check_path(L, 2, &name);
     if (err == 0)
-        err = bind_to(a, &name);
+        err = bind_to(L, a, &name);
     if (err != 0)
         return sl_result_fail(L, err);
     lua_pushinteger(L, 1);
@@ -104,7 +111,7 @@ static int meth_connect(lua_State *L)
         sl_asocket_checkkind(L, a, SL_MASTER);
     d.host = sl_name_checkpath(L, 2, &d.to.path_size);
     sl_wait_check(L, wait, "connect");
-    int err = need_descriptor(a);
+    int err = need_descriptor(L, a);
     a->writer.datagram = d;
     if (err == 0)
         err = sl_wait_poll(L, wait, try_connect, a->block, a->total);
@@ -142,11 +149,15 @@ static int is_same(const sl_file *file, const struct stat *now)
            file->inode == now->st_ino;
 }
 
-/* Whether nobody listens there: a server went without removing its path. */
-static int is_stale(const sl_name *name)
+/* [-0, +0, e] Whether nobody listens there: a server went without removing its
+ * path. */
+static int is_stale(lua_State *L, const sl_name *name)
 {
-    int fd;
-    if (sl_fd_socket(AF_UNIX, SOCK_STREAM, &fd) != 0)
+    int fd, err;
+    do
+        err = sl_fd_socket(AF_UNIX, SOCK_STREAM, &fd);
+    while (sl_reclaim_retry(L, sl_loop_check(L), err));
+    if (err != 0)
         return 0;
     int refused = connect(fd, &name->address.any, name->size) < 0 &&
                   errno == ECONNREFUSED;
@@ -154,15 +165,15 @@ static int is_stale(const sl_name *name)
     return refused;
 }
 
-/* Removes a stale socket; false if there is something else. */
-static int remove_stale(const sl_name *name)
+/* [-0, +0, e] Removes a stale socket; false if there is something else. */
+static int remove_stale(lua_State *L, const sl_name *name)
 {
     const char *path = name->address.un.sun_path;
     struct stat now;
     if (lstat(path, &now) < 0)
         return 0;
     sl_file file = {now.st_dev, now.st_ino, 0};
-    return is_same(&file, &now) && is_stale(name) &&
+    return is_same(&file, &now) && is_stale(L, name) &&
            lstat(path, &now) == 0 && is_same(&file, &now) &&
            unlink(path) == 0;
 }
@@ -174,9 +185,9 @@ int sl_local_serve(lua_State *L, sl_asocket *a, int index)
     int err = check_path(L, index, &name);
     const char *path = name.address.un.sun_path;
     if (err == 0)
-        err = bind_to(a, &name);
-    if (err == EADDRINUSE && path[0] != '\0' && remove_stale(&name))
-        err = bind_to(a, &name);
+        err = bind_to(L, a, &name);
+    if (err == EADDRINUSE && path[0] != '\0' && remove_stale(L, &name))
+        err = bind_to(L, a, &name);
     if (err == 0 && path[0] != '\0' && lstat(path, &now) == 0) {
         a->writer.file = (sl_file){now.st_dev, now.st_ino, getpid()};
         a->has_file = 1;

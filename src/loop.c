@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "gather.h"
+#include "reclaim.h"
 #include "resolver.h"
 #include "result.h"
 #include "run.h"
@@ -372,6 +373,8 @@ static void collect(lua_State *L, sl_loop *loop, double end)
 {
     for (;;) {
         int err = sl_loop_isforked(loop) ? sl_loop_settle(loop) : 0;
+        if (sl_reclaim_retry(L, loop, err))
+            continue;
         if (err != 0)
             luaL_error(L, "%s: %s", loop->type->name, strerror(err));
         double left = time_left(loop, end);
@@ -404,7 +407,7 @@ int sl_loop_step(lua_State *L, sl_loop *loop, double timeout)
     fire_timers(L, loop);
     if (loop->collecting) {
         loop->collecting = 0;
-        lua_gc(L, LUA_GCCOLLECT, 0);
+        sl_reclaim_collect(L, loop);
     }
     for (int n = loop->ready; n > 0 && loop->first != NULL; n--)
         take_turn(L, loop, loop->first);
@@ -463,6 +466,7 @@ sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type,
     loop->failed = failed;
     loop->forks = sl_fork_count;
     sl_timers_init(&loop->timers);
+    sl_reclaim_init(loop);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, loop_gc);
     lua_setfield(L, -2, "__gc");
@@ -471,7 +475,10 @@ sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type,
     loop->events = malloc(EVENTS_MAX * sizeof *loop->events);
     if (loop->events == NULL || sl_scratch_init(&loop->scratch) != 0)
         luaL_error(L, "not enough memory");
-    int err = type->open(&loop->poller);
+    int err;
+    do
+        err = type->open(&loop->poller);
+    while (sl_reclaim_retry(L, loop, err));
     if (err != 0)
         luaL_error(L, "%s: %s", type->name, strerror(err));
     loop->type = type;

@@ -155,6 +155,9 @@ struct sl_loop {
     sl_source **sources;          /* owned array: by fd, its one owner */
     int sources_size;
     uint32_t generation;          /* the last one given */
+    int open, open_kept;          /* descriptors in sources; as many as were */
+    int open_limit;               /* after the last collection; how many ask */
+    double next_reclaim;          /* for another one; when it's time for one */
     sl_event *events;             /* of this step; owned */
     int event, event_count;       /* the next to dispatch; how many */
     sl_thread *first, *last;      /* the ready queue */

@@ -14,6 +14,7 @@
 
 #include "address.h"
 #include "descriptor.h"
+#include "reclaim.h"
 #include "require.h"
 #include "result.h"
 
@@ -124,19 +125,36 @@ void sl_luasocket_drain(lua_State *L, int index, sl_asocket *a)
     }
 }
 
+/* [-1, +0, e] The reason on the top is why no object was made. Raises it if it
+ * is no use to try again. */
+static void retry(lua_State *L, sl_loop *loop)
+{
+    const char *reason = lua_tostring(L, -1);
+    if (reason == NULL ||
+        !sl_reclaim_retry(L, loop, sl_result_code(reason)))
+        luaL_error(L, "cannot make a LuaSocket object: %s", reason);
+    lua_pop(L, 1);
+}
+
 /* [-0, +1, e] Pushes a new object of that transport, made for a family. */
-static void make(lua_State *L, const sl_transport *t, int family)
+static void make(lua_State *L, sl_loop *loop, const sl_transport *t,
+                 int family)
 {
     const char *name = family == AF_INET ? t->make4
                      : family == AF_INET6 ? t->make6 : NULL;
     sl_require_module(L, t->module);
     lua_getfield(L, -1, name != NULL ? name : t->make);
-    lua_remove(L, -2);
-    lua_call(L, 0, 2);
-    if (lua_isnil(L, -2))
-        luaL_error(L, "cannot make a LuaSocket object: %s",
-                   lua_tostring(L, -1));
+    lua_replace(L, -2);
+    for (;;) {
+        lua_pushvalue(L, -1);
+        lua_call(L, 0, 2);
+        if (!lua_isnil(L, -2))
+            break;
+        retry(L, loop);
+        lua_pop(L, 1);
+    }
     lua_pop(L, 1);
+    lua_replace(L, -2);
 }
 
 void sl_luasocket_setclass(lua_State *L, int index, const sl_asocket *a)
@@ -148,7 +166,7 @@ void sl_luasocket_setclass(lua_State *L, int index, const sl_asocket *a)
 void sl_luasocket_new(lua_State *L, const sl_asocket *a)
 {
     int fd = a->source.fd;
-    make(L, &sl_transports[a->transport],
+    make(L, a->source.loop, &sl_transports[a->transport],
          fd >= 0 ? sl_fd_family(fd) : AF_UNSPEC);
     int object = lua_gettop(L);
     sl_luasocket_nonblock(L, object);

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "descriptor.h"
+#include "reclaim.h"
 #include "result.h"
 #include "source.h"
 #include "wait.h"
@@ -31,6 +32,7 @@ struct sl_race {
     sl_alarm alarm;          /* the first member; the next attempt's time */
     sl_wait *wait;           /* borrowed; of who waits for a winner */
     int due;                 /* the next attempt is to begin */
+    unsigned char tried_again;    /* it did, after a collection */
     int begun, count;        /* attempts: the first `begun` ones, and all */
     int running;             /* of the begun ones */
     int failed;              /* how one failed, or 0 */
@@ -190,11 +192,16 @@ int sl_race_advance(sl_race *race)
             return 0;
     }
     while (race->due && race->begun < race->count) {
-        attempt *a = &race->attempts[race->begun++];
+        attempt *a = &race->attempts[race->begun];
+        int err = sl_reclaim_later(sl_wait_source(race->wait)->loop,
+                                   &race->tried_again, begin(a));
+        if (err == SL_BUSY)
+            return err;
+        race->begun++;
         race->due = 0;
         race->running++;
         a->running = 1;
-        if (wins(race, a, begin(a)))
+        if (wins(race, a, err))
             return 0;
         if (!race->due && race->begun < race->count)
             set_alarm(race);

@@ -10,6 +10,7 @@
 
 #include "address.h"
 #include "clock.h"
+#include "reclaim.h"
 #include "result.h"
 #include "wait.h"
 
@@ -44,8 +45,11 @@ int sl_resolve_now(lua_State *L, sl_asocket *a, const sl_query *query)
 {
     sl_wait *wait = &a->source.writer;
     int in_thread = a->source.loop->threads->running != NULL;
-    sl_resolve_end(a);
-    int err = sl_resolver_begin(wait, query, !in_thread, &a->lookup);
+    int err;
+    do {
+        sl_resolve_end(a);
+        err = sl_resolver_begin(wait, query, !in_thread, &a->lookup);
+    } while (sl_reclaim_retry(L, a->source.loop, err));
     if (err != 0)
         return err;
     if (a->lookup->status == SL_AGAIN) {
@@ -143,7 +147,10 @@ int sl_resolve_names(lua_State *L, int purpose)
     luaL_argcheck(L, timeout == timeout, 3, "not a number");
     sl_thread_check(L, loop->threads, "resolve");
     sl_asocket *a = sl_asocket_new(L, SL_TCP);
-    int err = sl_resolve_begin(a, &query);
+    int err;
+    do
+        err = sl_resolve_begin(a, &query);
+    while (sl_reclaim_retry(L, loop, err));
     if (err != 0)
         return sl_result_fail(L, err);
     return sl_wait_operate(L, &a->source.writer, &resolving, -1,

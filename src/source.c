@@ -63,6 +63,7 @@ void sl_source_detach(sl_source *source, int closing)
         !(closing && loop->type->edge_triggered))
         loop->type->forget(loop->poller, fd);
     loop->sources[fd] = NULL;
+    loop->open--;
     source->fd = -1;
     source->watched = 0;
     if (sl_fork_isours(fd, source->forks))
@@ -106,6 +107,7 @@ int sl_source_claim(sl_source *source, int fd)
     if (old == source)
         return 0;
     loop->sources[fd] = source;
+    loop->open++;
     source->fd = fd;
     source->generation = ++loop->generation;
     source->readable = source->writable = 1;

@@ -12,6 +12,7 @@
 #include "descriptor.h"
 #include "luasocket.h"
 #include "name.h"
+#include "reclaim.h"
 #include "resolve.h"
 #include "result.h"
 
@@ -21,6 +22,19 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* [-0, +0, e] Gives it a descriptor of that family. 0 or how it failed. */
+static int get_descriptor(lua_State *L, sl_asocket *a, int family)
+{
+    if (a->source.fd >= 0 || a->settled)
+        return 0;
+    if (a->has_object)
+        return sl_bind_ask(L, a, "setsockname",
+                          family == AF_INET6 ? "::" : "0.0.0.0", "0");
+    int err = sl_bind_open(a, family);
+    a->settled = err == 0;
+    return err;
+}
 
 /* [-0, +0, e] A UDP socket that has had no descriptor yet gets one for that
  * address. 0 or how it failed. */
@@ -32,12 +46,9 @@ static int need_descriptor(lua_State *L, sl_asocket *a, const sl_datagram *d)
     int err = sl_name_parse(d->host, d->to.port, AF_UNSPEC, &receiver);
     if (err != 0)
         return err;
-    int family = receiver.address.any.sa_family;
-    if (a->has_object)
-        return sl_bind_ask(L, a, "setsockname",
-                          family == AF_INET6 ? "::" : "0.0.0.0", "0");
-    err = sl_bind_open(a, family);
-    a->settled = err == 0;
+    do
+        err = get_descriptor(L, a, receiver.address.any.sa_family);
+    while (sl_reclaim_retry(L, a->source.loop, err));
     return err;
 }
 
@@ -113,11 +124,13 @@ static int connect_to(lua_State *L, sl_asocket *a, const char *host,
     if (err != 0)
         return err;
     const struct addrinfo *ai;
-    for (int i = 0; (ai = sl_resolve_address(a, i)) != NULL; i++) {
+    for (int i = 0; (ai = sl_resolve_address(a, i)) != NULL;) {
         err = a->has_object ? connect_object(L, a, ai)
                             : connect_natively(a, ai);
         if (err == 0)
             break;
+        if (!sl_reclaim_retry(L, a->source.loop, err))
+            i++;
     }
     sl_resolve_end(a);
     return err;

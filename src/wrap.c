@@ -11,6 +11,7 @@
 #include "descriptor.h"
 #include "foreign.h"
 #include "luasocket.h"
+#include "reclaim.h"
 #include "result.h"
 #include "send.h"
 
@@ -133,7 +134,10 @@ static int wrap_descriptor(lua_State *L)
     lua_rawset(L, -3);
     lua_pop(L, 1);
     int kind = find_kind(fd, sl_transports[transport].socktype);
-    int err = sl_asocket_take(a, fd, kind);
+    int err;
+    do
+        err = sl_asocket_take(a, fd, kind);
+    while (err == ENOMEM && sl_reclaim_retry(L, a->source.loop, err));
     if (err != 0)
         return luaL_error(L, "%s", sl_result_message(err));
     a->source.inode = (uint32_t)file.st_ino;
