@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -133,6 +134,22 @@ int sl_fd_recv(int fd, char *data, size_t size, size_t *n)
     return got < 0 ? errno : 0;
 }
 
+int sl_fd_peek(int fd, char *data, size_t size, size_t *n)
+{
+    ssize_t got;
+    do
+        got = recv(fd, data, size, MSG_PEEK | MSG_DONTWAIT);
+    while (got < 0 && errno == EINTR);
+    *n = got < 0 ? 0 : (size_t)got;
+    return got < 0 ? errno : 0;
+}
+
+size_t sl_fd_pending(int fd)
+{
+    int n = 0;
+    return ioctl(fd, FIONREAD, &n) == 0 && n > 1 ? (size_t)n : 1;
+}
+
 int sl_fd_send(int fd, const char *data, size_t size, size_t *n)
 {
     ssize_t put;
@@ -211,6 +228,12 @@ static int int_option(int fd, int option, int *value)
 {
     socklen_t size = sizeof *value;
     return getsockopt(fd, SOL_SOCKET, option, value, &size) < 0 ? errno : 0;
+}
+
+int sl_fd_error(int fd)
+{
+    int err = 0;
+    return int_option(fd, SO_ERROR, &err) == 0 ? err : 0;
 }
 
 void sl_fd_hurry(int fd)

@@ -26,6 +26,15 @@ int sl_fd_nonblock(int fd);
 /* Reads at most size bytes; *n is 0 at the end of the stream. */
 int sl_fd_recv(int fd, char *data, size_t size, size_t *n);
 
+/* The same, and leaves the bytes there. Never blocks. */
+int sl_fd_peek(int fd, char *data, size_t size, size_t *n);
+
+/* How many bytes can be read, at least 1; there are some. */
+size_t sl_fd_pending(int fd);
+
+/* The error that the system has kept for the socket, or 0; it forgets it. */
+int sl_fd_error(int fd);
+
 int sl_fd_send(int fd, const char *data, size_t size, size_t *n);
 
 /* The same for the bytes at two places, one after the other. */

@@ -11,7 +11,6 @@
 #include "luasocket.h"
 #include "result.h"
 
-#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -218,7 +217,8 @@ static unsigned wanted_readiness(lua_State *L, int index, unsigned own)
 /* [-0, +0, -] LuaSec has the system's words for a peer that is gone. */
 static void reword(lua_State *L, int index)
 {
-    if (!is_word(L, index, strerror(EPIPE)))
+    if (lua_type(L, index) != LUA_TSTRING ||
+        !sl_result_isclosed(lua_tostring(L, index)))
         return;
     lua_pushliteral(L, "closed");
     lua_replace(L, index);

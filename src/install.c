@@ -10,6 +10,7 @@
 
 #include "descriptor.h"
 #include "genuine.h"
+#include "look.h"
 #include "loop.h"
 #include "luasocket.h"
 #include "replace.h"
@@ -175,8 +176,10 @@ static int func_originals(lua_State *L)
 static const luaL_Reg tools[] = {
     {"class", func_class},
     {"connected", func_connected},
+    {"failure", sl_look_failure},
     {"genuine", sl_genuine_load},
     {"hurry", func_hurry},
+    {"look", sl_look_ahead},
     {"name", func_name},
     {"originals", func_originals},
     {"ready", sl_watch_ready},
@@ -188,6 +191,7 @@ static const luaL_Reg tools[] = {
     {"searcher", func_searcher},
     {"setclass", func_setclass},
     {"stepping", func_stepping},
+    {"word", sl_look_word},
     {NULL, NULL}
 };
 

@@ -73,6 +73,11 @@ int sl_result_code(const char *message)
     return EIO;
 }
 
+int sl_result_isclosed(const char *message)
+{
+    return strcmp(message, strerror(EPIPE)) == 0;
+}
+
 static int is_unreachable(int err)
 {
     return err == ENETUNREACH || err == EHOSTUNREACH || err == ENETDOWN ||

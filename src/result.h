@@ -31,6 +31,10 @@ const char *sl_result_gaimessage(int err);
 /* The err whose message that is: LuaSocket's objects tell only that. */
 int sl_result_code(const char *message);
 
+/* Whether that is the system's message for a connection that is closed, which
+ * LuaSocket has another word for. */
+int sl_result_isclosed(const char *message);
+
 /* Which of two failures to tell (former may be 0): the latter, but rather what
  * a host answered than that there is no way to it. */
 int sl_result_prefer(int former, int latter);

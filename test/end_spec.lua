@@ -23,7 +23,7 @@ end
 
 -- Waits until that half has been read by the thread.
 local function has_half(s)
-    assert(eventually(function() return s:getstats() == 10 end))
+    assert(eventually(function() return (s:getstats()) == 10 end))
 end
 
 local function reset(s)
@@ -101,7 +101,8 @@ describe('The end of a stream', function()
     end)
 end)
 
-describe('The end of a TLS stream', function()
+-- Of a loop socket; with install, of one of LuaSec's objects.
+local function describe_tls(name, hooks, is_luasec) describe(name, function()
     if not certificates.possible then
         pending 'LuaSec or the command openssl is not installed'
         return
@@ -110,14 +111,18 @@ describe('The end of a TLS stream', function()
     local certs
     setup(function() certs = certificates.make() end)
     teardown(process.cleanup)
-    support.hooks(before_each, after_each)
+    hooks(before_each, after_each)
+
+    local function connect(version)
+        return relay.tls(certs, {
+            cafile = certs.trust.cafile, protocol = version,
+        }, is_luasec)
+    end
 
     -- Two ends, the second one's results of receive '*a', and the relay, when
     -- half of it has arrived.
     local function half(version)
-        local a, b, between = relay.tls(certs, {
-            cafile = certs.trust.cafile, protocol = version,
-        })
+        local a, b, between = connect(version)
         local result = receive_all(b)
         a:send 'half of it'
         has_half(b)
@@ -139,9 +144,7 @@ describe('The end of a TLS stream', function()
 
             it('is a goodbye, also with a reset behind it', function()
                 run(function()
-                    local a, b, between = relay.tls(certs, {
-                        cafile = certs.trust.cafile, protocol = version,
-                    })
+                    local a, b, between = connect(version)
                     a:send 'first\nhalf of it'
                     assert.equal('first', b:receive())
                     a:close()
@@ -197,9 +200,7 @@ describe('The end of a TLS stream', function()
 
             it('leaves a line before a reset its words', function()
                 run(function()
-                    local a, b, between = relay.tls(certs, {
-                        cafile = certs.trust.cafile, protocol = version,
-                    })
+                    local a, b, between = connect(version)
                     a:send 'line\nhalf of it'
                     assert(eventually(function()
                         return relay.is_readable(b)
@@ -212,6 +213,129 @@ describe('The end of a TLS stream', function()
             end)
         end)
     end
+end) end
+
+describe_tls('The end of a TLS stream', support.hooks, false)
+describe_tls('The end of a stream of LuaSec\'s', support.hooks_installed, true)
+
+describe('The end of a stream of LuaSocket\'s', function()
+    support.hooks_installed(before_each, after_each)
+
+    local has_unix, unix = pcall(require, 'socket.unix')
+    local path
+
+    before_each(function() path = os.tmpname() os.remove(path) end)
+    after_each(function() os.remove(path) end)
+
+    local function on_path()
+        local listener = track(loop.unix())
+        assert(listener:bind(path))
+        assert(listener:listen(1))
+        local s = track(assert(unix.stream()))
+        assert(s:connect(path))
+        local peer = track(assert(listener:accept()))
+        listener:close()
+        return s, peer
+    end
+
+    -- Sends the peer what it will not read, so that its close is a reset.
+    local function reset_on_path(s, peer)
+        s:send 'never read'
+        peer:close()
+    end
+
+    for kind, made in pairs {
+        TCP = {support.unwrapped, function(_, peer) reset(peer) end},
+        unix = has_unix and {on_path, reset_on_path} or nil,
+    } do
+        local make, break_off = support.unpack(made)
+
+        it('is the peer\'s: ' .. kind, function()
+            run(function()
+                local s, peer = make()
+                local result = receive_all(s)
+                peer:send 'half of it'
+                has_half(s)
+                peer:close()
+                assert.same(whole, result())
+                assert.same({n = 3, nil, 'closed', ''},
+                            pack(s:receive '*a'))
+                s:close()
+            end)
+        end)
+
+        it('is the peer\'s, with a prefix and half a line: ' .. kind,
+        function()
+            run(function()
+                local s, peer = make()
+                peer:send 'line\nhalf '
+                assert.equal('line', s:receive())
+                peer:send 'of it'
+                peer:close()
+                assert.same({n = 3, 'just half of it'},
+                            pack(s:receive('*a', 'just ')))
+                assert.same({n = 3, nil, 'closed', 'x'},
+                            pack(s:receive('*a', 'x')))
+                s:close()
+            end)
+        end)
+
+        it('is not a reset: ' .. kind, function()
+            run(function()
+                local s, peer = make()
+                local result = receive_all(s)
+                peer:send 'half of it'
+                has_half(s)
+                break_off(s, peer)
+                assert.same(partial, result())
+                s:close()
+            end)
+        end)
+
+        it('is not that another thread closes the object: ' .. kind,
+        function()
+            run(function()
+                local s, peer = make()
+                local result = receive_all(s)
+                peer:send 'half of it'
+                has_half(s)
+                s:close()
+                assert.same(partial, result())
+                peer:close()
+            end)
+        end)
+    end
+
+    it('is not a reset that a sending thread has seen', function()
+        run(function()
+            local s, peer = support.unwrapped()
+            local result = receive_all(s)
+            peer:send 'half of it'
+            has_half(s)
+            reset(peer)
+            local sent, err
+            repeat sent, err = s:send 'x' until not sent
+            assert.equal('closed', err)
+            assert.same(partial, result())
+            s:close()
+        end)
+    end)
+
+    it('leaves lines and counts their words', function()
+        run(function()
+            for _, pattern in ipairs {'*l', 100} do
+                local s, peer = support.unwrapped()
+                local result
+                loop.newthread(function() result = pack(s:receive(pattern)) end)
+                peer:send 'half of it'
+                loop.sleep(0.001)
+                reset(peer)
+                assert(eventually(function() return result end))
+                assert.same({nil, 'closed'}, {result[1], result[2]})
+                s:close()
+            end
+        end)
+    end)
 end)
 
 describe('A LuaSocket datagram object in a thread', function()

@@ -309,3 +309,62 @@ describe('An error of TLS', function()
         end)
     end)
 end)
+
+describe("An error of LuaSec's object in a thread", function()
+    if not certificates.possible then
+        pending 'LuaSec or the command openssl is not installed'
+        return
+    end
+
+    local certs
+    setup(function() certs = certificates.make() end)
+    teardown(process.cleanup)
+    support.hooks_installed(before_each, after_each)
+
+    it('is final for both directions', function()
+        run(function()
+            local a, b, between = relay.tls(certs, certs.trust, true)
+            between.far:send '\22\3\3\0\5hello'
+            local none, err, part = b:receive()
+            assert.is_nil(none)
+            assert.is_string(err)
+            assert.equal('', part)
+            for _ = 1, 2 do
+                assert.same({n = 3, nil, err, 'p'}, pack(b:receive('*a', 'p')))
+                assert.same({n = 3, nil, err, ''}, pack(b:receive(5)))
+                assert.same({n = 3, nil, err, 2}, pack(b:send('abc', 3)))
+            end
+            between:cut()
+            close(a, b)
+        end)
+    end)
+
+    it('is final for the thread that waits, too', function()
+        run(function()
+            local a, b, between = relay.tls(certs, certs.trust, true)
+            local sent
+            loop.newthread(function() sent = pack(b:send(('x'):rep(2e7))) end)
+            between.far:send '\22\3\3\0\5hello'
+            local _, err = b:receive()
+            assert.is_true(eventually(function() return sent end))
+            assert.is_nil(sent[1])
+            assert.equal(err, sent[2])
+            between:cut()
+            close(a, b)
+        end)
+    end)
+
+    it("is 'closed' where LuaSec says 'Broken pipe'", function()
+        run(function()
+            local a, b, between = relay.tls(certs, certs.trust, true)
+            between:cut(true)
+            local sent, err
+            assert.is_true(eventually(function()
+                sent, err = b:send 'x'
+                return not sent
+            end))
+            assert.equal('closed', err)
+            close(a, b)
+        end)
+    end)
+end)

@@ -272,9 +272,11 @@ describe('LuaSec with install:', function()
                     here = here + 1
                 end)
                 loop.newthread(function()
-                    there = there + #server:receive(#big)
+                    local data = server:receive(#big)
+                    there = there + #data
                 end)
-                there = there + #client:receive(#big)
+                local data = client:receive(#big)
+                there = there + #data
                 support.eventually(function()
                     return here == 2 and there == 2 * #big
                 end)

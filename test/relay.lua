@@ -6,6 +6,7 @@ local socket = require 'socket'
 local support = require 'support'
 
 local relay = {}
+relay.__index = relay
 
 local function pump(from, to)
     loop.newthread(function()
@@ -15,27 +16,48 @@ local function pump(from, to)
     end)
 end
 
--- In a thread: two sockets, client and server side, that go through a relay
--- but do not know it; and the relay. params are the client's.
-function relay.plain()
-    local a, near = support.pair()
-    local far, b = support.pair()
+-- Between two sockets, which belong to it.
+local function between(near, far)
     pump(near, far)
     pump(far, near)
-    local state = {near = near, far = far}
-    return a, b, setmetatable(state, {__index = relay})
+    return setmetatable({near = near, far = far}, relay)
 end
 
-function relay.tls(certs, params)
-    local a, b, state = relay.plain()
+-- What LuaSec's objects have for the method starttls.
+local function wrap(object, params)
+    local wrapped = assert(require 'ssl'.wrap(object, params))
+    return support.track(wrapped)
+end
+
+-- In a thread: two sockets, client and server side, that go through a relay
+-- but do not know it; and the relay. params are the client's. With install the
+-- server side may be one of LuaSec's own objects.
+function relay.tls(certs, params, is_luasec)
+    local a, near = support.pair()
+    local far, b
+    if is_luasec then
+        b, far = support.unwrapped()
+        local server = certs.good.server
+        server.protocol = 'any'
+        b = wrap(b, server)
+    else
+        far, b = support.pair()
+    end
+    local self = between(near, far)
     local ok, err
-    loop.newthread(function() ok, err = b:starttls(certs.good.server) end)
+    loop.newthread(function()
+        if is_luasec then
+            ok, err = b:dohandshake()
+        else
+            ok, err = b:starttls(certs.good.server)
+        end
+    end)
     assert(a:starttls(params, 'localhost'))
     assert(support.eventually(function() return ok or err end))
     assert(ok, err)
     b:send 'all is read\n'    -- else a:close would be a reset
     assert(a:receive())
-    return a, b, state
+    return a, b, self
 end
 
 -- Has something arrived at the socket that nobody has read?

@@ -14,6 +14,9 @@ local all = {}
 local running
 
 local TURN = 64         -- so many calls, and the other threads get their turn
+local BYTES = 1024      -- count as a call
+
+local coroutine_running, status = coroutine.running, coroutine.status
 
 function loops.add(loop, tools)
     local here = all[tools.id]
@@ -50,15 +53,28 @@ function loops.here()
     return nil
 end
 
--- The others get their turn.
-function loops.turn(here)
+-- In the place of a watcher: the coroutine is there, and waits for its turn.
+local turn = {}
+turn.__index = turn
+
+function turn:waits() return status(self.coroutine) ~= 'dead' end
+function turn:wake() return self end
+
+-- The others get their turn. If there is a key, the thread waits under it
+-- meanwhile.
+function loops.turn(here, waiters, key)
     here.spent = 0
+    if waiters then
+        waiters[key] = setmetatable({coroutine = coroutine_running()}, turn)
+    end
     here.loop.sleep(0)
+    if waiters then waiters[key] = nil end
 end
 
--- A call did not wait; whoever makes many of them has to let others run.
-function loops.count(here)
-    here.spent = here.spent + 1
+-- A call that moved so many bytes did not wait; whoever makes many of them has
+-- to let others run.
+function loops.count(here, bytes)
+    here.spent = here.spent + 1 + (bytes or 0) / BYTES
     if here.spent >= TURN then loops.turn(here) end
 end
 

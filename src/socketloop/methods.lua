@@ -5,173 +5,37 @@
 -- the descriptor is ready. So everything stays where it was: received bytes in
 -- the object's buffer, words and partial results in its manner, and it may be
 -- used in threads and outside of them in turn. Only its timeout is kept here
--- while it is used in threads (see enter).
+-- while it is used in threads (calls.lua). What moves bytes of streams is in
+-- streams.lua.
 --
 -- `class` is an entry of classes.lua: class.own has LuaSocket's own methods.
 
+local calls = require 'socketloop.calls'
 local families = require 'socketloop.families'
 local loops = require 'socketloop.loops'
 local names = require 'socketloop.names'
 local own = require 'socketloop.own'
+local streams = require 'socketloop.streams'
 
 local require = require    -- later the global one may be another
 
 local unpack = table.unpack or unpack      -- luacheck: ignore
 
+local begin, try, wait, pause = calls.begin, calls.try, calls.wait, calls.pause
+local enter, leave, patience = calls.enter, calls.leave, calls.patience
+local is_closed, unready = calls.is_closed, calls.unready
+local readers, writers = calls.readers, calls.writers
+
 local function pack(...)
     return {n = select('#', ...), ...}
 end
 
-local function weak()
-    return setmetatable({}, {__mode = 'k'})
-end
-
--- Who is used in threads: object -> {block, total, class = ...}, its timeouts
--- as the program has set them, negative for none.
-local limits = weak()
-
--- The same for objects that can't tell, kept from install on.
-local told = weak()
-
--- Who waits: object -> watcher.
-local readers, writers = weak(), weak()
-
 -- Whose host's name is being looked up: object -> the call that wants to know.
-local lookups = weak()
+local lookups = calls.weak()
 
 -- Objects that may take an address of either family, though the last connect,
 -- which failed, has left them a descriptor: object -> descriptor.
-local familyless = weak()
-
--- What an object says that would have to wait.
-local unready = {timeout = true, wantread = true, wantwrite = true}
-
--- How long to wait before it is tried again where nobody would tell us.
-local PAUSE = 0.01
-
--------------------------------------------------------------------------------
--- Timeouts
-
--- The object is used in a thread, and must not wait by itself any more.
-local function enter(class, name, self)
-    local limit = limits[self]
-    if limit then return limit end
-    if class.own.gettimeout then
-        limit = {own.method(name, class.own.gettimeout, self)}
-    else
-        limit = {unpack(told[self] or {-1, -1})}
-    end
-    own.method(name, class.own.settimeout, self, 0)
-    limit.class = class
-    limits[self] = limit
-    return limit
-end
-
--- It is used elsewhere, and has its timeouts back.
-local function leave(self)
-    local limit = limits[self]
-    if not limit then return end
-    limits[self] = nil
-    limit.class.own.settimeout(self, limit[1], 'b')
-    limit.class.own.settimeout(self, limit[2], 't')
-end
-
-local function settimeout(class, self, seconds, mode, ...)
-    leave(self)
-    local result = own.method('settimeout', class.own.settimeout, self,
-                              seconds, mode, ...)
-    if not class.own.gettimeout then
-        local limit = told[self] or {-1, -1}
-        limit[mode and mode:find '^[tr]' and 2 or 1] = tonumber(seconds) or -1
-        told[self] = limit
-    end
-    return result
-end
-
-local function gettimeout(class, self)
-    leave(self)
-    return own.method('gettimeout', class.own.gettimeout, self)
-end
-
--------------------------------------------------------------------------------
--- Waiting
-
--- What a call keeps from its first try to its last.
-local function begin(here, class, name, self, waiters)
-    if loops.busy(waiters, self) then
-        own.misuse(name .. ': the socket is already waited on by another ' ..
-                   'thread')
-    end
-    local limit = enter(class, name, self)
-    return {
-        here = here, class = class, name = name, self = self,
-        method = class.own[name], waiters = waiters, limit = limit,
-        deadline = limit[2] >= 0 and here.loop.now() + limit[2],
-    }
-end
-
--- A call of TLS that waited for the other direction than its own may have
--- brought what those who wait for that direction want.
-local function tried(call, ...)
-    if call.crossed then
-        call.crossed = false
-        loops.wake(call.waiters == readers and writers or readers, call.self)
-    end
-    return ...
-end
-
-local function try(call, ...)
-    return tried(call, own.method(call.name, call.method, call.self, ...))
-end
-
--- How long the call may wait now; negative: for ever.
-local function patience(call)
-    local seconds = call.limit[1]
-    if call.deadline then
-        local left = math.max(0, call.deadline - call.here.loop.now())
-        if seconds < 0 or left < seconds then seconds = left end
-    end
-    return seconds
-end
-
--- Has another thread closed the object? Then it isn't called again: to receive
--- from a closed UDP object gives ''.
-local function is_closed(call)
-    return call.class.own.getfd(call.self) < 0
-end
-
--- Waits after a try that gave the word. Whether to try again; if not, and it
--- isn't for the time, why.
-local function wait(call, word)
-    local here, self = call.here, call.self
-    local seconds = patience(call)
-    if seconds == 0 then
-        loops.turn(here)
-        return false
-    end
-    if is_closed(call) then return false, 'closed' end
-    local fd = call.class.own.getfd(self)
-    local is_writer = call.waiters == writers
-    local writes = word == 'wantwrite' or word == 'timeout' and is_writer
-    local ok, err = loops.wait(here, seconds, not writes and fd or nil,
-                               writes and fd or nil, call.waiters, self)
-    call.crossed = writes ~= is_writer
-    if is_closed(call) then return false, 'closed' end
-    enter(call.class, call.name, self)
-    return ok, err
-end
-
--- Sleeps instead, where readiness tells nothing.
-local function pause(call)
-    local seconds = patience(call)
-    if seconds == 0 then
-        loops.turn(call.here)
-        return false
-    end
-    call.here.loop.sleep(seconds < 0 and PAUSE or math.min(seconds, PAUSE))
-    enter(call.class, call.name, call.self)
-    return true
-end
+local familyless = calls.weak()
 
 -------------------------------------------------------------------------------
 -- What waits
@@ -201,46 +65,6 @@ local function received(name)
         loops.count(here)
         return nil, 'closed'
     end
-end
-
-local function receive(here, class, self, pattern, prefix, ...)
-    local call = begin(here, class, 'receive', self, readers)
-    local data, err, part = try(call, pattern, prefix, ...)
-    if data or not unready[err] then
-        loops.count(here)
-        return data, err, part
-    end
-    local count = tonumber(pattern)
-    local parts, size = {part}, #part
-    repeat
-        local again, why = wait(call, err)
-        if not again then return nil, why or err, table.concat(parts) end
-        data, err, part = try(call, count and count - size or pattern)
-        parts[#parts + 1] = data or part
-        size = size + #(data or part)
-    until data or not unready[err]
-    local all = table.concat(parts)
-    if data then return all, nil, nil end
-    if err == 'closed' and not count and pattern and pattern:find '^%*?a' and
-       size > #tostring(prefix or '') then
-        return all, nil, nil
-    end
-    return nil, err, all
-end
-
-local function send(here, class, self, data, first, last, ...)
-    local call = begin(here, class, 'send', self, writers)
-    local sent, err, partly = try(call, data, first, last, ...)
-    if sent or not unready[err] then
-        loops.count(here)
-        return sent, err, partly
-    end
-    repeat
-        local again, why = wait(call, err)
-        if not again then return nil, why or err, partly end
-        sent, err, partly = try(call, data, partly + 1, last)
-    until sent or not unready[err]
-    return sent, err, partly
 end
 
 -- Goes on where a method connect got so far: true, or nil and the error; and,
@@ -378,6 +202,7 @@ end
 
 local function close(class, self, ...)
     lookups[self] = nil
+    streams.put_back(class, self)
     local ok, fd = pcall(class.own.getfd, self)
     if ok and fd >= 0 then
         loops.release(fd)
@@ -389,7 +214,7 @@ end
 
 -------------------------------------------------------------------------------
 
-local methods = {}
+local methods = {leave_all = calls.leave_all}
 
 -- The object is used outside of threads.
 function methods.leave(self)
@@ -397,21 +222,18 @@ function methods.leave(self)
     leave(self)
 end
 
--- All objects have their timeouts back.
-function methods.leave_all()
-    for self in pairs(limits) do leave(self) end
-end
-
 -- Called as (class, self, ...), wherever that is.
 methods.everywhere = {
-    close = close, gettimeout = gettimeout, settimeout = settimeout,
+    close = close,
+    gettimeout = calls.gettimeout,
+    settimeout = calls.settimeout,
 }
 
 -- Called as (here, class, self, ...) in a thread of the loop `here`.
 local stream = {
     accept = repeated('accept', readers, wait),
-    receive = receive,
-    send = send,
+    receive = streams.receive,
+    send = streams.send,
 }
 
 local function with(more, methods_of_kind)
