@@ -280,7 +280,7 @@ static int meth_gc(lua_State *L)
         sl_local_unlink(a);
     sl_gather_inherit(&a->source);
     int fd = sl_source_owned(&a->source);
-    sl_source_free(L, &a->source);
+    sl_source_free(&a->source);
     if (fd >= 0 && a->owned)
         close(fd);
     if (a->accepted >= 0 &&

@@ -11,6 +11,8 @@
 #include <lua.h>
 #include <lauxlib.h>
 
+#include <stddef.h>
+
 /* LuaJIT is the one 5.1 that has LUA_OK. */
 #if LUA_VERSION_NUM == 501 && defined(LUA_OK)
 #define SL_LUAJIT 1
@@ -67,6 +69,31 @@ static inline int sl_isyieldable(lua_State *L)
 #else
     (void)L;
     return 0;
+#endif
+}
+
+/* Whether a C function can go on after it yielded: sl_yieldk. */
+#define SL_CONTINUES (LUA_VERSION_NUM >= 503)
+
+#if SL_CONTINUES
+typedef lua_KContext sl_kcontext;
+#else
+typedef ptrdiff_t sl_kcontext;
+#endif
+
+typedef int (*sl_kfunction)(lua_State *L, int status, sl_kcontext context);
+
+/* Ends the running C function in a yield of the n topmost values. When the
+ * coroutine is resumed, with SL_CONTINUES k ends the function: the stack is as
+ * it was, with what was passed above; else the function returns that. */
+static inline int sl_yieldk(lua_State *L, int n, sl_kcontext context,
+                            sl_kfunction k)
+{
+#if SL_CONTINUES
+    return lua_yieldk(L, n, context, k);
+#else
+    (void)context, (void)k;
+    return lua_yield(L, n);
 #endif
 }
 
@@ -155,7 +182,7 @@ static inline int sl_checkstack(lua_State *L, lua_State *co, int n)
 #endif
 }
 
-/* Whether coroutines have variables to be closed. */
+/* Whether coroutines have variables to be closed, and can be closed. */
 #define SL_CLOSES_VARIABLES (LUA_VERSION_NUM >= 504)
 
 /* Closes the variables of a coroutine that failed, which is dead then. Returns
@@ -198,6 +225,20 @@ static inline void sl_traceframe(lua_State *L, lua_State *co, lua_Debug *frame)
 }
 
 #endif
+
+/* [-0, +0, -] Closes co, as coroutine.close does, from a function that runs on
+ * from. LUA_OK, or else the error is all that is on co. */
+static inline int sl_close(lua_State *co, lua_State *from)
+{
+    (void)co, (void)from;
+#if SL_CLOSES_VARIABLES && LUA_VERSION_RELEASE_NUM >= 50406
+    return lua_closethread(co, from);
+#elif SL_CLOSES_VARIABLES
+    return lua_resetthread(co);
+#else
+    return LUA_OK;
+#endif
+}
 
 /* [-0, +1, m] A traceback of co, without a message. */
 static inline void sl_traceback(lua_State *L, lua_State *co)

@@ -37,7 +37,7 @@ static void trace_returnees(lua_State *L, sl_threads *all)
         lua_State *co = lua_tothread(L, -1);
         sl_thread *t = sl_record_held(L, all, -1);
         if (t == NULL)
-            t = sl_record_find(all, co);
+            t = sl_thread_find(all, co);
         lua_insert(L, -2);
         sl_traceback(L, co);
         const char *frames = strchr(lua_tostring(L, -1), '\n');
@@ -144,4 +144,11 @@ void sl_failure_push(lua_State *L, sl_thread *t)
         sl_thread_pcall(L, t->all, trace, t, 1);
     }
     lua_settop(t->co, 0);
+}
+
+void sl_failure_pushlost(lua_State *L, sl_thread *t)
+{
+    sl_thread_push(L, t);
+    sl_anchor_push(L, t->all->values, SL_VALUE_LEFT);
+    sl_thread_pcall(L, t->all, trace, t, 1);
 }

@@ -30,4 +30,8 @@ void sl_failure_close(void *thread);
  * is none. The coroutine is empty and dead afterwards. */
 void sl_failure_push(lua_State *L, sl_thread *t);
 
+/* [-0, +3, -] The same for one that will not go on, as somebody else has closed
+ * or resumed its coroutine, which stays as it is. */
+void sl_failure_pushlost(lua_State *L, sl_thread *t);
+
 #endif

@@ -24,6 +24,10 @@
 
 enum { EVENTS_MAX = 256 };    /* taken from the poller at once */
 
+/* Seconds between two looks for threads that have left their waits: at least,
+ * and for each record of a thread. */
+static const double look_pause = 0.01, look_pause_each = 0.00001;
+
 #define CONTAINER(pointer, type, member) \
     ((type *)((char *)(pointer) - offsetof(type, member)))
 
@@ -179,10 +183,8 @@ int sl_loop_settle(sl_loop *loop)
 static int advance(lua_State *L, sl_loop *loop, sl_thread *t,
                    sl_wait *wait)
 {
-    if (!sl_thread_waits(L, t)) {
-        sl_wait_drop(L, wait);
-        return 0;
-    }
+    if (!sl_thread_waits(t))
+        return 1;
     if (sl_source_isstranger(sl_wait_source(wait))) {
         sl_source_release(sl_wait_source(wait), 0);
         return 1;
@@ -210,19 +212,16 @@ static void take_turn(lua_State *L, sl_loop *loop, sl_thread *t)
     if (wait != NULL && wait->status == SL_BUSY &&
         !advance(L, loop, t, wait))
         return;
-    int here = sl_thread_prepare(L, t);
+    int waits = sl_thread_prepare(L, t);
+    if (!waits && wait != NULL)
+        sl_wait_drop(L, wait);
     sl_wait_unready(loop, t);
     t->wait = NULL;
     t->spent = 0;
-    if (!here) {
-        if (wait != NULL)
-            wait->thread = NULL;
-    } else {
-        int failed = sl_run_wake(L, t);
-        sl_gather_flush(loop);
-        if (failed)
-            fail(L);
-    }
+    int failed = waits ? sl_run_wake(L, t) : sl_run_lose(L, t);
+    sl_gather_flush(loop);
+    if (failed)
+        fail(L);
     if (loop->failures > 0)
         tell_failures(L, loop);
 }
@@ -240,7 +239,7 @@ static void try_waiting(lua_State *L, sl_wait *wait, unsigned ready)
     sl_source *source = sl_wait_source(wait);
     if (!wait->parked || !(wait->interest & ready))
         return;
-    if (!sl_thread_waits(L, wait->thread)) {
+    if (!sl_thread_waits(wait->thread)) {
         sl_wait_drop(L, wait);
         return;
     }
@@ -354,34 +353,62 @@ static void let_hooks_run(lua_State *L)
     lua_call(L, 0, 0);
 }
 
-/* Seconds to wait at most: until the first deadline and the step's end. */
-static double time_left(sl_loop *loop, double end)
+/* Looks for threads that have left their waits, if that is due. Returns when it
+ * will be; negative: not while the poller waits, as all have been looked at. */
+static double look(lua_State *L, sl_loop *loop, double now)
 {
-    double first = sl_timers_first(&loop->timers);
+    double pause = look_pause +
+                   look_pause_each * sl_threads_count(loop->threads);
+    if (now < loop->looked + pause)
+        return loop->looked + pause;
+    loop->looked = now;
+    sl_wait_patrol(L, loop);
+    return -1;
+}
+
+/* The earlier of two times, of which negative ones are never. */
+static double earlier(double a, double b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+/* Seconds to wait at most: until the first deadline and the step's end, or
+ * until the next look; *is_cut: it is the look. */
+static double time_left(lua_State *L, sl_loop *loop, double end, int *is_cut)
+{
+    *is_cut = 0;
+    if (loop->ready > 0)
+        return 0;
+    double now = sl_clock_now();
+    double next_look = look(L, loop, now);
     if (loop->ready > 0 || end == 0)
         return 0;
-    if (first < 0 || (end > 0 && end < first))
-        first = end;
+    double first = earlier(sl_timers_first(&loop->timers), end);
+    *is_cut = next_look >= 0 && (first < 0 || next_look < first);
+    if (*is_cut)
+        first = next_look;
     if (first < 0)
         return -1;
-    double left = first - sl_clock_now();
-    return left > 0 ? left : 0;
+    return first > now ? first - now : 0;
 }
 
 /* Waits for events, a deadline, or the step's end (0: at once). */
 static void collect(lua_State *L, sl_loop *loop, double end)
 {
     for (;;) {
+        int is_cut;
         int err = sl_loop_isforked(loop) ? sl_loop_settle(loop) : 0;
         if (sl_reclaim_retry(L, loop, err))
             continue;
         if (err != 0)
             luaL_error(L, "%s: %s", loop->type->name, strerror(err));
-        double left = time_left(loop, end);
+        double left = time_left(L, loop, end, &is_cut);
         int n = loop->type->wait(loop->poller, sl_clock_ms(left),
                                  loop->events, EVENTS_MAX);
         loop->event = 0;
         loop->event_count = n > 0 ? n : 0;
+        if (n == 0 && is_cut)
+            continue;
         if (n >= 0)
             return;
         if (n != -EINTR)

@@ -161,6 +161,7 @@ struct sl_loop {
     sl_event *events;             /* of this step; owned */
     int event, event_count;       /* the next to dispatch; how many */
     sl_thread *first, *last;      /* the ready queue */
+    double looked;                /* when sl_wait_patrol was called last */
     int ready;                    /* threads in it */
     int waiting;                  /* threads that wait, ready ones excluded */
     int failures;                 /* in SL_ENV_FAILURES */

@@ -1,12 +1,10 @@
 /*
  * record.c - records, and what is kept of their coroutines: two places for
  * each record, which anchor the coroutine and the value of its home; and a
- * table with weak keys of those that stopped:
- *
- *   a thread that froze  -> a userdata that gives the stack back when the
- *                           coroutine is collected while it is held;
- *   adopted, waiting     -> a table with the record and the arguments of the
- *                           C function that yielded.
+ * table with weak keys of those that stopped, coroutine -> holder. One of a
+ * thread that froze gives the stack back when the coroutine is collected while
+ * it is held. One of an adopted thread that waits keeps the arguments of the C
+ * function that yielded, where they don't stay on the coroutine's stack.
  */
 
 #include "record.h"
@@ -180,9 +178,11 @@ static void free_record(sl_thread *t)
     t->all->free = t;
 }
 
-/* [-0, +0, -] stopped[the coroutine] = nil; it is there. */
-static void forget_stopped(lua_State *L, sl_thread *t)
+/* [-0, +0, -] A thread that has a holder: stopped[its coroutine] = nil. */
+static void forget_holder(lua_State *L, sl_thread *t)
 {
+    t->holder->thread = NULL;
+    t->holder = NULL;
     sl_anchor_push(L, t->all->values, SL_VALUE_STOPPED);
     sl_thread_push(L, t);
     lua_pushnil(L);
@@ -192,25 +192,16 @@ static void forget_stopped(lua_State *L, sl_thread *t)
 
 void sl_record_release(lua_State *L, sl_thread *t)
 {
-    if (t->holder != NULL || t->adopted != NULL)
-        forget_stopped(L, t);
     if (t->holder != NULL)
-        t->holder->thread = NULL;
+        forget_holder(L, t);
     if (t->anchored)
         sl_record_clear(t);
     if (t->anchors_home)
         sl_record_clearhome(t);
     if (t->fiber != NULL)
         sl_fiber_give(&t->all->fibers, t->fiber);
+    t->fiber = NULL;
     free_record(t);
-}
-
-sl_thread *sl_record_find(sl_threads *all, lua_State *co)
-{
-    for (sl_thread *t = all->records; t != NULL; t = t->next_record)
-        if (t->co == co && !sl_record_isheld(t))
-            return t;
-    return NULL;
 }
 
 /* --- holding ----------------------------------------------------------- */
@@ -231,33 +222,67 @@ static int holder_gc(lua_State *L)
 {
     sl_holder *h = lua_touserdata(L, 1);
     sl_thread *t = h->thread;
-    if (t != NULL && !h->all->closed && sl_record_isheld(t)) {
+    h->thread = NULL;
+    if (t == NULL || h->all->closed)
+        return 0;
+    t->holder = NULL;
+    if (sl_record_isheld(t)) {
         sl_fiber_give(&h->all->fibers, t->fiber);
         t->fiber = NULL;
         free_record(t);
     }
-    h->thread = NULL;
     return 0;
 }
 
-static sl_holder *new_holder(lua_State *L, sl_thread *t)
+static void link_holder(sl_holder *h, sl_thread *t)
 {
-    sl_anchor_push(L, t->all->values, SL_VALUE_STOPPED);
-    sl_thread_push(L, t);
+    h->thread = t;
+    t->holder = h;
+}
+
+/* [-1, +3, m] For the coroutine on the top: pushes the stopped table, the
+ * coroutine, and a holder that is still to be set. */
+static sl_holder *new_holder(lua_State *L, sl_threads *all)
+{
+    sl_anchor_push(L, all->values, SL_VALUE_STOPPED);
+    lua_insert(L, -2);
     sl_holder *h = sl_newuserdata(L, sizeof *h);
-    h->all = t->all;
+    h->all = all;
     h->thread = NULL;
-    sl_anchor_push(L, t->all->values, SL_VALUE_HOLDER_CLASS);
+    sl_anchor_push(L, all->values, SL_VALUE_HOLDER_CLASS);
     lua_setmetatable(L, -2);
+    return h;
+}
+
+/* [-3, +0, m] Sets it, in the place of an older thread's. */
+static void set_holder(lua_State *L)
+{
+    lua_pushvalue(L, -2);
+    lua_rawget(L, -4);
+    sl_holder *old = lua_touserdata(L, -1);
+    if (old != NULL && old->thread != NULL) {
+        old->thread->holder = NULL;
+        old->thread = NULL;
+    }
+    lua_pop(L, 1);
     lua_rawset(L, -3);
     lua_pop(L, 1);
-    return h;
 }
 
 void sl_record_makeholder(lua_State *L, sl_thread *t)
 {
-    t->holder = new_holder(L, t);
-    t->holder->thread = t;
+    sl_thread_push(L, t);
+    sl_holder *h = new_holder(L, t->all);
+    set_holder(L);
+    link_holder(h, t);
+}
+
+sl_thread *sl_record_stopped(lua_State *L, sl_threads *all, int index)
+{
+    get_stopped(L, all, index);
+    const sl_holder *h = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return h != NULL ? h->thread : NULL;
 }
 
 sl_thread *sl_record_held(lua_State *L, sl_threads *all, int index)
@@ -266,44 +291,47 @@ sl_thread *sl_record_held(lua_State *L, sl_threads *all, int index)
     sl_thread *t = sl_record_recent(all, co);
     if (t != NULL)
         return t;
-    get_stopped(L, all, index);
-    if (lua_type(L, -1) == LUA_TUSERDATA)
-        t = ((sl_holder *)lua_touserdata(L, -1))->thread;
-    lua_pop(L, 1);
+    t = sl_record_stopped(L, all, index);
     if (t == NULL || !sl_record_isheld(t))
         return NULL;
     *sl_record_slot(all, co) = t;
     return t;
 }
 
-void sl_record_setadopted(lua_State *L, sl_threads *all)
+/* [-0, +0, m] The holder on the top keeps the n values at the bottom. */
+static void keep_values(lua_State *L, int n)
 {
-    sl_anchor_push(L, all->values, SL_VALUE_STOPPED);
-    lua_insert(L, -2);
-    lua_pushthread(L);
-    lua_insert(L, -2);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
+    lua_createtable(L, n, 0);
+    for (int i = 1; i <= n; i++) {
+        lua_pushvalue(L, i);
+        lua_rawseti(L, -2, i);
+    }
+    sl_setuservalue(L, -2);
 }
 
-void sl_record_getadopted(lua_State *L, sl_threads *all, int index)
+sl_thread *sl_record_adopt(lua_State *L, sl_threads *all)
 {
-    int is_one = 0;
-    get_stopped(L, all, index);
-    if (lua_istable(L, -1)) {
-        lua_rawgeti(L, -1, 1);
-        is_one = !lua_isnil(L, -1);
-        lua_pop(L, 1);
+    int n = lua_gettop(L);
+    sl_holder *h = NULL;
+    luaL_checkstack(L, 6, "too many arguments");
+    if (!SL_CONTINUES) {
+        lua_pushthread(L);
+        h = new_holder(L, all);
+        keep_values(L, n);
+        set_holder(L);
     }
-    if (!is_one) {
-        lua_pop(L, 1);
-        lua_pushnil(L);
-    }
+    lua_pushthread(L);
+    sl_thread *t = sl_record_acquire(L, all, NULL);
+    if (h != NULL)
+        link_holder(h, t);
+    lua_settop(L, n);
+    return t;
 }
 
 void sl_record_own(lua_State *L, sl_thread *t)
 {
-    forget_stopped(L, t);
+    if (t->holder != NULL)
+        forget_holder(L, t);
     t->adopted = NULL;
 }
 
@@ -420,6 +448,8 @@ static void make_values(lua_State *L, sl_threads *all)
     sl_anchor_set(L, all->values, SL_VALUE_LOST);
     push_weak(L);
     sl_anchor_set(L, all->values, SL_VALUE_FAILURES);
+    lua_pushliteral(L, "the coroutine was closed, or resumed by somebody else");
+    sl_anchor_set(L, all->values, SL_VALUE_LEFT);
 }
 
 sl_threads *sl_threads_get(lua_State *L)

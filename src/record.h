@@ -40,10 +40,12 @@ void sl_record_pushhome(lua_State *L, sl_thread *t);
 
 /* --- holding ----------------------------------------------------------- */
 
-/* What the stopped table has for a thread that froze. */
+/* What the stopped table has for a coroutine. A thread and its holder know
+ * each other as long as the holder is in the table: the coroutine's next
+ * thread may put its own there. */
 struct sl_holder {
     sl_threads *all;      /* borrowed */
-    sl_thread *thread;    /* owned while that is held; NULL: it has ended */
+    sl_thread *thread;    /* owned while that is held; or NULL */
 };
 
 /* Whether a thread is held. */
@@ -146,19 +148,16 @@ sl_thread *sl_record_held(lua_State *L, sl_threads *all, int index);
 
 /* --- adopting ---------------------------------------------------------- */
 
-/* [-1, +0, m] Keeps a table under the coroutine of an adopted thread. */
-void sl_record_setadopted(lua_State *L, sl_threads *all);
+/* [-0, +0, e] A record for L's coroutine, which somebody else resumed. What
+ * lies on L stays alive while the thread waits. */
+sl_thread *sl_record_adopt(lua_State *L, sl_threads *all);
 
-/* [-0, +1, -] Pushes that table for the coroutine at index; nil if it has none,
- * or one without a record at its [1]. */
-void sl_record_getadopted(lua_State *L, sl_threads *all, int index);
-
-/* [-0, +0, m] An adopted thread becomes one of ours: its table goes. */
+/* [-0, +0, -] An adopted thread becomes one of ours. */
 void sl_record_own(lua_State *L, sl_thread *t);
 
-/* The record of that coroutine if it runs or waits, or NULL. Slow. Not of one
- * that is held, which may be gone already: see sl_record_held. */
-sl_thread *sl_record_find(sl_threads *all, lua_State *co);
+/* [-0, +0, -] The record that has its holder in the stopped table for the
+ * coroutine at index, or NULL. */
+sl_thread *sl_record_stopped(lua_State *L, sl_threads *all, int index);
 
 /* --- of thread.c, for run.c -------------------------------------------- */
 
@@ -204,6 +203,10 @@ static inline void sl_thread_revive(lua_State *L, sl_thread *t, int n)
     sl_thread_gethome(L, t);
     t->nargs = n;
 }
+
+/* The record of that coroutine if it runs or waits, or NULL. Slow. Not of one
+ * that is held, which may be gone already: see sl_record_held. */
+sl_thread *sl_thread_find(sl_threads *all, lua_State *co);
 
 /* Whether co is the bottom, which answers for the main program, also when it
  * is a coroutine of its. */

@@ -53,6 +53,15 @@ static void pass_results(lua_State *L, sl_thread *t)
     sl_thread_pass(t->all, SL_CONTROL, n);
 }
 
+/* [-3, +4, -] The record of a thread ends with the failure on the top: puts
+ * whom that goes to, which lies below, above it. */
+static void end_failed(lua_State *L, sl_thread *t)
+{
+    sl_record_release(L, t);
+    lua_pushvalue(L, -4);
+    lua_remove(L, -5);
+}
+
 /* [-0, +4, -] Buries a thread that failed: passes on the thread, the error and
  * a traceback. */
 static void bury(lua_State *L, sl_thread *t)
@@ -60,9 +69,7 @@ static void bury(lua_State *L, sl_thread *t)
     sl_threads *all = t->all;
     push_destination(L, t);
     sl_failure_push(L, t);
-    sl_record_release(L, t);
-    lua_pushvalue(L, -4);
-    lua_remove(L, -5);
+    end_failed(L, t);
     sl_thread_pass(all, SL_FAILURE, 3);
 }
 
@@ -141,6 +148,17 @@ static void collect(lua_State *L, sl_thread *t)
         bury(L, t);
 }
 
+/* [-0, +n, e] The thread has stopped: closes its variables if it failed, and
+ * pushes what is passed on. Returns the loop of the thread that passes it. */
+static void *settle(lua_State *L, sl_thread *t)
+{
+    while (sl_failure_mustclose(t))
+        t = close_variables(L, t);
+    void *loop = t->loop;
+    collect(L, t);
+    return loop;
+}
+
 /* --- the base ---------------------------------------------------------- */
 
 /* Whether the coroutine on the top is fresh or has yielded, by Lua's means. */
@@ -199,7 +217,7 @@ static int is_self(sl_threads *all, lua_State *L, lua_State *stopped)
  * that is the base's thread, is nobody. */
 static void forget_unheld(lua_State *L, sl_threads *all, int index)
 {
-    sl_thread *t = sl_record_find(all, lua_tothread(L, index));
+    sl_thread *t = sl_thread_find(all, lua_tothread(L, index));
     if (t == NULL || t->home != SL_HOME_VALUE)
         return;
     sl_record_pushhome(L, t);
@@ -275,19 +293,14 @@ static enum sl_outcome give_up(lua_State *L, sl_threads *all, int passes_on)
     return SL_FAILED;
 }
 
-/* [-0, +n, e] t has stopped: runs whoever gets control from it, until it comes
- * back to the base. */
-static enum sl_outcome go_on(lua_State *L, sl_thread *t, int passes_on)
+/* [-(n + 1), +n, e] A thread of that loop has passed on what lies on the top:
+ * runs whoever gets it, until control comes back to the base. */
+static enum sl_outcome go_on(lua_State *L, sl_threads *all, void *loop,
+                             int passes_on)
 {
-    sl_threads *all = t->all;
     sl_thread *base = all->running;
     lua_State *self = base != NULL ? base->co : L;
     for (;;) {
-        if (sl_failure_mustclose(t)) {
-            t = close_variables(L, t);
-            continue;
-        }
-        collect(L, t);
         if (all->passing == SL_NOTHING)
             return passes_on ? descend(L, base) : SL_STOPPED;
         lua_State *to = lua_tothread(L, -1);
@@ -298,15 +311,14 @@ static enum sl_outcome go_on(lua_State *L, sl_thread *t, int passes_on)
         }
         if (to != NULL && is_below(all, to))
             return descend(L, base);
-        void *loop = t->loop;
-        t = revive(L, all);
+        sl_thread *t = revive(L, all);
         if (t == NULL)
             return give_up(L, all, passes_on);
         if (t->loop == NULL)
             t->loop = loop;
         int got = all->passing;
         all->passing = SL_NOTHING;
-        t = run(L, t, got, resume_on_fiber);
+        loop = settle(L, run(L, t, got, resume_on_fiber));
     }
 }
 
@@ -322,7 +334,8 @@ static inline enum sl_outcome drive(lua_State *L, sl_thread *t, int passes_on)
     if (all->passing == SL_NOTHING && !passes_on &&
         sl_fiber_isfrozen(t->fiber))
         return SL_STOPPED;
-    enum sl_outcome outcome = go_on(L, t, passes_on);
+    void *loop = settle(L, t);
+    enum sl_outcome outcome = go_on(L, all, loop, passes_on);
     all->passing = SL_NOTHING;
     return outcome;
 }
@@ -367,6 +380,67 @@ int sl_run_wake(lua_State *L, sl_thread *t)
         return 1;
     lua_settop(L, top);
     return 0;
+}
+
+/* [-0, +(0|4), -] Ends the record of a thread that will not go on. False if
+ * nobody waits for it, else pushes a failure, and whom it goes to. */
+static int end_early(lua_State *L, sl_thread *t)
+{
+    push_destination(L, t);
+    sl_thread *to = lua_isthread(L, -1) ? sl_record_held(L, t->all, -1) : NULL;
+    if (to == NULL || to->state != SL_CALLING) {
+        lua_pop(L, 1);
+        sl_record_release(L, t);
+        return 0;
+    }
+    sl_failure_pushlost(L, t);
+    end_failed(L, t);
+    return 1;
+}
+
+/* [-4, +(0|3), e] That failure goes where it has to. True if one comes back. */
+static int give_failure(lua_State *L, sl_threads *all, void *loop)
+{
+    int top = lua_gettop(L) - 4;
+    if (all->running == NULL)
+        all->bottom = L;
+    sl_thread_pass(all, SL_FAILURE, 3);
+    enum sl_outcome outcome = go_on(L, all, loop, 0);
+    all->passing = SL_NOTHING;
+    if (outcome == SL_FAILED)
+        return 1;
+    lua_settop(L, top);
+    return 0;
+}
+
+int sl_run_lose(lua_State *L, sl_thread *t)
+{
+    void *loop = t->loop;
+    return end_early(L, t) && give_failure(L, t->all, loop);
+}
+
+int sl_run_close(lua_State *L, sl_threads *all, sl_thread *t)
+{
+    lua_State *co = lua_tothread(L, 1);
+    void *loop = t != NULL ? t->loop : NULL;
+    int is_awaited = 0;
+    if (t != NULL) {
+        lua_pushvalue(L, 1);
+        sl_thread_revive(L, t, 0);
+        is_awaited = end_early(L, t);
+    }
+    int status = sl_close(co, L);
+    lua_pushboolean(L, status == LUA_OK);
+    lua_replace(L, 1);
+    if (status != LUA_OK) {
+        lua_xmove(co, L, 1);
+        lua_insert(L, 2);
+    }
+    if (is_awaited && give_failure(L, all, loop)) {
+        sl_thread_message(L);
+        return lua_error(L);
+    }
+    return lua_gettop(L);
 }
 
 static const char *const not_resumable[] = {

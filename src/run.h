@@ -23,6 +23,16 @@ int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop);
  * and then pushes the thread, the error and a traceback. */
 int sl_run_wake(lua_State *L, sl_thread *t);
 
+/* [-0, +(0|3), e] Ends the record of a thread that isn't in its wait any more
+ * (sl_thread_waits): whoever waits for the thread gets an error, and runs. True
+ * if somebody failed, and then pushes that thread, the error and a traceback. */
+int sl_run_lose(lua_State *L, sl_thread *t);
+
+/* Ends the running C function, whose one argument is a coroutine, in closing
+ * that; t: its record if it is held, or NULL. It runs nothing of Lua's but its
+ * to-be-closed variables; then whoever waits for it gets an error. */
+int sl_run_close(lua_State *L, sl_threads *all, sl_thread *t);
+
 /* Ends the running C function once control is back. Above what was there lie,
  * by the outcome, nothing, the values control came back with, or thread, error
  * and traceback. */

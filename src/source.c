@@ -197,7 +197,7 @@ int sl_source_tellpoller(sl_source *source)
 /* Its thread cannot be in the wait any more, or it would be alive: somebody
  * closed or resumed the coroutine. In its turn the record ends. Or it can,
  * since the Lua state is being closed: then its turn never comes. */
-static void abandon(lua_State *L, sl_wait *wait)
+static void abandon(sl_wait *wait)
 {
     sl_loop *loop = sl_wait_source(wait)->loop;
     sl_thread *t = wait->thread;
@@ -205,16 +205,16 @@ static void abandon(lua_State *L, sl_wait *wait)
     if (t == NULL || loop->threads->closed)
         return;
     t->wait = NULL;
-    if (sl_thread_waits(L, t))
+    if (sl_thread_waits(t))
         sl_wait_unready(loop, t);
 }
 
-void sl_source_free(lua_State *L, sl_source *source)
+void sl_source_free(sl_source *source)
 {
     if (!source->loop->closed) {
         sl_source_release(source, 0);
-        abandon(L, &source->reader);
-        abandon(L, &source->writer);
+        abandon(&source->reader);
+        abandon(&source->writer);
     }
     sl_wait_freelimits(&source->reader);
     sl_wait_freelimits(&source->writer);

@@ -48,8 +48,8 @@ void sl_source_detach(sl_source *source, int closing);
 /* fd is about to be closed, whoever's it is: those who wait are woken. */
 void sl_source_closing(sl_loop *loop, int fd);
 
-/* [-0, +0, -] The source's memory is about to go. */
-void sl_source_free(lua_State *L, sl_source *source);
+/* The source's memory is about to go. */
+void sl_source_free(sl_source *source);
 
 /* Tells the poller what the source, its waits and its watches want now; 0 or
  * an errno. */

@@ -136,19 +136,76 @@ int sl_thread_take(lua_State *L, sl_thread *t)
 
 /* --- where a coroutine is ---------------------------------------------- */
 
+/* [-0, +(0|1), -] Pushes the function in which a stopped coroutine is. */
+static int push_innermost(lua_State *co)
+{
+    lua_Debug where;
+    return lua_getstack(co, 0, &where) && lua_getinfo(co, "f", &where);
+}
+
+/* That function, if it is a C function. */
+static lua_CFunction innermost(lua_State *co)
+{
+    if (!push_innermost(co))
+        return NULL;
+    lua_CFunction function = lua_tocfunction(co, -1);
+    lua_pop(co, 1);
+    return function;
+}
+
+int sl_thread_waits(const sl_thread *t)
+{
+    if (sl_thread_isfrozen(t))
+        return 1;
+    if (lua_status(t->co) != LUA_YIELD)
+        return 0;
+    if (SL_CONTINUES)
+        return 1;
+    if (t->adopted != NULL)
+        return t->holder != NULL && innermost(t->co) == t->adopted;
+    return lua_gettop(t->co) > 0 && lua_touserdata(t->co, 1) == t;
+}
+
+sl_thread *sl_thread_find(sl_threads *all, lua_State *co)
+{
+    for (sl_thread *t = all->records; t != NULL; t = t->next_record)
+        if (t->co == co && (t->state == SL_RUNNING ||
+                            (t->state == SL_WAITING && sl_thread_waits(t))))
+            return t;
+    return NULL;
+}
+
 int sl_thread_isbottom(sl_threads *all, lua_State *co)
 {
     return co == all->bottom || sl_ismain(co);
 }
 
-/* Of a coroutine that has yielded. */
+/* Whether a coroutine that has yielded may be in a function of ours: those have
+ * upvalues, coroutine.yield has none. */
+static int may_wait(lua_State *co)
+{
+    if (!push_innermost(co))
+        return 0;
+    int is_ours = lua_iscfunction(co, -1) && lua_getupvalue(co, -1, 1) != NULL;
+    lua_pop(co, is_ours ? 2 : 1);
+    return is_ours;
+}
+
+/* Of a coroutine that has yielded. In a wait the record lies at its first
+ * index, where that can be seen (see sl_thread_wait). */
 static enum sl_where where_yielded(lua_State *L, sl_threads *all, int index)
 {
     lua_State *co = lua_tothread(L, index);
-    sl_record_getadopted(L, all, index);
-    int is_waiting = lua_istable(L, -1) ||
-                     (lua_gettop(co) > 0 && lua_islightuserdata(co, -1));
-    lua_pop(L, 1);
+    if (lua_gettop(co) > 0 && lua_islightuserdata(co, 1))
+        return SL_IS_WAITING;
+    sl_thread *t = NULL;
+    if (!SL_CONTINUES)
+        t = sl_record_stopped(L, all, index);
+    else if (may_wait(co))
+        t = sl_thread_find(all, co);
+    int is_waiting = t != NULL && t->state == SL_WAITING &&
+                     (SL_CONTINUES || t->adopted != NULL) &&
+                     sl_thread_waits(t);
     return is_waiting ? SL_IS_WAITING : SL_IS_SUSPENDED;
 }
 
@@ -166,7 +223,7 @@ static enum sl_where where_begun(lua_State *L, sl_threads *all, int index)
         return SL_IS_BELOW;
     t = sl_record_held(L, all, index);
     if (t == NULL)
-        t = sl_record_find(all, co);
+        t = sl_thread_find(all, co);
     if (t == NULL)
         return lua_status(co) == LUA_OK ? SL_IS_NORMAL : SL_IS_DEAD;
     return t->state == SL_SUSPENDED ? SL_IS_SUSPENDED
@@ -197,40 +254,6 @@ void sl_thread_check(lua_State *L, sl_threads *all, const char *what)
                    what);
 }
 
-/* The C function in which a coroutine is. */
-static lua_CFunction innermost(lua_State *co)
-{
-    lua_Debug where;
-    if (!lua_getstack(co, 0, &where) || !lua_getinfo(co, "f", &where))
-        return NULL;
-    lua_CFunction function = lua_tocfunction(co, -1);
-    lua_pop(co, 1);
-    return function;
-}
-
-/* [-0, +0, e] Makes L's coroutine a thread. Nobody else may look at what it
- * yields, as its resumer gets that: the record and the arguments of the
- * running function go into a table. */
-static sl_thread *adopt(lua_State *L, sl_threads *all)
-{
-    int n = lua_gettop(L);
-    luaL_checkstack(L, 4, "too many arguments");
-    lua_createtable(L, n + 1, 0);
-    for (int i = 1; i <= n; i++) {
-        lua_pushvalue(L, i);
-        lua_rawseti(L, -2, i + 1);
-    }
-    lua_pushvalue(L, -1);
-    sl_record_setadopted(L, all);
-    lua_pushthread(L);
-    sl_thread *t = sl_record_acquire(L, all, NULL);
-    lua_pushlightuserdata(L, t);
-    lua_rawseti(L, -2, 1);
-    lua_pop(L, 1);
-    t->adopted = innermost(L);
-    return t;
-}
-
 sl_thread *sl_thread_current(lua_State *L, sl_threads *all)
 {
     sl_checkfinalizer(L);
@@ -238,7 +261,9 @@ sl_thread *sl_thread_current(lua_State *L, sl_threads *all)
         sl_record_anchor(L, all->running);
         return all->running;
     }
-    return adopt(L, all);
+    sl_thread *t = sl_record_adopt(L, all);
+    t->adopted = innermost(L);
+    return t;
 }
 
 void sl_thread_disown(lua_State *L, sl_thread *t)
@@ -247,19 +272,37 @@ void sl_thread_disown(lua_State *L, sl_thread *t)
         sl_record_release(L, t);
 }
 
+/* The wait is over; or somebody else has resumed the coroutine, and it goes
+ * on. */
+static int go_on(lua_State *L, int status, sl_kcontext context)
+{
+    sl_threads *all = (sl_threads *)context;
+    sl_thread *t = all->running;
+    (void)status;
+    if (t != NULL && t->co == L)
+        return t->nargs;
+    if (all->closed)
+        return luaL_error(L, "socketloop: the Lua state is being closed");
+    t = lua_touserdata(L, 1);
+    lua_settop(L, t->index);
+    return sl_yieldk(L, 0, context, go_on);
+}
+
+/* Its arguments stay on the stack above the record, so they stay alive: without
+ * SL_CONTINUES only as they are yielded. What an adopted thread yields its
+ * resumer gets. */
 int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results)
 {
     void *wait = t->wait;
     note_caller(L, t);
     t->results = results;
     t->state = SL_WAITING;
-    if (t->adopted != NULL)
-        return lua_yield(L, 0);
-    if (can_yield(L, t)) {
-        /* All of the arguments stay on the stack, so they stay alive; the
-         * record above them marks the wait. */
+    if (t->adopted != NULL || can_yield(L, t)) {
         lua_pushlightuserdata(L, t);
-        return lua_yield(L, lua_gettop(L));
+        lua_insert(L, 1);
+        t->index = lua_gettop(L);
+        return sl_yieldk(L, t->adopted != NULL ? 0 : t->index,
+                         (sl_kcontext)t->all, go_on);
     }
     sl_thread_freeze(L, t);
     return results(L, wait);
@@ -273,40 +316,12 @@ void sl_thread_freeze(lua_State *L, sl_thread *t)
     sl_thread_settle(L, t->all);
 }
 
-/* Whether an adopted coroutine is still in the wait it yielded from. */
-static int adopted_waits(lua_State *L, sl_thread *t)
-{
-    sl_thread_push(L, t);
-    sl_record_getadopted(L, t->all, lua_gettop(L));
-    int waits = lua_istable(L, -1);
-    if (waits) {
-        lua_rawgeti(L, -1, 1);
-        waits = lua_touserdata(L, -1) == t && innermost(t->co) == t->adopted;
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 2);
-    return waits;
-}
-
-int sl_thread_waits(lua_State *L, sl_thread *t)
-{
-    if (sl_thread_isfrozen(t))
-        return 1;
-    if (lua_status(t->co) != LUA_YIELD)
-        return 0;
-    if (t->adopted != NULL)
-        return adopted_waits(L, t);
-    return lua_gettop(t->co) > 0 && lua_touserdata(t->co, -1) == t;
-}
-
 int sl_thread_prepare(lua_State *L, sl_thread *t)
 {
     if (sl_thread_isfrozen(t))
         return 1;
-    if (!sl_thread_waits(L, t)) {
-        sl_record_release(L, t);
+    if (!sl_thread_waits(t))
         return 0;
-    }
     if (t->fiber == NULL) {    /* else the results raised before */
         sl_record_reserve(L, t->all);
         t->fiber = sl_fiber_take(&t->all->fibers);

@@ -110,7 +110,8 @@ struct sl_thread {
                                   resumed the coroutine; else NULL */
     lua_State *anchors;        /* borrowed; where the coroutine is anchored, */
     int place;                 /* and the value of its home one place above */
-    int index;                 /* see anchored */
+    int index;                 /* see anchored; if it yielded to wait, of the
+                                  top of its stack */
     int nargs;                 /* on the stack (frozen) or on co's */
     int nresults;              /* of the last lua_resume */
     signed char status;        /* likewise; or SL_CLOSING */
@@ -139,7 +140,8 @@ enum sl_threads_value {
     SL_VALUE_CALLER,           /* sl_thread_pcall's */
     SL_VALUE_LOST,             /* the error of who ended without a home */
     SL_VALUE_FAILURES,         /* a table with weak keys; see failure.c */
-    SL_VALUES = SL_VALUE_FAILURES
+    SL_VALUE_LEFT,             /* the error of who will not go on: likewise */
+    SL_VALUES = SL_VALUE_LEFT
 };
 
 struct sl_threads {
@@ -175,7 +177,9 @@ void sl_thread_check(lua_State *L, sl_threads *all, const char *what);
  * after sl_thread_check, and only to wait with it at once. */
 sl_thread *sl_thread_current(lua_State *L, sl_threads *all);
 
-/* Ends the running C function in a wait: `return sl_thread_wait(...)`. */
+/* Ends the running C function in a wait: `return sl_thread_wait(...)`. What
+ * somebody else who resumes the coroutine meanwhile passes is dropped, and the
+ * wait goes on; without SL_CONTINUES it ends the wait. */
 int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results);
 
 /* For straight-line C: waits with the C stack frozen; returns after it. Only
@@ -188,13 +192,18 @@ static inline int sl_thread_isfrozen(const sl_thread *t)
     return t->fiber != NULL && sl_fiber_isfrozen(t->fiber);
 }
 
+/* How many records there are, in all->records. */
+static inline int sl_threads_count(const sl_threads *all)
+{
+    return (all->places - all->places_left) / 2;
+}
+
 /* Whether a waiting thread is still in its wait: its coroutine may have been
- * closed, or resumed by somebody else. */
-int sl_thread_waits(lua_State *L, sl_thread *t);
+ * closed, or, without SL_CONTINUES, resumed by somebody else. */
+int sl_thread_waits(const sl_thread *t);
 
 /* Readies a waiting thread: gives a yielded one its results. Raises before
- * it changes anything. False if it does not wait any more; then the record
- * is gone. */
+ * it changes anything. False if it does not wait any more. */
 int sl_thread_prepare(lua_State *L, sl_thread *t);
 
 /* The thread will not wait, which matters if sl_thread_current made it of L's

@@ -125,11 +125,11 @@ static int give_results(lua_State *L, void *of)
 void sl_wait_drop(lua_State *L, sl_wait *wait)
 {
     sl_thread *t = wait->thread;
-    if (wait->parked)
+    if (wait->parked) {
         sl_wait_unpark(wait);
-    else
-        sl_wait_unready(sl_wait_source(wait)->loop, t);
-    sl_thread_prepare(L, t);    /* ends the record */
+        sl_wait_ready(sl_wait_source(wait)->loop, t);
+    }
+    t->wait = NULL;
     wait->thread = NULL;
     wait->status = SL_CLOSED;
     if (wait->writes) {    /* lets go of what it holds */
@@ -139,11 +139,38 @@ void sl_wait_drop(lua_State *L, sl_wait *wait)
     }
 }
 
+/* Whether a thread has left a wait or sleep in that loop, and is not ready. */
+static int has_left(const sl_loop *loop, const sl_thread *t)
+{
+    const sl_wait *wait = t->wait;
+    if (t->co == NULL || t->state != SL_WAITING || t->fiber != NULL ||
+        t->loop != loop)
+        return 0;
+    return (wait != NULL ? wait->parked : t->timer.index > 0) &&
+           !sl_thread_waits(t);
+}
+
+void sl_wait_patrol(lua_State *L, sl_loop *loop)
+{
+    sl_thread *t = loop->threads->records;
+    for (; t != NULL; t = t->next_record) {
+        if (!has_left(loop, t))
+            continue;
+        if (t->wait != NULL) {
+            sl_wait_drop(L, t->wait);
+        } else {
+            sl_timer_cancel(&loop->timers, &t->timer);
+            loop->waiting--;
+            sl_wait_ready(loop, t);
+        }
+    }
+}
+
 int sl_wait_occupied(lua_State *L, sl_wait *wait)
 {
     if (wait->thread == NULL)
         return 0;
-    if (!wait->parked || sl_thread_waits(L, wait->thread))
+    if (sl_thread_waits(wait->thread))
         return 1;
     sl_wait_drop(L, wait);
     return 0;

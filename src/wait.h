@@ -98,9 +98,13 @@ static inline void sl_wait_unready(sl_loop *loop, sl_thread *t)
     loop->ready--;
 }
 
-/* The thread is not in its wait any more (sl_thread_waits): its record ends,
- * the wait is free. */
+/* The thread is not in its wait any more (sl_thread_waits): the wait is free,
+ * and the thread ready, so its record ends in its turn. */
 void sl_wait_drop(lua_State *L, sl_wait *wait);
+
+/* Makes the threads ready that have left their waits in this loop. Looks at the
+ * records of all threads. */
+void sl_wait_patrol(lua_State *L, sl_loop *loop);
 
 /* Tries the operation; returns its status. An answer of SL_AGAIN for which
  * it may not wait is a timeout. */

@@ -171,6 +171,19 @@ static int meth_waits(lua_State *L)
     return 1;
 }
 
+/* left() -> whether the last wait ended without being over, as somebody else
+ * resumed the coroutine */
+static int meth_left(lua_State *L)
+{
+    sl_watcher *w = check_watcher(L);
+    int has_left = w->self.reader.thread != NULL &&
+                   !sl_wait_occupied(L, &w->self.reader);
+    if (has_left)
+        unwatch(w);
+    lua_pushboolean(L, has_left);
+    return 1;
+}
+
 /* wake(): who waits with it looks again */
 static int meth_wake(lua_State *L)
 {
@@ -184,7 +197,7 @@ static int meth_gc(lua_State *L)
 {
     sl_watcher *w = lua_touserdata(L, 1);
     unwatch(w);
-    sl_source_free(L, &w->self);
+    sl_source_free(&w->self);
     free(w->watches);
     w->watches = NULL;
     w->size = 0;
@@ -193,6 +206,7 @@ static int meth_gc(lua_State *L)
 
 static const luaL_Reg methods[] = {
     {"__gc", meth_gc},
+    {"left", meth_left},
     {"wait", meth_wait},
     {"waits", meth_waits},
     {"wake", meth_wake},

@@ -103,16 +103,18 @@ local function select(original, here, reads, writes, timeout)
     local seconds = readable[1] and 0 or tonumber(timeout) or -1
     local deadline = here.loop.now() + seconds
     local n, which_read, which_write
+    local waits = true
     while true do
         n, which_read, which_write = functions.ready(read_fds, write_fds)
         if n > 0 or readable[1] then break end
         local left = seconds > 0 and deadline - here.loop.now() or seconds
         if seconds == 0 then loops.turn(here) end
-        if seconds >= 0 and left <= 0 then
+        if not waits or seconds >= 0 and left <= 0 then
             return readable, writable, 'timeout'
         end
-        local ok, err = loops.wait(here, left, read_fds, write_fds)
-        if ok == nil then own.misuse('select: ' .. err) end
+        local err
+        waits, err = loops.wait(here, left, read_fds, write_fds)
+        if waits == nil then own.misuse('select: ' .. err) end
     end
     add_ready(readable, readers, which_read)
     add_ready(writable, writers, which_write)

@@ -78,13 +78,19 @@ function loops.count(here, bytes)
     if here.spent >= TURN then loops.turn(here) end
 end
 
+-- Whether whoever resumes a coroutine that waits ends the wait: where C
+-- functions can't go on after a yield.
+local ends_early = tonumber(_VERSION:match '%d+%.%d+') < 5.3
+
 -- Waits until one of the descriptors may be ready: true; false when the time
--- is over (negative: never); or nil, error. Who waits for something that
--- only one thread may wait for gives a table and the key in it, for busy.
+-- is over (negative: never) or the wait ended early; or nil, error. Who waits
+-- for something that only one thread may wait for gives a table and the key in
+-- it, for busy.
 function loops.wait(here, seconds, reads, writes, waiters, key)
     local watcher = table.remove(here.idle) or here.watcher()
     if waiters then waiters[key] = watcher end
     local ok, err = watcher:wait(seconds, reads, writes)
+    if ends_early and watcher:left() then ok, err = false, nil end
     if waiters then waiters[key] = nil end
     here.idle[#here.idle + 1] = watcher
     here.spent = 0
