@@ -176,10 +176,10 @@ static const char *check_resumable(lua_State *L)
         return "cannot resume dead coroutine";
     if (where == SL_IS_WAITING)
         return "cannot resume a coroutine that waits in I/O or sleep";
-    if (sl_ismain(lua_tothread(L, 1)))
-        luaL_error(L, "trying to resume the main thread");
     if (where == SL_IS_RUNNING)
         luaL_error(L, "trying to resume the running thread");
+    if (sl_ismain(lua_tothread(L, 1)))
+        luaL_error(L, "trying to resume the main thread");
     return "cannot resume non-suspended coroutine";
 }
 
@@ -330,6 +330,25 @@ static int func_safewrap(lua_State *L)
     return 2;
 }
 
+/* close(thread) -> true, or false and the error of a variable's closing */
+static int func_close(lua_State *L)
+{
+    sl_threads *all = get_threads(L);
+    luaL_checktype(L, 1, LUA_TTHREAD);
+    lua_settop(L, 1);
+    lua_State *co = lua_tothread(L, 1);
+    enum sl_where where = sl_thread_where(L, all, 1);
+    sl_thread *t = sl_record_held(L, all, 1);
+    /* Another coroutine that it has resumed can't be closed with it. */
+    int is_alone = t != NULL ? where == SL_IS_SUSPENDED && t->stack == co
+                             : lua_status(co) == LUA_YIELD ||
+                               where == SL_IS_FRESH || where == SL_IS_DEAD;
+    if (!is_alone)
+        return luaL_error(L, "cannot close a %s coroutine",
+                          where == SL_IS_RUNNING ? "running" : "normal");
+    return sl_run_close(L, all, t);
+}
+
 /* install() -> the old coroutine library, which this one replaces */
 static int func_install(lua_State *L)
 {
@@ -361,6 +380,11 @@ int luaopen_socketloop_symmetric(lua_State *L)
     lua_newtable(L);
     lua_pushlightuserdata(L, all);
     sl_setfuncs(L, functions, 1);
+    if (SL_CLOSES_VARIABLES) {
+        lua_pushlightuserdata(L, all);
+        lua_pushcclosure(L, func_close, 1);
+        lua_setfield(L, -2, "close");
+    }
     lua_pushlightuserdata(L, all);
     lua_pushvalue(L, -2);
     lua_pushcclosure(L, func_install, 2);
