@@ -12,6 +12,7 @@
 #include "api.h"
 
 #include "clock.h"
+#include "hook.h"
 #include "loop.h"
 #include "result.h"
 #include "socketloop.h"
@@ -59,11 +60,11 @@ static void push_loop(lua_State *L, const sl_thread *t)
 static sl_loop *enter(lua_State *L, const char *what)
 {
     luaL_checkstack(L, LUA_MINSTACK, "no room to wait");
-    const sl_threads *threads = sl_threads_get(L);
+    sl_threads *threads = sl_threads_get(L);
     if (threads->running == NULL)
         luaL_error(L, "%s must be called from a loop thread (see newthread)",
                    what);
-    sl_checkfinalizer(L);
+    sl_hook_check(L, threads);
     push_loop(L, threads->running);
     sl_loop *loop = lua_touserdata(L, -1);
     if (loop == NULL || loop->closed)

@@ -56,15 +56,11 @@ static inline void sl_checkversion(lua_State *L)
 /* coroutine.running of 5.1 and LuaJIT gives nil for the main program. */
 #define SL_MAIN_IS_NIL (LUA_VERSION_NUM == 501)
 
-/* Whether L can yield right here. 5.1 and 5.2 cannot tell: never. LuaJIT takes
- * any yield during a hook or finalizer for the hook's; during a finalizer its
- * collector is off. */
+/* Whether L can yield right here. 5.1 and 5.2 cannot tell: never. LuaJIT can,
+ * but for hooks (hook.h). */
 static inline int sl_isyieldable(lua_State *L)
 {
-#if SL_LUAJIT
-    return lua_gc(L, LUA_GCISRUNNING, 0) && lua_gethook(L) == NULL &&
-           lua_isyieldable(L);
-#elif LUA_VERSION_NUM >= 503
+#if LUA_VERSION_NUM >= 503 || SL_LUAJIT
     return lua_isyieldable(L);
 #else
     (void)L;
@@ -435,9 +431,8 @@ static inline void sl_pushglobals(lua_State *L)
 #endif
 }
 
-/* Raises if L runs a finalizer of LuaJIT's, during which its threads cannot
- * be switched. There is no other way to ask: setmode refuses to work then,
- * and this mode of it does nothing. */
+/* Raises if a finalizer of LuaJIT's runs. There is no other way to ask: setmode
+ * refuses to work then, and this mode of it does nothing. */
 static inline void sl_checkfinalizer(lua_State *L)
 {
 #if SL_LUAJIT

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "descriptor.h"
+#include "hook.h"
 #include "luasocket.h"
 #include "result.h"
 
@@ -127,7 +128,6 @@ int sl_exchange_await(lua_State *L, sl_exchange *x)
     int reading = x->wait == &source->reader;
     double limit = sl_exchange_timeleft(x);
     check_thread(L, x);
-    sl_checkfinalizer(L);
     if (source->fd < 0)
         return SL_CLOSED;
     if (limit == 0)
@@ -135,6 +135,7 @@ int sl_exchange_await(lua_State *L, sl_exchange *x)
     if (sl_fd_ready(source->fd, x->wanted == SL_WRITABLE))
         return try_again(L, x, limit);
     x->tries = 0;
+    sl_hook_check(L, source->loop->threads);
     if (x->wanted == SL_READABLE)
         source->readable = 0;
     else

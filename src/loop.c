@@ -218,7 +218,7 @@ static void take_turn(lua_State *L, sl_loop *loop, sl_thread *t)
     sl_wait_unready(loop, t);
     t->wait = NULL;
     t->spent = 0;
-    int failed = waits ? sl_run_wake(L, t) : sl_run_lose(L, t);
+    int failed = waits ? sl_run_wake(L, t, loop->hook) : sl_run_lose(L, t);
     sl_gather_flush(loop);
     if (failed)
         fail(L);

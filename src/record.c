@@ -9,6 +9,8 @@
 
 #include "record.h"
 
+#include "hook.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -160,6 +162,7 @@ sl_thread *sl_record_take(lua_State *L, sl_threads *all, void *loop)
     t->loop = loop;
     t->wait = NULL;
     t->spent = 0;
+    t->hook = SL_HOOK_OFF;
     return t;
 }
 
@@ -450,6 +453,10 @@ static void make_values(lua_State *L, sl_threads *all)
     sl_anchor_set(L, all->values, SL_VALUE_FAILURES);
     lua_pushliteral(L, "the coroutine was closed, or resumed by somebody else");
     sl_anchor_set(L, all->values, SL_VALUE_LEFT);
+    lua_pushcfunction(L, sl_hook_probe);
+    sl_anchor_set(L, all->values, SL_VALUE_PROBE);
+    lua_pushcfunction(L, sl_hook_leave);
+    sl_anchor_set(L, all->values, SL_VALUE_LEAVE);
 }
 
 sl_threads *sl_threads_get(lua_State *L)

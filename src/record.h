@@ -127,6 +127,12 @@ static inline double sl_record_mark(const sl_thread *t)
     return (double)(uintptr_t)t + 0.5;
 }
 
+/* The record that has that mark. */
+static inline sl_thread *sl_record_ofmark(double mark)
+{
+    return (sl_thread *)(uintptr_t)mark;
+}
+
 /* [-0, +1, -] Pushes it. */
 static inline void sl_record_pushmark(lua_State *L, const sl_thread *t)
 {

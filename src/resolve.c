@@ -11,6 +11,7 @@
 #include "address.h"
 #include "clock.h"
 #include "reclaim.h"
+#include "hook.h"
 #include "result.h"
 #include "wait.h"
 
@@ -53,7 +54,7 @@ int sl_resolve_now(lua_State *L, sl_asocket *a, const sl_query *query)
     if (err != 0)
         return err;
     if (a->lookup->status == SL_AGAIN) {
-        sl_checkfinalizer(L);
+        sl_hook_check(L, a->source.loop->threads);
         wait->interest = 0;
         err = sl_wait_block(L, wait, &looking_up, sl_resolve_limit(a));
         wait->interest = SL_WRITABLE;

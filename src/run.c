@@ -5,6 +5,7 @@
 #include "run.h"
 
 #include "failure.h"
+#include "hook.h"
 #include "record.h"
 
 /* --- running one thread ------------------------------------------------ */
@@ -140,6 +141,8 @@ static void collect(lua_State *L, sl_thread *t)
     }
     sl_fiber_give(&all->fibers, t->fiber);
     t->fiber = NULL;
+    if (SL_LUAJIT && t->hook == SL_HOOK_OWN)
+        sl_hook_end(L, t);
     if (t->status == LUA_YIELD)
         yielded(L, t);
     else if (t->status == LUA_OK)
@@ -322,13 +325,18 @@ static enum sl_outcome go_on(lua_State *L, sl_threads *all, void *loop,
     }
 }
 
-/* [-0, +n, e] Makes the running function the base that runs t. */
-static inline enum sl_outcome drive(lua_State *L, sl_thread *t, int passes_on)
+/* [-0, +n, e] Makes the running function the base that runs t. hook: where it
+ * is, of enum sl_hook. */
+static inline enum sl_outcome drive(lua_State *L, sl_thread *t, int passes_on,
+                                    int hook)
 {
     sl_threads *all = t->all;
     if (all->running == NULL) {
         all->bottom = L;
+        all->base_hook = hook;
         passes_on = 0;
+    } else {
+        all->running->base_hook = (unsigned char)hook;
     }
     t = run(L, t, SL_CONTROL, resume_on_fiber);
     if (all->passing == SL_NOTHING && !passes_on &&
@@ -342,7 +350,7 @@ static inline enum sl_outcome drive(lua_State *L, sl_thread *t, int passes_on)
 
 int sl_run_drive(lua_State *L, sl_thread *t, int passes_on, sl_run_after after)
 {
-    return after(L, drive(L, t, passes_on));
+    return after(L, drive(L, t, passes_on, sl_hook_ofbase(L, t->all)));
 }
 
 sl_thread *sl_run_ready(lua_State *L, sl_threads *all, int n)
@@ -365,7 +373,7 @@ int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop)
     lua_xmove(L, co, nargs + 1);
     t->fiber = sl_fiber_take(&all->fibers);
     t->nargs = nargs;
-    if (drive(L, t, 0) == SL_FAILED) {
+    if (drive(L, t, 0, sl_hook_ofbase(L, all)) == SL_FAILED) {
         lua_remove(L, top);    /* the failure brings the thread, too */
         return 1;
     }
@@ -373,10 +381,10 @@ int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop)
     return 0;
 }
 
-int sl_run_wake(lua_State *L, sl_thread *t)
+int sl_run_wake(lua_State *L, sl_thread *t, int hook)
 {
     int top = lua_gettop(L);
-    if (drive(L, t, 0) == SL_FAILED)
+    if (drive(L, t, 0, hook) == SL_FAILED)
         return 1;
     lua_settop(L, top);
     return 0;

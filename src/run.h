@@ -19,9 +19,10 @@ enum sl_outcome {
  * if it failed, and then pushes also the error and a traceback. */
 int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop);
 
-/* Runs a thread that was prepared until it stops or ends. True if it failed,
- * and then pushes the thread, the error and a traceback. */
-int sl_run_wake(lua_State *L, sl_thread *t);
+/* Runs a thread that was prepared until it stops or ends. hook: what
+ * sl_hook_find gave on L. True if it failed, and then pushes the thread, the
+ * error and a traceback. */
+int sl_run_wake(lua_State *L, sl_thread *t, int hook);
 
 /* [-0, +(0|3), e] Ends the record of a thread that isn't in its wait any more
  * (sl_thread_waits): whoever waits for the thread gets an error, and runs. True

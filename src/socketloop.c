@@ -15,6 +15,7 @@
 #include "fork.h"
 #include "gather.h"
 #include "guard.h"
+#include "hook.h"
 #include "install.h"
 #include "loop.h"
 #include "pin.h"
@@ -240,6 +241,7 @@ static int run_loop(lua_State *L, lua_CFunction body, const char *what)
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushcclosure(L, body, 1);
     lua_pushnumber(L, timeout);
+    loop->hook = sl_hook_find(L, loop->threads);
     loop->stepping = 1;
     int status = lua_pcall(L, 1, LUA_MULTRET, 0);
     loop->stepping = 0;

@@ -5,6 +5,7 @@
 
 #include "thread.h"
 
+#include "hook.h"
 #include "record.h"
 
 #include <string.h>
@@ -48,7 +49,7 @@ void sl_thread_reserve(lua_State *L, sl_threads *all, lua_State *co, int n)
 /* Whether L, which runs in t, can stop by a yield. */
 static int can_yield(lua_State *L, const sl_thread *t)
 {
-    return L == t->co && sl_isyieldable(L);
+    return L == t->co && sl_isyieldable(L) && t->hook == SL_HOOK_OFF;
 }
 
 /* Who called the thread may not be its base any more when it ends: notes
@@ -85,6 +86,15 @@ static inline void put_home(lua_State *L, sl_thread *t, int n)
         put_value(L, t, n);
 }
 
+/* Freezes the running thread, whose n topmost values others may take. */
+static inline void freeze(lua_State *L, sl_thread *t, int n)
+{
+    if (SL_LUAJIT && t->hook == SL_HOOK_OWN)
+        sl_hook_freeze(L, t, n);
+    else
+        sl_fiber_freeze(t->fiber);
+}
+
 static inline void stop(lua_State *L, sl_thread *t, int state)
 {
     t->stack = L;
@@ -94,11 +104,12 @@ static inline void stop(lua_State *L, sl_thread *t, int state)
 /* See sl_thread_hold. */
 static inline void hold(lua_State *L, sl_thread *t, int state, int what, int n)
 {
-    put_home(L, t, what != SL_NOTHING ? n + 1 : 0);
+    int passed = what != SL_NOTHING ? n + 1 : 0;
+    put_home(L, t, passed);
     sl_record_hold(L, t);
     stop(L, t, state);
     sl_thread_pass(t->all, what, n);
-    sl_fiber_freeze(t->fiber);
+    freeze(L, t, passed + (t->home == SL_HOME_VALUE));
 }
 
 /* [-0, +n, e] Takes many values, or an error. */
@@ -256,7 +267,7 @@ void sl_thread_check(lua_State *L, sl_threads *all, const char *what)
 
 sl_thread *sl_thread_current(lua_State *L, sl_threads *all)
 {
-    sl_checkfinalizer(L);
+    sl_hook_check(L, all);
     if (all->running != NULL) {
         sl_record_anchor(L, all->running);
         return all->running;
@@ -312,7 +323,7 @@ void sl_thread_freeze(lua_State *L, sl_thread *t)
 {
     note_caller(L, t);
     t->state = SL_WAITING;
-    sl_fiber_freeze(t->fiber);
+    freeze(L, t, 0);
     sl_thread_settle(L, t->all);
 }
 
@@ -344,6 +355,7 @@ int sl_thread_suspend(lua_State *L, sl_threads *all)
         lua_settop(L, 0);
     if (t == NULL)
         return lua_yield(L, 0);
+    sl_hook_checkhold(L, t);
     sl_record_pushmark(L, t);
     hold(L, t, SL_SUSPENDED, SL_NOTHING, 0);
     return take(L, t);
@@ -362,6 +374,7 @@ int sl_thread_transfer(lua_State *L, sl_threads *all, int n,
 {
     sl_thread *t = all->running;
     luaL_checkstack(L, 4, "too many values");
+    sl_hook_checkhold(L, t);
     sl_record_pushmark(L, t);
     lua_replace(L, 1);
     hold(L, t, SL_SUSPENDED, SL_CONTROL, n);
@@ -374,6 +387,8 @@ int sl_thread_switch(lua_State *L, sl_thread *to, int n, int is_protected)
     sl_threads *all = to->all;
     sl_thread *t = all->running;
     lua_pushvalue(L, 1);
+    if (!sl_hook_isoutside(L, t))
+        return sl_thread_transfer(L, all, n, is_protected);
     sl_record_pushmark(L, t);
     lua_replace(L, 1);
     put_home(L, t, n + 1);

@@ -122,6 +122,8 @@ struct sl_thread {
     unsigned char anchors_home;    /* there is a value in its place */
     unsigned char depth;       /* threads that run threads */
     unsigned char got;         /* of enum sl_passing, when frozen */
+    unsigned char hook;        /* how it stops, of enum sl_hook (hook.h), */
+    unsigned char base_hook;   /* and where it was as a base */
     unsigned char spent;       /* the loop's: operations since it stopped */
     sl_timer timer;            /* the loop's: of a sleep */
     sl_thread *next_record;    /* in the list of all records */
@@ -141,7 +143,11 @@ enum sl_threads_value {
     SL_VALUE_LOST,             /* the error of who ended without a home */
     SL_VALUE_FAILURES,         /* a table with weak keys; see failure.c */
     SL_VALUE_LEFT,             /* the error of who will not go on: likewise */
-    SL_VALUES = SL_VALUE_LEFT
+    SL_VALUE_PROBER,           /* see hook.h */
+    SL_VALUE_PROBE,            /* sl_hook_probe */
+    SL_VALUE_LEAVE,            /* sl_hook_leave */
+    SL_VALUE_HOOK_ERROR,       /* which is still to be raised */
+    SL_VALUES = SL_VALUE_HOOK_ERROR
 };
 
 struct sl_threads {
@@ -150,6 +156,8 @@ struct sl_threads {
     lua_State *bottom;         /* the base below all threads, if any runs */
     int passing;               /* of enum sl_passing: what is on its way */
     int nvalues;               /* with it, besides whom it is for */
+    int base_hook;             /* where the bottom is, of enum sl_hook */
+    lua_State *prober;         /* anchored; NULL until it is needed */
     sl_thread *records;        /* owned; all of them */
     sl_thread *free;           /* the unused ones */
     sl_thread *recent[SL_RECENT];    /* looked up before; see record.c */

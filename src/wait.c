@@ -6,6 +6,7 @@
 #include "wait.h"
 
 #include "clock.h"
+#include "hook.h"
 #include "result.h"
 #include "source.h"
 
@@ -295,7 +296,7 @@ static int take_turn(lua_State *L, sl_wait *wait)
 int sl_wait_pause(lua_State *L, sl_wait *wait, double seconds)
 {
     unsigned char interest = wait->interest;
-    sl_checkfinalizer(L);
+    sl_hook_check(L, sl_wait_source(wait)->loop->threads);
     wait->interest = 0;    /* in the time only */
     int err = sl_wait_block(L, wait, &pausing, seconds);
     wait->interest = interest;

@@ -49,7 +49,7 @@ int sl_wait_operate(lua_State *L, sl_wait *wait, const sl_operation *operation,
 
 /* The same for straight-line C in a thread of our own, for at most limit
  * seconds: returns the operation's status. Who changes the wait's interest for
- * it calls sl_checkfinalizer before, so that this does not raise. */
+ * it calls sl_hook_check before, so that this does not raise. */
 int sl_wait_block(lua_State *L, sl_wait *wait, const sl_operation *operation,
                   double limit);
 
