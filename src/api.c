@@ -60,11 +60,10 @@ static void push_loop(lua_State *L, const sl_thread *t)
 static sl_loop *enter(lua_State *L, const char *what)
 {
     luaL_checkstack(L, LUA_MINSTACK, "no room to wait");
-    sl_threads *threads = sl_threads_get(L);
+    const sl_threads *threads = sl_threads_get(L);
     if (threads->running == NULL)
         luaL_error(L, "%s must be called from a loop thread (see newthread)",
                    what);
-    sl_hook_check(L, threads);
     push_loop(L, threads->running);
     sl_loop *loop = lua_touserdata(L, -1);
     if (loop == NULL || loop->closed)
@@ -109,6 +108,7 @@ static int await(lua_State *L, int fd, int events, double seconds, int *ready)
     double until = seconds < 0 ? -1 : sl_clock_now() + seconds;
     unsigned interest = (events & SOCKETLOOP_READABLE ? SL_READABLE : 0) |
                         (events & SOCKETLOOP_WRITABLE ? SL_WRITABLE : 0);
+    sl_hook_check(L, sl_threads_get(L));
     sl_watcher *w = sl_watch_push(L);
     int err, failure;
     do {
@@ -138,13 +138,14 @@ static int wait_ready(lua_State *L, int fd, int events, double seconds)
     if (seconds != seconds)
         luaL_error(L, "wait: the time is not a number");
     sl_loop *loop = enter(L, "wait");
-    if (++loop->threads->running->spent > SL_OPERATIONS_MAX)
+    if (sl_wait_isdue(L, loop->threads))
         sl_loop_pause(L, loop, 0);
     int ready = 0;
     int err = look(fd, events, &ready);
     if (err == 0 && ready == 0 && seconds != 0) {
         err = await(L, fd, events, seconds, &ready);
-    } else if (err == 0 && ready == 0) {
+    } else if (err == 0 && ready == 0 &&
+               sl_hook_refuses(L, loop->threads) == NULL) {
         sl_loop_pause(L, loop, 0);
         err = look(fd, events, &ready);
     }

@@ -213,11 +213,6 @@ static int begin(lua_State *L, sl_wait *wait)
     return err;
 }
 
-static int must_wait(const sl_wait *wait)
-{
-    return wait->status == SL_AGAIN || wait->status == SL_BUSY;
-}
-
 /* Who may not wait for the poller's word asks the system instead. */
 static void assume_ready(sl_wait *wait)
 {
@@ -227,18 +222,39 @@ static void assume_ready(sl_wait *wait)
         sl_wait_source(wait)->writable = 1;
 }
 
+int sl_wait_isdue(lua_State *L, sl_threads *all)
+{
+    sl_thread *t = all->running;
+    return t != NULL && ++t->spent > SL_OPERATIONS_MAX &&
+           sl_hook_refuses(L, all) == NULL;
+}
+
 /* Tries it in the calling thread, unless it had its share already. */
 static void try_first(lua_State *L, sl_wait *wait,
                       const sl_operation *operation)
 {
-    sl_thread *t = sl_wait_source(wait)->loop->threads->running;
     wait->operation = operation;
     if (is_instant(wait))
         assume_ready(wait);
-    if (t != NULL && ++t->spent > SL_OPERATIONS_MAX)
+    if (sl_wait_isdue(L, sl_wait_source(wait)->loop->threads))
         wait->status = SL_BUSY;
     else
         sl_wait_try(L, wait);
+}
+
+/* Whether the operation has to go on later. Where the thread cannot stop it
+ * goes on now, without others' turns, until the system says that it has to
+ * wait. */
+static int must_wait(lua_State *L, sl_wait *wait)
+{
+    if (wait->status != SL_AGAIN && wait->status != SL_BUSY)
+        return 0;
+    if (sl_hook_refuses(L, sl_wait_source(wait)->loop->threads) == NULL)
+        return 1;
+    assume_ready(wait);
+    while (sl_wait_try(L, wait) == SL_BUSY)
+        ;
+    return wait->status == SL_AGAIN;
 }
 
 int sl_wait_operate(lua_State *L, sl_wait *wait, const sl_operation *operation,
@@ -248,7 +264,7 @@ int sl_wait_operate(lua_State *L, sl_wait *wait, const sl_operation *operation,
     wait->status = set_limits(wait, block, until);
     if (wait->status == 0)
         try_first(L, wait, operation);
-    if (must_wait(wait) && begin(L, wait) == 0)
+    if (must_wait(L, wait) && begin(L, wait) == 0)
         return sl_thread_wait(L, wait->thread, give_results);
     return operation->results(L, wait);
 }
@@ -259,7 +275,7 @@ int sl_wait_block(lua_State *L, sl_wait *wait, const sl_operation *operation,
     wait->status = set_limits(wait, limit, -1);
     if (wait->status == 0)
         try_first(L, wait, operation);
-    if (must_wait(wait) && begin(L, wait) == 0) {
+    if (must_wait(L, wait) && begin(L, wait) == 0) {
         sl_thread_freeze(L, wait->thread);
         wait->thread = NULL;
     }

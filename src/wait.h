@@ -21,6 +21,10 @@ static inline int sl_wait_spare(const sl_wait *wait)
     return t != NULL && t->spent < SL_OPERATIONS_MAX ? ++t->spent : 0;
 }
 
+/* [-0, +0, m] Counts an operation of the running thread. True if it is the
+ * others' turn before that, and the thread may stop here. */
+int sl_wait_isdue(lua_State *L, sl_threads *all);
+
 /* Raises: somebody else uses this wait. `what` names the calling function. */
 void sl_wait_refuse(lua_State *L, const char *what);
 

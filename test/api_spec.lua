@@ -546,16 +546,18 @@ describe('In C', function()
             it("to wait in a finalizer of LuaJIT's", function()
                 with_pair(function(a)
                     run(function()
-                        local sleeping, waiting
+                        local sleeping, waiting, ready
                         local proxy = newproxy(true)    -- luacheck: ignore
                         getmetatable(proxy).__gc = function()
                             sleeping = support.failure(api.sleep, 0)
-                            waiting = support.failure(api.wait, a, 'w', 5)
+                            waiting = support.failure(api.wait, a, 'r', 5)
+                            ready = api.wait(a, 'w', 5)
                         end
                         proxy = nil                     -- luacheck: ignore
                         support.collect()
                         assert.is_string(sleeping)
                         assert.is_string(waiting)
+                        assert.equal('w', ready)
                     end)
                 end)
             end)

@@ -1,0 +1,138 @@
+-- Finalizers on LuaJIT, where a thread cannot stop in one: what needs no
+-- waiting works, the rest is refused, and the collector stays on.
+
+local support = require 'support'
+local process = require 'process'
+local stopping = require 'stopping'
+
+if not support.luajit then return end
+
+describe('A finalizer', function()
+    after_each(process.cleanup)
+
+    local function finalizer(code)
+        return stopping.script([[
+            local function finalize(f)
+                local proxy = newproxy(true)
+                getmetatable(proxy).__gc = f
+                proxy = nil
+                collectgarbage()
+            end
+            local function collects()
+                local before = collectgarbage 'count'
+                for _ = 1, 1e5 do local _ = {} end
+                return collectgarbage 'count' - before < 3000
+            end
+            local listener = loop.tcp('127.0.0.1', 0)
+            assert(listener:listen())
+            local ip, port = listener:getsockname()
+            local function connect()
+                return assert(loop.connect(ip, port))
+            end
+            local function pair()
+                return connect(), assert(listener:accept())
+            end
+        ]] .. code)
+    end
+
+    it('sends and receives, however much its thread has done', function()
+        assert.equal('done', finalizer [[
+            loop.newthread(function()
+                local a, b = pair()
+                for n = 60, 70 do
+                    loop.sleep(0)
+                    for _ = 1, n do assert(a:send 'x') end
+                    assert(b:receive(n))
+                    local log = {}
+                    finalize(function()
+                        for _ = 1, 100 do
+                            log[#log + 1] = select(2, pcall(a.send, a, 'y'))
+                            log[#log + 1] = select(2, pcall(b.receive, b, 1))
+                        end
+                    end)
+                    assert(#log == 200)
+                    for i = 1, 200, 2 do
+                        assert(log[i] == 1 and log[i + 1] == 'y', log[i + 1])
+                    end
+                end
+                io.write 'done'
+            end)
+            finish()
+        ]])
+    end)
+
+    it('receives at once what takes more than one turn', function()
+        assert.equal('1000000', finalizer [[
+            loop.newthread(function()
+                local a, b = pair()
+                a:setoption('send-buffer-size', 2^22)
+                b:setoption('recv-buffer-size', 2^22)
+                loop.newthread(function() a:send(('x'):rep(1e6)) a:close() end)
+                b:settimeout(0)
+                finalize(function()
+                    local got = ''
+                    while #got < 1e6 do
+                        local data, err, partial = b:receive(1e6, got)
+                        got = data or partial
+                        if err == 'closed' then break end
+                    end
+                    io.write(#got)
+                end)
+            end)
+            finish()
+        ]])
+    end)
+
+    it('accepts, and does without waiting what else it can', function()
+        assert.equal('done', finalizer [[
+            loop.newthread(function()
+                local udp = loop.udp('127.0.0.1', 0)
+                local name, number = udp:getsockname()
+                for _ = 1, 64 do udp:sendto('x', name, number) end
+                local waiting = connect()
+                local log = {}
+                finalize(function()
+                    log.send = {pcall(udp.sendto, udp, 'y', name, number)}
+                    log.receive = {pcall(udp.receivefrom, udp)}
+                    log.accept = {pcall(listener.accept, listener)}
+                end)
+                for what, results in pairs(log) do
+                    assert(results[1] and results[2], what)
+                end
+                assert(log.send and waiting)
+                io.write 'done'
+            end)
+            finish()
+        ]])
+    end)
+
+    it('is told that it cannot wait', function()
+        assert.equal('done', finalizer [[
+            loop.newthread(function()
+                local a = pair()
+                local log = {}
+                finalize(function()
+                    for _, f in ipairs {
+                        function() a:receive() end,
+                        function() loop.sleep(0.001) end,
+                        function() listener:accept() end,
+                        function() loop.resolve 'localhost' end,
+                    } do
+                        log[#log + 1] = select(2, pcall(f))
+                    end
+                end)
+                assert(#log == 4)
+                for _, err in ipairs(log) do
+                    assert(err:find('no thread wait in a finalizer', 1, true),
+                           err)
+                end
+                loop.sleep(0.001)
+                local _, err = a:settimeout(0.001), a:receive()
+                io.write 'done'
+            end)
+            start_others()
+            finish()
+            assert(turns == started and collects())
+        ]])
+    end)
+end)
