@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "gather.h"
 #include "reclaim.h"
+#include "interrupt.h"
 #include "resolver.h"
 #include "result.h"
 #include "run.h"
@@ -82,14 +83,14 @@ void sl_loop_pause(lua_State *L, sl_loop *loop, double seconds)
 /* --- failures ---------------------------------------------------------- */
 
 /* [-3, +0, e] A thread failed: thread, error and traceback go to onerror, or
- * out of this step. */
-static void fail(lua_State *L)
+ * out of this step, as Ctrl-C does. */
+static void fail(lua_State *L, const sl_loop *loop)
 {
     sl_loop_check(L)->failed(L, lua_gettop(L) - 2);
     sl_loop_env(L, SL_ENV_MODULE);
     lua_getfield(L, -1, "onerror");
     lua_remove(L, -2);
-    if (lua_isnil(L, -1)) {
+    if (lua_isnil(L, -1) || sl_interrupt_isone(L, -3, loop->has_sigint)) {
         lua_pop(L, 1);
         sl_thread_message(L);
         lua_error(L);
@@ -128,7 +129,7 @@ static void tell_failures(lua_State *L, sl_loop *loop)
         for (int i = 1; i <= 3; i++)
             lua_rawgeti(L, -i, i);
         lua_remove(L, -4);
-        fail(L);
+        fail(L, loop);
     }
 }
 
@@ -221,7 +222,7 @@ static void take_turn(lua_State *L, sl_loop *loop, sl_thread *t)
     int failed = waits ? sl_run_wake(L, t, loop->hook) : sl_run_lose(L, t);
     sl_gather_flush(loop);
     if (failed)
-        fail(L);
+        fail(L, loop);
     if (loop->failures > 0)
         tell_failures(L, loop);
 }
@@ -340,19 +341,6 @@ static void fire_timers(lua_State *L, sl_loop *loop)
     }
 }
 
-static int do_nothing(lua_State *L)
-{
-    (void)L;
-    return 0;
-}
-
-/* Lets a hook that a signal handler has set (as lua.c's for Ctrl-C) run. */
-static void let_hooks_run(lua_State *L)
-{
-    lua_pushcfunction(L, do_nothing);
-    lua_call(L, 0, 0);
-}
-
 /* Looks for threads that have left their waits, if that is due. Returns when it
  * will be; negative: not while the poller waits, as all have been looked at. */
 static double look(lua_State *L, sl_loop *loop, double now)
@@ -392,6 +380,21 @@ static double time_left(lua_State *L, sl_loop *loop, double end, int *is_cut)
     return first > now ? first - now : 0;
 }
 
+/* [-0, +0, e] The same after calling the hook, if one is set. A signal that
+ * comes between this and the wait does not end the wait: to prevent it would
+ * take system calls. */
+static double call_hook(lua_State *L, sl_loop *loop, double end, int *is_cut)
+{
+    double left = time_left(L, loop, end, is_cut);
+    int stop_asked = loop->stop_asked;
+    if (!sl_interrupt_calls(L))
+        return left;
+    if (loop->stop_asked == stop_asked)
+        return time_left(L, loop, end, is_cut);
+    *is_cut = 0;
+    return 0;
+}
+
 /* Waits for events, a deadline, or the step's end (0: at once). */
 static void collect(lua_State *L, sl_loop *loop, double end)
 {
@@ -402,7 +405,7 @@ static void collect(lua_State *L, sl_loop *loop, double end)
             continue;
         if (err != 0)
             luaL_error(L, "%s: %s", loop->type->name, strerror(err));
-        double left = time_left(L, loop, end, &is_cut);
+        double left = call_hook(L, loop, end, &is_cut);
         int n = loop->type->wait(loop->poller, sl_clock_ms(left),
                                  loop->events, EVENTS_MAX);
         loop->event = 0;
@@ -413,7 +416,6 @@ static void collect(lua_State *L, sl_loop *loop, double end)
             return;
         if (n != -EINTR)
             luaL_error(L, "%s: %s", loop->type->name, strerror(-n));
-        let_hooks_run(L);
     }
 }
 
@@ -429,6 +431,7 @@ int sl_loop_step(lua_State *L, sl_loop *loop, double timeout)
         return 0;
     if (!unfinished)
         collect(L, loop, timeout > 0 ? sl_clock_now() + timeout : timeout);
+    sl_interrupt_calls(L);
     for (; loop->event < loop->event_count; loop->event++)
         dispatch(L, loop, &loop->events[loop->event]);
     fire_timers(L, loop);
@@ -492,6 +495,7 @@ sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type,
     loop->threads = threads;
     loop->failed = failed;
     loop->forks = sl_fork_count;
+    loop->has_sigint = sl_interrupt_handled();
     sl_timers_init(&loop->timers);
     sl_reclaim_init(loop);
     lua_createtable(L, 0, 1);

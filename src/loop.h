@@ -167,6 +167,7 @@ struct sl_loop {
     int failures;                 /* in SL_ENV_FAILURES */
     int stepping, stop_asked, closed;
     int hook;                     /* is it run from one? of enum sl_hook */
+    int has_sigint;               /* SIGINT had a handler when it was made */
     int collecting;               /* garbage may be what others wait for */
     unsigned forks;               /* where the poller was opened: fork.h */
     sl_scratch scratch;
