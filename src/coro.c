@@ -8,6 +8,7 @@
 #include "socketloop.h"
 
 #include "compat.h"
+#include "hook.h"
 #include "pin.h"
 #include "record.h"
 #include "run.h"
@@ -207,8 +208,10 @@ static int func_yield(lua_State *L)
     sl_thread *t = all->running;
     if (t == NULL && sl_ismain(L))
         return luaL_error(L, "yielding from the main thread");
-    if (t == NULL)
+    if (t == NULL) {
+        sl_hook_check(L, all);
         return lua_yield(L, lua_gettop(L));
+    }
     int n = lua_gettop(L);
     lua_pushnil(L);
     lua_insert(L, 1);

@@ -137,6 +137,7 @@ static inline int take(lua_State *L, sl_thread *t)
 
 void sl_thread_hold(lua_State *L, sl_thread *t, int state, int what, int n)
 {
+    sl_hook_checkhold(L, t);
     hold(L, t, state, what, n);
 }
 
@@ -353,8 +354,10 @@ int sl_thread_suspend(lua_State *L, sl_threads *all)
     sl_thread *t = all->running;
     if (lua_gettop(L) > 0)
         lua_settop(L, 0);
-    if (t == NULL)
+    if (t == NULL) {
+        sl_hook_check(L, all);
         return lua_yield(L, 0);
+    }
     sl_hook_checkhold(L, t);
     sl_record_pushmark(L, t);
     hold(L, t, SL_SUSPENDED, SL_NOTHING, 0);

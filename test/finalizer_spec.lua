@@ -135,4 +135,100 @@ describe('A finalizer', function()
             assert(turns == started and collects())
         ]])
     end)
+
+    for name, code in pairs {
+        ['suspend'] = 'loop.suspend()',
+        ['suspend in a coroutine'] = 'coroutine.wrap(loop.suspend)()',
+        ['suspend in a sort'] = 'table.sort({1, 2}, loop.suspend)',
+        ['suspend after a collection'] = [[
+            collectgarbage()
+            loop.suspend()
+        ]],
+        ['suspend after a coroutine has failed'] = [[
+            pcall(coroutine.wrap(function() error 'oops' end))
+            loop.suspend()
+        ]],
+        ['yield'] = 'coro.yield()',
+        ['transfer'] = 'coro.transfer(other, loop.current())',
+        ['resume a thread that waits'] = [[
+            coro.wrap(function() loop.sleep(0.001) end)()
+        ]],
+    } do
+        it('cannot ' .. name, function()
+            assert.equal('false true 6 of 6', finalizer([[
+                local other = coro.create(function(thread)
+                    while true do thread = coro.transfer(thread) end
+                end)
+                local ok, err
+                coro.resume(coro.create(function()
+                    loop.newthread(function()
+                        finalize(function()
+                            ok, err = pcall(function() ]] .. code .. [[ end)
+                        end)
+                    end)
+                end))
+                start_others()
+                finish()
+                assert(err:find('finalizer', 1, true) or
+                       err:find('non-resumed', 1, true), err)
+                io.write(tostring(ok), ' ', tostring(collects()), ' ', turns,
+                         ' of ', started)
+            ]]))
+        end)
+    end
+
+    for name, code in pairs {
+        ['an error'] = "error 'oops'",
+        ['an error in a thread'] = [[
+            loop.newthread(function() error 'oops' end)
+        ]],
+        ['a refused suspend'] = 'loop.suspend()',
+    } do
+        it('leaves the collector on after ' .. name, function()
+            assert.equal('false true 6 of 6', finalizer([[
+                local ok = pcall(loop.newthread, function()
+                    finalize(function() ]] .. code .. [[ end)
+                end)
+                start_others()
+                finish()
+                io.write(tostring(ok), ' ', tostring(collects()), ' ', turns,
+                         ' of ', started)
+            ]]))
+        end)
+    end
+
+    it('may start threads that wait or are dropped', function()
+        assert.equal('12 of 12 true', finalizer [[
+            loop.newthread(function()
+                finalize(function()
+                    loop.newthread(loop.suspend)
+                    for _ = 1, 2 do
+                        started = started + 1
+                        loop.newthread(function()
+                            loop.sleep(0.001)
+                            turns = turns + 1
+                        end)
+                    end
+                    for value in coro.wrap(function()
+                        table.sort({1, 2}, function() coro.yield(1) end)
+                    end) do
+                        assert(value == 1)
+                    end
+                end)
+            end)
+            start_others()
+            finalize(function()
+                for _ = 1, 4 do
+                    started = started + 1
+                    loop.newthread(function()
+                        loop.sleep(0.001)
+                        turns = turns + 1
+                    end)
+                end
+            end)
+            finish()
+            for _ = 1, 3 do collectgarbage() end
+            io.write(turns, ' of ', started, ' ', tostring(collects()))
+        ]])
+    end)
 end)
