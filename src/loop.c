@@ -9,8 +9,8 @@
 
 #include "clock.h"
 #include "gather.h"
-#include "reclaim.h"
 #include "interrupt.h"
+#include "reclaim.h"
 #include "resolver.h"
 #include "result.h"
 #include "run.h"

@@ -10,8 +10,8 @@
 
 #include "address.h"
 #include "clock.h"
-#include "reclaim.h"
 #include "hook.h"
+#include "reclaim.h"
 #include "result.h"
 #include "wait.h"
 
