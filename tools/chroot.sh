@@ -71,10 +71,18 @@ if [[ -z $MIRROR ]]; then
 fi
 
 folder=$(mktemp -d)
-trap 'rm -rf --one-file-system "$folder"' EXIT
+remove_folder() {
+    rm -rf --one-file-system "$folder" 2>/dev/null && return
+    sleep 1     # who has just been killed may have written meanwhile
+    rm -rf --one-file-system "$folder"
+}
+trap remove_folder EXIT
 awk -v suite="$SUITE" 'index($3, suite) == 1' <<<"$sources" \
     >"$folder/root.list"
 
-timeout --foreground -s KILL "${LIMIT:-7200}" \
+# timeout leads a process group; when unshare is killed so is all it started.
+timeout -s KILL "${LIMIT:-7200}" \
     unshare --mount --pid --fork --kill-child --mount-proc \
-    tools/chroot.sh --prove "$folder" "$@"
+    tools/chroot.sh --prove "$folder" "$@" </dev/null &
+trap 'kill -s KILL -- -$!; exit 1' INT TERM HUP
+wait $!
