@@ -8,6 +8,7 @@
 #
 # The environment may give
 #
+#     SPECS     as in tools/test.sh
 #     SUITE     the release, default this system's
 #     BUSY      how many busy loops run beside it, default none
 #     LIMIT     seconds until all of it is ended, default 7200
@@ -22,7 +23,7 @@ cd "$(dirname "$0")/.."
 in_chroot() {
     echo "--- $1"
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb \
-        chroot "$root" sh -c "cd /socketloop && $1"
+        SPECS="${SPECS:-}" chroot "$root" sh -c "cd /socketloop && $1"
 }
 
 # The part in the namespaces; its first argument is the folder.
