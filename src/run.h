@@ -25,8 +25,9 @@ int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop);
 int sl_run_wake(lua_State *L, sl_thread *t, int hook);
 
 /* [-0, +(0|3), e] Ends the record of a thread that isn't in its wait any more
- * (sl_thread_waits): whoever waits for the thread gets an error, and runs. True
- * if somebody failed, and then pushes that thread, the error and a traceback. */
+ * (sl_thread_waits): whoever waits for the thread gets an error, and runs.
+ * True if a thread failed, and then pushes that thread, the error and a
+ * traceback. */
 int sl_run_lose(lua_State *L, sl_thread *t);
 
 /* Ends the running C function, whose one argument is a coroutine, in closing
