@@ -203,13 +203,6 @@ const char *sl_hook_refusal(lua_State *L, sl_threads *all)
     return refuse_inside(L, all, hook);
 }
 
-void sl_hook_check(lua_State *L, sl_threads *all)
-{
-    const char *refusal = sl_hook_refuses(L, all);
-    if (refusal != NULL)
-        luaL_error(L, "%s", refusal);
-}
-
 /* Fails, since with that lua_pcall turns the flag on again. */
 int sl_hook_leave(lua_State *L)
 {

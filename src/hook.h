@@ -88,7 +88,12 @@ static inline const char *sl_hook_refuses(lua_State *L, sl_threads *all)
 void sl_hook_end(lua_State *L, sl_thread *t);
 
 /* [-0, +0, e] Raises if the running thread must not wait here. */
-void sl_hook_check(lua_State *L, sl_threads *all);
+static inline void sl_hook_check(lua_State *L, sl_threads *all)
+{
+    const char *refusal = sl_hook_refuses(L, all);
+    if (refusal != NULL)
+        luaL_error(L, "%s", refusal);
+}
 
 /* [-0, +0, e] The same for one that will freeze and not wait. */
 static inline void sl_hook_checkhold(lua_State *L, sl_thread *t)

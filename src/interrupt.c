@@ -15,13 +15,10 @@ static int do_nothing(lua_State *L)
     return 0;
 }
 
-int sl_interrupt_calls(lua_State *L)
+void sl_interrupt_call(lua_State *L)
 {
-    if (lua_gethook(L) == NULL)
-        return 0;
     lua_pushcfunction(L, do_nothing);
     lua_call(L, 0, 0);
-    return 1;
 }
 
 int sl_interrupt_handled(void)

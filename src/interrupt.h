@@ -10,9 +10,17 @@
 
 #include "compat.h"
 
-/* [-0, +0, e] Has Lua call the hook of L that is set for calls; false if there
- * is no hook. */
-int sl_interrupt_calls(lua_State *L);
+/* [-0, +0, e] Has Lua call the hook that is set for calls. */
+void sl_interrupt_call(lua_State *L);
+
+/* [-0, +0, e] The same if L has a hook; else false. */
+static inline int sl_interrupt_calls(lua_State *L)
+{
+    if (lua_gethook(L) == NULL)
+        return 0;
+    sl_interrupt_call(L);
+    return 1;
+}
 
 /* Whether SIGINT has a handler. */
 int sl_interrupt_handled(void);

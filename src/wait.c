@@ -6,7 +6,6 @@
 #include "wait.h"
 
 #include "clock.h"
-#include "hook.h"
 #include "result.h"
 #include "source.h"
 
@@ -220,13 +219,6 @@ static void assume_ready(sl_wait *wait)
         sl_wait_source(wait)->readable = 1;
     if (wait->interest & SL_WRITABLE)
         sl_wait_source(wait)->writable = 1;
-}
-
-int sl_wait_isdue(lua_State *L, sl_threads *all)
-{
-    sl_thread *t = all->running;
-    return t != NULL && ++t->spent > SL_OPERATIONS_MAX &&
-           sl_hook_refuses(L, all) == NULL;
 }
 
 /* Tries it in the calling thread, unless it had its share already. */

@@ -8,6 +8,7 @@
 #ifndef SL_WAIT_H
 #define SL_WAIT_H
 
+#include "hook.h"
 #include "loop.h"
 #include "source.h"
 
@@ -23,7 +24,12 @@ static inline int sl_wait_spare(const sl_wait *wait)
 
 /* [-0, +0, m] Counts an operation of the running thread. True if it is the
  * others' turn before that, and the thread may stop here. */
-int sl_wait_isdue(lua_State *L, sl_threads *all);
+static inline int sl_wait_isdue(lua_State *L, sl_threads *all)
+{
+    sl_thread *t = all->running;
+    return t != NULL && ++t->spent > SL_OPERATIONS_MAX &&
+           sl_hook_refuses(L, all) == NULL;
+}
 
 /* Raises: somebody else uses this wait. `what` names the calling function. */
 void sl_wait_refuse(lua_State *L, const char *what);
