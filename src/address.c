@@ -7,6 +7,7 @@
 
 #include "address.h"
 
+#include "arg.h"
 #include "compat.h"
 #include "name.h"
 #include "result.h"
@@ -108,10 +109,10 @@ const char *sl_address_checkport(lua_State *L, int index)
 {
     if (lua_type(L, index) == LUA_TNUMBER) {
         lua_Number port = lua_tonumber(L, index);
-        luaL_argcheck(L, port >= 0 && port <= 65535, index,
-                      "port out of range");
+        sl_arg_check(L, port >= 0 && port <= 65535, index,
+                     "port out of range");
         lua_pushfstring(L, "%d", (int)port);
         lua_replace(L, index);
     }
-    return luaL_checkstring(L, index);
+    return sl_arg_string(L, index);
 }

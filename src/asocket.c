@@ -8,6 +8,7 @@
 #include "asocket.h"
 
 #include "address.h"
+#include "arg.h"
 #include "clock.h"
 #include "crowd.h"
 #include "foreign.h"
@@ -36,7 +37,7 @@ enum { CLASS_OF_ALL = SL_TRANSPORTS };
 void sl_asocket_refuse(lua_State *L, const sl_asocket *a)
 {
     if (a == NULL)
-        luaL_argerror(L, 1, "asocket expected");
+        sl_arg_error(L, 1, "asocket expected");
     luaL_error(L, a->source.loop == NULL
                   ? "socketloop: the socket was collected"
                   : "socketloop: the loop is closed");
@@ -51,7 +52,7 @@ void sl_asocket_misfit(lua_State *L, const sl_asocket *a, int kind)
 {
     lua_pushfstring(L, "%s expected",
                     sl_transports[a->transport].classes[kind]);
-    luaL_argerror(L, 1, lua_tostring(L, -1));
+    sl_arg_error(L, 1, lua_tostring(L, -1));
 }
 
 /* [-0, +0, -] Gives the asocket at index one of the metatables. */
@@ -397,7 +398,8 @@ static void make_fields(lua_State *L, sl_asocket *a)
 static int meth_newindex(lua_State *L)
 {
     sl_asocket *a = lua_touserdata(L, 1);
-    luaL_argcheck(L, !lua_isnil(L, 2), 2, "the name of a field is nil");
+    if (lua_isnil(L, 2))
+        return luaL_error(L, "the name of a field is nil");
     if (!a->has_fields)
         make_fields(L, a);
     push_value(L, 1, AT_FIELDS, 1);
@@ -424,7 +426,7 @@ static int push_name(lua_State *L, const sl_asocket *a)
 static int meth_tostring(lua_State *L)
 {
     sl_asocket *a = sl_asocket_test(L, 1);
-    luaL_argcheck(L, a != NULL, 1, "asocket expected");
+    sl_arg_check(L, a != NULL, 1, "asocket expected");
     if (a->source.fd < 0) {
         lua_pushfstring(L, "%s: %s", sl_asocket_class(a),
                         a->kind == SL_MASTER ? "no descriptor" : "closed");

@@ -7,6 +7,7 @@
 #include "bind.h"
 
 #include "address.h"
+#include "arg.h"
 #include "descriptor.h"
 #include "luasocket.h"
 #include "reclaim.h"
@@ -153,10 +154,16 @@ static int meth_bind(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
     sl_asocket_checkkind(L, a, SL_MASTER);
-    const char *host = luaL_checkstring(L, 2);
+    const char *host = sl_arg_string(L, 2);
     const char *port = sl_address_checkport(L, 3);
     lua_settop(L, 3);
     return give(L, sl_bind_to(L, a, host, port, 0));
+}
+
+/* The other name of bind: see arg.h. */
+static int meth_setsockname(lua_State *L)
+{
+    return meth_bind(L);
 }
 
 /* listen([backlog]) -> 1 or nil, error */
@@ -164,7 +171,7 @@ static int meth_listen(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
     sl_asocket_checkkind(L, a, SL_MASTER);
-    int backlog = (int)luaL_optnumber(L, 2, 32);
+    int backlog = (int)sl_arg_optnumber(L, 2, 32);
     lua_settop(L, 2);
     if (a->has_object)
         return listen_object(L, a);
@@ -173,7 +180,7 @@ static int meth_listen(lua_State *L)
 
 const luaL_Reg sl_bind_methods[] = {
     {"bind", meth_bind},
-    {"setsockname", meth_bind},
+    {"setsockname", meth_setsockname},
     {NULL, NULL}
 };
 
@@ -183,6 +190,6 @@ const luaL_Reg sl_bind_streammethods[] = {
 };
 
 const luaL_Reg sl_bind_udpmethods[] = {
-    {"setsockname", meth_bind},
+    {"setsockname", meth_setsockname},
     {NULL, NULL}
 };

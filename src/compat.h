@@ -112,12 +112,11 @@ static inline int sl_resume(lua_State *co, lua_State *from, int nargs,
 #endif
 }
 
-/* [-0, +0, e] Raises if the value at index is not a function that a coroutine
- * can run. On 5.1 a C function at the bottom of a coroutine cannot go on after
- * a yield, so there a Lua function that calls it takes its place. */
-static inline void sl_checkbody(lua_State *L, int index)
+/* [-0, +0, e] Makes the function at index one that a coroutine can run. On 5.1
+ * a C function at the bottom of a coroutine cannot go on after a yield, so a
+ * Lua function that calls it takes its place there. */
+static inline void sl_fitbody(lua_State *L, int index)
 {
-    luaL_checktype(L, index, LUA_TFUNCTION);
 #if LUA_VERSION_NUM == 501 && !SL_LUAJIT
     static const char caller[] =
         "local f = ... return function(...) return f(...) end";
@@ -128,6 +127,8 @@ static inline void sl_checkbody(lua_State *L, int index)
     lua_pushvalue(L, index);
     lua_call(L, 1, 1);
     lua_replace(L, index);
+#else
+    (void)L, (void)index;
 #endif
 }
 
@@ -419,6 +420,19 @@ static inline void sl_rawsetp(lua_State *L, int index, const void *key)
     lua_pushlightuserdata(L, (void *)key);
     lua_insert(L, -2);
     lua_rawset(L, index < 0 && index > LUA_REGISTRYINDEX ? index - 1 : index);
+}
+
+/* [-0, +(0|1), m] The name of the argument's type, for errors; what it is in
+ * may be pushed. */
+static inline const char *sl_typename(lua_State *L, int arg)
+{
+#if LUA_VERSION_NUM >= 503
+    if (luaL_getmetafield(L, arg, "__name") == LUA_TSTRING)
+        return lua_tostring(L, -1);
+    if (lua_islightuserdata(L, arg))
+        return "light userdata";
+#endif
+    return luaL_typename(L, arg);
 }
 
 /* [-0, +1, -] Pushes the table of global variables. */

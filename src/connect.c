@@ -17,6 +17,7 @@
 #include "connect.h"
 
 #include "address.h"
+#include "arg.h"
 #include "bind.h"
 #include "descriptor.h"
 #include "foreign.h"
@@ -344,9 +345,9 @@ int sl_connect_start(lua_State *L, const char *host, const char *port,
 static int meth_connect(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    const char *host = luaL_checkstring(L, 2);
+    const char *host = sl_arg_string(L, 2);
     const char *port = sl_address_checkport(L, 3);
-    luaL_argcheck(L, a->kind != SL_SERVER, 1, "tcp{master} expected");
+    sl_arg_check(L, a->kind != SL_SERVER, 1, "tcp{master} expected");
     if (a->transport == SL_FOREIGN)
         return sl_foreign_method(L, a, "connect");
     sl_wait_check(L, &a->source.writer, "connect");
@@ -354,8 +355,14 @@ static int meth_connect(lua_State *L)
     return sl_connect_start(L, host, port, 0);
 }
 
+/* The other name of connect: see arg.h. */
+static int meth_setpeername(lua_State *L)
+{
+    return meth_connect(L);
+}
+
 const luaL_Reg sl_connect_methods[] = {
     {"connect", meth_connect},
-    {"setpeername", meth_connect},
+    {"setpeername", meth_setpeername},
     {NULL, NULL}
 };

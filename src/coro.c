@@ -5,6 +5,7 @@
  * Each function has the threads of the Lua state as its first upvalue.
  */
 
+#include "arg.h"
 #include "socketloop.h"
 
 #include "compat.h"
@@ -45,7 +46,7 @@ static int func_status(lua_State *L)
         [SL_IS_RUNNING] = "running", [SL_IS_BELOW] = "normal",
         [SL_IS_CALLING] = "normal", [SL_IS_NORMAL] = "normal",
     };
-    luaL_checktype(L, 1, LUA_TTHREAD);
+    sl_arg_type(L, 1, LUA_TTHREAD);
     lua_pushstring(L, names[sl_thread_where(L, get_threads(L), 1)]);
     return 1;
 }
@@ -53,7 +54,7 @@ static int func_status(lua_State *L)
 /* [-0, +1, m] Pushes a coroutine that will run the function at index. */
 static void push_coroutine(lua_State *L, int index)
 {
-    sl_checkbody(L, index);
+    sl_arg_body(L, index);
     lua_State *co = lua_newthread(L);
     lua_pushvalue(L, index);
     lua_xmove(L, co, 1);
@@ -101,7 +102,7 @@ static int transfer_other(lua_State *L, sl_threads *all, int n,
 {
     sl_thread *t = all->running == NULL ? sl_run_recent(L, all, n) : NULL;
     if (t == NULL) {
-        luaL_checktype(L, 1, LUA_TTHREAD);
+        sl_arg_type(L, 1, LUA_TTHREAD);
         sl_run_checktarget(L, all, 1);
         lua_pushvalue(L, 1);
         if (all->running != NULL)
@@ -190,7 +191,7 @@ static int func_resume(lua_State *L)
     sl_thread *t = sl_run_recent(L, get_threads(L), lua_gettop(L) - 1);
     if (t != NULL)
         return call(L, t, after_pcall);
-    luaL_checktype(L, 1, LUA_TTHREAD);
+    sl_arg_type(L, 1, LUA_TTHREAD);
     const char *message = check_resumable(L);
     if (message == NULL)
         return call_other(L, after_pcall);
@@ -337,7 +338,7 @@ static int func_safewrap(lua_State *L)
 static int func_close(lua_State *L)
 {
     sl_threads *all = get_threads(L);
-    luaL_checktype(L, 1, LUA_TTHREAD);
+    sl_arg_type(L, 1, LUA_TTHREAD);
     lua_settop(L, 1);
     lua_State *co = lua_tothread(L, 1);
     enum sl_where where = sl_thread_where(L, all, 1);
@@ -375,18 +376,25 @@ static const luaL_Reg functions[] = {
     {NULL, NULL}
 };
 
+/* Where coroutines have variables to be closed, */
+static const luaL_Reg closing_functions[] = {
+    {"close", func_close},
+    {NULL, NULL}
+};
+
 int luaopen_socketloop_symmetric(lua_State *L)
 {
     sl_checkversion(L);
     sl_threads *all = sl_threads_get(L);
     sl_pin_module();
+    sl_arg_register(L, functions, 0);
+    sl_arg_register(L, closing_functions, 0);
     lua_newtable(L);
     lua_pushlightuserdata(L, all);
     sl_setfuncs(L, functions, 1);
     if (SL_CLOSES_VARIABLES) {
         lua_pushlightuserdata(L, all);
-        lua_pushcclosure(L, func_close, 1);
-        lua_setfield(L, -2, "close");
+        sl_setfuncs(L, closing_functions, 1);
     }
     lua_pushlightuserdata(L, all);
     lua_pushvalue(L, -2);

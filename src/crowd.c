@@ -5,6 +5,7 @@
 
 #include "crowd.h"
 
+#include "arg.h"
 #include "clock.h"
 #include "result.h"
 #include "timer.h"
@@ -133,9 +134,9 @@ size_t sl_crowd_optlimit(lua_State *L, int index, size_t none)
 {
     if (lua_isnoneornil(L, index))
         return none;
-    double n = luaL_checknumber(L, index);
-    luaL_argcheck(L, n >= 1 && floor(n) == n, index,
-                  "whole number from 1 on expected");
+    double n = sl_arg_number(L, index);
+    sl_arg_check(L, n >= 1 && floor(n) == n, index,
+                 "whole number from 1 on expected");
     return n < (double)(SIZE_MAX / 2) ? (size_t)n : SIZE_MAX / 2;
 }
 

@@ -11,6 +11,7 @@
 
 #include "datagram.h"
 
+#include "arg.h"
 #include "descriptor.h"
 #include "luasocket.h"
 #include "name.h"
@@ -132,10 +133,10 @@ static int receivefrom_results(lua_State *L, sl_wait *wait)
 /* The size at index 2: how much of a datagram is wanted. */
 static size_t check_size(lua_State *L, const sl_asocket *a)
 {
-    double size = luaL_optnumber(L, 2, DEFAULT_SIZE);
+    double size = sl_arg_optnumber(L, 2, DEFAULT_SIZE);
     double limit = is_local(a) ? (double)(SIZE_MAX / 4)
                                           : UDP_SIZE_MAX;
-    luaL_argcheck(L, size >= 0, 2, "invalid size");
+    sl_arg_check(L, size >= 0, 2, "invalid size");
     return (size_t)(size < limit ? size : limit);
 }
 
@@ -236,7 +237,7 @@ static int meth_send(lua_State *L)
 {
     sl_asocket *a = sl_datagram_check(L, SL_CONNECTED);
     sl_datagram d = {NULL, 0, NULL, {NULL}};
-    d.data = luaL_checklstring(L, 2, &d.size);
+    d.data = sl_arg_lstring(L, 2, &d.size);
     return sl_datagram_send(L, a, "send", &d);
 }
 

@@ -7,6 +7,7 @@
 
 #include "foreign.h"
 
+#include "arg.h"
 #include "clock.h"
 #include "descriptor.h"
 #include "exchange.h"
@@ -340,7 +341,7 @@ int sl_foreign_method(lua_State *L, sl_asocket *a, const char *name)
 static int meth_call_async(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    luaL_checkany(L, 2);
+    sl_arg_any(L, 2);
     if (a->source.loop->threads->running == NULL)
         return luaL_error(L, "call_async must be called from a loop thread "
                              "(see newthread)");

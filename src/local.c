@@ -8,6 +8,7 @@
 
 #include "local.h"
 
+#include "arg.h"
 #include "bind.h"
 #include "datagram.h"
 #include "descriptor.h"
@@ -127,7 +128,7 @@ static int meth_sendto(lua_State *L)
 {
     sl_asocket *a = sl_datagram_check(L, SL_UNCONNECTED);
     sl_datagram d = {NULL, 0, NULL, {NULL}};
-    d.data = luaL_checklstring(L, 2, &d.size);
+    d.data = sl_arg_lstring(L, 2, &d.size);
     d.host = sl_name_checkpath(L, 3, &d.to.path_size);
     return sl_datagram_send(L, a, "sendto", &d);
 }
@@ -209,11 +210,23 @@ void sl_local_unlink(sl_asocket *a)
         unlink(path);
 }
 
+/* The other name of connect: see arg.h. */
+static int meth_setpeername(lua_State *L)
+{
+    return meth_connect(L);
+}
+
+/* The other name of bind: see arg.h. */
+static int meth_setsockname(lua_State *L)
+{
+    return meth_bind(L);
+}
+
 const luaL_Reg sl_local_methods[] = {
     {"bind", meth_bind},
     {"connect", meth_connect},
-    {"setpeername", meth_connect},
-    {"setsockname", meth_bind},
+    {"setpeername", meth_setpeername},
+    {"setsockname", meth_setsockname},
     {NULL, NULL}
 };
 

@@ -6,6 +6,7 @@
 
 #include "name.h"
 
+#include "arg.h"
 #include "result.h"
 
 #include <arpa/inet.h>
@@ -72,9 +73,9 @@ int sl_name_setpath(const char *path, size_t size, sl_name *name)
 
 const char *sl_name_checkpath(lua_State *L, int index, size_t *size)
 {
-    const char *path = luaL_checklstring(L, index, size);
-    luaL_argcheck(L, path[0] == '\0' || strlen(path) == *size, index,
-                  "there is a zero byte in the path");
+    const char *path = sl_arg_lstring(L, index, size);
+    sl_arg_check(L, path[0] == '\0' || strlen(path) == *size, index,
+                 "there is a zero byte in the path");
     return path;
 }
 

@@ -7,6 +7,7 @@
 
 #include "option.h"
 
+#include "arg.h"
 #include "compat.h"
 #include "result.h"
 #include "transport.h"
@@ -81,12 +82,12 @@ static const option options[] = {
 
 static const option *check_option(lua_State *L, int user)
 {
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = sl_arg_string(L, 2);
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if ((options[i].users & user) && strcmp(options[i].name, name) == 0)
             return &options[i];
     lua_pushfstring(L, "unsupported option '%s'", name);
-    luaL_argerror(L, 2, lua_tostring(L, -1));
+    sl_arg_error(L, 2, lua_tostring(L, -1));
     return NULL;
 }
 
@@ -113,12 +114,12 @@ static int get_field(lua_State *L, const char *name, int type)
 
 static void check_linger(lua_State *L, struct linger *value)
 {
-    luaL_checktype(L, 3, LUA_TTABLE);
-    luaL_argcheck(L, get_field(L, "on", LUA_TBOOLEAN), 3,
-                  "boolean 'on' field expected");
+    sl_arg_type(L, 3, LUA_TTABLE);
+    sl_arg_check(L, get_field(L, "on", LUA_TBOOLEAN), 3,
+                 "boolean 'on' field expected");
     value->l_onoff = lua_toboolean(L, -1);
-    luaL_argcheck(L, get_field(L, "timeout", LUA_TNUMBER), 3,
-                  "number 'timeout' field expected");
+    sl_arg_check(L, get_field(L, "timeout", LUA_TNUMBER), 3,
+                 "number 'timeout' field expected");
     value->l_linger = (int)lua_tonumber(L, -1);
 }
 
@@ -131,30 +132,30 @@ static int parse_address(const char *text, struct in_addr *address)
 
 static void check_group(lua_State *L, struct ip_mreq *value)
 {
-    luaL_checktype(L, 3, LUA_TTABLE);
-    luaL_argcheck(L, get_field(L, "multiaddr", LUA_TSTRING), 3,
-                  "string 'multiaddr' field expected");
-    luaL_argcheck(L, inet_pton(AF_INET, lua_tostring(L, -1),
-                               &value->imr_multiaddr) == 1, 3,
-                  "invalid 'multiaddr' ip address");
-    luaL_argcheck(L, get_field(L, "interface", LUA_TSTRING), 3,
-                  "string 'interface' field expected");
-    luaL_argcheck(L, parse_address(lua_tostring(L, -1),
-                                   &value->imr_interface), 3,
-                  "invalid 'interface' ip address");
+    sl_arg_type(L, 3, LUA_TTABLE);
+    sl_arg_check(L, get_field(L, "multiaddr", LUA_TSTRING), 3,
+                 "string 'multiaddr' field expected");
+    sl_arg_check(L, inet_pton(AF_INET, lua_tostring(L, -1),
+                              &value->imr_multiaddr) == 1, 3,
+                 "invalid 'multiaddr' ip address");
+    sl_arg_check(L, get_field(L, "interface", LUA_TSTRING), 3,
+                 "string 'interface' field expected");
+    sl_arg_check(L, parse_address(lua_tostring(L, -1),
+                                  &value->imr_interface), 3,
+                 "invalid 'interface' ip address");
 }
 
 static void check_group6(lua_State *L, struct ipv6_mreq *value)
 {
-    luaL_checktype(L, 3, LUA_TTABLE);
-    luaL_argcheck(L, get_field(L, "multiaddr", LUA_TSTRING), 3,
-                  "string 'multiaddr' field expected");
-    luaL_argcheck(L, inet_pton(AF_INET6, lua_tostring(L, -1),
-                               &value->ipv6mr_multiaddr) == 1, 3,
-                  "invalid 'multiaddr' ip address");
-    luaL_argcheck(L, get_field(L, "interface", LUA_TNUMBER) ||
-                     lua_isnil(L, -1), 3,
-                  "number 'interface' field expected");
+    sl_arg_type(L, 3, LUA_TTABLE);
+    sl_arg_check(L, get_field(L, "multiaddr", LUA_TSTRING), 3,
+                 "string 'multiaddr' field expected");
+    sl_arg_check(L, inet_pton(AF_INET6, lua_tostring(L, -1),
+                              &value->ipv6mr_multiaddr) == 1, 3,
+                 "invalid 'multiaddr' ip address");
+    sl_arg_check(L, get_field(L, "interface", LUA_TNUMBER) ||
+                    lua_isnil(L, -1), 3,
+                 "number 'interface' field expected");
     value->ipv6mr_interface = (unsigned)lua_tonumber(L, -1);
 }
 
@@ -165,24 +166,24 @@ static socklen_t check_value(lua_State *L, value_kind kind,
     const char *name;
     switch (kind) {
     case BOOLEAN:
-        luaL_checktype(L, 3, LUA_TBOOLEAN);
+        sl_arg_type(L, 3, LUA_TBOOLEAN);
         value->integer = lua_toboolean(L, 3);
         break;
     case INTEGER:
-        value->integer = (int)luaL_checknumber(L, 3);
+        value->integer = (int)sl_arg_number(L, 3);
         break;
     case LINGER:
         check_linger(L, &value->linger);
         return sizeof value->linger;
     case DEVICE:
-        name = luaL_checkstring(L, 3);
-        luaL_argcheck(L, strlen(name) < sizeof value->name, 3,
-                      "name too long");
+        name = sl_arg_string(L, 3);
+        sl_arg_check(L, strlen(name) < sizeof value->name, 3,
+                     "name too long");
         strcpy(value->name, name);
         return (socklen_t)strlen(name) + 1;
     case IP_ADDRESS:
-        luaL_argcheck(L, parse_address(luaL_checkstring(L, 3),
-                                       &value->address), 3, "ip expected");
+        sl_arg_check(L, parse_address(sl_arg_string(L, 3),
+                                      &value->address), 3, "ip expected");
         return sizeof value->address;
     case IP_GROUP:
         check_group(L, &value->group);
@@ -191,7 +192,7 @@ static socklen_t check_value(lua_State *L, value_kind kind,
         check_group6(L, &value->group6);
         return sizeof value->group6;
     case PENDING_ERROR:
-        luaL_argerror(L, 2, "option 'error' can only be read");
+        sl_arg_error(L, 2, "option 'error' can only be read");
     }
     return sizeof value->integer;
 }
@@ -248,7 +249,7 @@ static void push_value(lua_State *L, value_kind kind,
         lua_pushstring(L, address);
         break;
     case IP_GROUP: case IPV6_GROUP:
-        luaL_argerror(L, 2, "a membership can only be set");
+        sl_arg_error(L, 2, "a membership can only be set");
     }
 }
 

@@ -5,6 +5,7 @@
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
 
+#include "arg.h"
 #include "asocket.h"
 
 #include "address.h"
@@ -34,11 +35,11 @@ static sl_asocket *check_flushed(lua_State *L)
 static int meth_settimeout(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    double seconds = luaL_optnumber(L, 2, -1);
-    const char *mode = luaL_optstring(L, 3, "b");
-    luaL_argcheck(L, seconds == seconds, 2, "not a number");
-    luaL_argcheck(L, *mode != '\0' && strchr("btr", *mode) != NULL, 3,
-                  "invalid timeout mode");
+    double seconds = sl_arg_optnumber(L, 2, -1);
+    const char *mode = sl_arg_optstring(L, 3, "b");
+    sl_arg_check(L, seconds == seconds, 2, "not a number");
+    sl_arg_check(L, *mode != '\0' && strchr("btr", *mode) != NULL, 3,
+                 "invalid timeout mode");
     if (seconds < 0)
         seconds = -1;
     if (*mode == 'b')
@@ -83,10 +84,10 @@ static int meth_getstats(lua_State *L)
 static int meth_setstats(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    a->received = luaL_optnumber(L, 2, a->received);
-    a->sent = luaL_optnumber(L, 3, a->sent);
+    a->received = sl_arg_optnumber(L, 2, a->received);
+    a->sent = sl_arg_optnumber(L, 3, a->sent);
     if (!lua_isnoneornil(L, 4))
-        a->birthday = sl_clock_now() - luaL_checknumber(L, 4);
+        a->birthday = sl_clock_now() - sl_arg_number(L, 4);
     lua_pushinteger(L, 1);
     return 1;
 }
@@ -118,7 +119,7 @@ static int meth_getfd(lua_State *L)
 static int meth_setfd(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    int fd = (int)luaL_checkinteger(L, 2);
+    int fd = (int)sl_arg_integer(L, 2);
     sl_send_settle(L, a, "setfd");
     sl_source_release(&a->source, 0);
     if (a->has_object) {
@@ -130,8 +131,8 @@ static int meth_setfd(lua_State *L)
         lua_call(L, 2, 0);
         sl_asocket_sync(L, a, object);
     } else if (fd >= 0) {
-        luaL_argcheck(L, sl_fd_nonblock(fd) == 0, 2,
-                      "not an open descriptor");
+        sl_arg_check(L, sl_fd_nonblock(fd) == 0, 2,
+                     "not an open descriptor");
         int err = sl_asocket_take(a, fd, a->kind);
         if (err != 0)
             luaL_error(L, "%s", sl_result_message(err));

@@ -5,6 +5,7 @@
 
 #include "receive.h"
 
+#include "arg.h"
 #include "descriptor.h"
 #include "foreign.h"
 #include "result.h"
@@ -278,26 +279,26 @@ static void check_pattern(lua_State *L, sl_receive *r)
 {
     if (lua_isnumber(L, 2)) {
         double n = lua_tonumber(L, 2);
-        luaL_argcheck(L, n >= 0, 2, "invalid receive pattern");
+        sl_arg_check(L, n >= 0, 2, "invalid receive pattern");
         size_t count = n < (double)(SIZE_MAX / 2) ? (size_t)n : SIZE_MAX / 2;
         r->pattern = SL_COUNT;
         r->wanted = count > r->prefix_size ? count - r->prefix_size : 0;
         return;
     }
-    const char *pattern = luaL_optstring(L, 2, "*l");
+    const char *pattern = sl_arg_optstring(L, 2, "*l");
     const char *letter = pattern;
     if (*letter == '*')
         letter++;
-    luaL_argcheck(L, (letter > pattern || SL_STAR_OPTIONAL) &&
-                     (*letter == 'l' || *letter == 'a'), 2,
-                  "invalid receive pattern");
+    sl_arg_check(L, (letter > pattern || SL_STAR_OPTIONAL) &&
+                    (*letter == 'l' || *letter == 'a'), 2,
+                 "invalid receive pattern");
     r->pattern = *letter == 'l' ? SL_LINE : SL_ALL;
 }
 
 /* The arguments of receive, if there are any. */
 static void check_receive(lua_State *L, sl_receive *r)
 {
-    r->prefix = luaL_optlstring(L, 3, "", &r->prefix_size);
+    r->prefix = sl_arg_optlstring(L, 3, "", &r->prefix_size);
     r->less_is_ok = (unsigned char)lua_toboolean(L, 4);
     check_pattern(L, r);
 }

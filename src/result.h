@@ -3,7 +3,7 @@
  *
  * Inside C a function returns 0, an errno, or one of the negative codes
  * below. Towards Lua the outside world's failures are nil and LuaSocket's
- * words for them. Misuse raises, with luaL_arg* or luaL_error.
+ * words for them. Misuse raises, with sl_arg_* or luaL_error.
  */
 
 #ifndef SL_RESULT_H

@@ -4,6 +4,7 @@
 
 #include "run.h"
 
+#include "arg.h"
 #include "failure.h"
 #include "hook.h"
 #include "record.h"
@@ -465,7 +466,7 @@ static const char *const not_resumable[] = {
  * is to run. */
 static sl_thread *ready_other(lua_State *L, sl_threads *all, int n)
 {
-    luaL_checktype(L, 1, LUA_TTHREAD);
+    sl_arg_type(L, 1, LUA_TTHREAD);
     enum sl_where where = sl_thread_where(L, all, 1);
     if (where != SL_IS_FRESH && where != SL_IS_SUSPENDED)
         luaL_error(L, "%s", not_resumable[where]);

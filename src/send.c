@@ -6,6 +6,7 @@
 
 #include "send.h"
 
+#include "arg.h"
 #include "descriptor.h"
 #include "foreign.h"
 #include "gather.h"
@@ -126,8 +127,8 @@ static long clamp(double index)
 static void check_part(lua_State *L, sl_send *s)
 {
     long size = (long)s->end;
-    long first = clamp(luaL_optnumber(L, 3, 1));
-    long last = clamp(luaL_optnumber(L, 4, -1));
+    long first = clamp(sl_arg_optnumber(L, 3, 1));
+    long last = clamp(sl_arg_optnumber(L, 4, -1));
     if (first < 0)
         first += size + 1;
     if (last < 0)
@@ -150,7 +151,7 @@ static int meth_send(lua_State *L)
     sl_send s = {NULL, 0, 0};
     if (lua_istable(L, 2))
         join(L, 2);
-    s.data = luaL_checklstring(L, 2, &s.end);
+    s.data = sl_arg_lstring(L, 2, &s.end);
     if (lua_gettop(L) > 2)
         check_part(L, &s);
     sl_asocket_checkkind(L, a, SL_CLIENT);

@@ -10,6 +10,7 @@
 
 #include "accept.h"
 #include "address.h"
+#include "arg.h"
 #include "bind.h"
 #include "gather.h"
 #include "guard.h"
@@ -158,7 +159,7 @@ static void check(lua_State *L, int err)
 /* [-0, +1, e] Pushes an asocket bound to the address and port at 1 and 2. */
 static sl_asocket *bind_port(lua_State *L)
 {
-    const char *host = luaL_optstring(L, 1, "*");
+    const char *host = sl_arg_optstring(L, 1, "*");
     if (lua_isnil(L, 2)) {
         lua_pushinteger(L, 0);
         lua_replace(L, 2);
@@ -172,7 +173,7 @@ static sl_asocket *bind_port(lua_State *L)
 /* [-0, +1, e] Pushes an asocket bound to the path at 1. */
 static sl_asocket *bind_path(lua_State *L)
 {
-    luaL_argcheck(L, lua_isnil(L, 2), 2, "a path has no port");
+    sl_arg_check(L, lua_isnil(L, 2), 2, "a path has no port");
     sl_asocket *a = sl_asocket_new(L, SL_UNIX);
     check(L, sl_local_serve(L, a, 1));
     return a;
@@ -181,7 +182,7 @@ static sl_asocket *bind_path(lua_State *L)
 int sl_server_new(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
-    sl_checkbody(L, 3);
+    sl_arg_body(L, 3);
     if (!lua_isnoneornil(L, 4))
         sl_tls_wraphandler(L, 3);
     lua_settop(L, 3);

@@ -8,6 +8,7 @@
 
 #include "address.h"
 #include "api.h"
+#include "arg.h"
 #include "asocket.h"
 #include "bind.h"
 #include "clock.h"
@@ -43,7 +44,7 @@ static int func_wrap(lua_State *L)
 static int push_socket(lua_State *L, int transport, int first)
 {
     int is_bound = !lua_isnoneornil(L, first) || !lua_isnoneornil(L, first + 1);
-    const char *host = luaL_optstring(L, first, "*");
+    const char *host = sl_arg_optstring(L, first, "*");
     const char *port = lua_isnoneornil(L, first + 1)
                            ? "0" : sl_address_checkport(L, first + 1);
     sl_asocket *a = sl_asocket_new(L, transport);
@@ -81,8 +82,8 @@ static int fail_locally(lua_State *L, int err)
 {
     if (sl_result_gaimessage(err) == NULL)
         return sl_result_fail(L, err);
-    const char *host = luaL_optstring(L, 3, "*");
-    const char *port = luaL_optstring(L, 4, "0");
+    const char *host = sl_arg_optstring(L, 3, "*");
+    const char *port = sl_arg_optstring(L, 4, "0");
     lua_pushnil(L);
     lua_pushfstring(L, "local address '%s', port '%s': %s", host, port,
                     sl_result_message(err));
@@ -95,7 +96,7 @@ static int func_connect(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
     lua_settop(L, 4);
-    const char *host = luaL_checkstring(L, 1);
+    const char *host = sl_arg_string(L, 1);
     const char *port = sl_address_checkport(L, 2);
     sl_thread_check(L, loop->threads, "connect");
     int err = push_socket(L, SL_TCP, 3);
@@ -130,7 +131,7 @@ static int raise_failure(lua_State *L)
 static int func_newthread(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
-    sl_checkbody(L, 1);
+    sl_arg_body(L, 1);
     sl_gather_flush(loop);
     int failed = sl_run_start(L, loop->threads, lua_gettop(L) - 1, loop);
     sl_gather_flush(loop);
@@ -183,8 +184,8 @@ static int func_resume(lua_State *L)
 static int func_sleep(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
-    double seconds = luaL_checknumber(L, 1);
-    luaL_argcheck(L, seconds == seconds, 1, "not a number");
+    double seconds = sl_arg_number(L, 1);
+    sl_arg_check(L, seconds == seconds, 1, "not a number");
     sl_thread_check(L, loop->threads, "sleep");
     return sl_loop_sleep(L, loop, seconds);
 }
@@ -201,8 +202,8 @@ static int func_now(lua_State *L)
 /* Seconds at most; negative, nil or none: as long as it takes. */
 static double check_timeout(lua_State *L)
 {
-    double timeout = luaL_optnumber(L, 1, -1);
-    luaL_argcheck(L, timeout == timeout, 1, "not a number");
+    double timeout = sl_arg_optnumber(L, 1, -1);
+    sl_arg_check(L, timeout == timeout, 1, "not a number");
     return timeout >= 0 ? timeout : -1;
 }
 
@@ -334,6 +335,15 @@ static const luaL_Reg *const *const methods[SL_TRANSPORTS] = {
     tcp_methods, udp_methods, unix_methods, unixdgram_methods, tcp_methods
 };
 
+/* [-0, +0, m] Errors about arguments know the names of all of them. */
+static void register_names(lua_State *L)
+{
+    sl_arg_register(L, functions, 0);
+    for (int i = 0; i < SL_TRANSPORTS; i++)
+        for (const luaL_Reg *const *list = methods[i]; *list != NULL; list++)
+            sl_arg_register(L, *list, 1);
+}
+
 /* The poller that SOCKETLOOP_POLLER names, or the system's best. */
 static const sl_poller_type *choose_poller(lua_State *L)
 {
@@ -399,6 +409,7 @@ int luaopen_socketloop(lua_State *L)
         luaL_error(L, "not enough memory");
     sl_replace_notemain(L);
     sl_require_keep(L);
+    register_names(L);
     push_loop(L);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, module_index);

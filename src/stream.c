@@ -7,6 +7,7 @@
 
 #include "stream.h"
 
+#include "arg.h"
 #include "foreign.h"
 #include "gather.h"
 #include "luasocket.h"
@@ -49,8 +50,7 @@ static int meth_shutdown(lua_State *L)
     sl_asocket_checkkind(L, a, SL_CLIENT);
     if (a->transport == SL_FOREIGN)
         return sl_foreign_method(L, a, "shutdown");
-    luaL_optstring(L, 2, NULL);    /* LuaJIT's checkoption takes anything */
-    int how = hows[luaL_checkoption(L, 2, "both", names)];
+    int how = hows[sl_arg_option(L, 2, "both", names)];
     if (how == SHUT_RD || !sl_gather_end(&a->source))
         shutdown(a->source.fd, how);
     else if (how == SHUT_RDWR)

@@ -8,6 +8,7 @@
 #include "tls.h"
 
 #include "address.h"
+#include "arg.h"
 #include "asocket.h"
 #include "luasocket.h"
 #include "require.h"
@@ -48,8 +49,8 @@ static void check_socket(lua_State *L, sl_asocket *a)
 {
     look_behind(L, a);
     sl_asocket_checkkind(L, a, SL_CLIENT);
-    luaL_argcheck(L, a->transport != SL_FOREIGN || a->source.fd < 0, 1,
-                  "socket without TLS expected");
+    sl_arg_check(L, a->transport != SL_FOREIGN || a->source.fd < 0, 1,
+                 "socket without TLS expected");
     sl_wait_check(L, &a->source.reader, "starttls");
     sl_wait_check(L, &a->source.writer, "starttls");
     if (a->source.loop->threads->running == NULL)
@@ -62,7 +63,7 @@ static void check_socket(lua_State *L, sl_asocket *a)
 static int meth_starttls(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    luaL_optstring(L, 3, NULL);
+    sl_arg_optstring(L, 3, NULL);
     check_socket(L, a);
     if (a->source.fd < 0)
         return sl_result_fail(L, SL_CLOSED);

@@ -7,6 +7,7 @@
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
 
 #include "address.h"
+#include "arg.h"
 #include "bind.h"
 #include "datagram.h"
 #include "descriptor.h"
@@ -57,8 +58,8 @@ static int meth_sendto(lua_State *L)
 {
     sl_asocket *a = sl_datagram_check(L, SL_UNCONNECTED);
     sl_datagram d = {NULL, 0, NULL, {NULL}};
-    d.data = luaL_checklstring(L, 2, &d.size);
-    d.host = luaL_checkstring(L, 3);
+    d.data = sl_arg_lstring(L, 2, &d.size);
+    d.host = sl_arg_string(L, 3);
     d.to.port = sl_address_checkport(L, 4);
     int err = need_descriptor(L, a, &d);
     return err == 0 ? sl_datagram_send(L, a, "sendto", &d)
@@ -155,7 +156,7 @@ static void disconnect(lua_State *L, sl_asocket *a)
 static int meth_setpeername(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    const char *host = luaL_checkstring(L, 2);
+    const char *host = sl_arg_string(L, 2);
     sl_datagram_lookbehind(L, a);
     if (strcmp(host, "*") == 0) {
         disconnect(L, a);

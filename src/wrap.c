@@ -7,6 +7,7 @@
 
 #include "wrap.h"
 
+#include "arg.h"
 #include "crowd.h"
 #include "descriptor.h"
 #include "foreign.h"
@@ -101,25 +102,25 @@ static int check_type(lua_State *L, int fd)
     };
     int family = sl_fd_family(fd), type = sl_fd_type(fd);
     int transport = sl_transport_find(family, type);
-    luaL_argcheck(L, transport >= 0, 1, "not a TCP, UDP or unix socket");
-    if (luaL_optstring(L, 2, NULL) == NULL)    /* LuaJIT's checkoption */
-        return transport;                      /* takes anything */
-    int i = luaL_checkoption(L, 2, NULL, names);
+    sl_arg_check(L, transport >= 0, 1, "not a TCP, UDP or unix socket");
+    if (lua_isnoneornil(L, 2))
+        return transport;
+    int i = sl_arg_option(L, 2, NULL, names);
     int fits = types[i] == 0 ? family == AF_UNIX
                              : family != AF_UNIX && type == types[i];
     if (strchr(names[i], '6') != NULL && family != AF_INET6)
         fits = 0;
-    luaL_argcheck(L, fits, 2, "the descriptor is of another type");
+    sl_arg_check(L, fits, 2, "the descriptor is of another type");
     return transport;
 }
 
 static int wrap_descriptor(lua_State *L)
 {
-    int fd = (int)luaL_checkinteger(L, 1);
+    int fd = (int)sl_arg_integer(L, 1);
     struct stat file;
-    luaL_argcheck(L, fd >= 0 && fstat(fd, &file) == 0, 1,
-                  "not an open descriptor");
-    luaL_argcheck(L, S_ISSOCK(file.st_mode), 1, "not a socket");
+    sl_arg_check(L, fd >= 0 && fstat(fd, &file) == 0, 1,
+                 "not an open descriptor");
+    sl_arg_check(L, S_ISSOCK(file.st_mode), 1, "not a socket");
     int transport = check_type(L, fd);
     lua_settop(L, 1);
     find_wrapper(L, 1);
@@ -154,7 +155,7 @@ static int is_object(lua_State *L, int index)
 
 int sl_wrap_value(lua_State *L)
 {
-    luaL_checkany(L, 1);
+    sl_arg_any(L, 1);
     if (sl_asocket_test(L, 1) != NULL) {
         lua_settop(L, 1);
         return 1;
@@ -163,8 +164,8 @@ int sl_wrap_value(lua_State *L)
         return wrap_descriptor(L);
     if (is_object(L, 1))
         return wrap_object(L);
-    return luaL_argerror(L, 1, "socket object, asocket or descriptor "
-                               "expected");
+    return sl_arg_error(L, 1, "socket object, asocket or descriptor "
+                              "expected");
 }
 
 /* --- handing objects out and in ---------------------------------------- */
@@ -179,7 +180,7 @@ static int meth_getsocket(lua_State *L)
 static int meth_setsocket(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    luaL_argcheck(L, is_object(L, 2), 2, "socket object expected");
+    sl_arg_check(L, is_object(L, 2), 2, "socket object expected");
     lua_settop(L, 2);
     sl_send_settle(L, a, "setsocket");
     if (sl_buffer_count(&a->buffer) > 0)

@@ -367,7 +367,8 @@ end
 -- What a call of a socket's method raised, without the names that differ from
 -- LuaSocket's objects to ours.
 function support.reason(err)
-    return (tostring(err):gsub("^.-bad argument #%d+ to '[^']*' ", ''))
+    err = tostring(err):gsub("^.-calling '[^']*' on bad self ", '')
+    return (err:gsub("^.-bad argument #%d+ to '[^']*' ", ''))
 end
 
 -------------------------------------------------------------------------------

@@ -117,13 +117,18 @@ local function newcontext(settings)
     return context
 end
 
+-- LuaSec's contexts have no name but what tostring gives.
+local function is_context(value)
+    return type(value) == 'userdata' and tostring(value):find '^SSL context'
+end
+
 -- What a handshake needs: context, whether to verify the server; or nil,
--- error.
-local function prepare(params, mode)
+-- error. argument is what misuse is to be reported of.
+local function prepare(params, mode, argument)
     if params == nil then params = {} end
-    if type(params) == 'userdata' then params = {context = params} end
+    if is_context(params) then params = {context = params} end
     if type(params) ~= 'table' then
-        error("bad argument #1 to 'starttls' (table or context expected)", 0)
+        error('bad argument ' .. argument .. ' (table or context expected)', 0)
     end
     local verify = asks_to_verify(params.verify)
     if params.context then return params.context, verify end
@@ -187,7 +192,7 @@ end
 -- the caller gave none, mode the one that is likely.
 function tls.starttls(s, params, host, mode)
     luasec()
-    local context, verify = prepare(params, mode)
+    local context, verify = prepare(params, mode, "#1 to 'starttls'")
     local ok, err = nil, verify
     if context then ok, err = shake(s, context, host, verify) end
     if ok then return true end
@@ -199,7 +204,7 @@ end
 -- finished.
 function tls.handler(handler, params)
     luasec()
-    local context, err = prepare(params, 'server')
+    local context, err = prepare(params, 'server', "#4 to 'newserver'")
     if not context then error('newserver: ' .. tostring(err), 0) end
     local seconds = type(params) == 'table' and params.handshake_timeout or
         handshake_timeout
