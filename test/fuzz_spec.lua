@@ -1,6 +1,7 @@
 -- Random calls of everything with anything, in any order and from everywhere:
 -- see fuzz/run.lua. Whatever it is, it may do no more than raise an error, and
--- the module must work afterwards.
+-- the module must work afterwards. And random programs of coroutines that are
+-- resumed, closed and dropped while they wait: see fuzz/resumed.lua.
 --
 -- The same calls each time, and few of them; `make fuzz` makes more. What was
 -- found so is told in regress/.
@@ -18,5 +19,14 @@ describe('Random calls', function()
         end
         assert.matches('done', random('fuzz/run.lua', names.preload,
             os.getenv 'SOCKETLOOP_FUZZ_CALLS', 20000, 0.8))
+    end)
+
+    local clock = process.helper 'model.so'
+
+    it('resume, close and drop coroutines that wait', function()
+        if not clock then return pending 'there is no clock of our own' end
+        assert.matches('done', random('fuzz/resumed.lua',
+            process.preload(clock), os.getenv 'SOCKETLOOP_FUZZ_PROGRAMS', 5000,
+            0.8))
     end)
 end)
