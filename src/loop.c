@@ -498,6 +498,7 @@ sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type,
     loop->has_sigint = sl_interrupt_handled();
     sl_timers_init(&loop->timers);
     sl_reclaim_init(loop);
+    loop->max_lookups = SL_MAX_LOOKUPS;
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, loop_gc);
     lua_setfield(L, -2, "__gc");

@@ -171,6 +171,7 @@ struct sl_loop {
     int collecting;               /* garbage may be what others wait for */
     unsigned forks;               /* where the poller was opened: fork.h */
     sl_scratch scratch;
+    int max_lookups;              /* of names, at a time */
     sl_resolver *resolver;        /* owned; NULL until a name is looked up */
     sl_gather *gathering;         /* what sends are gathered in, or NULL */
     sl_gather *unsent;            /* list of what is sent in the background */

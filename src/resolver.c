@@ -14,13 +14,29 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+enum { LISTS = 64 };         /* of inquiries, by hash */
+
+/* What the workers are asked, once for all look-ups that are alike; then the
+ * answer, which belongs to all of them. */
+struct sl_inquiry {
+    sl_job *job;             /* owned; NULL: it is over */
+    sl_inquiry *prev, *next; /* in its list, with a job */
+    unsigned hash;           /* of the host */
+    sl_lookup *first, *last; /* who waits for the answer */
+    int users;               /* and who waits or has it */
+    struct addrinfo *list;   /* the answer; owned */
+    char *names;
+};
 
 struct sl_resolver {
     sl_callback callback;    /* the first member; of the end that we read */
     int announcements;       /* the end that workers write to, or -1 */
     sl_workers *workers;     /* owned */
-    sl_lookup *first;        /* those that are being looked up */
+    sl_inquiry *lists[LISTS];
+    int count;               /* of inquiries with a job */
     unsigned forks;          /* where the workers are: fork.h */
 };
 
@@ -71,48 +87,108 @@ static int open_pipe(sl_resolver *r)
     return err;
 }
 
-/* --- look-ups ---------------------------------------------------------- */
+/* --- inquiries --------------------------------------------------------- */
 
-/* 0 or how it failed. */
-static int submit(sl_resolver *r, sl_lookup *lookup, const sl_query *query)
+static unsigned hash_of(const char *host)
+{
+    unsigned hash = 0;
+    while (*host != '\0')
+        hash = hash * 31 + (unsigned char)*host++;
+    return hash;
+}
+
+static int is_alike(const sl_query *p, const sl_query *q)
+{
+    int has_port = p->port != NULL;
+    return p->family == q->family && p->socktype == q->socktype &&
+           p->purpose == q->purpose && has_port == (q->port != NULL) &&
+           (!has_port || strcmp(p->port, q->port) == 0) &&
+           strcmp(p->host, q->host) == 0;
+}
+
+static sl_inquiry *find_inquiry(sl_resolver *r, const sl_query *query,
+                                unsigned hash)
+{
+    sl_inquiry *q = r->lists[hash % LISTS];
+    while (q != NULL && (q->hash != hash || !is_alike(&q->job->query, query)))
+        q = q->next;
+    return q;
+}
+
+static void free_inquiry(sl_inquiry *q)
+{
+    if (q->list != NULL)
+        freeaddrinfo(q->list);
+    free(q->names);
+    free(q);
+}
+
+/* Gives it a job. 0 or how it failed. */
+static int submit(sl_resolver *r, sl_inquiry *q, const sl_query *query)
 {
     int err = open_pipe(r);
     if (err == 0)
-        err = sl_workers_submit(r->workers, query, lookup, &lookup->job);
+        err = sl_workers_submit(r->workers, query, q, &q->job);
+    if (err == 0)
+        return 0;
+    q->job = NULL;
+    if (r->count == 0)
+        close_pipe(r);
+    return err;
+}
+
+static void enlist(sl_resolver *r, sl_inquiry *q)
+{
+    sl_inquiry **list = &r->lists[q->hash % LISTS];
+    q->prev = NULL;
+    q->next = *list;
+    if (q->next != NULL)
+        q->next->prev = q;
+    *list = q;
+    r->count++;
+}
+
+/* It has no job any more. */
+static void delist(sl_resolver *r, sl_inquiry *q)
+{
+    q->job = NULL;
+    if (q->prev != NULL)
+        q->prev->next = q->next;
+    else
+        r->lists[q->hash % LISTS] = q->next;
+    if (q->next != NULL)
+        q->next->prev = q->prev;
+    r->count--;
+}
+
+/* Asks the workers. 0 or how it failed. */
+static int begin_inquiry(sl_resolver *r, const sl_query *query, unsigned hash,
+                         sl_inquiry **inquiry)
+{
+    sl_inquiry *q = calloc(1, sizeof *q);
+    if (q == NULL)
+        return ENOMEM;
+    q->hash = hash;
+    int err = submit(r, q, query);
     if (err != 0) {
-        lookup->job = NULL;
-        if (r->first == NULL)
-            close_pipe(r);
+        free(q);
         return err;
     }
-    lookup->prev = NULL;
-    lookup->next = r->first;
-    if (r->first != NULL)
-        r->first->prev = lookup;
-    r->first = lookup;
+    enlist(r, q);
+    *inquiry = q;
     return 0;
 }
 
-/* The look-up has no job any more, and a result. */
-static void settle(sl_resolver *r, sl_lookup *lookup, int status)
+/* Its answer is there, or it failed; who waits will look. */
+static void answer(sl_inquiry *q, int status)
 {
-    lookup->job = NULL;
-    lookup->status = status;
-    if (lookup->prev != NULL)
-        lookup->prev->next = lookup->next;
-    else
-        r->first = lookup->next;
-    if (lookup->next != NULL)
-        lookup->next->prev = lookup->prev;
-}
-
-static void cancel(sl_resolver *r, sl_lookup *lookup, int status)
-{
-    if (is_child(r))
-        free(lookup->job);
-    else
-        sl_workers_cancel(r->workers, lookup->job);
-    settle(r, lookup, status);
+    for (sl_lookup *each = q->first; each != NULL; each = each->next) {
+        each->status = status;
+        each->list = q->list;
+        each->names = q->names;
+        sl_wait_finish(each->wait, SL_BUSY);
+    }
+    q->first = q->last = NULL;
 }
 
 /* Called by the loop when workers have finished something. */
@@ -124,17 +200,73 @@ static void take_finished(sl_source *source)
         return;    /* that was for the parent */
     sl_fd_drain(source->fd);
     while ((job = sl_workers_take(r->workers)) != NULL) {
-        sl_lookup *lookup = job->submitter;
-        lookup->list = job->list;
-        lookup->names = job->names;
+        sl_inquiry *q = job->submitter;
+        q->list = job->list;
+        q->names = job->names;
         job->list = NULL;
         job->names = NULL;
-        settle(r, lookup, job->err);
+        delist(r, q);
+        answer(q, job->err);
         sl_job_free(job);
-        sl_wait_finish(lookup->wait, SL_BUSY);    /* it will be tried again */
     }
-    if (r->first == NULL)
+    if (r->count == 0)
         close_pipe(r);
+}
+
+/* Nobody waits for it any more. */
+static void cancel(sl_resolver *r, sl_inquiry *q)
+{
+    if (is_child(r))
+        free(q->job);
+    else
+        sl_workers_cancel(r->workers, q->job);
+    delist(r, q);
+}
+
+/* --- look-ups ---------------------------------------------------------- */
+
+/* 0 or how it failed. */
+static int join_inquiry(sl_resolver *r, sl_lookup *lookup,
+                        const sl_query *query)
+{
+    unsigned hash = hash_of(query->host);
+    sl_inquiry *q = find_inquiry(r, query, hash);
+    int err = q != NULL ? 0 : begin_inquiry(r, query, hash, &q);
+    if (err != 0)
+        return err;
+    q->users++;
+    lookup->inquiry = q;
+    lookup->prev = q->last;
+    if (q->last != NULL)
+        q->last->next = lookup;
+    else
+        q->first = lookup;
+    q->last = lookup;
+    return 0;
+}
+
+/* The look-up has no use for its inquiry any more. */
+static void leave_inquiry(sl_resolver *r, sl_lookup *lookup)
+{
+    sl_inquiry *q = lookup->inquiry;
+    lookup->inquiry = NULL;
+    lookup->list = NULL;
+    lookup->names = NULL;
+    if (q->job != NULL) {
+        if (lookup->prev != NULL)
+            lookup->prev->next = lookup->next;
+        else
+            q->first = lookup->next;
+        if (lookup->next != NULL)
+            lookup->next->prev = lookup->prev;
+        else
+            q->last = lookup->prev;
+    }
+    if (--q->users > 0)
+        return;
+    if (q->job != NULL)
+        cancel(r, q);
+    free_inquiry(q);
 }
 
 /* The resolver of the loop, or NULL: no memory. */
@@ -142,8 +274,8 @@ static sl_resolver *get_resolver(sl_loop *loop)
 {
     if (loop->resolver != NULL)
         return loop->resolver;
-    sl_resolver *r = malloc(sizeof *r);
-    sl_workers *workers = sl_workers_new();
+    sl_resolver *r = calloc(1, sizeof *r);
+    sl_workers *workers = sl_workers_new(loop->max_lookups);
     if (r == NULL || workers == NULL) {
         free(r);
         if (workers != NULL)
@@ -153,7 +285,6 @@ static sl_resolver *get_resolver(sl_loop *loop)
     sl_source_initcallback(&r->callback, loop, take_finished);
     r->callback.source.interest = SL_READABLE;
     r->workers = workers;
-    r->first = NULL;
     r->forks = sl_fork_count;
     loop->resolver = r;
     return r;
@@ -171,7 +302,7 @@ static int look_up(sl_lookup *lookup, const sl_query *query, int may_block)
     if (err != 0)
         return err;
     sl_resolver *r = get_resolver(loop);
-    return r != NULL ? submit(r, lookup, query) : ENOMEM;
+    return r != NULL ? join_inquiry(r, lookup, query) : ENOMEM;
 }
 
 int sl_resolver_begin(sl_wait *wait, const sl_query *query, int may_block,
@@ -191,36 +322,52 @@ int sl_resolver_begin(sl_wait *wait, const sl_query *query, int may_block,
 
 void sl_resolver_end(sl_lookup *lookup)
 {
-    if (lookup->job != NULL) {
+    if (lookup->inquiry != NULL) {
         sl_resolver *r = sl_wait_source(lookup->wait)->loop->resolver;
-        cancel(r, lookup, SL_CLOSED);
-        if (r->first == NULL)
+        leave_inquiry(r, lookup);
+        if (r != NULL && r->count == 0)
             close_pipe(r);
-    }
-    if (lookup->list != NULL)
+    } else if (lookup->list != NULL) {
         freeaddrinfo(lookup->list);
-    free(lookup->names);
+    }
     free(lookup);
+}
+
+void sl_resolver_setmax(sl_loop *loop, int max)
+{
+    loop->max_lookups = max;
+    if (loop->resolver != NULL && !is_child(loop->resolver))
+        sl_workers_setmax(loop->resolver->workers, max);
+}
+
+/* In the child: the job is the parent's, and begins anew. */
+static void ask_again(sl_resolver *r, sl_inquiry *q)
+{
+    sl_job *old = q->job;
+    delist(r, q);
+    int err = submit(r, q, &old->query);
+    free(old);
+    if (err == 0)
+        enlist(r, q);
+    else
+        answer(q, err);
 }
 
 int sl_resolver_restart(sl_resolver *r)
 {
-    sl_workers *workers = sl_workers_new();
+    int max = r->callback.source.loop->max_lookups;
+    sl_workers *workers = sl_workers_new(max);
     if (workers == NULL)
         return ENOMEM;
     close_pipe(r);
     sl_workers_desert(r->workers);
     r->workers = workers;
     r->forks = sl_fork_count;
-    sl_lookup *next, *lookup = r->first;
-    for (r->first = NULL; lookup != NULL; lookup = next) {
-        sl_job *old = lookup->job;
-        next = lookup->next;
-        int err = submit(r, lookup, &old->query);
-        free(old);
-        if (err != 0) {
-            lookup->status = err;
-            sl_wait_finish(lookup->wait, SL_BUSY);
+    for (int i = 0; i < LISTS; i++) {
+        sl_inquiry *next, *q = r->lists[i];
+        for (; q != NULL; q = next) {
+            next = q->next;
+            ask_again(r, q);
         }
     }
     return 0;
@@ -231,8 +378,12 @@ void sl_resolver_free(sl_loop *loop)
     sl_resolver *r = loop->resolver;
     if (r == NULL)
         return;
-    while (r->first != NULL)
-        cancel(r, r->first, SL_CLOSED);
+    for (int i = 0; i < LISTS; i++)
+        while (r->lists[i] != NULL) {
+            sl_lookup *lookup = r->lists[i]->first;
+            lookup->status = SL_CLOSED;
+            leave_inquiry(r, lookup);
+        }
     close_pipe(r);
     if (is_child(r))
         sl_workers_desert(r->workers);

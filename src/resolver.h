@@ -12,16 +12,21 @@
 #include "address.h"
 #include "loop.h"
 
-struct sl_job;
+enum { SL_MAX_LOOKUPS = 32 };    /* where setmaxlookups was not called */
+
+typedef struct sl_inquiry sl_inquiry;
 
 typedef struct sl_lookup {
-    struct sl_job *job;        /* as long as it is being looked up; owned */
+    sl_inquiry *inquiry;       /* shared; NULL: the workers aren't asked */
     sl_wait *wait;             /* borrowed */
-    struct sl_lookup *prev, *next;    /* in the resolver, with a job */
-    struct addrinfo *list;     /* the addresses, once there; owned */
-    char *names;               /* their names, if asked for; owned */
+    struct sl_lookup *prev, *next;    /* those that wait for the inquiry */
+    struct addrinfo *list;     /* the addresses, once there; the inquiry's, or */
+    const char *names;         /* owned; their names if asked for: its own */
     int status;                /* SL_AGAIN, 0, or how it failed */
 } sl_lookup;
+
+/* How many names of the loop are looked up at a time. */
+void sl_resolver_setmax(sl_loop *loop, int max);
 
 /* Begins a look-up for who will wait in that wait, which must not want
  * readiness; it is finished at once where nothing needs to be looked up, or

@@ -13,6 +13,7 @@
 #include "bind.h"
 #include "clock.h"
 #include "connect.h"
+#include "crowd.h"
 #include "fork.h"
 #include "gather.h"
 #include "guard.h"
@@ -30,6 +31,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { LOOKUPS_END = 1 << 16 };    /* more threads no system gives */
 
 /* --- sockets ----------------------------------------------------------- */
 
@@ -109,6 +112,15 @@ static int func_connect(lua_State *L)
 static int func_resolve(lua_State *L)
 {
     return sl_resolve_names(L, SL_TO_CONNECT);
+}
+
+/* setmaxlookups([n]): at most so many names are looked up at a time. */
+static int func_setmaxlookups(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    size_t n = sl_crowd_optlimit(L, 1, SL_MAX_LOOKUPS);
+    sl_resolver_setmax(loop, n < LOOKUPS_END ? (int)n : LOOKUPS_END);
+    return 0;
 }
 
 /* newserver(ip, port, handler [, TLS parameters or context]) -> asocket */
@@ -291,6 +303,7 @@ static const luaL_Reg functions[] = {
     {"now", func_now},
     {"resolve", func_resolve},
     {"resume", func_resume},
+    {"setmaxlookups", func_setmaxlookups},
     {"sleep", func_sleep},
     {"start", func_start},
     {"step", func_step},

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 enum {
-    WORKERS_MAX = 8,     /* without those at work for nobody */
-    LOST_MAX = 24,       /* of those; beyond that they count, too */
+    LOST_MAX = 3,        /* times as many may be at work for nobody; beyond
+                            that they count, too */
     IDLE_SECONDS = 2     /* until a worker without a job ends */
 };
 
@@ -32,7 +32,8 @@ struct sl_workers {
     queue waiting, finished;
     int jobs;                  /* in waiting */
     int count, idle;           /* of the workers */
-    int lost;                  /* those whose job was cancelled */
+    int lost;                  /* those whose job was cancelled, */
+    int max;                   /* and how many there may be without them */
     int fd;                    /* to write to, or -1 */
     int closed;                /* the last worker frees all this */
 };
@@ -98,8 +99,15 @@ static void take_out(queue *q, sl_job *job)
 
 /* --- a worker's life --------------------------------------------------- */
 
+/* How many workers count. */
+static int count_needed(const sl_workers *w)
+{
+    int lost_max = LOST_MAX * w->max;
+    return w->count - (w->lost < lost_max ? w->lost : lost_max);
+}
+
 /* Waits, idle and with the lock, until there is a job. False if it is not worth
- * waiting any longer. If the clock is set meanwhile that is sooner or later
+ * waiting any longer, or there are too many workers. If the clock is set meanwhile that is sooner or later
  * than it should be, and harmless. */
 static int wait_for_job(sl_workers *w)
 {
@@ -110,7 +118,7 @@ static int wait_for_job(sl_workers *w)
     while (w->jobs == 0 && !w->closed && err != ETIMEDOUT)
         err = pthread_cond_timedwait(&w->wanted, &w->lock, &end);
     w->idle--;
-    return w->jobs > 0 && !w->closed;
+    return w->jobs > 0 && !w->closed && count_needed(w) <= w->max;
 }
 
 /* The job is done; tells the submitter, or frees it if he is gone. */
@@ -161,6 +169,8 @@ static void *work(void *arg)
         w->idle++;
     }
     w->count--;
+    if (w->jobs > 0)    /* another one may sleep */
+        pthread_cond_signal(&w->wanted);
     int is_last = w->closed && w->count == 0;
     pthread_mutex_unlock(&w->lock);
     if (is_last)
@@ -191,24 +201,27 @@ static int start_worker(sl_workers *w)
     return err;
 }
 
+static int has_too_few(const sl_workers *w)
+{
+    return w->jobs > w->idle && count_needed(w) < w->max;
+}
+
 /* Starts a worker if there are too few. 0, also if there are enough, or an
  * errno. */
 static int need_worker(sl_workers *w)
 {
-    int lost = w->lost < LOST_MAX ? w->lost : LOST_MAX;
-    if (w->jobs <= w->idle || w->count - lost >= WORKERS_MAX)
-        return 0;
-    return start_worker(w);
+    return has_too_few(w) ? start_worker(w) : 0;
 }
 
 /* --- for the submitter ------------------------------------------------- */
 
-sl_workers *sl_workers_new(void)
+sl_workers *sl_workers_new(int max)
 {
     sl_workers *w = calloc(1, sizeof *w);
     if (w == NULL)
         return NULL;
     w->fd = -1;
+    w->max = max;
     if (pthread_mutex_init(&w->lock, NULL) != 0) {
         free(w);
         return NULL;
@@ -235,6 +248,15 @@ void sl_workers_close(sl_workers *w)
 void sl_workers_desert(sl_workers *w)
 {
     free(w);    /* a worker may have held the lock: don't touch it */
+}
+
+void sl_workers_setmax(sl_workers *w, int max)
+{
+    pthread_mutex_lock(&w->lock);
+    w->max = max;
+    while (has_too_few(w) && start_worker(w) == 0)
+        ;
+    pthread_mutex_unlock(&w->lock);
 }
 
 void sl_workers_notify(sl_workers *w, int fd)

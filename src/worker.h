@@ -28,8 +28,10 @@ typedef struct sl_job {
     char *names;               /* and their names if asked for; owned */
 } sl_job;
 
-/* NULL: no memory. */
-sl_workers *sl_workers_new(void);
+/* At most so many workers, without those whose job was cancelled; of these
+ * three times as many. NULL: no memory. */
+sl_workers *sl_workers_new(int max);
+void sl_workers_setmax(sl_workers *workers, int max);
 
 /* No job may be left. Idle workers end now. */
 void sl_workers_close(sl_workers *workers);

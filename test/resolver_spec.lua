@@ -160,19 +160,19 @@ describe('resolve', function()
         assert(time >= 0.4 and time < 1.6, time)
     ]])
 
-    script('takes at most eight threads, which end', [[
+    script('takes at most 32 threads, which end', [[
         local before = count 'task'
         local n, most = 0, 0
-        for i = 1, 30 do
+        for i = 1, 100 do
             loop.newthread(function()
-                assert(loop.resolve('wait20+127.0.0.1'))
+                assert(loop.resolve('wait100+127.0.0.' .. i))
                 most = math.max(most, count 'task')
                 n = n + 1
             end)
         end
         loop.start()
-        expect(30, n)
-        expect(8, most - before)
+        expect(100, n)
+        expect(32, most - before)
         local deadline = loop.now() + 20
         while count 'task' > before and loop.now() < deadline do
             socket.sleep(0.1)
@@ -183,6 +183,7 @@ describe('resolve', function()
 
     script('takes more threads if those are at work for nobody', [[
         local before = count 'task'
+        loop.setmaxlookups(8)
         run(function()
             local round, all, found = 0
             repeat
@@ -191,7 +192,7 @@ describe('resolve', function()
                 for i = 1, 8 do
                     loop.newthread(function()
                         expect_error('timeout', loop.resolve(
-                            'wait5000+127.0.0.1', nil, 0.02))
+                            'wait5000+127.0.0.' .. i, nil, 0.02))
                         over = over + 1
                     end)
                 end

@@ -94,7 +94,7 @@ static void one_round(unsigned *seed)
 {
     task tasks[JOBS] = {{NULL}};
     int ends[2], finished = 0, cancelled = 0;
-    sl_workers *workers = sl_workers_new();
+    sl_workers *workers = sl_workers_new(8);
     if (workers == NULL || pipe(ends) != 0)
         fail("cannot begin");
     sl_workers_notify(workers, ends[1]);
