@@ -129,14 +129,15 @@ endif
 
 ifeq ($(shell uname -s),Linux)
 helpers: $(OUT)/test/memory $(OUT)/test/faults.so $(OUT)/test/clock.so
-helpers: $(OUT)/test/lossy $(OUT)/test/model.so
+helpers: $(OUT)/test/lossy $(OUT)/test/model.so $(OUT)/test/gate.so
 endif
 
 $(OUT)/test/getaddrinfo.so: test/getaddrinfo.c
 	@mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $<
 
-$(OUT)/test/faults.so $(OUT)/test/clock.so: $(OUT)/test/%.so: test/%.c
+preloaded := faults clock gate
+$(preloaded:%=$(OUT)/test/%.so): $(OUT)/test/%.so: test/%.c
 	@mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $<
 

@@ -18,10 +18,15 @@
 #include "result.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { LOCK_TRIES = 1000 };    /* of locking a folder, one a millisecond */
 
 /* [-0, +0, e] A stream gets its descriptor when it needs one. 0 or how it
  * failed. */
@@ -36,12 +41,9 @@ static int need_descriptor(lua_State *L, sl_asocket *a)
     return err;
 }
 
-/* [-0, +0, e] */
-static int bind_to(lua_State *L, sl_asocket *a, const sl_name *name)
+/* There is a descriptor. 0 or how it failed. */
+static int bind_natively(sl_asocket *a, const sl_name *name)
 {
-    int err = need_descriptor(L, a);
-    if (err != 0)
-        return err;
     if (bind(a->source.fd, &name->address.any, name->size) < 0)
         return errno;
     a->settled = 1;
@@ -64,7 +66,9 @@ static int meth_bind(lua_State *L)
     sl_asocket_checkkind(L, a, SL_MASTER);
     int err = check_path(L, 2, &name);
     if (err == 0)
-        err = bind_to(L, a, &name);
+        err = need_descriptor(L, a);
+    if (err == 0)
+        err = bind_natively(a, &name);
     if (err != 0)
         return sl_result_fail(L, err);
     lua_pushinteger(L, 1);
@@ -150,49 +154,141 @@ static int is_same(const sl_file *file, const struct stat *now)
            file->inode == now->st_ino;
 }
 
-/* [-0, +0, e] Whether nobody listens there: a server went without removing its
- * path. */
-static int is_stale(lua_State *L, const sl_name *name)
+/* 0 if nobody listens there: a server went without removing its path. */
+static int check_stale(const sl_name *name)
 {
-    int fd, err;
-    do
-        err = sl_fd_socket(AF_UNIX, SOCK_STREAM, &fd);
-    while (sl_reclaim_retry(L, sl_loop_check(L), err));
+    int fd;
+    int err = sl_fd_socket(AF_UNIX, SOCK_STREAM, &fd);
     if (err != 0)
-        return 0;
-    int refused = connect(fd, &name->address.any, name->size) < 0 &&
-                  errno == ECONNREFUSED;
+        return err;
+    if (connect(fd, &name->address.any, name->size) == 0 ||
+        errno != ECONNREFUSED)
+        err = EADDRINUSE;
     close(fd);
-    return refused;
+    return err;
 }
 
-/* [-0, +0, e] Removes a stale socket; false if there is something else. */
-static int remove_stale(lua_State *L, const sl_name *name)
+static const char *last_part(const char *path)
+{
+    return strrchr(path, '/') + 1;
+}
+
+/* Whether the file is in that folder. */
+static int is_there(int folder, const char *path, const sl_file *file)
+{
+    struct stat now;
+    return fstatat(folder, last_part(path), &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+           is_same(file, &now);
+}
+
+/* Removes a stale socket from the folder, which is locked. 0, or how it failed:
+ * EADDRINUSE if there is something else. */
+static int remove_stale(int folder, const sl_name *name)
 {
     const char *path = name->address.un.sun_path;
     struct stat now;
-    if (lstat(path, &now) < 0)
-        return 0;
+    if (fstatat(folder, last_part(path), &now, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !S_ISSOCK(now.st_mode))
+        return EADDRINUSE;
     sl_file file = {now.st_dev, now.st_ino, 0};
-    return is_same(&file, &now) && is_stale(L, name) &&
-           lstat(path, &now) == 0 && is_same(&file, &now) &&
-           unlink(path) == 0;
+    int err = check_stale(name);
+    if (err == 0 && (!is_there(folder, path, &file) ||
+                     unlinkat(folder, last_part(path), 0) < 0))
+        err = EADDRINUSE;
+    return err;
 }
 
-int sl_local_serve(lua_State *L, sl_asocket *a, int index)
+/* Locks the folder for this process, if that is possible in a second: other
+ * servers hold it for moments, but anybody who may read it could for ever. */
+static int lock(int folder)
 {
-    sl_name name;
+    const struct timespec pause = {0, 1000 * 1000};
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(folder, LOCK_EX | LOCK_NB) == 0)
+            return 1;
+        if (errno != EWOULDBLOCK)
+            return 0;
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
+/* Opens and locks the folder of the path; *folder is -1 if it cannot be
+ * locked. 0 or how it failed. */
+static int lock_folder(const char *path, int *folder)
+{
+    char name[sizeof ((struct sockaddr_un *)NULL)->sun_path];
+    size_t size = (size_t)(last_part(path) - path);
+    memcpy(name, path, size);
+    name[size] = '\0';
+    *folder = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*folder < 0)
+        return errno == EACCES ? 0 : errno;
+    if (!lock(*folder)) {
+        close(*folder);
+        *folder = -1;
+    }
+    return 0;
+}
+
+/* Also for a process that was forked meanwhile. */
+static void unlock_folder(int folder)
+{
+    if (folder < 0)
+        return;
+    flock(folder, LOCK_UN);
+    close(folder);
+}
+
+/* Binds and listens, in a folder that is locked or -1. Where it isn't locked
+ * nothing is removed, and another server may have removed our path before we
+ * listened. 0 or how it failed. */
+static int listen_at(sl_asocket *a, const sl_name *name, int folder,
+                     int backlog)
+{
+    const char *path = name->address.un.sun_path;
     struct stat now;
-    int err = check_path(L, index, &name);
-    const char *path = name.address.un.sun_path;
-    if (err == 0)
-        err = bind_to(L, a, &name);
-    if (err == EADDRINUSE && path[0] != '\0' && remove_stale(L, &name))
-        err = bind_to(L, a, &name);
+    int err = bind_natively(a, name);
+    if (err == EADDRINUSE && folder >= 0) {
+        err = remove_stale(folder, name);
+        if (err == 0)
+            err = bind_natively(a, name);
+    }
     if (err == 0 && path[0] != '\0' && lstat(path, &now) == 0) {
         a->writer.file = (sl_file){now.st_dev, now.st_ino, getpid()};
         a->has_file = 1;
     }
+    if (err == 0)
+        err = sl_bind_listen(a, backlog);
+    if (err == 0 && a->has_file && folder < 0 &&
+        (lstat(path, &now) < 0 || !is_same(&a->writer.file, &now)))
+        err = EADDRINUSE;
+    return err;
+}
+
+/* Nothing that may raise while the folder is locked. */
+static int serve(sl_asocket *a, const sl_name *name, int backlog)
+{
+    const char *path = name->address.un.sun_path;
+    int folder = -1;
+    int err = a->source.fd < 0 ? sl_bind_open(a, AF_UNIX) : 0;
+    if (err == 0 && path[0] != '\0')
+        err = lock_folder(path, &folder);
+    if (err == 0)
+        err = listen_at(a, name, folder, backlog);
+    unlock_folder(folder);
+    return err;
+}
+
+int sl_local_serve(lua_State *L, sl_asocket *a, int index, int backlog)
+{
+    sl_name name;
+    int err = check_path(L, index, &name);
+    if (err != 0)
+        return err;
+    do
+        err = serve(a, &name, backlog);
+    while (sl_reclaim_retry(L, a->source.loop, err));
     return err;
 }
 

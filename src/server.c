@@ -156,8 +156,9 @@ static void check(lua_State *L, int err)
         luaL_error(L, "newserver: %s", sl_result_message(err));
 }
 
-/* [-0, +1, e] Pushes an asocket bound to the address and port at 1 and 2. */
-static sl_asocket *bind_port(lua_State *L)
+/* [-0, +1, e] Pushes an asocket that listens on the address and port at 1 and
+ * 2. */
+static sl_asocket *serve_port(lua_State *L)
 {
     const char *host = sl_arg_optstring(L, 1, "*");
     if (lua_isnil(L, 2)) {
@@ -167,15 +168,16 @@ static sl_asocket *bind_port(lua_State *L)
     const char *port = sl_address_checkport(L, 2);
     sl_asocket *a = sl_asocket_new(L, SL_TCP);
     check(L, sl_bind_to(L, a, host, port, 1));
+    check(L, sl_bind_listen(a, BACKLOG));
     return a;
 }
 
-/* [-0, +1, e] Pushes an asocket bound to the path at 1. */
-static sl_asocket *bind_path(lua_State *L)
+/* [-0, +1, e] Pushes an asocket that listens on the path at 1. */
+static sl_asocket *serve_path(lua_State *L)
 {
     sl_arg_check(L, lua_isnil(L, 2), 2, "a path has no port");
     sl_asocket *a = sl_asocket_new(L, SL_UNIX);
-    check(L, sl_local_serve(L, a, 1));
+    check(L, sl_local_serve(L, a, 1, BACKLOG));
     return a;
 }
 
@@ -186,8 +188,7 @@ int sl_server_new(lua_State *L)
     if (!lua_isnoneornil(L, 4))
         sl_tls_wraphandler(L, 3);
     lua_settop(L, 3);
-    sl_asocket *a = sl_local_ispath(L, 1) ? bind_path(L) : bind_port(L);
-    check(L, sl_bind_listen(a, BACKLOG));
+    sl_asocket *a = sl_local_ispath(L, 1) ? serve_path(L) : serve_port(L);
     a->source.reader.reserved = 1;
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, 4);
