@@ -27,6 +27,7 @@
 #include "result.h"
 #include "run.h"
 #include "server.h"
+#include "stepper.h"
 #include "wrap.h"
 
 #include <stdlib.h>
@@ -211,72 +212,16 @@ static int func_now(lua_State *L)
 
 /* --- running the loop -------------------------------------------------- */
 
-/* Seconds at most; negative, nil or none: as long as it takes. */
-static double check_timeout(lua_State *L)
-{
-    double timeout = sl_arg_optnumber(L, 1, -1);
-    sl_arg_check(L, timeout == timeout, 1, "not a number");
-    return timeout >= 0 ? timeout : -1;
-}
-
-static int step_body(lua_State *L)
-{
-    double timeout = lua_tonumber(L, 1);
-    lua_pushboolean(L, sl_loop_step(L, sl_loop_check(L), timeout));
-    return 1;
-}
-
-static int start_body(lua_State *L)
-{
-    sl_loop *loop = sl_loop_check(L);
-    double timeout = lua_tonumber(L, 1);
-    while (sl_loop_step(L, loop, timeout) && !loop->stop_asked)
-        ;
-    return 0;
-}
-
-/* [-0, +n, e] Runs body, which has the loop as its upvalue and gets the
- * timeout; whatever it raises, the loop can be run again afterwards. */
-static int run_loop(lua_State *L, lua_CFunction body, const char *what)
-{
-    sl_loop *loop = sl_loop_check(L);
-    double timeout = check_timeout(L);
-    for (sl_thread *t = loop->threads->running; t != NULL; t = t->resumer) {
-        if (t->loop == loop)
-            return luaL_error(L, "%s must not be called from a loop thread",
-                              what);
-        if (t->loop != NULL)
-            sl_gather_flush(t->loop);
-    }
-    if (loop->stepping)
-        return luaL_error(L, "%s: the loop is already running", what);
-    lua_settop(L, 0);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_pushcclosure(L, body, 1);
-    lua_pushnumber(L, timeout);
-    loop->hook = sl_hook_find(L, loop->threads);
-    loop->stepping = 1;
-    int status = lua_pcall(L, 1, LUA_MULTRET, 0);
-    loop->stepping = 0;
-    sl_gather_flush(loop);
-    if (body == start_body)
-        loop->stop_asked = 0;
-    if (status == LUA_OK)
-        return lua_gettop(L);
-    sl_thread_settle(L, loop->threads);
-    return lua_error(L);
-}
-
 /* step([timeout]) -> true, or false if nothing waits */
 static int func_step(lua_State *L)
 {
-    return run_loop(L, step_body, "step");
+    return sl_stepper_step(L);
 }
 
 /* start([timeout]): steps until nothing waits or stop is called */
 static int func_start(lua_State *L)
 {
-    return run_loop(L, start_body, "start");
+    return sl_stepper_start(L);
 }
 
 /* stop() */

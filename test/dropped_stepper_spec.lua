@@ -1,0 +1,79 @@
+-- A thread of one loop runs the other one, and is dropped in the middle of it.
+
+local loop = require 'socketloop'
+local coro = require 'coro'
+local support = require 'support'
+
+local main = coro.running()
+
+local function leave() coro.transfer(main) end
+
+-- What a step of the inner loop does when it is left: each prepares it, and
+-- returns what has to be undone.
+local places = {
+    ['its threads run'] = function(inner)
+        inner.newthread(function()
+            inner.sleep(0)
+            leave()
+        end)
+    end,
+    ['onerror runs'] = function(inner)
+        inner.onerror = leave
+        inner.newthread(function()
+            inner.sleep(0)
+            error 'boom'
+        end)
+        return function() inner.onerror = nil end
+    end,
+    ['a handler of a server runs'] = function(inner)
+        local port, listener = support.serve(leave, nil, inner)
+        local client = support.plain.connect(port)
+        return function() support.close(listener, client) end
+    end,
+    ['a handler of a full server runs'] = function(inner)
+        local port, listener = support.serve(leave, nil, inner)
+        listener:setmaxclients(1)
+        local client = support.plain.connect(port)
+        local another = support.plain.connect(port)
+        return function() support.close(listener, client, another) end
+    end,
+}
+
+for kind, loops in pairs {
+    ['loop, in a thread of loop.coro,'] = {loop, loop.coro},
+    ['loop.coro, in a thread of loop,'] = {loop.coro, loop},
+} do
+    local inner, outer = loops[1], loops[2]
+
+    describe(kind .. ' can be run again after a drop', function()
+        support.hooks(before_each, after_each)
+        support.ends_in_main(after_each)
+        after_each(function() support.at_rest(loop.coro) end)
+
+        -- Runs the inner loop by f in a thread that is dropped then.
+        local function drop(f)
+            local list = setmetatable({}, {__mode = 'k'})
+            list[outer.newthread(f)] = true
+            outer.step(0)
+            assert.matches('already running', support.failure(inner.step, 0))
+            assert.equal(0, support.alive(list))
+        end
+
+        for name, prepare in pairs(places) do
+            for _, how in ipairs {'step', 'start'} do
+                it('in ' .. how .. ', while ' .. name, function()
+                    local undo = prepare(inner)
+                    drop(function() inner[how](0.1) end)
+                    local ran = false
+                    inner.newthread(function()
+                        inner.sleep(0)
+                        ran = true
+                    end)
+                    for _ = 1, 10 do inner.step(0) end
+                    assert.is_true(ran)
+                    if undo then undo() end
+                end)
+            end
+        end
+    end)
+end
