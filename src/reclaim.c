@@ -62,7 +62,7 @@ static int is_worth(const sl_loop *loop, int err)
            sl_clock_now() >= loop->next_reclaim;
 }
 
-int sl_reclaim_retry(lua_State *L, sl_loop *loop, int err)
+int sl_reclaim_tryafter(lua_State *L, sl_loop *loop, int err)
 {
     if (!is_worth(loop, err))
         return 0;

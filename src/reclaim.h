@@ -30,9 +30,15 @@ static inline void sl_reclaim_check(lua_State *L, sl_loop *loop)
         sl_reclaim_collect(L, loop);
 }
 
-/* [-0, +0, e] Something failed with err: whether to try again. Then the
- * collector has run, and finalizers with it. */
-int sl_reclaim_retry(lua_State *L, sl_loop *loop, int err);
+/* The rest of sl_reclaim_retry. */
+int sl_reclaim_tryafter(lua_State *L, sl_loop *loop, int err);
+
+/* [-0, +0, e] Something failed with err, or did not (0): whether to try again.
+ * Then the collector has run, and finalizers with it. */
+static inline int sl_reclaim_retry(lua_State *L, sl_loop *loop, int err)
+{
+    return err != 0 && sl_reclaim_tryafter(L, loop, err);
+}
 
 /* The same for an operation's attempt, which may run no finalizers: what it
  * should return, err or SL_BUSY. In that case the step collects before the
