@@ -190,8 +190,11 @@ for how, way in pairs(ways) do
         it('is told by connected sockets', function()
             run(function()
                 local client, server = support.pair()
+                local skipped = {
+                    listen = true, setmaxclients = true, starttls = true,
+                }
                 for name, arguments in pairs(of_streams) do
-                    if name ~= 'listen' and name ~= 'setmaxclients' then
+                    if not skipped[name] then
                         check_arguments(way, name, client[name], arguments,
                                         client)
                     end
@@ -199,6 +202,22 @@ for how, way in pairs(ways) do
                 client:close()
                 server:close()
             end)
+        end)
+
+        it('is told by starttls, which closes the socket', function()
+            for place in pairs(of_streams.starttls or {}) do
+                local arguments = {unpack(of_streams.starttls)}
+                arguments[place] = bad
+                run(function()
+                    local s, peer = support.pair()
+                    local err = check_message('starttls', way(s.starttls, s,
+                        unpack(arguments)))
+                    assert.matches(("bad argument #%d to 'starttls'"):format(
+                        place), err)
+                    assert.equal(-1, s:getfd())
+                    peer:close()
+                end)
+            end
         end)
     end)
 end

@@ -375,16 +375,6 @@ describe('TLS', function()
                 'tcp{client} expected')
             run(function()
                 local a, b = support.pair()
-                assert.error_matches(function() a:starttls 'x' end,
-                    "bad argument #1 to 'starttls' %(table or context")
-                assert.error_matches(function() a:starttls(trust, {}) end,
-                    "bad argument #2 to 'starttls' %(string expected")
-                local got
-                loop.newthread(function() got = b:receive() end)
-                assert.error_matches(function() b:starttls() end,
-                    'already waited on by another thread')
-                a:send 'x\n'
-                assert.is_true(eventually(function() return got end))
                 loop.newthread(function() b:starttls(certs.good.server) end)
                 assert.error_matches(function() b:send 'plain' end,
                     'the TLS handshake is not finished')

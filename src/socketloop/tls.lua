@@ -3,6 +3,8 @@
 -- they want (SNI). LuaSec is loaded when it is needed.
 
 local identity = require 'socketloop.identity'
+local own = require 'socketloop.own'
+local parameters = require 'socketloop.parameters'
 
 local require = require    -- later the global one may be another
 
@@ -50,37 +52,27 @@ local function add_authorities(settings)
     return nil, "no CA certificates found: give 'cafile' or 'capath'"
 end
 
--- Whether LuaSec's verify (a string or a list) asks for it.
-local function asks_to_verify(verify)
-    if type(verify) ~= 'table' then return verify ~= 'none' end
-    for _, flag in ipairs(verify) do
-        if flag ~= 'none' then return true end
-    end
-    return false
+local function asks_to_verify(settings)
+    return not settings.verify or settings.verify[1] ~= 'none'
 end
 
 -- OpenSSL always verifies what a server sends, and can be asked how that
 -- went: it tells more than the error of a handshake that breaks off for it.
 -- But one's own certificate is for nobody who was not verified.
 local function complete_client(settings)
-    if not asks_to_verify(settings.verify) then return true end
-    settings.verify = settings.certificate and 'peer' or 'none'
+    if not asks_to_verify(settings) then return true end
+    local shows_itself = settings.certificate or settings.certificates
+    settings.verify = shows_itself and 'peer' or 'none'
     return add_authorities(settings)
 end
 
--- LuaSec's parameters with our defaults added; or nil, error.
-local function complete(params, mode)
-    local settings = {}
-    for key, value in pairs(params) do settings[key] = value end
+-- Adds our defaults to LuaSec's parameters. true; or nil, error.
+local function complete(settings, mode)
     settings.mode = settings.mode or mode
     settings.protocol = settings.protocol or 'any'
     settings.options = settings.options or
         {'all', 'no_sslv2', 'no_sslv3', 'no_tlsv1', 'no_tlsv1_1'}
-    if settings.mode == 'client' then
-        local ok, err = complete_client(settings)
-        if not ok then return nil, err end
-    end
-    return settings
+    return settings.mode == 'server' or complete_client(settings)
 end
 
 -- Contexts of clients, by what they were made of, as long as they are used:
@@ -90,7 +82,7 @@ local contexts = setmetatable({}, {__mode = 'v'})
 -- What a client's context is made of, or nil if it must be made each time.
 local function key_of(settings)
     if settings.mode ~= 'client' or settings.certificate or
-        settings.certificates then
+        settings.certificates or settings.psk then
         return nil
     end
     local parts = {}
@@ -117,39 +109,58 @@ local function newcontext(settings)
     return context
 end
 
--- LuaSec's contexts have no name but what tostring gives.
-local function is_context(value)
-    return type(value) == 'userdata' and tostring(value):find '^SSL context'
+-- The modes of the contexts that the program has made. LuaSec does not say
+-- it, but a method of its connections wants something else in each.
+local modes = setmetatable({}, {__mode = 'k'})
+
+local function find_mode(context)
+    local core = require 'ssl.core'
+    local connection, err = core.create(context)
+    if not connection then error(err, 0) end
+    core.setfd(connection, -1)    -- else its finalizer closes just any
+    local _, reason = pcall(connection.sni, connection)
+    return tostring(reason):find('table expected', 1, true) and 'server' or
+        'client'
 end
 
--- What a handshake needs: context, whether to verify the server; or nil,
--- error. argument is what misuse is to be reported of.
-local function prepare(params, mode, argument)
-    if params == nil then params = {} end
-    if is_context(params) then params = {context = params} end
-    if type(params) ~= 'table' then
-        error('bad argument ' .. argument .. ' (table or context expected)', 0)
+local function mode_of(what, context)
+    if not modes[context] then
+        local ok, mode = pcall(find_mode, context)
+        if not ok then own.misuse(('%s (context: %s)'):format(what, mode)) end
+        modes[context] = mode
     end
-    local verify = asks_to_verify(params.verify)
-    if params.context then return params.context, verify end
-    local settings, err = complete(params, mode)
-    if not settings then return nil, err end
-    local context
-    context, err = newcontext(settings)
-    if not context then return nil, err end
-    if next(params) == nil then tls.context = context end    -- for good
-    return context, verify
+    return modes[context]
+end
+
+-- A server's context has its own.
+local function check_verify(what, settings)
+    if settings.mode == 'server' and settings.verify then
+        own.misuse(what .. ' (verify: it is part of the context of a server)')
+    end
+end
+
+-- What a handshake needs, a table: context, mode, and whether to verify the
+-- server; or nil, error. Raises for wrong parameters; what is 'bad argument
+-- ...'.
+local function prepare(what, params, mode)
+    local settings = parameters.check(what, params, mode)
+    local is_default = next(settings) == nil
+    local verify, context = asks_to_verify(settings), settings.context
+    if context then
+        settings.mode = mode_of(what, context)
+        check_verify(what, settings)
+    else
+        local ok, err = complete(settings, mode)
+        if not ok then return nil, err end
+        context, err = newcontext(settings)
+        if not context then return nil, err end
+        if is_default then tls.context = context end    -- for good
+    end
+    return {context = context, mode = settings.mode, verify = verify}
 end
 
 -------------------------------------------------------------------------------
 -- The handshake
-
--- Whether it is a server's end. LuaSec doesn't tell the mode of a context,
--- but this method wants something else in each.
-local function is_server(connection)
-    local _, err = pcall(connection.sni, connection)
-    return tostring(err):find('table expected', 1, true) ~= nil
-end
 
 local function verify_server(connection, host)
     local certificate = connection:getpeercertificate()
@@ -174,29 +185,38 @@ local function connect(s, connection, host, verify)
     return ok, err
 end
 
-local function shake(s, context, host, verify)
+local function shake(s, prepared, host)
     if s:dirty() then
         return nil, 'received bytes are still buffered'
     end
     -- LuaSec takes the descriptor away from the loop socket.
-    local connection, err = luasec().wrap(s, context)
+    local connection, err = luasec().wrap(s, prepared.context)
     if not connection then return nil, err end
     s:setsocket(connection)
-    if is_server(connection) then
+    if prepared.mode == 'server' then
         return s:call_async(connection.dohandshake, connection)
     end
-    return connect(s, connection, host, verify)
+    return connect(s, connection, host, prepared.verify)
+end
+
+local function check_host(host)
+    local problem = type(host) ~= 'string' and 'string expected' or
+        host:find('\0', 1, true) and 'there is a zero byte in the host'
+    if problem then
+        own.misuse(("bad argument #2 to 'starttls' (%s)"):format(problem))
+    end
 end
 
 -- The method starttls of loop sockets. host is the one it was connected to if
--- the caller gave none, mode the one that is likely.
+-- the caller gave none, mode the one that is likely. The caller closes the
+-- socket if this raises or fails.
 function tls.starttls(s, params, host, mode)
+    check_host(host)
     luasec()
-    local context, verify = prepare(params, mode, "#1 to 'starttls'")
-    local ok, err = nil, verify
-    if context then ok, err = shake(s, context, host, verify) end
+    local prepared, err = prepare("bad argument #1 to 'starttls'", params, mode)
+    local ok
+    if prepared then ok, err = shake(s, prepared, host) end
     if ok then return true end
-    s:close()
     return nil, err or 'TLS handshake failed'
 end
 
@@ -204,13 +224,14 @@ end
 -- finished.
 function tls.handler(handler, params)
     luasec()
-    local context, err = prepare(params, 'server', "#4 to 'newserver'")
-    if not context then error('newserver: ' .. tostring(err), 0) end
+    local prepared, err = prepare("bad argument #4 to 'newserver'", params,
+                                  'server')
+    if not prepared then own.misuse('newserver: ' .. tostring(err)) end
     local seconds = type(params) == 'table' and params.handshake_timeout or
         handshake_timeout
     return function(client)
         client:settimeout(seconds, 't')
-        if not client:starttls(context) then return end
+        if not client:starttls(prepared.context) then return end
         client:settimeout(nil, 't')
         return handler(client)
     end
