@@ -20,8 +20,9 @@ typedef struct sl_lookup {
     sl_inquiry *inquiry;       /* shared; NULL: the workers aren't asked */
     sl_wait *wait;             /* borrowed */
     struct sl_lookup *prev, *next;    /* those that wait for the inquiry */
-    struct addrinfo *list;     /* the addresses, once there; the inquiry's, or */
-    const char *names;         /* owned; their names if asked for: its own */
+    struct addrinfo *list;     /* the addresses, once there; the inquiry's, or
+                                  owned if there is none */
+    const char *names;         /* theirs, if asked for; the inquiry's */
     int status;                /* SL_AGAIN, 0, or how it failed */
 } sl_lookup;
 

@@ -107,8 +107,8 @@ static int count_needed(const sl_workers *w)
 }
 
 /* Waits, idle and with the lock, until there is a job. False if it is not worth
- * waiting any longer, or there are too many workers. If the clock is set meanwhile that is sooner or later
- * than it should be, and harmless. */
+ * waiting any longer, or there are too many workers. If the clock is set
+ * meanwhile that is sooner or later than it should be, and harmless. */
 static int wait_for_job(sl_workers *w)
 {
     struct timespec end;

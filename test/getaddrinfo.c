@@ -7,8 +7,8 @@
  * between the signs, in that order; waitN among them takes N milliseconds,
  * and if there is no address the host is not known. '+127.0.0.2' is one
  * address, 'wait300+127.0.0.1+::1' has two, and they come late. 'asked' among
- * them is 127.1.0.N after N questions before. A '_' may stand for a ':', so that
- * a name looks like one. All else is passed on.
+ * them is 127.1.0.N after N questions before. A '_' may stand for a ':', so
+ * that a name looks like one. All else is passed on.
  *
  * With NO_THREADS in the environment no thread can be made; with NO_NAMES
  * nobody knows the names of addresses.
