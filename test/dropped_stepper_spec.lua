@@ -53,9 +53,11 @@ for kind, loops in pairs {
         -- Runs the inner loop by f in a thread that is dropped then.
         local function drop(f)
             local list = setmetatable({}, {__mode = 'k'})
-            list[outer.newthread(f)] = true
+            local kept = {outer.newthread(f)}
+            list[kept[1]] = true
             outer.step(0)
             assert.matches('already running', support.failure(inner.step, 0))
+            kept[1] = nil
             assert.equal(0, support.alive(list))
         end
 
