@@ -456,11 +456,11 @@ static inline void sl_checkfinalizer(lua_State *L)
 #endif
 }
 
-/* Whether the collector is on: LuaJIT's is not during a finalizer. */
+/* Whether the collector is on: it is not during a finalizer, but in 5.1. */
 static inline int sl_collects(lua_State *L)
 {
-#if SL_LUAJIT
-    return lua_gc(L, LUA_GCISRUNNING, 0);
+#if LUA_VERSION_NUM >= 502 || SL_LUAJIT
+    return lua_gc(L, LUA_GCISRUNNING, 0) > 0;
 #else
     (void)L;
     return 1;

@@ -6,6 +6,8 @@
 
 #include "record.h"
 
+#include <string.h>
+
 /* --- hooks that are called meanwhile ------------------------------------ */
 
 /* A hook for calls of functions, while it is not set. */
@@ -52,6 +54,50 @@ static void put_off(lua_State *L, sl_threads *all, int status)
     }
     sl_anchor_set(L, all->values, SL_VALUE_HOOK_ERROR);
     lua_sethook(L, raise_again, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
+/* --- finalizers of other Luas ------------------------------------------- */
+
+static void unset(lua_State *L, lua_Debug *unused)
+{
+    (void)unused;
+    lua_sethook(L, NULL, 0, 0);
+}
+
+/* [-0, +0, e] Whether a hook for calls is called on L: not in a finalizer, nor
+ * in a hook. */
+static int calls_hooks(lua_State *L)
+{
+    lua_Hook hook = lua_gethook(L);
+    int mask = lua_gethookmask(L), count = lua_gethookcount(L);
+    lua_sethook(L, unset, LUA_MASKCALL, 0);
+    sl_anchor_push(L, sl_threads_get(L)->values, SL_VALUE_NOTHING);
+    lua_call(L, 0, 0);
+    int called = lua_gethook(L) != unset;
+    if (!called || lua_gethook(L) == NULL)    /* else a signal has set one */
+        lua_sethook(L, hook, mask, count);
+    return called;
+}
+
+/* Whether there is a finalizer among the calls of co; 5.2 doesn't show it. */
+static int shows_finalizer(lua_State *co)
+{
+    lua_Debug call;
+    for (int level = 0; lua_getstack(co, level, &call); level++)
+        if (lua_getinfo(co, "n", &call) && call.name != NULL &&
+            strcmp(call.namewhat, "metamethod") == 0 &&
+            strcmp(call.name, "__gc") == 0)
+            return 1;
+    return 0;
+}
+
+/* The collector may be off for another reason: the program has stopped it, or
+ * the finalizer is the base's. */
+void sl_hook_checkfinalizer(lua_State *L, const sl_thread *t)
+{
+    if (!calls_hooks(L) || (L != t->co && shows_finalizer(t->co)))
+        luaL_error(L, "no thread can be suspended in a finalizer: the "
+                   "collector is off meanwhile");
 }
 
 /* --- the flag ---------------------------------------------------------- */

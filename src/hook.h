@@ -1,6 +1,7 @@
 /*
- * hook.h - where LuaJIT lets a thread stop: in a debug hook with care, in a
- * handler of jit.attach or a finalizer not at all.
+ * hook.h - where a thread must not stop: LuaJIT lets it stop in a debug hook
+ * with care, in a handler of jit.attach or a finalizer not at all. The other
+ * Luas let it wait everywhere, but not be suspended in a finalizer.
  *
  * LuaJIT has one flag for the whole Lua state, which is on while one of these
  * runs. As long as it is on no hook is called, and lua_yield breaks whatever
@@ -18,8 +19,10 @@
  * the answer is known: a step of the loop asks once for all threads that it
  * wakes, and a function that can yield is not in a hook of its own thread.
  *
- * In the other Luas each coroutine has such a flag for itself, and nothing here
- * does anything.
+ * In the other Luas each coroutine has such a flag for itself. But from 5.2 on
+ * the collector is off until a finalizer returns; if a suspended thread, which
+ * may never go on, were in one, it would be off for good, and would not even
+ * collect that thread. A wait ends.
  */
 
 #ifndef SL_HOOK_H
@@ -52,10 +55,11 @@ static inline enum sl_hook sl_hook_ofbase(lua_State *L, sl_threads *all)
  * stop here; NULL if it may. */
 const char *sl_hook_refusal(lua_State *L, sl_threads *all);
 
-/* Whether L, which runs in t, is known not to be in a hook of t's. */
+/* Whether L, which runs in t, is known not to be in a hook or finalizer of t's
+ * that would matter. */
 static inline int sl_hook_isoutside(lua_State *L, const sl_thread *t)
 {
-    return !SL_LUAJIT || (L == t->co && sl_isyieldable(L));
+    return (L == t->co && sl_isyieldable(L)) || (!SL_LUAJIT && sl_collects(L));
 }
 
 /* Where the base is that runs the thread, as far as is known. */
@@ -95,11 +99,16 @@ static inline void sl_hook_check(lua_State *L, sl_threads *all)
         luaL_error(L, "%s", refusal);
 }
 
-/* [-0, +0, e] The same for one that will freeze and not wait. */
+/* [-0, +0, e] In other Luas than LuaJIT, while the collector is off: raises if
+ * the running thread t is in a finalizer. */
+void sl_hook_checkfinalizer(lua_State *L, const sl_thread *t);
+
+/* [-0, +0, e] Raises if the running thread must not freeze here for another
+ * reason than a wait. */
 static inline void sl_hook_checkhold(lua_State *L, sl_thread *t)
 {
     if (!sl_hook_isoutside(L, t))
-        sl_hook_check(L, t->all);
+        SL_LUAJIT ? sl_hook_check(L, t->all) : sl_hook_checkfinalizer(L, t);
     else if (SL_LUAJIT && t->hook == SL_HOOK_OWN)
         sl_hook_end(L, t);
 }

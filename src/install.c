@@ -34,7 +34,7 @@ static int check_finalizer(lua_State *L, void *arg)
 /* [-0, +0, -] Whether a finalizer of LuaJIT's runs, in which nothing waits. */
 static int is_finalizing(lua_State *L, sl_threads *all)
 {
-    if (sl_collects(L) ||
+    if (!SL_LUAJIT || sl_collects(L) ||
         sl_thread_pcall(L, all, check_finalizer, NULL, 0) == LUA_OK)
         return 0;
     lua_pop(L, 1);

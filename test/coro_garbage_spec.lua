@@ -346,9 +346,9 @@ describe('Garbage', function()
             assert.equal(9, done)
         end)
 
-        -- LuaJIT refuses it.
+        -- All but 5.1 refuse it, since the collector is off meanwhile.
         it('has finalizers that transfer inside ' .. name, function()
-            if support.luajit then return end
+            if _VERSION ~= 'Lua 5.1' or support.luajit then return end
             local got = {}
             local thread = coro.create(function(thread)
                 while true do
@@ -362,11 +362,7 @@ describe('Garbage', function()
             end
             coro.wrap(function()
                 for _ = 1, 3 do
-                    if support.lua_version >= 5.2 then
-                        setmetatable({}, {__gc = finalizer})
-                    else
-                        getmetatable(newproxy(true)).__gc = finalizer
-                    end
+                    getmetatable(newproxy(true)).__gc = finalizer
                 end
                 support.collect()
                 support.collect()
