@@ -68,7 +68,8 @@ static int try_accept(lua_State *L, sl_source *source)
 /* [-0, +1, m] Pushes the accepted connection: 0, or an error and nothing. */
 static int push_accepted(lua_State *L, sl_asocket *listener)
 {
-    sl_asocket *a = sl_asocket_new(L, listener->transport);
+    sl_asocket *a = sl_asocket_new(L, listener->source.loop,
+                                   listener->transport);
     int fd = listener->accepted;
     if (fd < 0)    /* a finalizer has accepted it meanwhile */
         sl_wait_refuse(L, "accept");

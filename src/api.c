@@ -13,7 +13,7 @@
 
 #include "clock.h"
 #include "hook.h"
-#include "loop.h"
+#include "loops.h"
 #include "result.h"
 #include "socketloop.h"
 #include "source.h"
@@ -25,34 +25,21 @@
 #include <poll.h>
 #include <stddef.h>
 
-/* Its address is the registry's key of the loops: a table with weak values
- * that has each loop's userdata under its address, and the first one at 1. */
-static const char loops_key = 0;
-
 /* --- loops ------------------------------------------------------------- */
-
-static void push_loops(lua_State *L)
-{
-    sl_rawgetp(L, LUA_REGISTRYINDEX, &loops_key);
-}
 
 /* [-0, +1, -] Pushes the loop of the running thread, or of the nearest one
  * below that has one; nil if there is none. */
 static void push_loop(lua_State *L, const sl_thread *t)
 {
-    push_loops(L);
     for (; t != NULL; t = t->resumer) {
         if (t->loop == NULL)
             continue;
-        sl_rawgetp(L, -1, t->loop);
-        if (!lua_isnil(L, -1)) {
-            lua_remove(L, -2);
+        sl_loops_push(L, t->loop);
+        if (!lua_isnil(L, -1))
             return;
-        }
         lua_pop(L, 1);
     }
-    lua_rawgeti(L, -1, 1);
-    lua_remove(L, -2);
+    sl_loops_pushfirst(L);
 }
 
 /* [-0, +1, e] Pushes the loop in which the calling thread will wait: there it
@@ -169,7 +156,7 @@ static int is_in_thread(lua_State *L)
 static void closing(lua_State *L, int fd)
 {
     luaL_checkstack(L, 4, "no room for the loops");
-    push_loops(L);
+    sl_loops_pushall(L);
     lua_pushnil(L);
     while (lua_next(L, -2) != 0) {
         sl_loop *loop = lua_touserdata(L, -1);
@@ -184,33 +171,8 @@ static const socketloop_api functions = {
     SOCKETLOOP_API_VERSION, wait_ready, sleep_so_long, is_in_thread, closing
 };
 
-/* [-0, +1, m] Pushes the table of loops, made at the first call. */
-static void make_loops(lua_State *L)
-{
-    push_loops(L);
-    if (!lua_isnil(L, -1))
-        return;
-    lua_pop(L, 1);
-    lua_createtable(L, 1, 2);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "v");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    sl_rawsetp(L, LUA_REGISTRYINDEX, &loops_key);
-}
-
 void sl_api_offer(lua_State *L)
 {
-    make_loops(L);
-    lua_pushvalue(L, -2);
-    sl_rawsetp(L, -2, lua_touserdata(L, -1));
-    lua_rawgeti(L, -1, 1);
-    if (lua_isnil(L, -1)) {
-        lua_pushvalue(L, -3);
-        lua_rawseti(L, -3, 1);
-    }
-    lua_pop(L, 2);
     lua_pushlightuserdata(L, (void *)&functions);
     lua_setfield(L, LUA_REGISTRYINDEX, SOCKETLOOP_API_KEY);
 }

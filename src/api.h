@@ -7,8 +7,7 @@
 
 #include <lua.h>
 
-/* [-0, +0, m] The loop on the top can be waited in from now on; the first one
- * also by threads of no loop. Offers the functions to other modules. */
+/* [-0, +0, m] Offers the functions to other modules. */
 void sl_api_offer(lua_State *L);
 
 #endif

@@ -13,6 +13,7 @@
 #include "crowd.h"
 #include "foreign.h"
 #include "gather.h"
+#include "loops.h"
 #include "luasocket.h"
 #include "reclaim.h"
 #include "resolve.h"
@@ -58,16 +59,16 @@ void sl_asocket_misfit(lua_State *L, const sl_asocket *a, int kind)
 /* [-0, +0, -] Gives the asocket at index one of the metatables. */
 static void set_class(lua_State *L, int index, int which)
 {
+    const sl_asocket *a = lua_touserdata(L, index);
     lua_pushvalue(L, index);
-    sl_loop_env(L, SL_ENV_CLASSES);
+    sl_loops_pushenv(L, a->source.loop, SL_ENV_CLASSES);
     lua_rawgeti(L, -1, which + 1);
     lua_setmetatable(L, -3);
     lua_pop(L, 2);
 }
 
-sl_asocket *sl_asocket_new(lua_State *L, int transport)
+sl_asocket *sl_asocket_new(lua_State *L, sl_loop *loop, int transport)
 {
-    sl_loop *loop = sl_loop_check(L);
     sl_reclaim_check(L, loop);
     sl_asocket *a = sl_newuserdata(L, sizeof *a);
     memset(a, 0, sizeof *a);
@@ -122,10 +123,11 @@ static void push_values(lua_State *L, sl_asocket *a, int index)
  * Nobody asks for it yet. Runs no finalizers if there is a user value. */
 static void keep_object(lua_State *L, int index)
 {
-    push_values(L, lua_touserdata(L, index), index);
+    sl_asocket *a = lua_touserdata(L, index);
+    push_values(L, a, index);
     lua_pushvalue(L, -2);
     lua_rawseti(L, -2, AT_OBJECT);
-    sl_loop_env(L, SL_ENV_WRAPPERS);
+    sl_loops_pushenv(L, a->source.loop, SL_ENV_WRAPPERS);
     lua_pushvalue(L, -3);
     lua_pushvalue(L, index);
     lua_rawset(L, -3);

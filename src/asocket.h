@@ -144,8 +144,8 @@ static inline void sl_asocket_checkkind(lua_State *L, const sl_asocket *a,
         sl_asocket_misfit(L, a, kind);
 }
 
-/* [-0, +1, m] Pushes a new asocket of the running function's loop. */
-sl_asocket *sl_asocket_new(lua_State *L, int transport);
+/* [-0, +1, e] Pushes a new asocket of that loop. */
+sl_asocket *sl_asocket_new(lua_State *L, sl_loop *loop, int transport);
 
 /* Gives it a descriptor to own. 0 or an error, and then it's not owned. */
 int sl_asocket_take(sl_asocket *a, int fd, int kind);

@@ -461,6 +461,7 @@ static int loop_gc(lua_State *L)
     free(loop->sources);
     free(loop->events);
     sl_scratch_free(&loop->scratch);
+    sl_threads_forgetloop(loop->threads, loop);
     return 0;
 }
 

@@ -174,6 +174,13 @@ sl_thread *sl_record_acquire(lua_State *L, sl_threads *all, void *loop)
     return t;
 }
 
+void sl_threads_forgetloop(sl_threads *all, const void *loop)
+{
+    for (sl_thread *t = all->records; t != NULL; t = t->next_record)
+        if (t->loop == loop)
+            t->loop = NULL;
+}
+
 static void free_record(sl_thread *t)
 {
     t->co = NULL;

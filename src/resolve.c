@@ -148,7 +148,7 @@ int sl_resolve_names(lua_State *L, int purpose)
     double timeout = sl_arg_optnumber(L, 3, -1);
     sl_arg_check(L, timeout == timeout, 3, "not a number");
     sl_thread_check(L, loop->threads, "resolve");
-    sl_asocket *a = sl_asocket_new(L, SL_TCP);
+    sl_asocket *a = sl_asocket_new(L, loop, SL_TCP);
     int err;
     do
         err = sl_resolve_begin(a, &query);

@@ -166,7 +166,7 @@ static sl_asocket *serve_port(lua_State *L)
         lua_replace(L, 2);
     }
     const char *port = sl_address_checkport(L, 2);
-    sl_asocket *a = sl_asocket_new(L, SL_TCP);
+    sl_asocket *a = sl_asocket_new(L, sl_loop_check(L), SL_TCP);
     check(L, sl_bind_to(L, a, host, port, 1));
     check(L, sl_bind_listen(a, BACKLOG));
     return a;
@@ -176,7 +176,7 @@ static sl_asocket *serve_port(lua_State *L)
 static sl_asocket *serve_path(lua_State *L)
 {
     sl_arg_check(L, lua_isnil(L, 2), 2, "a path has no port");
-    sl_asocket *a = sl_asocket_new(L, SL_UNIX);
+    sl_asocket *a = sl_asocket_new(L, sl_loop_check(L), SL_UNIX);
     check(L, sl_local_serve(L, a, 1, BACKLOG));
     return a;
 }

@@ -19,7 +19,7 @@
 #include "guard.h"
 #include "hook.h"
 #include "install.h"
-#include "loop.h"
+#include "loops.h"
 #include "pin.h"
 #include "replace.h"
 #include "require.h"
@@ -51,7 +51,7 @@ static int push_socket(lua_State *L, int transport, int first)
     const char *host = sl_arg_optstring(L, first, "*");
     const char *port = lua_isnoneornil(L, first + 1)
                            ? "0" : sl_address_checkport(L, first + 1);
-    sl_asocket *a = sl_asocket_new(L, transport);
+    sl_asocket *a = sl_asocket_new(L, sl_loop_check(L), transport);
     return is_bound ? sl_bind_to(L, a, host, port, 0) : 0;
 }
 
@@ -76,7 +76,7 @@ static int func_udp(lua_State *L)
 /* unix() -> asocket */
 static int func_unix(lua_State *L)
 {
-    sl_asocket_new(L, SL_UNIX);
+    sl_asocket_new(L, sl_loop_check(L), SL_UNIX);
     return 1;
 }
 
@@ -326,6 +326,7 @@ static void push_loop(lua_State *L)
 {
     sl_loop *loop = sl_loop_new(L, choose_poller(L), sl_guard_failed);
     int self = lua_gettop(L);
+    sl_loops_add(L);
     sl_api_offer(L);
     lua_newtable(L);
     lua_pushvalue(L, self);

@@ -173,6 +173,9 @@ struct sl_threads {
 /* [-0, +0, m] The threads of this Lua state, made at the first call. */
 sl_threads *sl_threads_get(lua_State *L);
 
+/* That loop is collected: its threads belong to no loop. */
+void sl_threads_forgetloop(sl_threads *all, const void *loop);
+
 /* [-0, +1, -] Pushes the coroutine of a running or waiting thread. */
 void sl_thread_push(lua_State *L, sl_thread *t);
 

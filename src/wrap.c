@@ -11,6 +11,7 @@
 #include "crowd.h"
 #include "descriptor.h"
 #include "foreign.h"
+#include "loops.h"
 #include "luasocket.h"
 #include "reclaim.h"
 #include "result.h"
@@ -77,7 +78,7 @@ static int wrap_object(lua_State *L)
     find_wrapper(L, 1);
     if (!lua_isnil(L, -1))
         return 1;
-    sl_asocket_new(L, SL_TCP);
+    sl_asocket_new(L, sl_loop_check(L), SL_TCP);
     take_object(L, 3, 1);
     return 1;
 }
@@ -128,7 +129,7 @@ static int wrap_descriptor(lua_State *L)
     if (a != NULL && a->source.fd == fd &&
         a->source.inode == (uint32_t)file.st_ino)
         return 1;
-    a = sl_asocket_new(L, transport);
+    a = sl_asocket_new(L, sl_loop_check(L), transport);
     sl_loop_env(L, SL_ENV_WRAPPERS);
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 3);
@@ -189,7 +190,7 @@ static int meth_setsocket(lua_State *L)
     if (a->source.reader.thread != NULL || a->source.writer.thread != NULL)
         return luaL_error(L, "setsocket: a thread waits on the socket");
     if (a->has_object) {    /* whose asocket it is no longer */
-        sl_loop_env(L, SL_ENV_WRAPPERS);
+        sl_loops_pushenv(L, a->source.loop, SL_ENV_WRAPPERS);
         sl_asocket_pushobject(L, 1);
         lua_pushnil(L);
         lua_rawset(L, -3);
