@@ -86,6 +86,7 @@ static int push_accepted(lua_State *L, sl_asocket *listener)
         return err;
     }
     a->max_line = listener->max_line;
+    a->max_read = listener->max_read;
     sl_crowd_join(listener, a);
     return 0;
 }

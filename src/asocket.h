@@ -86,6 +86,7 @@ typedef struct sl_asocket {
     unsigned char ended;      /* the true end of the stream was read */
     unsigned char tried_again;    /* accept was, after a collection */
     unsigned char overlong;   /* a line was too long: nothing is received */
+    unsigned char overfull;   /* all was too much: it is not received */
     unsigned char is_tls;     /* the foreign object is LuaSec's */
     unsigned char outcome;    /* SL_IO_*, of the foreign object */
     unsigned char dismissed;  /* its close was called: the handler failed */
@@ -96,6 +97,7 @@ typedef struct sl_asocket {
     double birthday;          /* for getstats */
     double received, sent;
     size_t max_line;          /* setmaxline; 0: no limit */
+    size_t max_read;          /* setmaxread; 0: no limit */
     sl_crowd *crowd;          /* it shares, as listener or client; or NULL */
     sl_receive receive;       /* the reader's operation, if not accept */
     union {

@@ -109,7 +109,7 @@ static int is_end(lua_State *L, sl_exchange *x, int index)
 {
     const sl_asocket *a = x->a;
     return a->receive.pattern == SL_ALL &&
-           sl_buffer_count(&a->buffer) > 0 &&
+           sl_buffer_count(&a->buffer) > 0 && !sl_receive_overflows(a) &&
            sl_exchange_isclosed(L, index) &&
            (!a->is_tls || sl_exchange_isgoodbye(L, x));
 }
@@ -165,7 +165,7 @@ static int receive_once(lua_State *L, sl_exchange *x)
     size_t n = collect(L, x, result);
     if (a->receive.pattern == SL_LINE)
         return asked == 0 || n == 0;
-    return n < asked;
+    return n < asked && !sl_receive_overflows(a);
 }
 
 /* [-0, +1, e] After a call that has not finished the receive: waits for what

@@ -70,6 +70,17 @@ static int meth_setmaxline(lua_State *L)
     return 1;
 }
 
+/* setmaxread([bytes]) -> 1. No receive of a count or of all gives more; nil: no
+ * limit. */
+static int meth_setmaxread(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    a->max_read = sl_crowd_optlimit(L, 2, 0);
+    a->overfull = 0;
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
 /* getstats() -> bytes received, bytes sent, age in seconds. */
 static int meth_getstats(lua_State *L)
 {
@@ -204,6 +215,7 @@ const luaL_Reg sl_property_inetmethods[] = {
 const luaL_Reg sl_property_streammethods[] = {
     {"getstats", meth_getstats},
     {"setmaxline", meth_setmaxline},
+    {"setmaxread", meth_setmaxread},
     {"setstats", meth_setstats},
     {NULL, NULL}
 };

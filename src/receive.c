@@ -16,53 +16,62 @@
 #include <string.h>
 
 enum {
-    ROUNDS_MAX = 16,    /* of reading, before it is others' turn */
-    LINE_READ = 4096    /* bytes at least, where the length is limited */
+    ROUNDS_MAX = 16,       /* of reading, before it is others' turn */
+    LIMITED_READ = 4096    /* bytes at least, where what is read is limited */
 };
 
 /* --- what it is after -------------------------------------------------- */
 
-/* Whether a line is received, whose length is limited. */
-static int is_limited(const sl_asocket *a)
+/* How long what is received may be, prefix included; 0: no limit. */
+static size_t limit_of(const sl_asocket *a)
 {
-    return a->receive.pattern == SL_LINE && a->max_line > 0;
+    switch (a->receive.pattern) {
+    case SL_LINE: return a->max_line;
+    case SL_ALL: return a->max_read;
+    default: return 0;    /* see refuse */
+    }
 }
 
-/* How many bytes of it there may be behind the prefix. */
-static size_t line_room(const sl_asocket *a)
+/* How much of a limit there is for what is behind the prefix. */
+static size_t room_in(size_t limit, const sl_receive *r)
 {
-    size_t prefix = a->receive.prefix_size;
-    return a->max_line > prefix ? a->max_line - prefix : 0;
+    return limit > r->prefix_size ? limit - r->prefix_size : 0;
 }
 
 size_t sl_receive_wanted(const sl_asocket *a)
 {
-    size_t count = sl_buffer_count(&a->buffer);
+    size_t count = sl_buffer_count(&a->buffer), limit = limit_of(a);
     if (a->receive.pattern == SL_COUNT)
         return a->receive.wanted - count;
-    if (!is_limited(a))
+    if (limit == 0)
         return 0;
-    size_t room = line_room(a);
-    return room >= count + LINE_READ ? room + 1 - count : LINE_READ;
+    size_t room = room_in(limit, &a->receive);
+    return room >= count + LIMITED_READ ? room + 1 - count : LIMITED_READ;
 }
 
-/* The same as status_of, for a line whose length is limited. What it takes of
- * one that is too long is cut there; as much is enough if less is. */
+/* The same as status_of, for a line or all, where that is limited. What is
+ * taken of too much is cut at the limit; that is enough if less is. */
 static int limited_status(sl_asocket *a)
 {
     sl_receive *r = &a->receive;
-    size_t room = line_room(a);
-    size_t line = r->wanted > 0 ? r->wanted - 1 : sl_buffer_count(&a->buffer);
-    if (line > room) {
-        r->wanted = 0;
-        a->overlong = !r->less_is_ok || room == 0;
-        return a->overlong ? SL_TOO_LONG : 0;
+    size_t room = room_in(limit_of(a), r);
+    size_t size = r->wanted > 0 ? r->wanted - 1 : sl_buffer_count(&a->buffer);
+    if (size <= room)
+        return r->wanted > 0 || r->less_is_ok ? 0 : SL_AGAIN;
+    r->wanted = 0;
+    if (r->less_is_ok && room > 0)
+        return 0;
+    if (r->pattern == SL_LINE) {
+        a->overlong = 1;
+        return SL_TOO_LONG;
     }
-    return r->wanted > 0 || r->less_is_ok ? 0 : SL_AGAIN;
+    a->overfull = 1;
+    return SL_TOO_MUCH;
 }
 
 /* 0 when what is in the buffer finishes the receive, SL_AGAIN if it doesn't,
- * SL_TOO_LONG; SL_CLOSED if it wants no bytes of a closed socket. */
+ * SL_TOO_LONG, SL_TOO_MUCH; SL_CLOSED if it wants no bytes of a closed
+ * socket. */
 static inline int status_of(sl_asocket *a)
 {
     sl_receive *r = &a->receive;
@@ -77,12 +86,21 @@ static inline int status_of(sl_asocket *a)
             return limited_status(a);
         return r->wanted > 0 || r->less_is_ok ? 0 : SL_AGAIN;
     }
+    if (r->pattern == SL_ALL && a->max_read > 0)
+        return limited_status(a);
     return r->less_is_ok ? 0 : SL_AGAIN;
 }
 
 int sl_receive_finished(sl_asocket *a)
 {
     return status_of(a);
+}
+
+int sl_receive_overflows(const sl_asocket *a)
+{
+    const sl_receive *r = &a->receive;
+    return r->pattern == SL_ALL && a->max_read > 0 &&
+           sl_buffer_count(&a->buffer) > room_in(a->max_read, r);
 }
 
 /* Reads once. 0 or how it failed. */
@@ -94,7 +112,7 @@ static int fill(sl_asocket *a)
                                         wanted, &size);
     if (free_part == NULL)
         return ENOMEM;
-    if (is_limited(a) && size > wanted)
+    if (size > wanted && limit_of(a) > 0)
         size = wanted;
     int err = sl_fd_recv(source->fd, free_part, size, &n);
     if (err == 0 && n > 0) {
@@ -180,9 +198,9 @@ static void push_bytes(lua_State *L, const sl_receive *r, const char *bytes,
 static size_t take(sl_asocket *a, int finished, size_t *data)
 {
     const sl_receive *r = &a->receive;
-    size_t count = *data = sl_buffer_count(&a->buffer);
-    if (is_limited(a) && r->wanted == 0 && count > line_room(a))
-        return *data = line_room(a);
+    size_t count = *data = sl_buffer_count(&a->buffer), limit = limit_of(a);
+    if (limit > 0 && r->wanted == 0 && count > room_in(limit, r))
+        return *data = room_in(limit, r);
     if (!finished || r->pattern == SL_ALL)
         return count;
     if (r->pattern == SL_LINE && r->wanted > 0) {
@@ -303,13 +321,30 @@ static void check_receive(lua_State *L, sl_receive *r)
     check_pattern(L, r);
 }
 
-/* nil, error, prefix: who went on in the middle of a line would take the rest
- * of it for another one. */
-static int fail_overlong(lua_State *L, const sl_receive *r)
+/* [-0, +3, m] nil, error, prefix */
+static int give_prefix(lua_State *L, int err, const sl_receive *r)
 {
-    int n = sl_result_fail(L, SL_TOO_LONG);
+    int n = sl_result_fail(L, err);
     lua_pushlstring(L, r->prefix, r->prefix_size);
     return n + 1;
+}
+
+/* 0 or how it fails without reading: in the middle of a line the rest of it
+ * would be taken for another one; or it is after more than setmaxread allows.
+ * If less is enough, the count becomes what is allowed. */
+static int refuse(const sl_asocket *a, sl_receive *r)
+{
+    if (a->overlong)
+        return SL_TOO_LONG;
+    if (a->max_read == 0 || r->pattern == SL_LINE)
+        return 0;
+    if (r->pattern == SL_ALL)
+        return a->overfull ? SL_TOO_MUCH : 0;
+    size_t room = room_in(a->max_read, r);
+    if (r->wanted <= room)
+        return 0;
+    r->wanted = room;
+    return r->less_is_ok && room > 0 ? 0 : SL_TOO_MUCH;
 }
 
 static const sl_operation receiving = {try_receive, receive_results};
@@ -326,8 +361,9 @@ static int meth_receive(lua_State *L)
     sl_asocket_checkkind(L, a, SL_CLIENT);
     sl_wait_check(L, &a->source.reader, "receive");
     sl_receive_check(L, a, "receive");
-    if (a->overlong)
-        return fail_overlong(L, &r);
+    int err = refuse(a, &r);
+    if (err != 0)
+        return give_prefix(L, err, &r);
     if (a->transport == SL_FOREIGN) {
         a->receive = r;
         return sl_foreign_receive(L, a);

@@ -9,8 +9,12 @@
 #include "asocket.h"
 
 /* 0 when what is in the buffer finishes the receive, SL_AGAIN if it doesn't,
- * SL_TOO_LONG; SL_CLOSED if it wants no bytes of a closed socket. */
+ * SL_TOO_LONG, SL_TOO_MUCH; SL_CLOSED if it wants no bytes of a closed
+ * socket. */
 int sl_receive_finished(sl_asocket *a);
+
+/* Whether all is received, and that is already more than setmaxread allows. */
+int sl_receive_overflows(const sl_asocket *a);
 
 /* How many bytes more would finish it, or are enough for now; 0: any. */
 size_t sl_receive_wanted(const sl_asocket *a);

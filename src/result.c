@@ -24,6 +24,7 @@ static const struct {
     {SL_TIMEOUT, "timeout"},
     {SL_TOO_BIG, "too many open sockets for this poller"},
     {SL_TOO_LONG, "line too long"},
+    {SL_TOO_MUCH, "too much data"},
     {SL_UNNAMED, "the socket has no descriptor: bind or connect it first"},
     {EADDRINUSE, "address already in use"},
     {EISCONN, "already connected"},

@@ -19,6 +19,7 @@ enum {
     SL_TOO_BIG = -5,   /* the poller cannot hold so high a descriptor */
     SL_TOO_LONG = -6,  /* a line is longer than setmaxline allows */
     SL_UNNAMED = -7,   /* no descriptor before the socket has a name or peer */
+    SL_TOO_MUCH = -8,  /* it is more than setmaxread allows */
     SL_GAI = -1000     /* SL_GAI - n: getaddrinfo's error n */
 };
 

@@ -198,7 +198,7 @@ static int meth_setsocket(lua_State *L)
     }
     if (a->connect != NULL)
         sl_connect_abandon(L, a);
-    a->ended = a->overlong = 0;
+    a->ended = a->overlong = a->overfull = 0;
     int old = a->owned ? sl_source_owned(&a->source) : -1;
     if (a->has_file)
         sl_local_unlink(a);

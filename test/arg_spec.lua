@@ -52,6 +52,7 @@ local of_streams = {
     send = {'x', 1, 1},
     setmaxclients = {1},
     setmaxline = {1},
+    setmaxread = {1},
     setstats = {1, 1, 1},
     shutdown = {'both'},
     starttls = {{}, 'host'},
