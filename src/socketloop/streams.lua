@@ -156,13 +156,14 @@ local function choose(self, pattern, prefix)
     local count = tonumber(pattern)
     if prefix ~= nil and not is_text(prefix) then return nil end
     if count then
+        count = math.floor(count)
         local has = prefix and #tostring(prefix) or 0
         local calls_once = count < 0 or count ~= count or
             has > 0 and count <= has
         return not calls_once and try_count or nil, count
     end
     local letter = pattern == nil and 'l' or
-        type(pattern) == 'string' and pattern:match '^%*?([la])'
+        type(pattern) == 'string' and pattern:match '^%*([la])'
     if letter == 'l' then
         return is_visible(self) and look_for_line or try_line
     elseif letter == 'a' then
@@ -231,8 +232,8 @@ local function is_index(value)
     return type(value) == 'number' and value % 1 == 0
 end
 
--- Where the bytes begin and end that LuaSocket would send; nil where it would
--- raise.
+-- Where the bytes begin and end that LuaSocket would send, neither negative; nil
+-- where it would raise.
 local function range(data, first, last)
     first, last = first or 1, last or -1
     if not (is_text(data) and is_index(first) and is_index(last)) then
@@ -241,7 +242,7 @@ local function range(data, first, last)
     local size = #tostring(data)
     if first < 0 then first = first + size + 1 end
     if last < 0 then last = last + size + 1 end
-    return math.max(first, 1), math.min(last, size)
+    return math.max(first, 1), math.max(math.min(last, size), 0)
 end
 
 -- The system says once that a connection is reset. If a send is the first to
