@@ -36,8 +36,8 @@ static int func_require(lua_State *L)
     lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
     lua_pushvalue(L, 1);
     lua_rawget(L, 2);
-    if (lua_toboolean(L, 3))
-        return 1;
+    if (lua_istable(L, 3) || lua_isfunction(L, 3))
+        return 1;    /* else 5.1's or LuaJIT's mark that loading has begun */
     lua_settop(L, 1);
     push_global(L);
     sl_rawgetp(L, LUA_REGISTRYINDEX, &require_key);

@@ -81,3 +81,21 @@ describe('without the global require', function()
         end
     end
 end)
+
+describe('LuaSocket that cannot be loaded', function()
+    after_each(process.cleanup)
+
+    it('is no module the next time either', function()
+        assert.equal('done\n', process.output [[
+            local loop = require 'socketloop'
+            package.preload.socket = function() error('no socket today', 0) end
+            local s = loop.tcp()
+            pcall(s.getsocket, s)
+            local _, expected = pcall(require, 'socket')
+            local ok, err = pcall(s.getsocket, s)
+            assert(not ok)
+            assert(err == expected, err)
+            print 'done'
+        ]])
+    end)
+end)
