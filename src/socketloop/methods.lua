@@ -73,7 +73,7 @@ end
 local function finish_connecting(call, ok, err)
     local goes_on = not ok and err == 'timeout'
     while goes_on do
-        local again, why = wait(call, err)
+        local again, why = wait(call, 'timeout')
         why = why or 'timeout'
         if not again then return nil, why, why end
         ok, err = call.here.connected(call.class.own.getfd(call.self))
