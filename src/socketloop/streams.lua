@@ -232,8 +232,8 @@ local function is_index(value)
     return type(value) == 'number' and value % 1 == 0
 end
 
--- Where the bytes begin and end that LuaSocket would send, neither negative; nil
--- where it would raise.
+-- Where the bytes begin and end that LuaSocket would send; neither is negative.
+-- nil where it would raise.
 local function range(data, first, last)
     first, last = first or 1, last or -1
     if not (is_text(data) and is_index(first) and is_index(last)) then
