@@ -23,7 +23,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { EVENTS_MAX = 256 };    /* taken from the poller at once */
+enum {
+    EVENTS_MAX = 256,     /* taken from the poller at once */
+    STEPS_UNLOOKED = 16   /* before the time of the next look is compared */
+};
 
 /* Seconds between two looks for threads that have left their waits: at least,
  * and for each record of a thread. */
@@ -341,17 +344,19 @@ static void fire_timers(lua_State *L, sl_loop *loop)
     }
 }
 
-/* Looks for threads that have left their waits, if that is due. Returns when it
- * will be; negative: not while the poller waits, as all have been looked at. */
-static double look(lua_State *L, sl_loop *loop, double now)
+/* Looks for threads that have left their waits, if that is due; true if it was.
+ * Not every step asks for the time. */
+static int look(lua_State *L, sl_loop *loop, double pause)
 {
-    double pause = look_pause +
-                   look_pause_each * sl_threads_count(loop->threads);
+    if (loop->unlooked-- > 0)
+        return 0;
+    loop->unlooked = STEPS_UNLOOKED;
+    double now = sl_clock_now();
     if (now < loop->looked + pause)
-        return loop->looked + pause;
+        return 0;
     loop->looked = now;
     sl_wait_patrol(L, loop);
-    return -1;
+    return 1;
 }
 
 /* The earlier of two times, of which negative ones are never. */
@@ -361,23 +366,24 @@ static double earlier(double a, double b)
 }
 
 /* Seconds to wait at most: until the first deadline and the step's end, or
- * until the next look; *is_cut: it is the look. */
+ * *is_cut: for a pause, after which it is time to look for threads. */
 static double time_left(lua_State *L, sl_loop *loop, double end, int *is_cut)
 {
+    double pause = look_pause +
+                   look_pause_each * sl_threads_count(loop->threads);
     *is_cut = 0;
     if (loop->ready > 0)
         return 0;
-    double now = sl_clock_now();
-    double next_look = look(L, loop, now);
+    int has_looked = look(L, loop, pause);
     if (loop->ready > 0 || end == 0)
         return 0;
-    double first = earlier(sl_timers_first(&loop->timers), end);
-    *is_cut = next_look >= 0 && (first < 0 || next_look < first);
-    if (*is_cut)
-        first = next_look;
-    if (first < 0)
-        return -1;
-    return first > now ? first - now : 0;
+    double left = -1, first = earlier(sl_timers_first(&loop->timers), end);
+    if (first >= 0) {
+        double now = sl_clock_now();
+        left = first > now ? first - now : 0;
+    }
+    *is_cut = !has_looked && (left < 0 || pause < left);
+    return *is_cut ? pause : left;
 }
 
 /* [-0, +0, e] The same after calling the hook, if one is set. A signal that
@@ -401,7 +407,7 @@ static void collect(lua_State *L, sl_loop *loop, double end)
     for (;;) {
         int is_cut;
         int err = sl_loop_isforked(loop) ? sl_loop_settle(loop) : 0;
-        if (sl_reclaim_retry(L, loop, err))
+        if (err != 0 && sl_reclaim_retry(L, loop, err))
             continue;
         if (err != 0)
             luaL_error(L, "%s: %s", loop->type->name, strerror(err));
@@ -410,8 +416,10 @@ static void collect(lua_State *L, sl_loop *loop, double end)
                                  loop->events, EVENTS_MAX);
         loop->event = 0;
         loop->event_count = n > 0 ? n : 0;
-        if (n == 0 && is_cut)
+        if (n == 0 && is_cut) {    /* looks now, then waits on */
+            loop->looked = loop->unlooked = 0;
             continue;
+        }
         if (n >= 0)
             return;
         if (n != -EINTR)

@@ -161,7 +161,8 @@ struct sl_loop {
     sl_event *events;             /* of this step; owned */
     int event, event_count;       /* the next to dispatch; how many */
     sl_thread *first, *last;      /* the ready queue */
-    double looked;                /* when sl_wait_patrol was called last */
+    double looked;                /* when sl_wait_patrol was called last; how */
+    int unlooked;                 /* many steps ask not whether it's time to */
     int ready;                    /* threads in it */
     int waiting;                  /* threads that wait, ready ones excluded */
     int failures;                 /* in SL_ENV_FAILURES */

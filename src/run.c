@@ -344,6 +344,8 @@ static inline enum sl_outcome drive(lua_State *L, sl_thread *t, int passes_on,
         sl_fiber_isfrozen(t->fiber))
         return SL_STOPPED;
     void *loop = settle(L, t);
+    if (all->passing == SL_NOTHING && !passes_on)
+        return SL_STOPPED;
     enum sl_outcome outcome = go_on(L, all, loop, passes_on);
     all->passing = SL_NOTHING;
     return outcome;

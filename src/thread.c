@@ -175,7 +175,7 @@ int sl_thread_waits(const sl_thread *t)
         return 1;
     if (t->adopted != NULL)
         return t->holder != NULL && innermost(t->co) == t->adopted;
-    return lua_gettop(t->co) > 0 && lua_touserdata(t->co, 1) == t;
+    return lua_gettop(t->co) > 0 && lua_touserdata(t->co, -1) == t;
 }
 
 sl_thread *sl_thread_find(sl_threads *all, lua_State *co)
@@ -203,12 +203,12 @@ static int may_wait(lua_State *co)
     return is_ours;
 }
 
-/* Of a coroutine that has yielded. In a wait the record lies at its first
- * index, where that can be seen (see sl_thread_wait). */
+/* Of a coroutine that has yielded. In a wait the record lies on its top, where
+ * that can be seen (see sl_thread_wait). */
 static enum sl_where where_yielded(lua_State *L, sl_threads *all, int index)
 {
     lua_State *co = lua_tothread(L, index);
-    if (lua_gettop(co) > 0 && lua_islightuserdata(co, 1))
+    if (lua_gettop(co) > 0 && lua_islightuserdata(co, -1))
         return SL_IS_WAITING;
     sl_thread *t = NULL;
     if (!SL_CONTINUES)
@@ -284,6 +284,16 @@ void sl_thread_disown(lua_State *L, sl_thread *t)
         sl_record_release(L, t);
 }
 
+/* The record of a coroutine that is in its wait although it runs: there is one,
+ * and it lies on its stack. */
+static sl_thread *find_waiting(const sl_threads *all, lua_State *co)
+{
+    sl_thread *t = all->records;
+    while (t->co != co || lua_touserdata(co, t->index) != t)
+        t = t->next_record;
+    return t;
+}
+
 /* The wait is over; or somebody else has resumed the coroutine, and it goes
  * on. */
 static int go_on(lua_State *L, int status, sl_kcontext context)
@@ -295,12 +305,11 @@ static int go_on(lua_State *L, int status, sl_kcontext context)
         return t->nargs;
     if (all->closed)
         return luaL_error(L, "socketloop: the Lua state is being closed");
-    t = lua_touserdata(L, 1);
-    lua_settop(L, t->index);
+    lua_settop(L, find_waiting(all, L)->index);
     return sl_yieldk(L, 0, context, go_on);
 }
 
-/* Its arguments stay on the stack above the record, so they stay alive: without
+/* Its arguments stay on the stack below the record, so they stay alive: without
  * SL_CONTINUES only as they are yielded. What an adopted thread yields its
  * resumer gets. */
 int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results)
@@ -311,7 +320,6 @@ int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results)
     t->state = SL_WAITING;
     if (t->adopted != NULL || can_yield(L, t)) {
         lua_pushlightuserdata(L, t);
-        lua_insert(L, 1);
         t->index = lua_gettop(L);
         return sl_yieldk(L, t->adopted != NULL ? 0 : t->index,
                          (sl_kcontext)t->all, go_on);
