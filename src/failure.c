@@ -115,6 +115,15 @@ static void pick(lua_State *L, int place)
     lua_remove(L, -2);
 }
 
+int sl_failure_take(lua_State *L, sl_threads *all)
+{
+    take_kept(L, all);
+    int is_kept = lua_istable(L, -1);
+    pick(L, KEPT_ERROR);
+    lua_remove(L, -2);
+    return is_kept;
+}
+
 /* [-0, +2, -] Pushes the error and the traceback of a thread, which is on the
  * top, that has closed its variables. The last error is the one. */
 static void push_kept(lua_State *L, sl_thread *t)

@@ -26,6 +26,10 @@ void sl_failure_keep(lua_State *L, sl_thread *t);
 /* Closes the variables of a failed thread, on its fiber. */
 void sl_failure_close(void *thread);
 
+/* [-1, +1, -] Replaces the coroutine on the top by the error that is kept for
+ * it, which is not kept any more. False if there is none: then it is nil. */
+int sl_failure_take(lua_State *L, sl_threads *all);
+
 /* [-0, +3, -] Pushes a failed thread, its error and a traceback, or why there
  * is none. The coroutine is empty and dead afterwards. */
 void sl_failure_push(lua_State *L, sl_thread *t);

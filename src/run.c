@@ -430,9 +430,25 @@ int sl_run_lose(lua_State *L, sl_thread *t)
     return end_early(L, t) && give_failure(L, t->all, loop);
 }
 
-int sl_run_close(lua_State *L, sl_threads *all, sl_thread *t)
+/* [-0, +(0|1), -] Closes the coroutine at index 1. False if it has failed, of
+ * its own or in closing, and then pushes the last error. */
+static int close_coroutine(lua_State *L, sl_threads *all)
 {
     lua_State *co = lua_tothread(L, 1);
+    int status = sl_close(co, L);
+    lua_pushvalue(L, 1);
+    int has_failed = sl_failure_take(L, all);
+    if (status == LUA_OK && has_failed)
+        return 0;
+    lua_pop(L, 1);
+    if (status == LUA_OK)
+        return 1;
+    lua_xmove(co, L, 1);
+    return 0;
+}
+
+int sl_run_close(lua_State *L, sl_threads *all, sl_thread *t)
+{
     void *loop = t != NULL ? t->loop : NULL;
     int is_awaited = 0;
     if (t != NULL) {
@@ -440,13 +456,11 @@ int sl_run_close(lua_State *L, sl_threads *all, sl_thread *t)
         sl_thread_revive(L, t, 0);
         is_awaited = end_early(L, t);
     }
-    int status = sl_close(co, L);
-    lua_pushboolean(L, status == LUA_OK);
+    int ok = close_coroutine(L, all);
+    lua_pushboolean(L, ok);
     lua_replace(L, 1);
-    if (status != LUA_OK) {
-        lua_xmove(co, L, 1);
+    if (!ok)
         lua_insert(L, 2);
-    }
     if (is_awaited && give_failure(L, all, loop)) {
         sl_thread_message(L);
         return lua_error(L);

@@ -262,6 +262,37 @@ describe('Closing a coroutine', function()
             assert.equal('dead', coro.status(t))
         end)
 
+        it('gives the error of what has failed and closes its variables',
+        function()
+            local errors = {}
+            loop.onerror = push(errors)
+            for _, err in ipairs {'failed', {}} do
+                local t = loop.newthread(closing, function() loop.suspend() end,
+                    function()
+                        loop.sleep(0)
+                        error(err, 0)
+                    end)
+                support.drain()
+                assert.same({false, err}, {coro.close(t)})
+                assert.equal('dead', coro.status(t))
+                assert.same({true}, {coro.close(t)})
+            end
+            loop.onerror = nil
+            assert.same({}, errors)
+        end)
+
+        it('gives the last error of what failed twice', function()
+            local t = loop.newthread(closing, function() error('outer', 0) end,
+                function()
+                    closing(function() loop.suspend() end, function()
+                        loop.sleep(0)
+                        error('inner', 0)
+                    end)
+                end)
+            support.drain()
+            assert.same({false, 'outer'}, {coro.close(t)})
+        end)
+
         it('gives the C stack to the next', function()
             for _ = 1, support.some(3000) do
                 local t = coro.create(coro.yield)
