@@ -7,7 +7,6 @@
 
 #include "address.h"
 
-#include "arg.h"
 #include "compat.h"
 #include "name.h"
 #include "result.h"
@@ -34,14 +33,25 @@ static int look_up(const sl_query *query, int flags, struct addrinfo **list)
                        list);
 }
 
+/* Whether the system is to see it at all: it takes more for a port. */
+static int is_sound(const sl_query *query)
+{
+    return *query->host != '\0' &&
+           (query->port == NULL || sl_name_isport(query->port));
+}
+
 int sl_address_resolve(const sl_query *query, struct addrinfo **list)
 {
+    if (!is_sound(query))
+        return SL_GAI - EAI_NONAME;
     return sl_result_gai(look_up(query, 0, list));
 }
 
 int sl_address_known(const sl_query *query, struct addrinfo **list)
 {
     int flags = AI_NUMERICHOST | AI_NUMERICSERV;
+    if (!is_sound(query))
+        return SL_GAI - EAI_NONAME;
     if (query->purpose == SL_TO_REVERSE)
         return SL_AGAIN;
     return look_up(query, flags, list) == 0 ? 0 : SL_AGAIN;
@@ -103,16 +113,4 @@ int sl_address_push(lua_State *L, int fd, sl_address_getter getter)
     lua_pushstring(L, name.address.any.sa_family == AF_INET6 ? "inet6"
                                                              : "inet");
     return 3;
-}
-
-const char *sl_address_checkport(lua_State *L, int index)
-{
-    if (lua_type(L, index) == LUA_TNUMBER) {
-        lua_Number port = lua_tonumber(L, index);
-        sl_arg_check(L, port >= 0 && port <= 65535, index,
-                     "port out of range");
-        lua_pushfstring(L, "%d", (int)port);
-        lua_replace(L, index);
-    }
-    return sl_arg_string(L, index);
 }

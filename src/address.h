@@ -50,8 +50,4 @@ typedef int (*sl_address_getter)(int fd, struct sockaddr *name,
  * and the error. Returns how many. */
 int sl_address_push(lua_State *L, int fd, sl_address_getter getter);
 
-/* [-0, +0, v] The port argument at index as a string: LuaSocket takes numbers
- * and service names. */
-const char *sl_address_checkport(lua_State *L, int index);
-
 #endif

@@ -4,6 +4,8 @@
 
 #include "arg.h"
 
+#include <limits.h>
+#include <math.h>
 #include <string.h>
 
 static const char lists_key = 0;    /* its address is a registry key */
@@ -109,12 +111,90 @@ lua_Integer sl_arg_integer(lua_State *L, int arg)
     return (lua_Integer)number;
 }
 
+/* --- numbers ----------------------------------------------------------- */
+
+int sl_arg_toint(double number, int *value)
+{
+    int fits = number > INT_MIN - 1.0 && number < INT_MAX + 1.0;
+    *value = fits ? (int)number : 0;
+    return fits;
+}
+
+int sl_arg_int(lua_State *L, int arg)
+{
+    int value;
+    sl_arg_check(L, sl_arg_toint(sl_arg_number(L, arg), &value), arg,
+                 "number out of range");
+    return value;
+}
+
+long sl_arg_optindex(lua_State *L, int arg, long otherwise)
+{
+    const double limit = (double)(LONG_MAX / 4);
+    double index = sl_arg_optnumber(L, arg, (double)otherwise);
+    sl_arg_check(L, index == index, arg, "not a number");
+    return (long)fmax(-limit, fmin(index, limit));
+}
+
+size_t sl_arg_optlimit(lua_State *L, int arg, size_t none)
+{
+    if (lua_isnoneornil(L, arg))
+        return none;
+    double limit = sl_arg_number(L, arg);
+    sl_arg_check(L, limit >= 1 && floor(limit) == limit, arg,
+                 "whole number from 1 on expected");
+    return sl_arg_tosize(limit);
+}
+
+double sl_arg_seconds(lua_State *L, int arg)
+{
+    double seconds = sl_arg_number(L, arg);
+    sl_arg_check(L, seconds == seconds, arg, "not a number");
+    return seconds;
+}
+
+/* --- strings for C ----------------------------------------------------- */
+
+const char *sl_arg_checktext(lua_State *L, int index, int arg)
+{
+    size_t size;
+    const char *text = lua_tolstring(L, index, &size);
+    sl_arg_check(L, strlen(text) == size, arg,
+                 "there is a zero byte in the string");
+    return text;
+}
+
+const char *sl_arg_text(lua_State *L, int arg)
+{
+    sl_arg_string(L, arg);
+    return sl_arg_checktext(L, arg, arg);
+}
+
+const char *sl_arg_name(lua_State *L, int arg)
+{
+    size_t size;
+    const char *host = sl_arg_lstring(L, arg, &size);
+    return strlen(host) == size ? host : "";
+}
+
+const char *sl_arg_port(lua_State *L, int arg)
+{
+    if (lua_type(L, arg) == LUA_TNUMBER) {
+        double port = lua_tonumber(L, arg);
+        sl_arg_check(L, port >= 0 && port <= 65535, arg,
+                     "port out of range");
+        lua_pushfstring(L, "%d", sl_arg_int(L, arg));
+        lua_replace(L, arg);
+    }
+    return sl_arg_name(L, arg);
+}
+
 int sl_arg_option(lua_State *L, int arg, const char *otherwise,
                   const char *const *list)
 {
-    const char *name = sl_arg_optstring(L, arg, otherwise);
-    if (name == NULL)
-        name = sl_arg_string(L, arg);
+    const char *name = otherwise;
+    if (name == NULL || !lua_isnoneornil(L, arg))
+        name = sl_arg_text(L, arg);
     for (int i = 0; list[i] != NULL; i++)
         if (strcmp(list[i], name) == 0)
             return i;

@@ -13,6 +13,7 @@
 #include "compat.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* [-0, +0, m] The functions of the list are known from now on. */
 void sl_arg_register(lua_State *L, const luaL_Reg *list, int are_methods);
@@ -82,6 +83,61 @@ static inline double sl_arg_optnumber(lua_State *L, int arg, double otherwise)
 
 /* An integer that a double can hold. */
 lua_Integer sl_arg_integer(lua_State *L, int arg);
+
+/* Nothing else makes an integer of a number of Lua's. */
+
+/* The whole part of a number is in *value; false if it is no int. */
+int sl_arg_toint(double number, int *value);
+
+/* One that is not negative; SIZE_MAX / 2 stands for all that is larger. */
+static inline size_t sl_arg_tosize(double number)
+{
+    return number < (double)(SIZE_MAX / 2) ? (size_t)number : SIZE_MAX / 2;
+}
+
+/* The whole part of a number; raises if it is no int. */
+int sl_arg_int(lua_State *L, int arg);
+
+static inline int sl_arg_optint(lua_State *L, int arg, int otherwise)
+{
+    return lua_isnoneornil(L, arg) ? otherwise : sl_arg_int(L, arg);
+}
+
+/* The whole part of a position in a string, one that no string has where it
+ * is too large. */
+long sl_arg_optindex(lua_State *L, int arg, long otherwise);
+
+/* A whole number from 1 on; none where it is nil. */
+size_t sl_arg_optlimit(lua_State *L, int arg, size_t none);
+
+/* Seconds, which may be infinite. */
+double sl_arg_seconds(lua_State *L, int arg);
+
+static inline double sl_arg_optseconds(lua_State *L, int arg,
+                                       double otherwise)
+{
+    return lua_isnoneornil(L, arg) ? otherwise : sl_arg_seconds(L, arg);
+}
+
+/* A string that has no zero byte, behind which C would see nothing. */
+const char *sl_arg_text(lua_State *L, int arg);
+
+/* The same for a string at any index, of the argument at arg. */
+const char *sl_arg_checktext(lua_State *L, int index, int arg);
+
+/* The name of a host or of a service; '', which is none, if it has a zero
+ * byte. */
+const char *sl_arg_name(lua_State *L, int arg);
+
+static inline const char *sl_arg_optname(lua_State *L, int arg,
+                                         const char *otherwise)
+{
+    return lua_isnoneornil(L, arg) ? otherwise : sl_arg_name(L, arg);
+}
+
+/* [-0, +0, v] A port as a string, which is written to its place: a number or
+ * the name of a service, or anything else (see sl_name_isport). */
+const char *sl_arg_port(lua_State *L, int arg);
 
 /* The position of a string in the list, which ends with NULL. */
 int sl_arg_option(lua_State *L, int arg, const char *otherwise,

@@ -154,8 +154,8 @@ static int meth_bind(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
     sl_asocket_checkkind(L, a, SL_MASTER);
-    const char *host = sl_arg_string(L, 2);
-    const char *port = sl_address_checkport(L, 3);
+    const char *host = sl_arg_name(L, 2);
+    const char *port = sl_arg_port(L, 3);
     lua_settop(L, 3);
     return give(L, sl_bind_to(L, a, host, port, 0));
 }
@@ -171,7 +171,7 @@ static int meth_listen(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
     sl_asocket_checkkind(L, a, SL_MASTER);
-    int backlog = (int)sl_arg_optnumber(L, 2, 32);
+    int backlog = sl_arg_optint(L, 2, 32);
     lua_settop(L, 2);
     if (a->has_object)
         return listen_object(L, a);

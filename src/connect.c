@@ -345,8 +345,8 @@ int sl_connect_start(lua_State *L, const char *host, const char *port,
 static int meth_connect(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    const char *host = sl_arg_string(L, 2);
-    const char *port = sl_address_checkport(L, 3);
+    const char *host = sl_arg_name(L, 2);
+    const char *port = sl_arg_port(L, 3);
     sl_arg_check(L, a->kind != SL_SERVER, 1, "tcp{master} expected");
     if (a->transport == SL_FOREIGN)
         return sl_foreign_method(L, a, "connect");

@@ -130,22 +130,12 @@ static sl_crowd *new_crowd(lua_State *L, sl_asocket *listener)
     return crowd;
 }
 
-size_t sl_crowd_optlimit(lua_State *L, int index, size_t none)
-{
-    if (lua_isnoneornil(L, index))
-        return none;
-    double n = sl_arg_number(L, index);
-    sl_arg_check(L, n >= 1 && floor(n) == n, index,
-                 "whole number from 1 on expected");
-    return n < (double)(SIZE_MAX / 2) ? (size_t)n : SIZE_MAX / 2;
-}
-
 /* setmaxclients([n]) -> 1. At most so many clients are open at a time; nil:
  * no limit. */
 static int meth_setmaxclients(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    size_t max = sl_crowd_optlimit(L, 2, SIZE_MAX);
+    size_t max = sl_arg_optlimit(L, 2, SIZE_MAX);
     sl_asocket_checkkind(L, a, SL_SERVER);
     sl_crowd_leave(a);    /* setsocket may have made it a listening one */
     if (a->crowd == NULL)

@@ -27,8 +27,4 @@ void sl_crowd_pass(sl_asocket *from, sl_asocket *to);
 void sl_crowd_leave(sl_asocket *a);
 void sl_crowd_free(sl_asocket *a);
 
-/* [-0, +0, v] The optional limit at index: a whole number from 1 on, or none
- * where it is nil. */
-size_t sl_crowd_optlimit(lua_State *L, int index, size_t none);
-
 #endif

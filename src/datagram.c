@@ -137,7 +137,7 @@ static size_t check_size(lua_State *L, const sl_asocket *a)
     double limit = is_local(a) ? (double)(SIZE_MAX / 4)
                                           : UDP_SIZE_MAX;
     sl_arg_check(L, size >= 0, 2, "invalid size");
-    return (size_t)(size < limit ? size : limit);
+    return sl_arg_tosize(size < limit ? size : limit);
 }
 
 static int begin_receive(lua_State *L, sl_asocket *a, const char *what,

@@ -230,7 +230,7 @@ static int send_once(lua_State *L, sl_exchange *x, sl_send *s)
     if (sent && !(last > (double)s->next && last < (double)end))
         last = (double)end;
     if (last > (double)s->next && last <= (double)end) {
-        size_t n = (size_t)last - s->next;
+        size_t n = sl_arg_tosize(last) - s->next;
         x->a->sent += (double)n;
         s->next += n;
         sl_exchange_progress(x, n);

@@ -8,6 +8,7 @@
 
 #include "install.h"
 
+#include "arg.h"
 #include "descriptor.h"
 #include "genuine.h"
 #include "look.h"
@@ -69,21 +70,21 @@ static int func_stepping(lua_State *L)
 /* release(fd): it is about to be closed; who waits for it is woken. */
 static int func_release(lua_State *L)
 {
-    sl_source_closing(sl_loop_check(L), (int)luaL_checknumber(L, 1));
+    sl_source_closing(sl_loop_check(L), sl_arg_int(L, 1));
     return 0;
 }
 
 /* hurry(fd): LuaSec is about to say goodbye on it. */
 static int func_hurry(lua_State *L)
 {
-    sl_fd_hurry((int)luaL_checknumber(L, 1));
+    sl_fd_hurry(sl_arg_int(L, 1));
     return 0;
 }
 
 /* connected(fd) -> true; false while it goes on; or nil and how it failed */
 static int func_connected(lua_State *L)
 {
-    int err = sl_fd_attempted((int)luaL_checknumber(L, 1));
+    int err = sl_fd_attempted(sl_arg_int(L, 1));
     if (err != 0 && err != EINPROGRESS)
         return sl_result_fail(L, err);
     lua_pushboolean(L, err == 0);

@@ -145,7 +145,7 @@ int sl_local_ispath(lua_State *L, int index)
     if (lua_type(L, index) != LUA_TSTRING)
         return 0;
     const char *path = lua_tolstring(L, index, &size);
-    return size > 0 && (path[0] == '\0' || strchr(path, '/') != NULL);
+    return size > 0 && (path[0] == '\0' || memchr(path, '/', size) != NULL);
 }
 
 static int is_same(const sl_file *file, const struct stat *now)

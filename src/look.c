@@ -7,6 +7,7 @@
 
 #include "look.h"
 
+#include "arg.h"
 #include "descriptor.h"
 #include "loop.h"
 #include "result.h"
@@ -48,12 +49,13 @@ static int count_bytes(int fd, size_t *n)
 int sl_look_ahead(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
-    int fd = (int)luaL_checknumber(L, 1);
-    double size = luaL_optnumber(L, 2, 0);
+    int fd = sl_arg_int(L, 1);
+    double size = sl_arg_optnumber(L, 2, 0);
     size_t n;
     int found = 0;
-    luaL_argcheck(L, size >= 0 && size <= BYTES_MAX, 2, "invalid size");
-    int err = size > 0 ? look_for_line(loop, fd, (size_t)size, &n, &found)
+    sl_arg_check(L, size >= 0 && size <= BYTES_MAX, 2, "invalid size");
+    int err = size > 0 ? look_for_line(loop, fd, sl_arg_tosize(size), &n,
+                                         &found)
                        : count_bytes(fd, &n);
     int failure = err != 0 ? sl_stream_failure(err) : 0;
     if (failure != 0 && failure != SL_AGAIN)
@@ -68,7 +70,7 @@ int sl_look_ahead(lua_State *L)
 
 int sl_look_failure(lua_State *L)
 {
-    int err = sl_fd_error((int)luaL_checknumber(L, 1));
+    int err = sl_fd_error(sl_arg_int(L, 1));
     if (!sl_stream_broke(err))
         return 0;
     lua_pushstring(L, sl_result_message(sl_stream_failure(err)));

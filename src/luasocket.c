@@ -13,6 +13,7 @@
 #include "luasocket.h"
 
 #include "address.h"
+#include "arg.h"
 #include "descriptor.h"
 #include "reclaim.h"
 #include "require.h"
@@ -91,7 +92,9 @@ static void call(lua_State *L, int index, const char *name, int nargs,
 int sl_luasocket_fd(lua_State *L, int index)
 {
     call(L, index, "getfd", 0, 1);
-    int fd = lua_isnumber(L, -1) ? (int)lua_tonumber(L, -1) : -1;
+    int fd;
+    if (!lua_isnumber(L, -1) || !sl_arg_toint(lua_tonumber(L, -1), &fd))
+        fd = -1;
     lua_pop(L, 1);
     return fd;
 }

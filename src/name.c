@@ -10,12 +10,22 @@
 #include "result.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <lauxlib.h>
 #include <netdb.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+int sl_name_isport(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits > 0 && text[digits] == '\0')
+        return strtol(text, NULL, 10) <= 65535;
+    return isalpha((unsigned char)text[digits]) &&
+           strncmp(text, "0x", 2) != 0;
+}
 
 /* The number a port is, or -1. */
 static long port_number(const char *port)
@@ -42,8 +52,8 @@ int sl_name_parse(const char *host, const char *port, int family,
 {
     struct addrinfo hints, *list;
     long number = port_number(port);
-    if (number > 65535)    /* getaddrinfo takes what is left of it */
-        return SL_GAI - EAI_SERVICE;
+    if (!sl_name_isport(port))
+        return SL_GAI - EAI_NONAME;
     if (family != AF_INET6 && parse_quickly(host, number, name))
         return 0;
     memset(&hints, 0, sizeof hints);

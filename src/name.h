@@ -21,6 +21,11 @@ typedef struct sl_name {
     socklen_t size;    /* of what is in it; 0: no name */
 } sl_name;
 
+/* Whether the text may be a port: a decimal number up to 65535, or like the
+ * name of a service. The system takes signs and blanks, and what is left of a
+ * number that is too large. */
+int sl_name_isport(const char *text);
+
 /* A numeric address and port. 0 or how it failed (result.h). */
 int sl_name_parse(const char *host, const char *port, int family,
                   sl_name *name);

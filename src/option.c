@@ -82,7 +82,7 @@ static const option options[] = {
 
 static const option *check_option(lua_State *L, int user)
 {
-    const char *name = sl_arg_string(L, 2);
+    const char *name = sl_arg_text(L, 2);
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if ((options[i].users & user) && strcmp(options[i].name, name) == 0)
             return &options[i];
@@ -120,7 +120,8 @@ static void check_linger(lua_State *L, struct linger *value)
     value->l_onoff = lua_toboolean(L, -1);
     sl_arg_check(L, get_field(L, "timeout", LUA_TNUMBER), 3,
                  "number 'timeout' field expected");
-    value->l_linger = (int)lua_tonumber(L, -1);
+    sl_arg_check(L, sl_arg_toint(lua_tonumber(L, -1), &value->l_linger), 3,
+                 "'timeout' field out of range");
 }
 
 /* An address in digits, '*' for any; false if it is none. */
@@ -135,12 +136,12 @@ static void check_group(lua_State *L, struct ip_mreq *value)
     sl_arg_type(L, 3, LUA_TTABLE);
     sl_arg_check(L, get_field(L, "multiaddr", LUA_TSTRING), 3,
                  "string 'multiaddr' field expected");
-    sl_arg_check(L, inet_pton(AF_INET, lua_tostring(L, -1),
+    sl_arg_check(L, inet_pton(AF_INET, sl_arg_checktext(L, -1, 3),
                               &value->imr_multiaddr) == 1, 3,
                  "invalid 'multiaddr' ip address");
     sl_arg_check(L, get_field(L, "interface", LUA_TSTRING), 3,
                  "string 'interface' field expected");
-    sl_arg_check(L, parse_address(lua_tostring(L, -1),
+    sl_arg_check(L, parse_address(sl_arg_checktext(L, -1, 3),
                                   &value->imr_interface), 3,
                  "invalid 'interface' ip address");
 }
@@ -150,13 +151,16 @@ static void check_group6(lua_State *L, struct ipv6_mreq *value)
     sl_arg_type(L, 3, LUA_TTABLE);
     sl_arg_check(L, get_field(L, "multiaddr", LUA_TSTRING), 3,
                  "string 'multiaddr' field expected");
-    sl_arg_check(L, inet_pton(AF_INET6, lua_tostring(L, -1),
+    sl_arg_check(L, inet_pton(AF_INET6, sl_arg_checktext(L, -1, 3),
                               &value->ipv6mr_multiaddr) == 1, 3,
                  "invalid 'multiaddr' ip address");
+    int number;
     sl_arg_check(L, get_field(L, "interface", LUA_TNUMBER) ||
                     lua_isnil(L, -1), 3,
                  "number 'interface' field expected");
-    value->ipv6mr_interface = (unsigned)lua_tonumber(L, -1);
+    sl_arg_check(L, sl_arg_toint(lua_tonumber(L, -1), &number) && number >= 0,
+                 3, "'interface' field out of range");
+    value->ipv6mr_interface = (unsigned)number;
 }
 
 /* The value at index 3 for an option of that kind is set with size bytes. */
@@ -170,19 +174,19 @@ static socklen_t check_value(lua_State *L, value_kind kind,
         value->integer = lua_toboolean(L, 3);
         break;
     case INTEGER:
-        value->integer = (int)sl_arg_number(L, 3);
+        value->integer = sl_arg_int(L, 3);
         break;
     case LINGER:
         check_linger(L, &value->linger);
         return sizeof value->linger;
     case DEVICE:
-        name = sl_arg_string(L, 3);
+        name = sl_arg_text(L, 3);
         sl_arg_check(L, strlen(name) < sizeof value->name, 3,
                      "name too long");
         strcpy(value->name, name);
         return (socklen_t)strlen(name) + 1;
     case IP_ADDRESS:
-        sl_arg_check(L, parse_address(sl_arg_string(L, 3),
+        sl_arg_check(L, parse_address(sl_arg_text(L, 3),
                                       &value->address), 3, "ip expected");
         return sizeof value->address;
     case IP_GROUP:

@@ -10,7 +10,6 @@
 
 #include "address.h"
 #include "clock.h"
-#include "crowd.h"
 #include "descriptor.h"
 #include "gather.h"
 #include "luasocket.h"
@@ -35,9 +34,8 @@ static sl_asocket *check_flushed(lua_State *L)
 static int meth_settimeout(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    double seconds = sl_arg_optnumber(L, 2, -1);
+    double seconds = sl_arg_optseconds(L, 2, -1);
     const char *mode = sl_arg_optstring(L, 3, "b");
-    sl_arg_check(L, seconds == seconds, 2, "not a number");
     sl_arg_check(L, *mode != '\0' && strchr("btr", *mode) != NULL, 3,
                  "invalid timeout mode");
     if (seconds < 0)
@@ -64,7 +62,7 @@ static int meth_gettimeout(lua_State *L)
 static int meth_setmaxline(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    a->max_line = sl_crowd_optlimit(L, 2, 0);
+    a->max_line = sl_arg_optlimit(L, 2, 0);
     a->overlong = 0;
     lua_pushinteger(L, 1);
     return 1;
@@ -75,7 +73,7 @@ static int meth_setmaxline(lua_State *L)
 static int meth_setmaxread(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    a->max_read = sl_crowd_optlimit(L, 2, 0);
+    a->max_read = sl_arg_optlimit(L, 2, 0);
     a->overfull = 0;
     lua_pushinteger(L, 1);
     return 1;
@@ -130,7 +128,7 @@ static int meth_getfd(lua_State *L)
 static int meth_setfd(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    int fd = (int)sl_arg_integer(L, 2);
+    int fd = sl_arg_int(L, 2);
     sl_send_settle(L, a, "setfd");
     sl_source_release(&a->source, 0);
     if (a->has_object) {

@@ -298,7 +298,7 @@ static void check_pattern(lua_State *L, sl_receive *r)
     if (lua_isnumber(L, 2)) {
         double n = lua_tonumber(L, 2);
         sl_arg_check(L, n >= 0, 2, "invalid receive pattern");
-        size_t count = n < (double)(SIZE_MAX / 2) ? (size_t)n : SIZE_MAX / 2;
+        size_t count = sl_arg_tosize(n);
         r->pattern = SL_COUNT;
         r->wanted = count > r->prefix_size ? count - r->prefix_size : 0;
         return;

@@ -141,12 +141,11 @@ static const sl_operation resolving = {try_lookup, resolve_results};
 int sl_resolve_names(lua_State *L, int purpose)
 {
     sl_loop *loop = sl_loop_check(L);
-    sl_query query = {sl_arg_string(L, 1), NULL, AF_UNSPEC, SOCK_STREAM,
+    sl_query query = {sl_arg_name(L, 1), NULL, AF_UNSPEC, SOCK_STREAM,
                       purpose};
     if (!lua_isnoneornil(L, 2))
-        query.port = sl_address_checkport(L, 2);
-    double timeout = sl_arg_optnumber(L, 3, -1);
-    sl_arg_check(L, timeout == timeout, 3, "not a number");
+        query.port = sl_arg_port(L, 2);
+    double timeout = sl_arg_optseconds(L, 3, -1);
     sl_thread_check(L, loop->threads, "resolve");
     sl_asocket *a = sl_asocket_new(L, loop, SL_TCP);
     int err;

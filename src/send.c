@@ -115,20 +115,12 @@ static void join(lua_State *L, int index)
     lua_replace(L, index);
 }
 
-/* An index as a whole number; no string is so long that it matters where it
- * is cut. */
-static long clamp(double index)
-{
-    const double limit = (double)(LONG_MAX / 4);
-    return (long)(index > limit ? limit : index > -limit ? index : -limit);
-}
-
 /* The part of the string between the indices i and j of send. */
 static void check_part(lua_State *L, sl_send *s)
 {
     long size = (long)s->end;
-    long first = clamp(sl_arg_optnumber(L, 3, 1));
-    long last = clamp(sl_arg_optnumber(L, 4, -1));
+    long first = sl_arg_optindex(L, 3, 1);
+    long last = sl_arg_optindex(L, 4, -1);
     if (first < 0)
         first += size + 1;
     if (last < 0)

@@ -9,7 +9,6 @@
 #include "server.h"
 
 #include "accept.h"
-#include "address.h"
 #include "arg.h"
 #include "bind.h"
 #include "gather.h"
@@ -160,12 +159,12 @@ static void check(lua_State *L, int err)
  * 2. */
 static sl_asocket *serve_port(lua_State *L)
 {
-    const char *host = sl_arg_optstring(L, 1, "*");
+    const char *host = sl_arg_optname(L, 1, "*");
     if (lua_isnil(L, 2)) {
         lua_pushinteger(L, 0);
         lua_replace(L, 2);
     }
-    const char *port = sl_address_checkport(L, 2);
+    const char *port = sl_arg_port(L, 2);
     sl_asocket *a = sl_asocket_new(L, sl_loop_check(L), SL_TCP);
     check(L, sl_bind_to(L, a, host, port, 1));
     check(L, sl_bind_listen(a, BACKLOG));

@@ -48,9 +48,9 @@ static int func_wrap(lua_State *L)
 static int push_socket(lua_State *L, int transport, int first)
 {
     int is_bound = !lua_isnoneornil(L, first) || !lua_isnoneornil(L, first + 1);
-    const char *host = sl_arg_optstring(L, first, "*");
+    const char *host = sl_arg_optname(L, first, "*");
     const char *port = lua_isnoneornil(L, first + 1)
-                           ? "0" : sl_address_checkport(L, first + 1);
+                           ? "0" : sl_arg_port(L, first + 1);
     sl_asocket *a = sl_asocket_new(L, sl_loop_check(L), transport);
     return is_bound ? sl_bind_to(L, a, host, port, 0) : 0;
 }
@@ -86,8 +86,8 @@ static int fail_locally(lua_State *L, int err)
 {
     if (sl_result_gaimessage(err) == NULL)
         return sl_result_fail(L, err);
-    const char *host = sl_arg_optstring(L, 3, "*");
-    const char *port = sl_arg_optstring(L, 4, "0");
+    const char *host = sl_arg_optname(L, 3, "*");
+    const char *port = sl_arg_optname(L, 4, "0");
     lua_pushnil(L);
     lua_pushfstring(L, "local address '%s', port '%s': %s", host, port,
                     sl_result_message(err));
@@ -100,8 +100,8 @@ static int func_connect(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
     lua_settop(L, 4);
-    const char *host = sl_arg_string(L, 1);
-    const char *port = sl_address_checkport(L, 2);
+    const char *host = sl_arg_name(L, 1);
+    const char *port = sl_arg_port(L, 2);
     sl_thread_check(L, loop->threads, "connect");
     int err = push_socket(L, SL_TCP, 3);
     if (err != 0)
@@ -119,7 +119,7 @@ static int func_resolve(lua_State *L)
 static int func_setmaxlookups(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
-    size_t n = sl_crowd_optlimit(L, 1, SL_MAX_LOOKUPS);
+    size_t n = sl_arg_optlimit(L, 1, SL_MAX_LOOKUPS);
     sl_resolver_setmax(loop, n < LOOKUPS_END ? (int)n : LOOKUPS_END);
     return 0;
 }
@@ -197,8 +197,7 @@ static int func_resume(lua_State *L)
 static int func_sleep(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
-    double seconds = sl_arg_number(L, 1);
-    sl_arg_check(L, seconds == seconds, 1, "not a number");
+    double seconds = sl_arg_seconds(L, 1);
     sl_thread_check(L, loop->threads, "sleep");
     return sl_loop_sleep(L, loop, seconds);
 }

@@ -12,8 +12,7 @@
 /* Seconds at most; negative, nil or none: as long as it takes. */
 static double check_timeout(lua_State *L)
 {
-    double timeout = sl_arg_optnumber(L, 1, -1);
-    sl_arg_check(L, timeout == timeout, 1, "not a number");
+    double timeout = sl_arg_optseconds(L, 1, -1);
     return timeout >= 0 ? timeout : -1;
 }
 

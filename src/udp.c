@@ -59,8 +59,11 @@ static int meth_sendto(lua_State *L)
     sl_asocket *a = sl_datagram_check(L, SL_UNCONNECTED);
     sl_datagram d = {NULL, 0, NULL, {NULL}};
     d.data = sl_arg_lstring(L, 2, &d.size);
-    d.host = sl_arg_string(L, 3);
-    d.to.port = sl_address_checkport(L, 4);
+    d.host = sl_arg_name(L, 3);
+    d.to.port = sl_arg_port(L, 4);
+    int is_cut = *d.host == '\0' && sl_rawlen(L, 3) > 0;
+    if (is_cut || !sl_name_isport(d.to.port))
+        return sl_result_fail(L, SL_GAI - EAI_NONAME);
     int err = need_descriptor(L, a, &d);
     return err == 0 ? sl_datagram_send(L, a, "sendto", &d)
                     : sl_datagram_fail(L, err);
@@ -156,12 +159,12 @@ static void disconnect(lua_State *L, sl_asocket *a)
 static int meth_setpeername(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    const char *host = sl_arg_string(L, 2);
+    const char *host = sl_arg_name(L, 2);
     sl_datagram_lookbehind(L, a);
     if (strcmp(host, "*") == 0) {
         disconnect(L, a);
     } else {
-        int err = connect_to(L, a, host, sl_address_checkport(L, 3));
+        int err = connect_to(L, a, host, sl_arg_port(L, 3));
         if (err != 0)
             return sl_result_fail(L, err);
     }

@@ -9,6 +9,7 @@
 
 #include "watch.h"
 
+#include "arg.h"
 #include "result.h"
 #include "source.h"
 #include "wait.h"
@@ -28,17 +29,30 @@ struct sl_watcher {
 
 /* --- lists of descriptors ---------------------------------------------- */
 
+/* The number at index. */
+static int check_descriptor(lua_State *L, int index)
+{
+    int fd;
+    if (!sl_arg_toint(lua_tonumber(L, index), &fd))
+        luaL_error(L, "descriptor out of range");
+    return fd;
+}
+
 /* The arguments are numbers, arrays of numbers, or nil for none. */
 static int count_descriptors(lua_State *L, int index)
 {
     if (lua_isnoneornil(L, index))
         return 0;
-    if (lua_isnumber(L, index))
+    if (lua_isnumber(L, index)) {
+        check_descriptor(L, index);
         return 1;
+    }
     luaL_checktype(L, index, LUA_TTABLE);
     for (int n = 0;; n++) {
         lua_rawgeti(L, index, n + 1);
         int is_number = lua_isnumber(L, -1);
+        if (is_number)
+            check_descriptor(L, -1);
         lua_pop(L, 1);
         if (!is_number)
             return n;
@@ -48,9 +62,9 @@ static int count_descriptors(lua_State *L, int index)
 static int descriptor_at(lua_State *L, int index, int i)
 {
     if (!lua_istable(L, index))
-        return (int)lua_tointeger(L, index);
+        return check_descriptor(L, index);
     lua_rawgeti(L, index, i + 1);
-    int fd = (int)lua_tointeger(L, -1);
+    int fd = check_descriptor(L, -1);
     lua_pop(L, 1);
     return fd;
 }
@@ -147,7 +161,7 @@ static const sl_operation watching = {try_watching, watch_results};
 static int meth_wait(lua_State *L)
 {
     sl_watcher *w = check_watcher(L);
-    double seconds = luaL_checknumber(L, 2);
+    double seconds = sl_arg_seconds(L, 2);
     int reads = count_descriptors(L, 3);
     int writes = count_descriptors(L, 4);
     sl_wait_check(L, &w->self.reader, "wait");

@@ -117,8 +117,10 @@ static int check_type(lua_State *L, int fd)
 
 static int wrap_descriptor(lua_State *L)
 {
-    int fd = (int)sl_arg_integer(L, 1);
+    int fd;
     struct stat file;
+    sl_arg_check(L, sl_arg_toint((double)sl_arg_integer(L, 1), &fd), 1,
+                 "number out of range");
     sl_arg_check(L, fd >= 0 && fstat(fd, &file) == 0, 1,
                  "not an open descriptor");
     sl_arg_check(L, S_ISSOCK(file.st_mode), 1, "not a socket");

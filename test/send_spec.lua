@@ -86,7 +86,7 @@ describe('send', function()
         like_luasocket('takes numbers as data',
             {42}, {-7}, {1.5}, {1e15}, {1e100}, {0.1}, {12345, 2, 3})
 
-        for _, index in ipairs {0/0, math.huge, -math.huge, 1e300, -1e300} do
+        for _, index in ipairs {math.huge, -math.huge, 1e300, -1e300} do
             it(('stays within it whatever the indices (%g)'):format(index),
             function()
                 run(function()

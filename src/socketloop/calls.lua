@@ -63,6 +63,9 @@ function calls.leave(self)
 end
 
 function calls.settimeout(class, self, seconds, mode, ...)
+    if tonumber(seconds) ~= tonumber(seconds) then
+        own.misuse "bad argument #1 to 'settimeout' (not a number)"
+    end
     calls.leave(self)
     local result = own.method('settimeout', class.own.settimeout, self,
                               seconds, mode, ...)

@@ -55,6 +55,9 @@ end
 local function descriptor_of(object)
     local getfd = object.getfd
     local fd = getfd and getfd(object)
+    if type(fd) == 'number' and fd >= 2 ^ 31 then
+        own.misuse 'select: descriptor out of range'
+    end
     return type(fd) == 'number' and fd >= 0 and fd or nil
 end
 
@@ -98,6 +101,9 @@ local function select(original, here, reads, writes, timeout)
        timeout ~= nil and not tonumber(timeout) then
         return own.call('select', original, reads, writes, timeout)
     end
+    if tonumber(timeout) ~= tonumber(timeout) then
+        own.misuse "bad argument #3 to 'select' (not a number)"
+    end
     local readers, read_fds, readable = sort(reads, true)
     local writers, write_fds, writable = sort(writes, false)
     local seconds = readable[1] and 0 or tonumber(timeout) or -1
@@ -126,10 +132,9 @@ end
 -- sleep
 
 local function sleep(original, here, seconds)
-    if not tonumber(seconds) then
-        return own.call('sleep', original, seconds)
-    end
-    here.loop.sleep(math.max(tonumber(seconds), 0))
+    local number = tonumber(seconds)
+    if not number then return own.call('sleep', original, seconds) end
+    here.loop.sleep(number < 0 and 0 or number)
 end
 
 -------------------------------------------------------------------------------

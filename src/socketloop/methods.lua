@@ -197,6 +197,27 @@ local function named(name)
     end
 end
 
+-- A method that is given a host and a port, the first of them at that place.
+local function addressed(place, method)
+    return function(here, class, self, ...)
+        if names.are_wrong(select(place, ...)) then
+            return nil, names.unknown
+        end
+        return method(here, class, self, ...)
+    end
+end
+
+-- The same for a path.
+local function on_path(name, place, method)
+    return function(here, class, self, ...)
+        if names.has_zero((select(place, ...))) then
+            own.misuse(("bad argument #%d to '%s' (there is a zero byte in " ..
+                        "the path)"):format(place, name))
+        end
+        return method(here, class, self, ...)
+    end
+end
+
 -------------------------------------------------------------------------------
 -- What doesn't wait, but matters: in threads and outside
 
@@ -241,15 +262,15 @@ local function with(more, methods_of_kind)
 end
 
 local tcp = with(stream, {
-    bind = named 'bind',
-    connect = connect,
-    setpeername = connect,
-    setsockname = named 'bind',
+    bind = addressed(1, named 'bind'),
+    connect = addressed(1, connect),
+    setpeername = addressed(1, connect),
+    setsockname = addressed(1, named 'bind'),
 })
 
 local path = with(stream, {
-    connect = connect_path,
-    setpeername = connect_path,
+    connect = on_path('connect', 1, connect_path),
+    setpeername = on_path('setpeername', 1, connect_path),
 })
 
 local tls = with(stream, {
@@ -260,18 +281,18 @@ local datagram = {
     receive = received 'receive',
     receivefrom = received 'receivefrom',
     send = repeated('send', writers, wait),
-    sendto = repeated('sendto', writers, wait),
 }
 
 local udp = with(datagram, {
-    setpeername = named 'setpeername',
-    setsockname = named 'setsockname',
+    sendto = addressed(2, repeated('sendto', writers, wait)),
+    setpeername = addressed(1, named 'setpeername'),
+    setsockname = addressed(1, named 'setsockname'),
 })
 
 -- These wait for room at their receiver's.
 local path_datagram = with(datagram, {
     send = repeated('send', writers, pause),
-    sendto = repeated('sendto', writers, pause),
+    sendto = on_path('sendto', 2, repeated('sendto', writers, pause)),
 })
 
 methods.in_threads = {
