@@ -87,6 +87,7 @@ static int push_accepted(lua_State *L, sl_asocket *listener)
     }
     a->max_line = listener->max_line;
     a->max_read = listener->max_read;
+    a->linger = listener->linger;
     sl_crowd_join(listener, a);
     return 0;
 }

@@ -12,7 +12,6 @@
 #include "clock.h"
 #include "crowd.h"
 #include "foreign.h"
-#include "gather.h"
 #include "loops.h"
 #include "luasocket.h"
 #include "reclaim.h"
@@ -76,6 +75,7 @@ sl_asocket *sl_asocket_new(lua_State *L, sl_loop *loop, int transport)
     a->mark = &sl_asocket_mark;
     a->transport = (unsigned char)transport;
     a->block = a->total = -1;
+    a->linger = SL_LINGER;
     a->birthday = sl_clock_now();
     a->accepted = -1;
     set_class(L, lua_gettop(L), transport);
@@ -235,7 +235,7 @@ void sl_asocket_close(lua_State *L, int index)
     a->settled = 1;
     if (a->has_file)
         sl_local_unlink(a);
-    if (sl_gather_inherit(&a->source))
+    if (sl_crowd_inherit(a))
         fd = -1;
     sl_source_release(&a->source, !is_foreign);
     if (a->connect != NULL && a->source.writer.thread == NULL)
@@ -281,7 +281,7 @@ static int meth_gc(lua_State *L)
         return 0;
     if (a->has_file)
         sl_local_unlink(a);
-    sl_gather_inherit(&a->source);
+    sl_crowd_inherit(a);
     int fd = sl_source_owned(&a->source);
     sl_source_free(&a->source);
     if (fd >= 0 && a->owned)

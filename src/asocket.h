@@ -22,6 +22,10 @@
 
 #include <sys/types.h>
 
+/* Seconds without the peer taking anything, until a closed socket's bytes are
+ * given up. */
+enum { SL_LINGER = 60 };
+
 /* What a receive is after. */
 typedef struct sl_receive {
     enum { SL_LINE, SL_COUNT, SL_ALL } pattern;
@@ -86,6 +90,7 @@ typedef struct sl_asocket {
     unsigned char ended;      /* the true end of the stream was read */
     unsigned char tried_again;    /* accept was, after a collection */
     unsigned char overlong;   /* a line was too long: nothing is received */
+    unsigned char gave_up;    /* its last send has timed out */
     unsigned char overfull;   /* all was too much: it is not received */
     unsigned char is_tls;     /* the foreign object is LuaSec's */
     unsigned char outcome;    /* SL_IO_*, of the foreign object */
@@ -93,6 +98,7 @@ typedef struct sl_asocket {
     unsigned short accepted_forks;    /* sl_fork_count when it got: */
     int accepted;             /* a descriptor not given yet, or -1; owned */
     char *host;               /* owned: the name it was connected by */
+    double linger;            /* setlingertime, in seconds */
     double block, total;      /* settimeout, in seconds; negative: none */
     double birthday;          /* for getstats */
     double received, sent;

@@ -236,6 +236,12 @@ int sl_fd_error(int fd)
     return int_option(fd, SO_ERROR, &err) == 0 ? err : 0;
 }
 
+void sl_fd_resetting(int fd)
+{
+    struct linger at_once = {1, 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 void sl_fd_hurry(int fd)
 {
     struct timeval least = {0, 1};

@@ -53,6 +53,10 @@ int sl_fd_recvfrom(int fd, char *data, size_t size, size_t *n, sl_name *from);
 /* Sends a datagram; without a name to the peer. */
 int sl_fd_sendto(int fd, const char *data, size_t size, const sl_name *to);
 
+/* When it is closed the connection is reset, and the system drops what it has
+ * not sent. */
+void sl_fd_resetting(int fd);
+
 /* LuaSec's close makes the descriptor blocking before it says goodbye to the
  * peer. From now on that does not take long. */
 void sl_fd_hurry(int fd);

@@ -14,6 +14,7 @@
 #include "source.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -25,10 +26,6 @@ enum {
     SMALL = 2 * 1024      /* what is longer costs more to copy than to send */
 };
 
-/* Seconds without the peer taking anything, until a closed socket's bytes are
- * given up. */
-static const double patience = 60;
-
 struct sl_gather {
     sl_source *source;    /* whose bytes; its `unsent` is this */
     size_t first, last;   /* the bytes are data[first .. last - 1] */
@@ -37,8 +34,13 @@ struct sl_gather {
     int ends;             /* the stream ends after them */
     sl_gather *prev, *next;    /* in the loop's list of the unsent */
     sl_watch watch;       /* for room, until the socket is closed */
-    sl_callback heir;     /* then this has the descriptor */
+    double taken;         /* when the peer took something last, once parked */
+    double patience;      /* seconds from then on until a closed socket's bytes
+                             are given up */
+    sl_callback heir;     /* has the descriptor of a closed socket */
     sl_alarm alarm;       /* then: patience is over */
+    sl_heirs *heirs;      /* of which it is one, or NULL */
+    sl_gather *former, *later;    /* among them */
     char data[ROOM];
 };
 
@@ -89,11 +91,44 @@ static void unpark(sl_loop *loop, sl_gather *g)
     sl_timer_cancel(&loop->timers, &g->alarm.timer);
 }
 
+static void join_heirs(sl_gather *g)
+{
+    sl_heirs *heirs = g->heirs;
+    g->former = heirs->last;
+    while (g->former != NULL && g->former->taken > g->taken)
+        g->former = g->former->former;
+    g->later = g->former != NULL ? g->former->later : heirs->first;
+    if (g->former != NULL)
+        g->former->later = g;
+    else
+        heirs->first = g;
+    if (g->later != NULL)
+        g->later->former = g;
+    else
+        heirs->last = g;
+    heirs->count++;
+}
+
+static void leave_heirs(sl_gather *g)
+{
+    sl_heirs *heirs = g->heirs;
+    if (g->former != NULL)
+        g->former->later = g->later;
+    else
+        heirs->first = g->later;
+    if (g->later != NULL)
+        g->later->former = g->former;
+    else
+        heirs->last = g->former;
+    heirs->count--;
+}
+
 /* The bytes are gone, in one way or the other, and so is the block. */
 static void finish(sl_gather *g)
 {
     sl_source *source = g->source;
     sl_loop *loop = source->loop;
+    sl_heirs *heirs = g->heirs;
     int fd = sl_source_owned(source);
     if (g->parked)
         unpark(loop, g);
@@ -107,7 +142,25 @@ static void finish(sl_gather *g)
         if (fd >= 0)
             close(fd);
     }
+    if (heirs != NULL)
+        leave_heirs(g);
     give_back(loop, g);
+    if (heirs != NULL)
+        heirs->gone(heirs);
+}
+
+/* The bytes of a closed socket are given up, and the peer sees that. */
+static void give_up(sl_gather *g)
+{
+    int fd = sl_source_owned(g->source);
+    if (fd >= 0 && is_ours(g))
+        sl_fd_resetting(fd);
+    finish(g);
+}
+
+static void lose_patience(sl_alarm *alarm)
+{
+    give_up((sl_gather *)((char *)alarm - offsetof(sl_gather, alarm)));
 }
 
 static void lose(sl_gather *g, int err)
@@ -141,10 +194,27 @@ static void park(sl_gather *g)
         lose(g, err);
 }
 
+/* The heir waits for the peer until patience is over. */
 static void be_patient(sl_gather *g)
 {
-    sl_timer_set(&g->source->loop->timers, &g->alarm.timer,
-                 sl_clock_now() + patience);
+    if (isfinite(g->patience))
+        sl_timer_set(&g->source->loop->timers, &g->alarm.timer,
+                     g->taken + g->patience);
+    if (g->heirs != NULL)
+        join_heirs(g);
+}
+
+/* So many bytes were sent now, and some are left. */
+static void note_taken(sl_gather *g, size_t sent)
+{
+    if (g->parked && sent == 0)
+        return;
+    g->taken = sl_clock_now();
+    if (!is_inherited(g))
+        return;
+    if (g->heirs != NULL)
+        leave_heirs(g);
+    be_patient(g);
 }
 
 /* Sends the bytes and then data; see sl_gather_send. The block may be gone
@@ -170,8 +240,7 @@ static int transmit(sl_gather *g, const char *data, size_t size, size_t *n)
         finish(g);
     } else {
         source->writable = 0;
-        if (sent > 0 && is_inherited(g))
-            be_patient(g);
+        note_taken(g, sent);
         park(g);
     }
     return err;
@@ -214,11 +283,6 @@ static sl_gather *get_block(sl_loop *loop)
     return g;
 }
 
-static void give_up(sl_alarm *alarm)
-{
-    finish((sl_gather *)((char *)alarm - offsetof(sl_gather, alarm)));
-}
-
 /* Begins to gather; false if there is no memory. */
 static int begin(sl_source *source)
 {
@@ -233,7 +297,7 @@ static int begin(sl_source *source)
     g->watch.told = go_on;
     g->watch.owner = g;
     g->alarm.timer.kind = SL_OF_ALARM;
-    g->alarm.ring = give_up;
+    g->alarm.ring = lose_patience;
     source->unsent = g;
     gather_in(loop, g);
     return 1;
@@ -267,7 +331,7 @@ int sl_gather_add(sl_source *source, const char *data, size_t size)
 /* Whether the source has bytes that cannot be sent now. */
 static int is_left_with(sl_source *source)
 {
-    if (source->unsent != NULL && !source->unsent->parked)
+    if (source->unsent != NULL)
         transmit_bytes(source->unsent);
     return source->unsent != NULL;
 }
@@ -286,7 +350,7 @@ static void go_on_alone(sl_source *source)
     transmit_bytes(source->unsent);
 }
 
-int sl_gather_inherit(sl_source *source)
+int sl_gather_inherit(sl_source *source, double seconds, sl_heirs *heirs)
 {
     if (!is_left_with(source))
         return 0;
@@ -299,8 +363,20 @@ int sl_gather_inherit(sl_source *source)
     source->unsent = NULL;
     heir->unsent = g;
     g->source = heir;
+    g->patience = seconds;
+    g->heirs = heirs;
     be_patient(g);
     return 1;
+}
+
+double sl_gather_idle(const sl_heirs *heirs)
+{
+    return heirs->first->taken;
+}
+
+void sl_gather_reset(sl_heirs *heirs)
+{
+    give_up(heirs->first);
 }
 
 void sl_gather_drop(sl_source *source)

@@ -7,9 +7,10 @@
  *
  * What the peer's window has no room for then is unsent: the block becomes
  * the source's own, the loop goes on sending, and a later send waits for it.
- * That goes on when the socket is closed: the block then owns the descriptor,
- * for as long as the peer takes something now and then. Unsent bytes keep the
- * loop running, as a waiting thread does.
+ * That goes on when the socket is closed: the block is its heir then, and owns
+ * the descriptor, for as long as the peer takes something now and then; after
+ * that the connection is reset, so that the peer does not take the end for the
+ * true one. Unsent bytes keep the loop running, as a waiting thread does.
  *
  * If sending fails the bytes are lost, and so is the stream: the next send
  * tells why.
@@ -19,6 +20,14 @@
 #define SL_GATHER_H
 
 #include "loop.h"
+
+/* Heirs that are counted together, those first whose peers have taken nothing
+ * for the longest time. */
+typedef struct sl_heirs {
+    sl_gather *first, *last;
+    size_t count;
+    void (*gone)(struct sl_heirs *heirs);    /* one is; must not raise */
+} sl_heirs;
 
 /* Gathers the bytes, if there is room and memory for that; else false, and
  * nothing has changed. */
@@ -44,8 +53,16 @@ static inline void sl_gather_flush(sl_loop *loop)
 int sl_gather_end(sl_source *source);
 
 /* The descriptor is about to be closed: if bytes are left, it is taken over,
- * and the source has none any more; true. */
-int sl_gather_inherit(sl_source *source);
+ * and the source has none any more; true. It is given up when the peer has taken
+ * nothing for so many seconds. heirs: it becomes one of them; or NULL. */
+int sl_gather_inherit(sl_source *source, double seconds, sl_heirs *heirs);
+
+/* When the peer of the first of the heirs has taken something, or would have
+ * been able to for the first time. There is one. */
+double sl_gather_idle(const sl_heirs *heirs);
+
+/* Resets the connection of the first of the heirs. There is one. */
+void sl_gather_reset(sl_heirs *heirs);
 
 /* The source's bytes are lost, if there are any. */
 void sl_gather_drop(sl_source *source);

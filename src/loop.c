@@ -251,9 +251,11 @@ static void try_waiting(lua_State *L, sl_wait *wait, unsigned ready)
         sl_source_release(source, 0);
         return;
     }
+    unsigned interest = wait->interest;
     int status = sl_wait_try(L, wait);
-    if (status == SL_AGAIN && !source->watched) {
-        int err = sl_source_tell(source);    /* it took another one */
+    if (status == SL_AGAIN &&    /* has it taken another descriptor? */
+        (!source->watched || wait->interest != interest)) {
+        int err = sl_source_tell(source);
         if (err != 0)
             status = err;
     }

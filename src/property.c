@@ -57,6 +57,18 @@ static int meth_gettimeout(lua_State *L)
     return 2;
 }
 
+/* setlingertime([seconds]) -> 1. How long a closed socket's peer may take nothing
+ * of what was sent before that is given up; nil: as at first. */
+static int meth_setlingertime(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    double seconds = sl_arg_optnumber(L, 2, SL_LINGER);
+    sl_arg_check(L, seconds >= 0, 2, "negative or not a number");
+    a->linger = seconds;
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
 /* setmaxline([bytes]) -> 1. No line is longer; nil: no limit. What is left of
  * one that was is received next. */
 static int meth_setmaxline(lua_State *L)
@@ -212,6 +224,7 @@ const luaL_Reg sl_property_inetmethods[] = {
 /* and of streams. */
 const luaL_Reg sl_property_streammethods[] = {
     {"getstats", meth_getstats},
+    {"setlingertime", meth_setlingertime},
     {"setmaxline", meth_setmaxline},
     {"setmaxread", meth_setmaxread},
     {"setstats", meth_setstats},

@@ -60,6 +60,7 @@ static int send_results(lua_State *L, sl_wait *wait)
 {
     sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
     lua_Number last = (lua_Number)a->writer.send.next;
+    a->gave_up = wait->status == SL_TIMEOUT;
     if (wait->status != 0) {
         sl_result_fail(L, wait->status);
         lua_pushnumber(L, last);
@@ -88,6 +89,7 @@ static int send_later(lua_State *L, sl_asocket *a, const sl_send *s)
     if (s->next == s->end || !may_gather(a) ||
         !sl_gather_add(&a->source, s->data + s->next, s->end - s->next))
         return 0;
+    a->gave_up = 0;
     a->sent += (double)(s->end - s->next);
     lua_pushnumber(L, (lua_Number)s->end);
     lua_pushnil(L);

@@ -51,6 +51,7 @@ local of_streams = {
     receive = {'*l', ''},
     send = {'x', 1, 1},
     setmaxclients = {1},
+    setlingertime = {1},
     setmaxline = {1},
     setmaxread = {1},
     setstats = {1, 1, 1},
