@@ -5,6 +5,7 @@ local support = require 'support'
 local socket = require 'socket'
 
 local pack, run, track = support.pack, support.run, support.track
+local close = support.close
 local unpack = table.unpack or unpack      -- luacheck: ignore
 
 -- Two connected objects.
@@ -79,6 +80,21 @@ describe('The arguments of LuaSocket\'s', function()
                                                tostring(prefix)),
              receive, pattern)
     end
+
+    -- self: of another class, though its methods are the same.
+    local function on_listener(name, argument)
+        local listener = track(assert(socket.bind('127.0.0.1', 0)))
+        local near, far = pair()
+        assert(near:send 'x')
+        assert(far:receive(1))
+        local ok, err = pcall(near[name], listener, argument)
+        close(listener, near, far)
+        return {ok, err:match "calling '.*"}
+    end
+
+    same('receive on a listener', on_listener, 'receive', 1)
+    same('receive of a line on a listener', on_listener, 'receive')
+    same('send on a listener', on_listener, 'send', 'x')
 
     same('receive does not wait for a part of a byte', receive, {2.5}, true)
 end)

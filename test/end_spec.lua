@@ -321,6 +321,22 @@ describe('The end of a stream of LuaSocket\'s', function()
         end)
     end)
 
+    it('leaves nothing that refers to the object', function()
+        local objects = setmetatable({}, {__mode = 'k'})
+        run(function()
+            local listener = assert(socket.bind('127.0.0.1', 0))
+            local ip, port = listener:getsockname()
+            local s = assert(socket.connect(ip, port))
+            local peer = assert(listener:accept())
+            assert(peer:send 'all of it')
+            close(peer, listener)
+            assert.equal('all of it', s:receive '*a')
+            s:close()
+            objects[s] = true
+        end)
+        assert.equal(0, support.alive(objects))
+    end)
+
     it('leaves lines and counts their words', function()
         run(function()
             for _, pattern in ipairs {'*l', 100} do

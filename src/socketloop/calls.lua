@@ -6,10 +6,11 @@
 local loops = require 'socketloop.loops'
 local own = require 'socketloop.own'
 
+local wait_for = loops.wait
 local unpack = table.unpack or unpack      -- luacheck: ignore
 
--- Who waits: object -> watcher.
-local calls = {readers = {}, writers = {}}
+-- readers, writers: who waits, object -> watcher.
+local calls = {readers = {}, writers = {}, limits = {}}
 
 local function weak(t)
     return setmetatable(t or {}, {__mode = 'k'})
@@ -20,7 +21,7 @@ local readers, writers = weak(calls.readers), weak(calls.writers)
 
 -- Who is used in threads: object -> {block, total, class = ...}, its timeouts
 -- as the program has set them, negative for none.
-local limits = weak()
+local limits = weak(calls.limits)
 
 -- The same for objects that can't tell, kept from install on.
 local told = weak()
@@ -87,16 +88,16 @@ end
 
 -- What a call keeps from its first try to its last.
 function calls.begin(here, class, name, self, waiters)
-    if loops.busy(waiters, self) then
+    if waiters[self] and loops.busy(waiters, self) then
         own.misuse(name .. ': the socket is already waited on by another ' ..
                    'thread')
     end
-    local limit = calls.enter(class, name, self)
+    local limit = limits[self] or calls.enter(class, name, self)
+    local seconds = limit[2]
     return {
         here = here, class = class, name = name, self = self,
         method = class.own[name], waiters = waiters, limit = limit,
-        deadline = limit[2] >= 0 and here.loop.now() + limit[2],
-        is_tls = class.name == 'SSL:Connection',
+        deadline = seconds >= 0 and here.loop.now() + seconds,
     }
 end
 
@@ -131,19 +132,20 @@ local function try_tls(call, ...)
 end
 
 function calls.try(call, ...)
-    if call.is_tls then return try_tls(call, ...) end
+    if call.class.is_tls then return try_tls(call, ...) end
     return own.method(call.name, call.method, call.self, ...)
 end
 
 -- How long the call may wait now; negative: for ever.
 function calls.patience(call)
-    local seconds = call.limit[1]
-    if call.deadline then
-        local left = math.max(0, call.deadline - call.here.loop.now())
+    local seconds, deadline = call.limit[1], call.deadline
+    if deadline then
+        local left = math.max(0, deadline - call.here.loop.now())
         if seconds < 0 or left < seconds then seconds = left end
     end
     return seconds
 end
+local patience = calls.patience
 
 -- Has another thread closed the object? Then it isn't called again: to receive
 -- from a closed UDP object gives ''.
@@ -154,27 +156,28 @@ end
 -- Waits after a try that gave the word. Whether to try again; if not, and it
 -- isn't for the time, why.
 function calls.wait(call, word)
-    local here, self = call.here, call.self
-    local seconds = calls.patience(call)
+    local here, class, self = call.here, call.class, call.self
+    local getfd, waiters = class.own.getfd, call.waiters
+    local seconds = patience(call)
     if seconds == 0 then
         loops.turn(here)
         return false
     end
-    if calls.is_closed(call) then return false, 'closed' end
-    local fd = call.class.own.getfd(self)
-    local is_writer = call.waiters == writers
+    local fd = getfd(self)
+    if fd < 0 then return false, 'closed' end
+    local is_writer = waiters == writers
     local writes = word == 'wantwrite' or word == 'timeout' and is_writer
-    local ok, err = loops.wait(here, seconds, not writes and fd or nil,
-                               writes and fd or nil, call.waiters, self)
-    call.crossed = writes ~= is_writer
-    if calls.is_closed(call) then return false, 'closed' end
-    calls.enter(call.class, call.name, self)
+    local ok, err = wait_for(here, seconds, not writes and fd or nil,
+                             writes and fd or nil, waiters, self)
+    if class.is_tls then call.crossed = writes ~= is_writer end
+    if getfd(self) < 0 then return false, 'closed' end
+    if not limits[self] then calls.enter(class, call.name, self) end
     return ok, err
 end
 
 -- Sleeps instead, where readiness tells nothing.
 function calls.pause(call)
-    local seconds = calls.patience(call)
+    local seconds = patience(call)
     if seconds == 0 then
         loops.turn(call.here)
         return false

@@ -10,8 +10,8 @@ local own = require 'socketloop.own'
 -- Set by install: class(name) and originals(table), of install.c.
 local classes = {}
 
--- Table of methods -> {name, table, own =, put =, is_done =}: LuaSocket's own
--- methods, and those of ours.
+-- Table of methods -> {name, table, own =, put =, is_tls =, is_done =}:
+-- LuaSocket's own methods, and those of ours.
 local replaced = {}
 
 -- What took a method's place -> that method. C has it, too: it calls only
@@ -23,14 +23,15 @@ local originals = {}
 
 -- Results of a call in a thread, in which install may have been undone.
 local function results(self, ...)
-    if not loops.any() then methods.leave(self) end
+    if not loops.used then methods.leave(self) end
     return ...
 end
 
 local function in_threads(class, name, replacement)
     local original = class.own[name]
+    local find_loop = loops.here
     return function(self, ...)
-        local here = loops.here()
+        local here = find_loop()
         if here then
             return results(self, replacement(here, class, self, ...))
         end
@@ -59,7 +60,10 @@ local function put(class, name, replacement, make)
 end
 
 local function new_class(name, table_)
-    local class = {name = name, table = table_, own = {}, put = {}}
+    local class = {
+        name = name, table = table_, own = {}, put = {},
+        is_tls = name == 'SSL:Connection',
+    }
     for key, value in pairs(table_) do
         class.own[key] = genuine.of(name, key, value)
     end

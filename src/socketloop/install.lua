@@ -73,7 +73,7 @@ local function put_back(tools)
 end
 
 local function change(tools)
-    while loops.any() ~= is_replaced do
+    while loops.used ~= is_replaced do
         if is_replaced then put_back(tools) else put_in_place(tools) end
     end
 end

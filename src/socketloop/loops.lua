@@ -18,6 +18,9 @@ local BYTES = 1024      -- count as a call
 
 local coroutine_running, status = coroutine.running, coroutine.status
 
+-- Is there any loop for which install is in effect?
+loops.used = false
+
 function loops.add(loop, tools)
     local here = all[tools.id]
     if not here then
@@ -26,6 +29,7 @@ function loops.add(loop, tools)
         all[here.id] = here
     end
     here.users = here.users + 1
+    loops.used = true
     running = here.running
     return here
 end
@@ -33,11 +37,7 @@ end
 function loops.remove(here)
     here.users = here.users - 1
     if here.users == 0 then all[here.id] = nil end
-end
-
--- Is there any?
-function loops.any()
-    return next(all) ~= nil
+    loops.used = next(all) ~= nil
 end
 
 -- The loop in whose thread we are, nil outside. A coroutine of coro's that was
@@ -74,8 +74,9 @@ end
 -- A call that moved so many bytes did not wait; whoever makes many of them has
 -- to let others run.
 function loops.count(here, bytes)
-    here.spent = here.spent + 1 + (bytes or 0) / BYTES
-    if here.spent >= TURN then loops.turn(here) end
+    local spent = here.spent + 1 + (bytes or 0) / BYTES
+    here.spent = spent
+    if spent >= TURN then loops.turn(here) end
 end
 
 -- Whether whoever resumes a coroutine that waits ends the wait: where C
@@ -87,12 +88,18 @@ local ends_early = tonumber(_VERSION:match '%d+%.%d+') < 5.3
 -- for something that only one thread may wait for gives a table and the key in
 -- it, for busy.
 function loops.wait(here, seconds, reads, writes, waiters, key)
-    local watcher = table.remove(here.idle) or here.watcher()
+    local idle = here.idle
+    local watcher = idle[#idle]
+    if watcher then
+        idle[#idle] = nil
+    else
+        watcher = here.watcher()
+    end
     if waiters then waiters[key] = watcher end
     local ok, err = watcher:wait(seconds, reads, writes)
     if ends_early and watcher:left() then ok, err = false, nil end
     if waiters then waiters[key] = nil end
-    here.idle[#here.idle + 1] = watcher
+    idle[#idle + 1] = watcher
     here.spent = 0
     return ok, err
 end

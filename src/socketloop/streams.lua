@@ -8,9 +8,13 @@
 
 local calls = require 'socketloop.calls'
 local loops = require 'socketloop.loops'
+local own = require 'socketloop.own'
 
-local try = calls.try
-local readers, writers = calls.readers, calls.writers
+local try, unready = calls.try, calls.unready
+local limits, readers, writers = calls.limits, calls.readers, calls.writers
+local count_call = loops.count
+local floor, max, min = math.floor, math.max, math.min
+local getmetatable, tonumber, type = getmetatable, tonumber, type
 
 local streams = {}
 
@@ -41,8 +45,7 @@ end
 
 -- What receive gives of the bytes in the object's buffer alone. A finalizer
 -- that runs meanwhile may close the object.
-local function buffered(call, pattern)
-    local class, self = call.class, call.self
+local function buffered(class, self, pattern)
     apart[self] = class.own.getfd(self)
     class.own.setfd(self, -1)
     local ok, data, _, part = pcall(class.own.receive, self, pattern)
@@ -54,36 +57,46 @@ end
 -- Is the peer's goodbye the reason that LuaSec said 'closed'? Only then does it
 -- say so once more, without having tried to read.
 local function is_goodbye(call)
-    local own, self = call.class.own, call.self
-    if own.getfd(self) < 0 or own.want(self) ~= 'nothing' then return false end
+    local theirs, self = call.class.own, call.self
+    if theirs.getfd(self) < 0 or theirs.want(self) ~= 'nothing' then
+        return false
+    end
     local data, err = try(call, 1)
-    return not data and err == 'closed' and own.want(self) == 'nothing'
+    return not data and err == 'closed' and theirs.want(self) == 'nothing'
 end
 
 -------------------------------------------------------------------------------
 -- Tries of receive
 --
--- Each is given the call and, for a count, how many bytes are left; it takes no
--- more than call.room, what is left of the thread's share. It returns data,
+-- Each is given the call; room, what is left of the thread's share; and for a
+-- count how many bytes are left. It takes no more than that. It returns data,
 -- which finishes the receive; or nil, error, partial, and whether that error is
 -- the last word, whatever it says.
 
-local function try_count(call, left)
-    local data, err, part = try(call, math.min(left, call.room))
-    if data and #data < left and data ~= '' then return nil, MORE, data end
-    return data, err, part
+-- LuaSocket's receive with a pattern that it takes. It does not raise for a
+-- stream whose class is proved.
+local function take(call, pattern)
+    if call.class.is_tls then return try(call, pattern) end
+    return call.method(call.self, pattern)
+end
+
+local function try_count(call, room, left)
+    if left <= room then return take(call, left) end
+    local data, err, part = take(call, room)
+    if data then return nil, MORE, data end
+    return nil, err, part
 end
 
 -- A line that cannot be looked for.
 local function try_line(call)
-    return try(call, '*l')
+    return take(call, '*l')
 end
 
 -- All, where the end cannot be looked for.
-local function try_all(call)
-    local data, err, part = try(call, call.room)
+local function try_all(call, room)
+    local data, err, part = take(call, room)
     if data then return nil, data ~= '' and MORE or ENDED, data end
-    if err == 'closed' and (not call.is_tls or is_goodbye(call)) then
+    if err == 'closed' and (not call.class.is_tls or is_goodbye(call)) then
         return nil, ENDED, part
     end
     return nil, err, part
@@ -100,34 +113,40 @@ local function without_returns(bytes)
     return bytes:find('\r', 1, true) and bytes:gsub('\r', '') or bytes
 end
 
-local function look_for_line(call)
-    local own, self = call.class.own, call.self
-    if own.dirty(self) then
-        local line, part = buffered(call, '*l')
-        if line then return line end
-        return nil, MORE, part
-    end
-    local n, found = call.here.look(own.getfd(self), call.sight or SIGHT)
+-- n, found: what a look gave.
+local function take_line(call, room, n, found)
     if not n then return nothing(n, found) end
     if n == 0 then return nil, 'closed', '' end
-    if found then return try(call, '*l') end
+    if found then return take(call, '*l') end
     call.sight = CHUNK    -- the line is long
-    local data, err, part = try(call, math.min(n, call.room))
+    local data, err, part = take(call, min(n, room))
     return nil, data and MORE or err, (without_returns(data or part))
 end
 
-local function look_for_all(call)
-    local own, self = call.class.own, call.self
-    if own.dirty(self) then
-        return nil, MORE, (buffered(call, '*a'))
+local function look_for_line(call, room)
+    local class, self = call.class, call.self
+    if class.own.dirty(self) then
+        local line, part = buffered(class, self, '*l')
+        if line then return line end
+        return nil, MORE, part
     end
-    local n, failure = call.here.look(own.getfd(self))
+    return take_line(call, room, call.here.look(class.own.getfd(self),
+                                                call.sight or SIGHT))
+end
+
+local function look_for_all(call, room)
+    local class, self = call.class, call.self
+    local theirs = class.own
+    if theirs.dirty(self) then
+        return nil, MORE, (buffered(class, self, '*a'))
+    end
+    local n, failure = call.here.look(theirs.getfd(self))
     if not n then return nothing(n, failure) end
     if n == 0 then
         if call.failure then return nil, call.failure, '', true end
         return nil, ENDED, ''
     end
-    local data, err, part = try(call, math.min(n, call.room))
+    local data, err, part = take(call, min(n, room))
     return nil, data and MORE or err, data or part
 end
 
@@ -156,7 +175,7 @@ local function choose(self, pattern, prefix)
     local count = tonumber(pattern)
     if prefix ~= nil and not is_text(prefix) then return nil end
     if count then
-        count = math.floor(count)
+        count = floor(count)
         local has = prefix and #tostring(prefix) or 0
         local calls_once = count < 0 or count ~= count or
             has > 0 and count <= has
@@ -174,55 +193,147 @@ end
 -------------------------------------------------------------------------------
 -- receive
 
--- nil, error, partial; or all, where that is the end of the stream.
-local function finish(err, parts, size)
-    local all = table.concat(parts)
+-- Makes sure that LuaSocket's methods take the object as one of the class, and
+-- raises as they do otherwise: to send nothing does nothing else.
+local function prove(class, name, self, limit)
+    if not class.is_tls then own.method(name, class.own.send, self, '') end
+    limit.proved = class
+end
+
+local function begin(here, class, name, self, waiters)
+    local call = calls.begin(here, class, name, self, waiters)
+    local limit = call.limit
+    if limit.proved ~= class then prove(class, name, self, limit) end
+    return call
+end
+
+-- May LuaSocket's receive or send be called at once, without pcall? The object
+-- is used in threads already, is of that class, and no thread waits on it.
+local function is_free(class, self, waiters)
+    local limit = limits[self]
+    return limit and limit.proved == class and not waiters[self] and
+        not class.is_tls
+end
+
+-- All parts, and one more. parts: nil for none.
+local function joined(parts, last)
+    if not parts then return last end
+    parts[#parts + 1] = last
+    return table.concat(parts)
+end
+
+-- nil, error, all; or all, where that is the end of the stream and more than
+-- the prefix.
+local function finish(err, all, prefix)
     if err == ENDED then
-        if size > 0 then return all, nil, nil end
+        if #all > #prefix then return all, nil, nil end
         err = 'closed'
     end
     return nil, err, all
 end
 
--- Tries until the receive is finished. prefix: a string.
-local function receive_on(call, attempt, count, prefix)
-    local parts, size, moved = {prefix}, 0, 0
-    local left = count and count - #prefix
-    while true do
-        call.room = math.max(CHUNK - moved, 1)
-        local data, err, part, is_last = attempt(call, left and left - size)
-        local some = data or part or ''
-        parts[#parts + 1] = some
-        size, moved = size + #some, moved + #some
-        if data then
-            loops.count(call.here, moved)
-            return table.concat(parts), nil, nil
-        elseif err == MORE then
-            if moved >= CHUNK then
-                moved = 0
-                if not calls.turn(call) then
-                    return finish('timeout', parts, size)
-                end
-            end
-        elseif is_last or not calls.unready[err] then
-            loops.count(call.here, moved)
-            return finish(err, parts, size)
-        else
-            local again, why = calls.wait(call, err)
-            if not again then
-                return finish(why or err, parts, size)
-            end
-            moved = 0
-        end
+-- After a try that did not finish the receive, lets others run or waits if need
+-- be. Returns true and how many bytes now count for the thread's share; or, if
+-- the receive ends, false and the error.
+local function go_on(call, err, is_last, moved)
+    if err == MORE then
+        if moved < CHUNK then return true, moved end
+        if calls.turn(call) then return true, 0 end
+        return false, 'timeout'
+    elseif is_last or not unready[err] then
+        count_call(call.here, moved)
+        return false, err
     end
+    local again, why = calls.wait(call, err)
+    if again then return true, 0 end
+    return false, why or err
 end
 
-function streams.receive(here, class, self, pattern, prefix, ...)
-    local call = calls.begin(here, class, 'receive', self, readers)
+-- Receives, from the results of the first try on. left: how many bytes of a
+-- count were missing before that try, nil without a count.
+local function receive_on(call, attempt, left, prefix, data, err, part, is_last)
+    local parts, moved = prefix ~= '' and {prefix} or nil, 0
+    while not data do
+        if part and part ~= '' then
+            parts = parts or {}
+            parts[#parts + 1] = part
+            moved = moved + #part
+            left = left and left - #part
+        end
+        local again, result = go_on(call, err, is_last, moved)
+        if not again then
+            return finish(result, joined(parts, ''), prefix)
+        end
+        moved = result
+        data, err, part, is_last = attempt(call, max(CHUNK - moved, 1), left)
+    end
+    count_call(call.here, moved + #data)
+    return joined(parts, data), nil, nil
+end
+
+-- Results of a call that is no longer after the end of the stream.
+local function without_ender(self, ...)
+    enders[self] = nil
+    return ...
+end
+
+local function receive_any(here, class, self, pattern, prefix, ...)
+    local call = begin(here, class, 'receive', self, readers)
     local attempt, count = choose(self, pattern, prefix)
     if not attempt then return try(call, pattern, prefix, ...) end
     enders[self] = attempt == look_for_all and call or nil
-    return receive_on(call, attempt, count, tostring(prefix or ''))
+    prefix = tostring(prefix or '')
+    local left = count and count - #prefix
+    return without_ender(self, receive_on(call, attempt, left, prefix,
+                                          attempt(call, CHUNK, left)))
+end
+
+-- A count within the thread's share is one call of LuaSocket's own if the bytes
+-- have arrived.
+local function receive_count(here, class, self, count)
+    local data, err, part = class.own.receive(self, count)
+    if data then
+        count_call(here, #data)
+        return data, nil, nil
+    end
+    local call = calls.begin(here, class, 'receive', self, readers)
+    return receive_on(call, try_count, floor(count), '', nil, err, part)
+end
+
+-- A line that a look finds is one call of LuaSocket's own, too.
+local function receive_line(here, class, self)
+    local theirs = class.own
+    if theirs.dirty(self) then
+        local call = calls.begin(here, class, 'receive', self, readers)
+        return receive_on(call, look_for_line, nil, '',
+                          look_for_line(call, CHUNK))
+    end
+    local n, found = here.look(theirs.getfd(self), SIGHT)
+    if n and found then
+        local line, err, part = theirs.receive(self, '*l')
+        if line then
+            count_call(here, #line)
+            return line, nil, nil
+        end
+        local call = calls.begin(here, class, 'receive', self, readers)
+        return receive_on(call, look_for_line, nil, '', nil, err, part)
+    end
+    local call = calls.begin(here, class, 'receive', self, readers)
+    return receive_on(call, look_for_line, nil, '',
+                      take_line(call, CHUNK, n, found))
+end
+
+function streams.receive(here, class, self, pattern, prefix, ...)
+    if prefix == nil and is_free(class, self, readers) then
+        if type(pattern) == 'number' then
+            if pattern >= 0 and pattern <= CHUNK then
+                return receive_count(here, class, self, pattern)
+            end
+        elseif (pattern == nil or pattern == '*l') and is_visible(self) then
+            return receive_line(here, class, self)
+        end
+    end
+    return receive_any(here, class, self, pattern, prefix, ...)
 end
 
 -------------------------------------------------------------------------------
@@ -242,7 +353,7 @@ local function range(data, first, last)
     local size = #tostring(data)
     if first < 0 then first = first + size + 1 end
     if last < 0 then last = last + size + 1 end
-    return math.max(first, 1), math.max(math.min(last, size), 0)
+    return max(first, 1), max(min(last, size), 0)
 end
 
 -- The system says once that a connection is reset. If a send is the first to
@@ -257,32 +368,55 @@ end
 
 local function send_some(call, data, first, last)
     warn_ender(call)
-    local stop = math.min(first + CHUNK - 1, last)
-    local sent, err, partly = try(call, data, first, stop)
-    return sent, err, partly or first - 1, stop
+    local stop = min(first + CHUNK - 1, last)
+    if call.class.is_tls then return stop, try(call, data, first, stop) end
+    return stop, call.method(call.self, data, first, stop)
 end
 
-function streams.send(here, class, self, data, first, last, ...)
-    local call = calls.begin(here, class, 'send', self, writers)
-    local from, to = range(data, first, last)
-    if not from then return try(call, data, first, last, ...) end
+-- Sends the bytes from first to last, from the results of the first try on,
+-- which was to send those up to stop.
+local function send_on(call, data, first, last, stop, sent, err, partly)
     while true do
-        local sent, err, partly, stop = send_some(call, data, from, to)
-        if sent and stop == to then
-            loops.count(here, stop - from)
+        partly = partly or first - 1
+        if sent and stop == last then
+            count_call(call.here, stop - first)
             return sent, nil, nil
         elseif sent then
-            from = stop + 1
+            first = stop + 1
             if not calls.turn(call) then return nil, 'timeout', stop end
-        elseif calls.unready[err] then
+        elseif unready[err] then
             local again, why = calls.wait(call, err)
             if not again then return nil, why or err, partly end
-            from = partly + 1
+            first = partly + 1
         else
-            loops.count(here)
+            count_call(call.here)
             return nil, err, partly
         end
+        stop, sent, err, partly = send_some(call, data, first, last)
     end
+end
+
+local function send_any(here, class, self, data, first, last, ...)
+    local call = begin(here, class, 'send', self, writers)
+    local from, to = range(data, first, last)
+    if not from then return try(call, data, first, last, ...) end
+    return send_on(call, data, from, to, send_some(call, data, from, to))
+end
+
+-- A string within the thread's share is one call of LuaSocket's own if there is
+-- room for it.
+function streams.send(here, class, self, data, first, last, ...)
+    if type(data) ~= 'string' or #data > CHUNK or first ~= nil or
+       last ~= nil or enders[self] or not is_free(class, self, writers) then
+        return send_any(here, class, self, data, first, last, ...)
+    end
+    local sent, err, partly = class.own.send(self, data)
+    if sent then
+        count_call(here, sent)
+        return sent, nil, nil
+    end
+    local call = calls.begin(here, class, 'send', self, writers)
+    return send_on(call, data, 1, #data, #data, nil, err, partly)
 end
 
 return streams
