@@ -70,8 +70,9 @@ end
 --
 -- Each is given the call; room, what is left of the thread's share; and for a
 -- count how many bytes are left. It takes no more than that. It returns data,
--- which finishes the receive; or nil, error, partial, and whether that error is
--- the last word, whatever it says.
+-- which finishes the receive; or nil, error, partial, whether that error is the
+-- last word, whatever it says, and how many bytes it took if that is not the
+-- size of the partial result.
 
 -- LuaSocket's receive with a pattern that it takes. It does not raise for a
 -- stream whose class is proved.
@@ -110,17 +111,18 @@ end
 
 -- Bytes without a line feed, as LuaSocket gives them of a line.
 local function without_returns(bytes)
-    return bytes:find('\r', 1, true) and bytes:gsub('\r', '') or bytes
+    return bytes:find('\r', 1, true) and (bytes:gsub('\r', '')) or bytes
 end
 
 -- n, found: what a look gave.
-local function take_line(call, room, n, found)
+local function take_line(call, n, found)
     if not n then return nothing(n, found) end
     if n == 0 then return nil, 'closed', '' end
     if found then return take(call, '*l') end
     call.sight = CHUNK    -- the line is long
-    local data, err, part = take(call, min(n, room))
-    return nil, data and MORE or err, (without_returns(data or part))
+    local data, err, part = take(call, n)
+    part = data or part
+    return nil, data and MORE or err, without_returns(part), false, #part
 end
 
 local function look_for_line(call, room)
@@ -130,8 +132,8 @@ local function look_for_line(call, room)
         if line then return line end
         return nil, MORE, part
     end
-    return take_line(call, room, call.here.look(class.own.getfd(self),
-                                                call.sight or SIGHT))
+    local size = min(call.sight or SIGHT, room)
+    return take_line(call, call.here.look(class.own.getfd(self), size))
 end
 
 local function look_for_all(call, room)
@@ -251,13 +253,15 @@ end
 
 -- Receives, from the results of the first try on. left: how many bytes of a
 -- count were missing before that try, nil without a count.
-local function receive_on(call, attempt, left, prefix, data, err, part, is_last)
+local function receive_on(call, attempt, left, prefix,
+                          data, err, part, is_last, taken)
     local parts, moved = prefix ~= '' and {prefix} or nil, 0
     while not data do
-        if part and part ~= '' then
+        part = part or ''
+        moved = moved + (taken or #part)
+        if part ~= '' then
             parts = parts or {}
             parts[#parts + 1] = part
-            moved = moved + #part
             left = left and left - #part
         end
         local again, result = go_on(call, err, is_last, moved)
@@ -265,7 +269,8 @@ local function receive_on(call, attempt, left, prefix, data, err, part, is_last)
             return finish(result, joined(parts, ''), prefix)
         end
         moved = result
-        data, err, part, is_last = attempt(call, max(CHUNK - moved, 1), left)
+        data, err, part, is_last, taken =
+            attempt(call, max(CHUNK - moved, 1), left)
     end
     count_call(call.here, moved + #data)
     return joined(parts, data), nil, nil
@@ -320,7 +325,7 @@ local function receive_line(here, class, self)
     end
     local call = calls.begin(here, class, 'receive', self, readers)
     return receive_on(call, look_for_line, nil, '',
-                      take_line(call, CHUNK, n, found))
+                      take_line(call, n, found))
 end
 
 function streams.receive(here, class, self, pattern, prefix, ...)
