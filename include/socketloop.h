@@ -72,10 +72,11 @@ SOCKETLOOP_API int luaopen_socketloop_symmetric(lua_State *L);
  * coroutine of coro's that the main program resumed, in the first one.
  *
  * They raise a Lua error where one cannot wait: outside of loop threads (also
- * in a coroutine that the main program resumed by itself), and in LuaJIT's
- * finalizers; and if Lua has no memory, or no room on its stack. Then they do
- * not return, nor do they when the Lua state is closed meanwhile. So memory or
- * a descriptor that must be freed belongs into a userdata before.
+ * in a coroutine that the main program resumed by itself), in LuaJIT's
+ * finalizers, and while a thread closes the Lua state; and if Lua has no
+ * memory, or no room on its stack. Then they do not return, nor do they when
+ * the Lua state is closed meanwhile. So memory or a descriptor that must be
+ * freed belongs into a userdata before.
  *
  * L is the Lua state that the C function was called with. Its stack is the same
  * afterwards; is_in_thread takes one slot of it for a moment.

@@ -150,7 +150,8 @@ static void sleep_so_long(lua_State *L, double seconds)
 
 static int is_in_thread(lua_State *L)
 {
-    return sl_threads_get(L)->running != NULL;
+    const sl_threads *all = sl_threads_get(L);
+    return all->running != NULL && !sl_hook_isclosing(L, all);
 }
 
 static void closing(lua_State *L, int fd)

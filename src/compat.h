@@ -475,6 +475,19 @@ static inline int sl_ismain(lua_State *L)
     return is_main;
 }
 
+/* The main program's stack; in 5.1 and LuaJIT NULL where that is not L. */
+static inline lua_State *sl_mainthread(lua_State *L)
+{
+#if LUA_VERSION_NUM >= 502
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    lua_State *main = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    return main;
+#else
+    return sl_ismain(L) ? L : NULL;
+#endif
+}
+
 /* Whether a yield in L is known to fail; 5.1 and 5.2 know of main only. */
 static inline int sl_cannotyield(lua_State *L)
 {

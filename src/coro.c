@@ -24,7 +24,7 @@ static sl_threads *get_threads(lua_State *L)
 static int push_running(lua_State *L)
 {
     sl_threads *all = get_threads(L);
-    if (all->running == NULL)
+    if (all->running == NULL || sl_hook_isclosing(L, all))
         return lua_pushthread(L);
     sl_thread_push(L, all->running);
     return 0;
@@ -230,9 +230,10 @@ static int func_yield(lua_State *L)
 /* isyieldable() -> whether yield is possible */
 static int func_isyieldable(lua_State *L)
 {
-    sl_thread *t = get_threads(L)->running;
-    if (t == NULL) {
-        lua_pushboolean(L, !sl_cannotyield(L));
+    sl_threads *all = get_threads(L);
+    sl_thread *t = all->running;
+    if (t == NULL || sl_hook_isclosing(L, all)) {
+        lua_pushboolean(L, t == NULL && !sl_cannotyield(L));
     } else {
         sl_record_pushhome(L, t);
         lua_pushboolean(L, t->home == SL_HOME_CALLER || lua_isthread(L, -1));

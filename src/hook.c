@@ -91,10 +91,45 @@ static int shows_finalizer(lua_State *co)
     return 0;
 }
 
+/* --- a state that is being closed --------------------------------------- */
+
+/* [-0, +0, -] Whether the main program, which is the bottom, is in the C
+ * function that runs its threads. That has the loop or the threads as its first
+ * upvalue; functions that resume coroutines by Lua's means have no userdata. */
+static int runs_threads(lua_State *bottom)
+{
+    lua_Debug call;
+    int top = lua_gettop(bottom);
+    int is_ours = lua_getstack(bottom, 0, &call) &&
+                  lua_getinfo(bottom, "f", &call) &&
+                  lua_iscfunction(bottom, -1) &&
+                  lua_getupvalue(bottom, -1, 1) != NULL &&
+                  lua_isuserdata(bottom, -1);
+    lua_settop(bottom, top);
+    return is_ours;
+}
+
+/* lua_close calls finalizers, and in 5.4 closes variables, on the main
+ * program's stack, which otherwise runs nothing while a thread runs. They may
+ * resume coroutines. The bottom may be a coroutine that was collected since. */
+int sl_hook_findclosing(lua_State *L, const sl_threads *all)
+{
+    if (all->closed || sl_ismain(L))
+        return 1;
+    if (all->main == NULL)
+        return 0;
+    if (all->bottom == all->main)
+        return !runs_threads(all->main);
+    return !sl_collects(L) && shows_finalizer(all->main);
+}
+
 /* The collector may be off for another reason: the program has stopped it, or
  * the finalizer is the base's. */
 void sl_hook_checkfinalizer(lua_State *L, const sl_thread *t)
 {
+    sl_hook_checkclosing(L, t->all);
+    if (sl_collects(L))
+        return;
     if (!calls_hooks(L) || (L != t->co && shows_finalizer(t->co)))
         luaL_error(L, "no thread can be suspended in a finalizer: the "
                    "collector is off meanwhile");
@@ -238,6 +273,10 @@ static const char *refuse_inside(lua_State *L, sl_threads *all,
 const char *sl_hook_refusal(lua_State *L, sl_threads *all)
 {
     sl_thread *t = all->running;
+    if (sl_hook_isclosing(L, all))
+        return SL_STATE_CLOSED;
+    if (!SL_LUAJIT)
+        return NULL;
     if (t != NULL && t->hook == SL_HOOK_OWN && sl_hook_isoutside(L, t))
         sl_hook_end(L, t);
     enum sl_hook hook = sl_hook_find(L, all);

@@ -23,6 +23,9 @@
  * the collector is off until a finalizer returns; if a suspended thread, which
  * may never go on, were in one, it would be off for good, and would not even
  * collect that thread. A wait ends.
+ *
+ * Where a thread calls lua_close, as by os.exit(0, true), no thread runs or
+ * stops: the main program's frames, to which control would return, are gone.
  */
 
 #ifndef SL_HOOK_H
@@ -37,6 +40,23 @@ enum sl_hook {
     SL_HOOK_FINALIZER,         /* it is on because of a finalizer */
     SL_HOOK_UNKNOWN            /* nobody asked, or there is no memory to */
 };
+
+/* [-0, +0, -] See sl_hook_isclosing. */
+int sl_hook_findclosing(lua_State *L, const sl_threads *all);
+
+/* [-0, +0, -] Whether L runs while the running thread closes the Lua state. */
+static inline int sl_hook_isclosing(lua_State *L, const sl_threads *all)
+{
+    return all->running != NULL && L != all->running->co &&
+           sl_hook_findclosing(L, all);
+}
+
+/* [-0, +0, v] Raises if it does. */
+static inline void sl_hook_checkclosing(lua_State *L, const sl_threads *all)
+{
+    if (sl_hook_isclosing(L, all))
+        luaL_error(L, SL_STATE_CLOSED);
+}
 
 /* [-0, +0, -] Asks for the flag: SL_HOOK_ON may be anybody's. */
 enum sl_hook sl_hook_find(lua_State *L, sl_threads *all);
@@ -59,7 +79,8 @@ const char *sl_hook_refusal(lua_State *L, sl_threads *all);
  * that would matter. */
 static inline int sl_hook_isoutside(lua_State *L, const sl_thread *t)
 {
-    return (L == t->co && sl_isyieldable(L)) || (!SL_LUAJIT && sl_collects(L));
+    return L == t->co &&
+           (sl_isyieldable(L) || (!SL_LUAJIT && sl_collects(L)));
 }
 
 /* Where the base is that runs the thread, as far as is known. */
@@ -68,13 +89,14 @@ static inline enum sl_hook sl_hook_base(const sl_thread *t)
     return t->resumer != NULL ? t->resumer->base_hook : t->all->base_hook;
 }
 
-/* Whether it is known that the flag is off. */
+/* Whether it is known that the flag is off and the running thread can wait. */
 static inline int sl_hook_isoff(lua_State *L, const sl_threads *all)
 {
     const sl_thread *t = all->running;
-    return !SL_LUAJIT ||
-           (t != NULL && t->hook != SL_HOOK_OWN &&
-            sl_hook_base(t) == SL_HOOK_OFF && sl_hook_isoutside(L, t));
+    if (!SL_LUAJIT)
+        return t == NULL || L == t->co;
+    return t != NULL && t->hook != SL_HOOK_OWN &&
+           sl_hook_base(t) == SL_HOOK_OFF && sl_hook_isoutside(L, t);
 }
 
 /* The same as sl_hook_refusal where it has to be called. */
@@ -99,8 +121,8 @@ static inline void sl_hook_check(lua_State *L, sl_threads *all)
         luaL_error(L, "%s", refusal);
 }
 
-/* [-0, +0, e] In other Luas than LuaJIT, while the collector is off: raises if
- * the running thread t is in a finalizer. */
+/* [-0, +0, e] In other Luas than LuaJIT: raises if the running thread t is in a
+ * finalizer during which the collector is off, or closes the Lua state. */
 void sl_hook_checkfinalizer(lua_State *L, const sl_thread *t);
 
 /* [-0, +0, e] Raises if the running thread must not freeze here for another

@@ -131,6 +131,8 @@ static void reserve_stack(lua_State *L, sl_threads *all)
 /* One of the two may go to a finalizer while the other is made. */
 void sl_record_reserve(lua_State *L, sl_threads *all)
 {
+    if (all->closed)
+        luaL_error(L, SL_STATE_CLOSED);
     while (!sl_record_isreserved(all)) {
         if (all->free == NULL)
             new_record(L, all);
@@ -142,7 +144,7 @@ void sl_record_reserve(lua_State *L, sl_threads *all)
 sl_thread *sl_record_take(lua_State *L, sl_threads *all, void *loop)
 {
     if (all->closed)
-        luaL_error(L, "socketloop: the Lua state is being closed");
+        luaL_error(L, SL_STATE_CLOSED);
     if (all->running != NULL && all->running->depth >= DEPTH_MAX)
         luaL_error(L, "C stack overflow: too many threads that run threads");
     if (all->free == NULL)
@@ -476,6 +478,7 @@ sl_threads *sl_threads_get(lua_State *L)
         memset(all, 0, sizeof *all);
         sl_fibers_init(&all->fibers);
         all->stacks_limit = STACKS_MIN;
+        all->main = sl_mainthread(L);
         push_class(L, threads_gc);
         lua_setmetatable(L, -2);
         make_values(L, all);

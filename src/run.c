@@ -337,6 +337,7 @@ static inline enum sl_outcome drive(lua_State *L, sl_thread *t, int passes_on,
         all->base_hook = hook;
         passes_on = 0;
     } else {
+        sl_hook_checkclosing(L, all);
         all->running->base_hook = (unsigned char)hook;
     }
     t = run(L, t, SL_CONTROL, resume_on_fiber);
@@ -413,6 +414,7 @@ static int end_early(lua_State *L, sl_thread *t)
 static int give_failure(lua_State *L, sl_threads *all, void *loop)
 {
     int top = lua_gettop(L) - 4;
+    sl_hook_checkclosing(L, all);
     if (all->running == NULL)
         all->bottom = L;
     sl_thread_pass(all, SL_FAILURE, 3);

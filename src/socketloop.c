@@ -155,7 +155,7 @@ static int func_newthread(lua_State *L)
 static int func_current(lua_State *L)
 {
     sl_threads *threads = sl_loop_check(L)->threads;
-    if (threads->running != NULL) {
+    if (threads->running != NULL && !sl_hook_isclosing(L, threads)) {
         sl_thread_push(L, threads->running);
         lua_pushboolean(L, 0);
         return 2;

@@ -304,7 +304,7 @@ static int go_on(lua_State *L, int status, sl_kcontext context)
     if (t != NULL && t->co == L)
         return t->nargs;
     if (all->closed)
-        return luaL_error(L, "socketloop: the Lua state is being closed");
+        return luaL_error(L, SL_STATE_CLOSED);
     lua_settop(L, find_waiting(all, L)->index);
     return sl_yieldk(L, 0, context, go_on);
 }

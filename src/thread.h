@@ -75,6 +75,9 @@ enum sl_home {
 
 enum { SL_RECENT = 256 };
 
+/* The error where a thread would stop while lua_close runs. */
+#define SL_STATE_CLOSED "the Lua state is being closed"
+
 /* The status of a thread that failed and closes its variables: failure.h. */
 enum { SL_CLOSING = -1 };
 
@@ -154,6 +157,7 @@ struct sl_threads {
     sl_fibers fibers;          /* owned */
     sl_thread *running;        /* the innermost of those that run */
     lua_State *bottom;         /* the base below all threads, if any runs */
+    lua_State *main;           /* the main program's; NULL: not known */
     int passing;               /* of enum sl_passing: what is on its way */
     int nvalues;               /* with it, besides whom it is for */
     int base_hook;             /* where the bottom is, of enum sl_hook */

@@ -9,6 +9,7 @@
  * script has fork() -> pid, quit(status), which is _exit(2), and wait(pid) ->
  * status, or nil if it was killed. A child ends with the script, after
  * lua_close, and its status is the number that the script returned.
+ * shut(status) closes the script's own state, and is quit(status) then.
  * closefrom(descriptor) closes that descriptor and all above it.
  *
  * And it can make further Lua states, within the same thread: newstate() ->
@@ -50,6 +51,15 @@ static int func_fork(lua_State *L)
 static int func_quit(lua_State *L)
 {
     leave((int)luaL_checkinteger(L, 1));
+    return 0;
+}
+
+/* Closes the script's own state, whoever runs in it. */
+static int func_shut(lua_State *L)
+{
+    int status = (int)luaL_checkinteger(L, 1);
+    lua_close(L);
+    leave(status);
     return 0;
 }
 
@@ -106,6 +116,7 @@ static int run_script(const char *name)
     luaL_openlibs(L);
     lua_register(L, "fork", func_fork);
     lua_register(L, "quit", func_quit);
+    lua_register(L, "shut", func_shut);
     lua_register(L, "wait", func_wait);
     lua_register(L, "closefrom", func_closefrom);
     lua_register(L, "newstate", func_newstate);
