@@ -418,8 +418,10 @@ static void collect(lua_State *L, sl_loop *loop, double end)
                                  loop->events, EVENTS_MAX);
         loop->event = 0;
         loop->event_count = n > 0 ? n : 0;
+        if (n == 0)
+            loop->unlooked = 0;    /* there is time to compare the time */
         if (n == 0 && is_cut) {    /* looks now, then waits on */
-            loop->looked = loop->unlooked = 0;
+            loop->looked = 0;
             continue;
         }
         if (n >= 0)
