@@ -1,7 +1,8 @@
 -- Random calls of everything with anything, in any order and from everywhere:
 -- see fuzz/run.lua. Whatever it is, it may do no more than raise an error, and
 -- the module must work afterwards. And random programs of coroutines that are
--- resumed, closed and dropped while they wait: see fuzz/resumed.lua.
+-- resumed, closed and dropped while they wait: see fuzz/resumed.lua, and
+-- fuzz/hooked.lua for the same in finalizers and debug hooks.
 --
 -- The same calls each time, and few of them; `make fuzz` makes more. What was
 -- found so is told in regress/.
@@ -27,6 +28,13 @@ describe('Random calls', function()
         if not clock then return pending 'there is no clock of our own' end
         assert.matches('done', random('fuzz/resumed.lua',
             process.preload(clock), os.getenv 'SOCKETLOOP_FUZZ_PROGRAMS', 5000,
+            0.8))
+    end)
+
+    it('do so in finalizers and debug hooks', function()
+        if not clock then return pending 'there is no clock of our own' end
+        assert.matches('done', random('fuzz/hooked.lua',
+            process.preload(clock), os.getenv 'SOCKETLOOP_FUZZ_PROGRAMS', 1000,
             0.8))
     end)
 end)

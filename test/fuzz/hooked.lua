@@ -1,0 +1,145 @@
+-- Random programs as resumed.lua's, parts of which run in finalizers and debug
+-- hooks. Afterwards, besides, the collector works and hooks are called. It is
+-- started like resumed.lua.
+--
+--     LD_PRELOAD=.../model.so lua hooked.lua SEED PROGRAMS SECONDS
+
+if os.getenv 'SOCKETLOOP_TEST_GC' then require 'gc' end
+
+-- Compiled code calls no hooks.
+local jit = rawget(_G, 'jit')
+if jit then jit.off() end
+
+local loop = require 'socketloop'
+local programs = require 'fuzz.programs'
+local values = require 'fuzz.values'
+
+local chance, pick, random = values.chance, values.pick, values.random
+local acts, some, try = programs.acts, programs.some, programs.try
+
+-- The number of this program, and how many hooks and finalizers of it may
+-- still do something, so that it ends.
+local current, left = 0, 0
+
+-- A function that runs part of this program, and of no later one. Elsewhere
+-- than in the main program it may fail.
+local function interruption()
+    local program, f = current, some(3)
+    return function()
+        if program ~= current or left == 0 then return end
+        left = left - 1
+        programs.interrupt(function()
+            if programs.at_main() or chance(80) then
+                try('interruption', f)
+            else
+                f()
+            end
+        end)
+    end
+end
+
+-- Makes garbage that has a finalizer.
+local function finalize(f)
+    local proxy = rawget(_G, 'newproxy')
+    if proxy then
+        getmetatable(proxy(true)).__gc = f
+    else
+        setmetatable({}, {__gc = f})
+    end
+end
+
+-- How many finalizers have not returned.
+local finalizing = 0
+
+local function counted(f)
+    return function()
+        finalizing = finalizing + 1
+        local ok, err = pcall(f)
+        finalizing = finalizing - 1
+        if not ok then error(err, 0) end
+    end
+end
+
+local function not_in_finalizers(list)
+    for _, i in ipairs(list) do
+        local act = acts[i]
+        acts[i] = function()
+            if finalizing == 0 then act() end
+        end
+    end
+end
+
+-- On 5.2 a coroutine that a finalizer resumes may stop in it for good.
+if _VERSION == 'Lua 5.2' then
+    not_in_finalizers {programs.suspend, programs.yield, programs.coro_yield,
+                       programs.transfer}
+end
+
+-- A finalizer within that of another thread restores the state that it has
+-- found: if the other one ends first the collector (LuaJIT: the flag of hooks)
+-- is off (on) for good. Only an explicit collection calls one so.
+local nests = _VERSION == 'Lua 5.4' or _VERSION == 'Lua 5.1' and not jit
+if not nests then
+    not_in_finalizers {programs.collect, programs.collect_step}
+end
+
+-- On LuaJIT a thread that was suspended in its hook hides the finalizer that
+-- resumes it, and may wait there.
+if jit then not_in_finalizers(programs.resumes) end
+
+local masks = {'c', 'r', 'l', 'cr', 'crl', ''}
+
+local function hook_arguments()
+    local mask = pick(masks)
+    return interruption(), mask, (mask == '' or chance(20)) and random(20) or 0
+end
+
+local more = {
+    function() finalize(counted(interruption())) end,
+    function()
+        finalize(counted(interruption()))
+        acts[programs.collect]()
+    end,
+    function() debug.sethook(hook_arguments()) end,
+    function() debug.sethook(hook_arguments()) end,
+    function() debug.sethook(programs.victim(), hook_arguments()) end,
+    function() debug.sethook() end,
+}
+for _ = 1, 2 do
+    for _, act in ipairs(more) do acts[#acts + 1] = act end
+end
+
+-------------------------------------------------------------------------------
+-- Afterwards
+
+local function check_hook()
+    local calls = 0
+    debug.sethook(function() calls = calls + 1 end, 'c')
+    tostring(1)
+    debug.sethook()
+    assert(calls > 0, 'hooks are not called any more')
+end
+
+-- On 5.4 collectgarbage refuses while the collector is off.
+local function kilobytes()
+    return assert(collectgarbage 'count', 'the collector is off')
+end
+
+-- Without an explicit collection, which could turn the collector on.
+local function check_collector()
+    local garbage = setmetatable({{}}, {__mode = 'v'})
+    local limit = 2 * kilobytes() + 20000
+    while garbage[1] do
+        assert(kilobytes() < limit, 'the collector is off')
+        for _ = 1, 1000 do local _ = {} end
+    end
+end
+
+programs.run(function()
+    current, left, finalizing = current + 1, 20, 0
+    debug.sethook()
+end, function()
+    check_hook()
+    loop.newthread(check_hook)
+    check_collector()
+end)
