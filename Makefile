@@ -78,6 +78,9 @@ variant_flags := -fsanitize=fuzzer-no-link,address,undefined \
                  -fno-sanitize-recover=all -fno-omit-frame-pointer
 else ifeq ($(VARIANT),valgrind)
 variant_flags := -DSL_VALGRIND
+else ifeq ($(VARIANT),kqueue)
+variant_flags := -DSL_HAVE_KQUEUE -Itest/kqueue
+kqueue_object := $(OUT)/obj/kqueue.o
 else ifeq ($(VARIANT),arm64)
 CC := aarch64-linux-gnu-gcc
 arm64_headers := build/arm64/usr/include
@@ -90,6 +93,7 @@ flags = -std=c99 -fPIC -fno-plt -pthread -fvisibility=hidden -funwind-tables \
         -Wmissing-prototypes -Iinclude $(lua_cflags) $(variant_flags)
 
 objects := $(patsubst src/%.c,$(OUT)/obj/%.o,$(sort $(wildcard src/*.c)))
+objects += $(kqueue_object)
 scripts := $(patsubst src/%,$(OUT)/%,$(wildcard src/*.lua src/*/*.lua))
 
 all: $(OUT)/socketloop.so $(scripts)
@@ -106,6 +110,10 @@ $(OUT)/about: FORCE
 $(OUT)/obj/%.o: src/%.c $(OUT)/about Makefile
 	@mkdir -p $(@D)
 	$(CC) $(flags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/obj/kqueue.o: test/kqueue/kqueue.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(flags) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(OUT)/%.lua: src/%.lua
 	@mkdir -p $(@D)

@@ -9,8 +9,10 @@
  * One rule for all of them: an error or a full hang-up makes a descriptor
  * readable, writable and hung up, so that the next operation finds out; the
  * peer's half-close makes it readable and, where the system tells, hung up.
- * Where urgent data came an edge-triggered one calls it hung up, too, since a
- * read ends in front of it, however much comes after.
+ * A read ends in front of urgent data, however much comes after. So where
+ * urgent data came an edge-triggered one calls it hung up, too: epoll reports
+ * that it came; kqueue does not, so there a readable descriptor always counts
+ * as hung up, and is read until nothing is left.
  *
  * A poller knows descriptors and nothing about who waits. The generation is
  * the caller's: it comes back in the event, so that an event for a closed and

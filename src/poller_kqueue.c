@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 #include <sys/event.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
 #include <errno.h>
@@ -46,18 +47,6 @@ static int kqueue_holds(int fd)
     return 1;
 }
 
-static int kqueue_watch(void *state, int fd, uint32_t generation,
-                        unsigned interest)
-{
-    struct kevent both[2];
-    (void)interest;
-    EV_SET(&both[0], fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0,
-           (void *)(uintptr_t)generation);
-    EV_SET(&both[1], fd, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0,
-           (void *)(uintptr_t)generation);
-    return kevent(descriptor(state), both, 2, NULL, 0, NULL) < 0 ? errno : 0;
-}
-
 static void kqueue_forget(void *state, int fd)
 {
     struct kevent both[2];
@@ -67,14 +56,41 @@ static void kqueue_forget(void *state, int fd)
     kevent(descriptor(state), both + 1, 1, NULL, 0, NULL);
 }
 
+/* A pipe whose other end is closed is watched for reading only: EPIPE. The event
+ * for that is about both directions. */
+static int kqueue_watch(void *state, int fd, uint32_t generation,
+                        unsigned interest)
+{
+    struct kevent both[2];
+    (void)interest;
+    EV_SET(&both[0], fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0,
+           (void *)(uintptr_t)generation);
+    EV_SET(&both[1], fd, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0,
+           (void *)(uintptr_t)generation);
+    int err = kevent(descriptor(state), both, 2, NULL, 0, NULL) < 0 ? errno : 0;
+    if (err == 0 || err == EPIPE)
+        return 0;
+    kqueue_forget(state, fd);
+    return err;
+}
+
+static int is_pipe(int fd)
+{
+    struct stat file;
+    return fstat(fd, &file) == 0 && S_ISFIFO(file.st_mode);
+}
+
+/* Urgent data is not reported apart, so whatever is readable counts as hung up.
+ * A pipe ends in both directions at once. */
 static unsigned readiness(const struct kevent *event)
 {
+    int at_end = event->flags & EV_EOF;
     if (event->flags & EV_ERROR)
         return SL_READABLE | SL_WRITABLE | SL_HANGUP;
     if (event->filter == EVFILT_READ)
-        return event->flags & EV_EOF ? SL_READABLE | SL_HANGUP : SL_READABLE;
-    return event->flags & EV_EOF ? SL_READABLE | SL_WRITABLE | SL_HANGUP
-                                 : SL_WRITABLE;
+        return SL_READABLE | SL_HANGUP |
+               (at_end && is_pipe((int)event->ident) ? SL_WRITABLE : 0);
+    return at_end ? SL_READABLE | SL_WRITABLE | SL_HANGUP : SL_WRITABLE;
 }
 
 static int kqueue_wait(void *state, int ms, sl_event *events, int max)

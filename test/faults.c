@@ -92,13 +92,15 @@ REAL(ssize_t, read, int, void *, size_t)
 
 enum { FDS = 65536 };
 
-static struct { int epoll; struct epoll_event event; } told[FDS];
+/* Whoever watches the two directions apart does so in two instances. */
+static struct { int epoll; struct epoll_event event; } told[FDS][2];
 
 int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
 {
     if (fd >= 0 && fd < FDS && what != EPOLL_CTL_DEL) {
-        told[fd].epoll = epoll + 1;
-        told[fd].event = *event;
+        int which = (event->events & EPOLLIN) != 0;
+        told[fd][which].epoll = epoll + 1;
+        told[fd][which].event = *event;
     }
     return real_epoll_ctl()(epoll, what, fd, event);
 }
@@ -106,9 +108,10 @@ int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
 /* The descriptor will be reported again if it is ready. */
 static void remind(int fd)
 {
-    if (fd >= 0 && fd < FDS && told[fd].epoll > 0)
-        real_epoll_ctl()(told[fd].epoll - 1, EPOLL_CTL_MOD, fd,
-                         &told[fd].event);
+    for (int i = 0; i < 2; i++)
+        if (fd >= 0 && fd < FDS && told[fd][i].epoll > 0)
+            real_epoll_ctl()(told[fd][i].epoll - 1, EPOLL_CTL_MOD, fd,
+                             &told[fd][i].event);
 }
 
 /* --- calls that fail --------------------------------------------------- */

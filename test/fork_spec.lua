@@ -221,8 +221,8 @@ describe('After a fork the parent goes on', function()
             until not file
             for _ = 1, 2 do
                 local ok, err = pcall(run, loop.sleep, 0.001)
-                expect(loop.poller ~= 'epoll', ok)
-                assert(ok or err:match 'epoll: Too many open files', err)
+                expect(loop.poller ~= 'epoll' and loop.poller ~= 'kqueue', ok)
+                assert(ok or err:match ': Too many open files', err)
             end
             for _, file in ipairs(files) do file:close() end
             run(exchange)

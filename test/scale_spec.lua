@@ -190,6 +190,9 @@ describe('a loop with nothing to do', function()
         -- The one wait, and where the clock is one, two looks at it;
         -- ucontext's switch of stacks makes calls of its own.
         count = count - select(2, calls:gsub('rt_sigprocmask', ''))
+        if loop.poller == 'kqueue' then    -- the emulation's own
+            count = count - select(2, calls:gsub('epoll_pwait', ''))
+        end
         assert.is_true(count <= 3, calls)
         assert.is_true(count >= 1, calls)
     end)
@@ -224,6 +227,9 @@ describe('a loop with nothing to do', function()
         -- tried once before it waits, and each waits once. ucontext's switch
         -- of stacks makes calls of its own.
         count = count - select(2, calls:gsub('rt_sigprocmask', ''))
+        if loop.poller == 'kqueue' then    -- the emulation's own
+            count = count - select(2, calls:gsub('epoll_pwait', ''))
+        end
         assert.is_true(count <= 100 * 8 + 20, count)
     end)
 end)

@@ -1,7 +1,9 @@
 #!/bin/bash
 # Installs the Debian packages that a job needs and this system lacks:
 #
-#     tools/setup.sh build|demo|test|lint|libfuzzer|arm64|bench|chroot [LUA...]
+#     tools/setup.sh JOB [LUA...]
+#
+# JOB: build, demo, test, lint, libfuzzer, platforms, arm64, bench, chroot.
 #
 # LUA: lua5.1, lua5.2, lua5.3, lua5.4, luajit; all of them if none is given.
 # No package is known for another LUA: it has to be there. Does nothing where
@@ -10,7 +12,7 @@
 
 set -euo pipefail
 
-job=${1:?build, demo, test, lint, libfuzzer, arm64, bench or chroot}
+job=${1:?build, demo, test, lint, libfuzzer, platforms, arm64, bench, chroot}
 shift
 luas=("$@")
 [[ $# -gt 0 ]] || luas=(lua5.1 lua5.2 lua5.3 lua5.4 luajit)
@@ -47,6 +49,16 @@ lint)
 libfuzzer)
     packages+=(clang libclang-rt-dev)
     commands+=(clang)
+    ;;
+platforms)
+    packages+=(lua-busted lua-filesystem musl-tools qemu-user-static
+        gcc-i686-linux-gnu libc6-dev-i386-cross
+        gcc-s390x-linux-gnu libc6-dev-s390x-cross
+        gcc-x86-64-linux-gnux32 libc6-dev-x32-cross)
+    commands+=(busted musl-gcc qemu-i386-static qemu-s390x-static
+        i686-linux-gnu-gcc s390x-linux-gnu-gcc x86_64-linux-gnux32-gcc
+        apt-get)
+    modules+=(lfs)
     ;;
 arm64)
     packages+=(lua-busted gcc-aarch64-linux-gnu libc6-dev-arm64-cross

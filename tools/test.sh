@@ -116,7 +116,10 @@ run_one() {
     asan | tsan) limit=${LIMIT:-600} ;;
     valgrind | arm64) limit=${LIMIT:-1200} ;;
     esac
-    [[ -z $variant || $variant = ucontext ]] || export SOCKETLOOP_TEST_LIMIT=60
+    case $variant in
+    '' | kqueue | ucontext) ;;
+    *) export SOCKETLOOP_TEST_LIMIT=60 ;;
+    esac
     [[ $variant != coverage ]] || export SOCKETLOOP_TEST_EXIT=1
     [[ -z ${SOCKETLOOP_TEST_GC:-} ]] || options+=(--helper test/gc.lua)
     [[ -z ${FILTER:-} ]] || options+=(--filter "$FILTER")

@@ -1,7 +1,6 @@
 /*
- * A stub of the BSDs' <sys/event.h>: what poller_kqueue.c uses of it and
- * nothing more, so that the file can be compiled (never run) elsewhere.
- * The values are FreeBSD's.
+ * The BSDs' <sys/event.h> for kqueue.c beside it: what poller_kqueue.c uses
+ * of it and nothing more. The values are FreeBSD's.
  */
 
 #ifndef STUB_SYS_EVENT_H
@@ -43,5 +42,9 @@ struct kevent {
 int kqueue(void);
 int kevent(int queue, const struct kevent *changes, int nchanges,
            struct kevent *events, int nevents, const struct timespec *timeout);
+
+/* A queue consists of more than one descriptor here. */
+int kqueue_close_queue(int queue);
+#define close(queue) kqueue_close_queue(queue)
 
 #endif
