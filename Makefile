@@ -62,6 +62,12 @@ ifeq ($(shell uname -s),Darwin)
 SHARED := -bundle -undefined dynamic_lookup
 endif
 
+# Other architectures, with headers from where tools/foreign.sh unpacks them.
+foreign_arm64 := aarch64-linux-gnu
+foreign_i386 := i686-linux-gnu
+foreign_s390x := s390x-linux-gnu
+foreign_headers = build/$(VARIANT)/usr/include
+
 ifeq ($(VARIANT),asan)
 variant_flags := -fsanitize=address,undefined -fno-sanitize-recover=all \
                  -fno-omit-frame-pointer
@@ -81,16 +87,25 @@ variant_flags := -DSL_VALGRIND
 else ifeq ($(VARIANT),kqueue)
 variant_flags := -DSL_HAVE_KQUEUE -Itest/kqueue
 kqueue_object := $(OUT)/obj/kqueue.o
-else ifeq ($(VARIANT),arm64)
-CC := aarch64-linux-gnu-gcc
-arm64_headers := build/arm64/usr/include
-LUA_CFLAGS = -I$(arm64_headers)/aarch64-linux-gnu \
-             -I$(arm64_headers)/$(LUA:luajit=luajit-2.1)
+else ifneq ($(filter arm64 i386 s390x,$(VARIANT)),)
+CC := $(foreign_$(VARIANT))-gcc
+LUA_CFLAGS = -I$(foreign_headers)/$(patsubst i686%,i386%,$(CC:-gcc=)) \
+             -I$(foreign_headers)/$(LUA:luajit=luajit-2.1)
+endif
+
+# What the compiler knows of it: frames touch each page, so none begins beyond a
+# guard; and the module does not claim to switch shadow stacks (context.h).
+compiles = $(shell echo 'int x;' | $(CC) -Werror $(1) -x c -c -o /dev/null - \
+             2>/dev/null && echo $(1))
+stack_flags := $(call compiles,-fstack-clash-protection)
+ifneq ($(shell echo __CET__ | $(CC) $(CFLAGS) -E -P -x c - | grep '[23]'),)
+no_shadow_stack := -fcf-protection=branch
 endif
 
 flags = -std=c99 -fPIC -fno-plt -pthread -fvisibility=hidden -funwind-tables \
         -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
-        -Wmissing-prototypes -Iinclude $(lua_cflags) $(variant_flags)
+        -Wmissing-prototypes -Iinclude $(lua_cflags) $(variant_flags) \
+        $(stack_flags)
 
 objects := $(patsubst src/%.c,$(OUT)/obj/%.o,$(sort $(wildcard src/*.c)))
 objects += $(kqueue_object)
@@ -109,7 +124,8 @@ $(OUT)/about: FORCE
 
 $(OUT)/obj/%.o: src/%.c $(OUT)/about Makefile
 	@mkdir -p $(@D)
-	$(CC) $(flags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(flags) $(CPPFLAGS) $(CFLAGS) $(no_shadow_stack) -MMD -MP -c \
+	    -o $@ $<
 
 $(OUT)/obj/kqueue.o: test/kqueue/kqueue.c Makefile
 	@mkdir -p $(@D)
@@ -305,7 +321,7 @@ tsan-lookups: all $(OUT)/test/host $(OUT)/test/getaddrinfo.so
 
 test-arm64:
 	@tools/setup.sh arm64
-	@tools/arm64.sh
+	@tools/foreign.sh arm64
 
 bench_luas := luajit lua5.4 lua5.1
 bench_tools := build/bench/load build/bench/raw

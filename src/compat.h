@@ -93,6 +93,26 @@ static inline int sl_yieldk(lua_State *L, int n, sl_kcontext context,
 #endif
 }
 
+/* How large the C stack of a thread is: a power of two. Lua allows 200 nested C
+ * calls, and some functions keep a luaL_Buffer while they call Lua. The deepest
+ * recursions of test/recursion_spec.lua take, in KiB:
+ *
+ *                       64 bits       32 bits
+ *     5.1, 5.2, 5.3   1792 (2068)   1716 (1832)    (Lua without optimization)
+ *     5.4, 5.5         404 (1048)    248  (664)
+ *     LuaJIT          2840 (4440)   3528           (64 bits without GC64)
+ *
+ * LuaJIT has no such limit but that of a Lua stack. */
+#if !defined(SL_STACK_SIZE)
+#if SL_LUAJIT
+#define SL_STACK_SIZE (sizeof(void *) * 1024 * 1024)
+#elif LUA_VERSION_NUM < 504
+#define SL_STACK_SIZE (sizeof(void *) * 512 * 1024)
+#else
+#define SL_STACK_SIZE (sizeof(void *) * 256 * 1024)
+#endif
+#endif
+
 /* Resumes co; *nresults is how many values it yielded or returned. */
 static inline int sl_resume(lua_State *co, lua_State *from, int nargs,
                             int *nresults)

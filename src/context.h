@@ -8,6 +8,10 @@
  * returns to from the calls they saw. If the two sides of a switch are equally
  * deep in calls, they guess right.
  *
+ * Shadow stacks of x86-64 (SHSTK) are not switched: the Makefile does not let
+ * the module say that they are, and sl_fibers_shadowed finds out. Where an
+ * indirect branch may go (IBT on x86-64, BTI on aarch64) is marked.
+ *
  * The floating-point environment (rounding mode, ...) is not switched: threads
  * share it, as Lua's coroutines do.
  */
@@ -16,6 +20,7 @@
 #define SL_CONTEXT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #if !defined(SL_FIBER_UCONTEXT) && !defined(__x86_64__) && \
     !defined(__aarch64__)
@@ -47,7 +52,7 @@ typedef struct sl_context {
 #if defined(SL_FIBER_UCONTEXT)
     ucontext_t machine;
 #else
-    void *sp, *fp, *pc;    /* stack and frame pointer, where to go on */
+    uint64_t sp, fp, pc;    /* stack and frame pointer, where to go on */
 #endif
 #if defined(SL_ASAN)
     void *fake_stack;
@@ -76,6 +81,12 @@ static inline void sl_context_swap(sl_context *from, sl_context *to)
 #define SL_AVX512_REGISTERS
 #endif
 
+#if defined(__CET__) && (__CET__ & 1)
+#define SL_LANDING "endbr64\n\t"
+#else
+#define SL_LANDING ""
+#endif
+
 /* Whatever is not saved here counts as overwritten, so the compiler saves what
  * it needs. */
 static inline void sl_context_swap(sl_context *from, sl_context *to)
@@ -88,7 +99,7 @@ static inline void sl_context_swap(sl_context *from, sl_context *to)
         "movq 0(%1), %%rsp\n\t"
         "movq 8(%1), %%rbp\n\t"
         "jmpq *16(%1)\n"
-        "1:"
+        "1: " SL_LANDING
         : "+D"(from), "+S"(to)
         :
         : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13",

@@ -1,5 +1,5 @@
 /*
- * fiber.c - stacks from mmap with a guard page, and where they begin. Valgrind
+ * fiber.c - stacks from mmap with a guard below, and where they begin. Valgrind
  * is told about them when built with -DSL_VALGRIND.
  */
 
@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #if defined(SL_VALGRIND)
 #include <valgrind/valgrind.h>
@@ -26,7 +25,10 @@
 enum {
     IDLE_MAX = 256,
     SLAB_MIN = 8, SLAB_MAX = 64,    /* stacks mapped at once */
-    /* A guard page splits a mapping, and Linux allows a process 65530 of
+    /* Below a stack. Frames of Lua's functions are larger than a page, and
+     * could begin on the other side of one. */
+    GUARD_SIZE = 64 * 1024,
+    /* A guard splits a mapping, and Linux allows a process 65530 of
      * them (vm.max_map_count). Beyond so many stacks go without; they merge,
      * and Lua's limit on nested C calls is what guards them. */
     GUARDED_MAX = 16384
@@ -55,11 +57,6 @@ static void forget_calls(sl_fiber *fiber)
 }
 
 /* --- fibers ------------------------------------------------------------ */
-
-static size_t page_size(void)
-{
-    return (size_t)sysconf(_SC_PAGESIZE);
-}
 
 static char *stack_bottom(sl_fiber *fiber)
 {
@@ -113,6 +110,7 @@ __asm__(
     "    .cfi_startproc\n"
 #if defined(__x86_64__)
     "    .cfi_undefined rip\n"
+    "    " SL_LANDING "\n"
     "    movq %rbp, %rdi\n"
     "    xorl %ebp, %ebp\n"
     "    callq sl_fiber_serve\n"
@@ -131,9 +129,28 @@ __asm__(
 
 static void reset(sl_fiber *fiber)
 {
-    fiber->here.sp = (void *)((uintptr_t)fiber & ~(uintptr_t)63);
-    fiber->here.fp = fiber;
-    fiber->here.pc = (void *)(uintptr_t)sl_fiber_entry;
+    fiber->here.sp = (uintptr_t)fiber & ~(uintptr_t)63;
+    fiber->here.fp = (uintptr_t)fiber;
+    fiber->here.pc = (uintptr_t)sl_fiber_entry;
+}
+
+#endif
+
+#if defined(__x86_64__) && !defined(SL_FIBER_UCONTEXT)
+
+int sl_fibers_shadowed(void)
+{
+    uint64_t shadow = 0;
+    __asm__ volatile(".byte 0xf3, 0x48, 0x0f, 0x1e, 0xc8"    /* rdsspq %rax */
+                     : "+a"(shadow));
+    return shadow != 0;
+}
+
+#else
+
+int sl_fibers_shadowed(void)
+{
+    return 0;
 }
 
 #endif
@@ -200,7 +217,7 @@ static sl_fiber *create(sl_fibers *pool)
         return NULL;
     char *base = pool->fresh;
     if (pool->count < GUARDED_MAX &&
-        mprotect(base, page_size(), PROT_NONE) != 0)
+        mprotect(base, GUARD_SIZE, PROT_NONE) != 0)
         return NULL;
     pool->fresh += SL_STACK_SIZE;
     pool->fresh_count--;
@@ -238,8 +255,8 @@ static int destroy(sl_fibers *pool, sl_fiber *fiber)
 /* The pages of a deep stack go back to the system, but for the upper ones. */
 static void release_pages(sl_fiber *fiber)
 {
-    char *bottom = stack_bottom(fiber) + page_size();
-    madvise(bottom, SL_STACK_SIZE - SL_FIBER_SHALLOW - page_size(),
+    char *bottom = stack_bottom(fiber) + GUARD_SIZE;
+    madvise(bottom, SL_STACK_SIZE - SL_FIBER_SHALLOW - GUARD_SIZE,
             MADV_DONTNEED);
     fiber->deep = 0;
 }

@@ -7,12 +7,14 @@
  * A fiber whose function has returned is empty and can serve anybody.
  *
  * Stacks are mapped, never allocated: only the pages that were touched cost
- * memory. Nothing here knows Lua. Errors must not be thrown across a switch.
+ * memory. Nothing here knows Lua, but for the size of a stack (compat.h). Errors
+ * must not be thrown across a switch.
  */
 
 #ifndef SL_FIBER_H
 #define SL_FIBER_H
 
+#include "compat.h"
 #include "context.h"
 
 #include <stddef.h>
@@ -41,15 +43,14 @@ typedef struct sl_fibers {
     size_t fresh_count;
 } sl_fibers;
 
-/* A stack has room for 200 nested C calls, each with an 8 KiB buffer, for which
- * LuaJIT on aarch64 needs nearly 5 MiB, and begins at a multiple of its size.
- * What is above its fiber is not the same on all of them, or those in use would
- * compete for the same few lines of the processor's caches. */
-enum {
-    SL_STACK_SIZE = 8 * 1024 * 1024,
-    SL_STACK_SHADE = 12 * 64,
-    SL_STACK_SHADES = 4
-};
+/* A stack begins at a multiple of its size. What is above its fiber is not the
+ * same on all of them, or those in use would compete for the same few lines of
+ * the processor's caches. */
+enum { SL_STACK_SHADE = 12 * 64, SL_STACK_SHADES = 4 };
+
+typedef char sl_stack_size_is_a_power_of_two
+    [SL_STACK_SIZE >= 256 * 1024 &&
+     (SL_STACK_SIZE & (SL_STACK_SIZE - 1)) == 0 ? 1 : -1];
 
 /* The fiber on whose stack the address is, if there is one. */
 static inline sl_fiber *sl_fiber_at(const void *address)
@@ -58,6 +59,10 @@ static inline sl_fiber *sl_fiber_at(const void *address)
     end -= end / SL_STACK_SIZE % SL_STACK_SHADES * SL_STACK_SHADE;
     return (sl_fiber *)end - 1;
 }
+
+/* Whether the processor checks returns against a shadow stack, which the switch
+ * does not switch: then no fiber can run. */
+int sl_fibers_shadowed(void);
 
 void sl_fibers_init(sl_fibers *pool);
 

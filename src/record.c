@@ -124,6 +124,9 @@ static void reserve_stack(lua_State *L, sl_threads *all)
 {
     if (all->fibers.count >= all->stacks_limit)
         collect_stacks(L, all);
+    if (sl_fibers_reserve(&all->fibers) == 0)
+        return;
+    collect_stacks(L, all);
     if (sl_fibers_reserve(&all->fibers) != 0)
         sl_thread_nomemory(L, all);
 }
@@ -474,6 +477,9 @@ sl_threads *sl_threads_get(lua_State *L)
     sl_threads *all = lua_touserdata(L, -1);
     if (all == NULL) {
         lua_pop(L, 1);
+        if (sl_fibers_shadowed())
+            luaL_error(L, "this program has a shadow stack (SHSTK), with which "
+                       "the threads of socketloop cannot run");
         all = sl_newuserdata(L, sizeof *all);
         memset(all, 0, sizeof *all);
         sl_fibers_init(&all->fibers);

@@ -21,7 +21,10 @@ void sl_thread_settle(lua_State *L, sl_threads *all)
 int sl_thread_nomemory(lua_State *L, sl_threads *all)
 {
     sl_thread_settle(L, all);
-    return luaL_error(L, "not enough memory for a C stack");
+    return luaL_error(L, "not enough memory for another C stack of %d KiB: "
+                      "raise the limits ('ulimit -v', vm.max_map_count), or "
+                      "build socketloop with a smaller SL_STACK_SIZE",
+                      (int)(SL_STACK_SIZE / 1024));
 }
 
 int sl_thread_hasroom(lua_State *L, sl_threads *all, lua_State *co, int n)

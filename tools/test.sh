@@ -37,6 +37,23 @@ preload() {
         "$(command -v "$lua")"
 }
 
+# Runs an interpreter of another architecture, which tools/foreign.sh unpacked.
+emulation() {
+    local system=$root/build/$variant linker=lib/ld-linux.so.2
+    local version=${lua#lua}
+    [[ $lua != luajit ]] || version=5.1
+    local libraries=$system/lib/i386-linux-gnu:$system/usr/lib/i386-linux-gnu
+    if [[ $variant = i386 ]] && "$system/$linker" --version >/dev/null 2>&1; then
+        echo "export LUA_CPATH=\"\$LUA_CPATH;\
+$system/usr/lib/i386-linux-gnu/lua/$version/?.so\"
+exec $system/$linker --library-path $libraries --argv0 \"\$0\" \
+$system/usr/bin/$lua"
+    else
+        echo "exec qemu-${variant/arm64/aarch64}-static -L $system -0 \"\$0\" \
+$system/usr/bin/$lua"
+    fi
+}
+
 # Makes build/BUILD/lua where a variant takes more than the plain interpreter.
 # It is a script, so that programs that the specs start are not affected, and
 # specs can start further Luas of the same kind. With TEST_LEAKS=0 in the
@@ -62,9 +79,8 @@ exec setarch -R $(preload libtsan.so)"
 --errors-for-leak-kinds=definite \
 --suppressions=$root/tools/valgrind.supp $(command -v "$lua")"
         ;;
-    arm64)
-        command="exec qemu-aarch64-static -L $root/build/arm64 -0 \"\$0\" \
-$root/build/arm64/usr/bin/$lua"
+    arm64 | i386 | s390x)
+        command=$(emulation)
         ;;
     *)
         return
@@ -114,7 +130,7 @@ run_one() {
     local options=(-o tools/report.lua -Xoutput "$report")
     case $variant in
     asan | tsan) limit=${LIMIT:-600} ;;
-    valgrind | arm64) limit=${LIMIT:-1200} ;;
+    valgrind | arm64 | i386 | s390x) limit=${LIMIT:-1200} ;;
     esac
     case $variant in
     '' | kqueue | ucontext) ;;
@@ -194,7 +210,8 @@ reports=$(mktemp -d build/report.XXXXXX)    # more than one may be at work
 for build in $(printf '%s\n' "${runs[@]%:*}" | sort -u); do
     parse "$build:"
     make -s -j2 LUA="$lua" VARIANT="$variant"
-    [[ $variant = arm64 ]] || make -s LUA="$lua" VARIANT="$variant" helpers
+    [[ $variant =~ ^(arm64|i386|s390x)$ ]] ||
+        make -s LUA="$lua" VARIANT="$variant" helpers
     make_interpreter
 done
 echo "built; ${#runs[@]} runs of the specs"
