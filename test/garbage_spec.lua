@@ -551,8 +551,8 @@ describe('Garbage', function()
     end)
 
     it('may be collected at any moment', function()
-        local pause, mul = collectgarbage('setpause', 1),
-            collectgarbage('setstepmul', 400)
+        local collector = support.collector
+        local pause, mul = collector('pause', 1), collector('stepmul', 400)
         local ok, err = pcall(run, function()
             for i = 1, 20 do
                 local a, b = support.pair()
@@ -566,8 +566,8 @@ describe('Garbage', function()
                 b:close()
             end
         end)
-        collectgarbage('setpause', pause)
-        collectgarbage('setstepmul', mul)
+        collector('pause', pause)
+        collector('stepmul', mul)
         if not ok then error(err, 0) end
     end)
 end)

@@ -15,5 +15,11 @@ elseif _VERSION ~= 'Lua 5.1' then
     collectgarbage('incremental', pause, 500, 10)
     work = 500
 end
-collectgarbage('setpause', pause)
-collectgarbage('setstepmul', work)
+if _VERSION == 'Lua 5.5' then
+    collectgarbage('param', 'pause', pause)
+    collectgarbage('param', 'stepmul', work)
+    collectgarbage('param', 'stepsize', 0)
+else
+    collectgarbage('setpause', pause)
+    collectgarbage('setstepmul', work)
+end

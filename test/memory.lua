@@ -473,12 +473,17 @@ local function with_litter(speed, f)
         mt.__gc = function() pcall(finalizer) end
         if not object then setmetatable({}, mt) end
     end
-    local pause = collectgarbage('setpause', 0)
-    local stepmul = collectgarbage('setstepmul', speed)
+    local function set(name, value)
+        if _VERSION == 'Lua 5.5' then
+            return collectgarbage('param', name, value)
+        end
+        return collectgarbage('set' .. name, value)
+    end
+    local pause, stepmul = set('pause', 0), set('stepmul', speed)
     collectgarbage()
     local ok, err = pcall(f, litter)
-    collectgarbage('setpause', pause)
-    collectgarbage('setstepmul', stepmul)
+    set('pause', pause)
+    set('stepmul', stepmul)
     if not ok then error(err, 0) end
 end
 

@@ -74,8 +74,9 @@ for event, source in pairs {
     __band = 'a & b', __bor = 'a | b', __bxor = 'a ~ b', __shl = 'a << b',
     __shr = 'a >> b', __bnot = '~a',
 } do
+    -- LuaJIT may have the operator and no such metamethod.
     local apply = operator(source)
-    if apply then
+    if apply and pcall(apply, object(event, tostring), 1) then
         giving[event] = function(f) return (apply(object(event, f), 1)) end
     end
 end

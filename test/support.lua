@@ -62,6 +62,22 @@ function support.raises(words, f, ...)
     end
 end
 
+-- Whether an error has no value: nil, or what 5.5 makes of it, and it may have
+-- got a traceback.
+local no_value = select(2, pcall(error, nil))
+function support.has_no_value(err)
+    if no_value == nil then return err == nil end
+    return tostring(err):sub(1, #no_value) == no_value
+end
+
+-- Sets 'pause' or 'stepmul' of the collector; its value before.
+function support.collector(name, value)
+    if support.lua_version >= 5.5 then
+        return collectgarbage('param', name, value)
+    end
+    return collectgarbage('set' .. name, value)
+end
+
 -- How often the pattern is in the text.
 function support.count(text, pattern)
     return (select(2, text:gsub(pattern, '')))

@@ -106,7 +106,7 @@ parse() {
 run_spec() {
     local status=0 begin why=
     begin=$(wc -l <"$report")
-    timeout -k 5 "$limit" "$command" /usr/bin/busted "${options[@]}" "$1" \
+    timeout -k 5 "$limit" "$command" "${runner[@]}" "${options[@]}" "$1" \
         </dev/null >>"$report.log" 2>&1 &
     trap 'kill $! 2>/dev/null; exit 1' INT TERM HUP
     wait $! 2>/dev/null || status=$?
@@ -127,7 +127,8 @@ run_spec() {
 run_one() {
     parse "$1"
     local command spec report=$root/$reports/$1 limit=${LIMIT:-300}
-    local options=(-o tools/report.lua -Xoutput "$report")
+    local runner=(/usr/bin/busted -o tools/report.lua -Xoutput "$report")
+    local options=()
     case $variant in
     asan | tsan) limit=${LIMIT:-600} ;;
     valgrind | arm64 | i386 | s390x) limit=${LIMIT:-1200} ;;
@@ -144,6 +145,8 @@ run_one() {
     export SOCKETLOOP_POLLER=$poller
     export LUA_PATH="$root/$folder/?.lua;$root/test/?.lua;;"
     export LUA_CPATH="$root/$folder/?.so;;"
+    "$command" -e 'require "busted.modules.files.moonscript"' 2>/dev/null ||
+        runner=(tools/runner.lua "$report")
     : >"$report"
     : >"$report.log"
     local start=$SECONDS
