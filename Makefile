@@ -127,7 +127,7 @@ $(OUT)/obj/%.o: src/%.c $(OUT)/about Makefile
 	$(CC) $(flags) $(CPPFLAGS) $(CFLAGS) $(no_shadow_stack) -MMD -MP -c \
 	    -o $@ $<
 
-$(OUT)/obj/kqueue.o: test/kqueue/kqueue.c Makefile
+$(OUT)/obj/kqueue.o: test/kqueue/kqueue.c $(OUT)/about Makefile
 	@mkdir -p $(@D)
 	$(CC) $(flags) $(CFLAGS) -MMD -MP -c -o $@ $<
 

@@ -121,8 +121,9 @@ static int resolve_results(lua_State *L, sl_wait *wait)
     }
     const char *name = a->lookup->names;
     lua_newtable(L);
-    if (a->lookup->list != NULL && a->lookup->list->ai_canonname != NULL)
-        set_name(L, "name", a->lookup->list->ai_canonname);
+    const struct addrinfo *first = a->lookup->list;
+    if (a->lookup->to_name && first != NULL && first->ai_canonname != NULL)
+        set_name(L, "name", first->ai_canonname);
     if (name != NULL)
         name = set_name(L, "service", name);
     int i = 1;

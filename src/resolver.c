@@ -312,6 +312,7 @@ int sl_resolver_begin(sl_wait *wait, const sl_query *query, int may_block,
     if (*lookup == NULL)
         return ENOMEM;
     (*lookup)->wait = wait;
+    (*lookup)->to_name = query->purpose == SL_TO_NAME;
     int err = look_up(*lookup, query, may_block);
     if (err != 0) {
         free(*lookup);

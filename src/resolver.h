@@ -23,6 +23,8 @@ typedef struct sl_lookup {
     struct addrinfo *list;     /* the addresses, once there; the inquiry's, or
                                   owned if there is none */
     const char *names;         /* theirs, if asked for; the inquiry's */
+    int to_name;               /* the canonical name is asked for: musl gives
+                                  it to everybody */
     int status;                /* SL_AGAIN, 0, or how it failed */
 } sl_lookup;
 

@@ -8,7 +8,8 @@
  * and if there is no address the host is not known. '+127.0.0.2' is one
  * address, 'wait300+127.0.0.1+::1' has two, and they come late. 'asked' among
  * them is 127.1.0.N after N questions before. A '_' may stand for a ':', so
- * that a name looks like one. All else is passed on.
+ * that a name looks like one. With 'musl' among them there is a canonical name,
+ * whoever asks, as there is with that C library. All else is passed on.
  *
  * With NO_THREADS in the environment no thread can be made; with NO_NAMES
  * nobody knows the names of addresses.
@@ -67,12 +68,15 @@ static int answer(char *items, const char *port, const struct addrinfo *hints,
 {
     char *rest = items, asked[32];
     look_up *real = find_real();
+    struct addrinfo wanted = *hints;
     *list = NULL;
     count_asked(asked);
     for (char *item; (item = strtok_r(rest, "+", &rest)) != NULL;) {
         if (strncmp(item, "wait", 4) == 0)
             nap(strtol(item + 4, NULL, 10));
-        else if (real(strcmp(item, "asked") == 0 ? asked : item, port, hints,
+        else if (strcmp(item, "musl") == 0)
+            wanted.ai_flags |= AI_CANONNAME;
+        else if (real(strcmp(item, "asked") == 0 ? asked : item, port, &wanted,
                       list) == 0)
             while (*list != NULL)
                 list = &(*list)->ai_next;
@@ -83,6 +87,7 @@ static int answer(char *items, const char *port, const struct addrinfo *hints,
 int getaddrinfo(const char *host, const char *port,
                 const struct addrinfo *hints, struct addrinfo **list)
 {
+    static const struct addrinfo none;
     char *items;
     if (host == NULL || strchr(host, '+') == NULL)
         return find_real()(host, port, hints, list);
@@ -90,7 +95,7 @@ int getaddrinfo(const char *host, const char *port,
         return EAI_NONAME;
     items = strdup(host);
     replace_underscores(items);
-    answer(items, port, hints, list);
+    answer(items, port, hints != NULL ? hints : &none, list);
     free(items);
     return *list != NULL ? 0 : EAI_NONAME;
 }

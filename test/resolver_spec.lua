@@ -78,6 +78,13 @@ describe('resolve', function()
         end)
     ]])
 
+    script('gives no canonical name, even if the system does', [[
+        run(function()
+            expect(nil, loop.resolve('musl+127.0.0.1').name)
+            expect(nil, loop.resolve('musl+wait1+127.0.0.1').name)
+        end)
+    ]])
+
     script('works in a coroutine of the user', [[
         local list
         coroutine.wrap(function() list = loop.resolve '+127.0.0.1' end)()
