@@ -87,6 +87,10 @@ variant_flags := -DSL_VALGRIND
 else ifeq ($(VARIANT),kqueue)
 variant_flags := -DSL_HAVE_KQUEUE -Itest/kqueue
 kqueue_object := $(OUT)/obj/kqueue.o
+else ifeq ($(VARIANT),musl)
+CC := musl-gcc
+else ifeq ($(VARIANT),x32)
+CC := x86_64-linux-gnux32-gcc
 else ifneq ($(filter arm64 i386 s390x,$(VARIANT)),)
 CC := $(foreign_$(VARIANT))-gcc
 LUA_CFLAGS = -I$(foreign_headers)/$(patsubst i686%,i386%,$(CC:-gcc=)) \
@@ -318,6 +322,11 @@ tsan-lookups: all $(OUT)/test/host $(OUT)/test/getaddrinfo.so
 	$(call tsan_host,LD_PRELOAD=$(OUT)/test/getaddrinfo.so) 4 4 100 \
 	    test/lookups.lua
 	@echo '$(LUA): look-ups in four threads: passed'
+
+platforms:
+	@tools/setup.sh platforms
+	@tools/setup.sh arm64
+	@tools/platforms.sh
 
 test-arm64:
 	@tools/setup.sh arm64

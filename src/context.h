@@ -28,6 +28,10 @@
 #endif
 #if defined(SL_FIBER_UCONTEXT)
 #include <ucontext.h>
+#if defined(__linux__) && !defined(__GLIBC__) && !defined(SL_LIBUCONTEXT)
+#error "this C library has no contexts: install libucontext and build with \
+CPPFLAGS=-DSL_LIBUCONTEXT LDFLAGS=-lucontext"
+#endif
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)

@@ -232,10 +232,13 @@ end
 
 -- A port on which nothing listens. It is kept: a program beside this one, for
 -- example another run of the specs, never gets it.
-local silent = assert(socket.tcp4())
-assert(silent:bind('127.0.0.1', 0))
+local silent
 
 function support.closedport()
+    if not silent then
+        silent = assert(socket.tcp4())
+        assert(silent:bind('127.0.0.1', 0))
+    end
     return support.port(silent)
 end
 
@@ -402,8 +405,8 @@ end
 -- The open descriptors, without the one that listing them takes: number ->
 -- what it is, and how many; nil where there's no way to tell.
 function support.fds()
-    if not fd_folder then return nil end
-    local lfs = require 'lfs'
+    local ok, lfs = pcall(require, 'lfs')
+    if not fd_folder or not ok then return nil end
     local fds, count = {}, 0
     for name in lfs.dir(fd_folder) do
         if name:match '^%d+$' then

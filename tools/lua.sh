@@ -29,12 +29,15 @@ version_of_lua() {
 # The version of the headers that these flags lead to; nothing without headers.
 version_of_headers() {
     # shellcheck disable=SC2086
-    printf '%s\n' '#include <lua.h>' '#include <lauxlib.h>' \
-        '#if LUA_VERSION_NUM == 501 && defined(LUA_OK)' 'version luajit' \
-        '#else' 'version LUA_VERSION_NUM' '#endif' |
-        $cc $1 -E -P - 2>/dev/null |
-        sed -n 's/^version  *\([0-9]\)0\([0-9]\)$/\1.\2/p
-                s/^version  *luajit$/luajit/p'
+    {
+        printf '%s\n' '#include <lua.h>' '#include <lauxlib.h>' \
+            '#if LUA_VERSION_NUM == 501 && defined(LUA_OK)' 'version luajit'
+        for minor in 1 2 3 4 5 6 7 8 9; do
+            printf '%s\n' "#elif LUA_VERSION_NUM == 50$minor" \
+                "version 5.$minor"
+        done
+        echo '#endif'
+    } | $cc $1 -E -P - 2>/dev/null | sed -n 's/^version  *//p'
 }
 
 # Flags that may lead to the headers, a line each; the last line is empty.

@@ -213,7 +213,7 @@ reports=$(mktemp -d build/report.XXXXXX)    # more than one may be at work
 for build in $(printf '%s\n' "${runs[@]%:*}" | sort -u); do
     parse "$build:"
     make -s -j2 LUA="$lua" VARIANT="$variant"
-    [[ $variant =~ ^(arm64|i386|s390x)$ ]] ||
+    [[ $variant =~ ^(arm64|i386|s390x)$ ]] || ! pkg-config --exists "$lua" ||
         make -s LUA="$lua" VARIANT="$variant" helpers
     make_interpreter
 done
