@@ -225,11 +225,19 @@ enum sl_hook sl_hook_findbase(lua_State *L, sl_threads *all)
 
 /* --- stopping ---------------------------------------------------------- */
 
-/* [-0, +0, m] Whether jit.attach was ever called. */
+/* [-0, +0, m] Whether jit.attach was ever called. LuaJIT has a handler in C of
+ * its own since 2025, for errors in finalizers. */
 static int has_handlers(lua_State *L)
 {
+    int has = 0;
     lua_getfield(L, LUA_REGISTRYINDEX, "_VMEVENTS");
-    int has = lua_istable(L, -1);
+    if (lua_istable(L, -1)) {
+        lua_pushnil(L);
+        while (!has && lua_next(L, -2)) {
+            has = !lua_iscfunction(L, -1);
+            lua_pop(L, has ? 2 : 1);
+        }
+    }
     lua_pop(L, 1);
     return has;
 }
