@@ -27,6 +27,9 @@
 #                      FUZZ_RUNS="lua5.4:epoll ..." (tools/test.sh)
 #   make libfuzzer     receive under libFuzzer, 1000000 inputs or RUNS=...;
 #                      INPUT=file is one that it has found
+#   make platforms     the specs on what this system can be for others: kqueue
+#                      emulated, 32 bits, big-endian, musl, ...; LUA_SOURCE=...
+#                      is a folder with the source of a Lua (tools/platforms.sh)
 #   make test-arm64    the specs of threads and the loop on aarch64, emulated
 #   make bench         compares with raw C, luv, cqueues and copas, and writes
 #                      doc/benchmarks.md; ROUNDS=3 is quick, SCENARIOS="echo-50
@@ -36,7 +39,7 @@
 #   make clean
 #
 # demo, run, test, check, lint, asan, valgrind, tsan, fuzz, libfuzzer, memory,
-# soak, coverage, test-arm64, bench and chroot install the Debian packages they
+# soak, coverage, platforms, test-arm64, bench and chroot install the Debian packages they
 # lack (tools/setup.sh).
 
 LUAS := lua5.4 luajit lua5.3 lua5.2 lua5.1
@@ -373,4 +376,4 @@ FORCE:
 
 .PHONY: FORCE all helpers opposite demo run test chroot check lint asan valgrind
 .PHONY: tsan tsan-states tsan-lookups coverage soak memory fuzz libfuzzer
-.PHONY: test-arm64 bench install clean
+.PHONY: platforms test-arm64 bench install clean

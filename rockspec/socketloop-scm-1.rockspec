@@ -10,7 +10,7 @@ description = {
       Each connection has its own coroutine; a call that would block lets the
       others run, wherever it is made: inside pcall, an iterator, a sort
       comparator or a library that knows nothing of coroutines. Works with
-      LuaSocket's objects and libraries.]],
+      LuaSocket's objects and libraries. For Lua 5.1 to 5.5 and LuaJIT.]],
    license = 'MIT',
 }
 supported_platforms = {'unix'}

@@ -403,7 +403,7 @@ describe('4000 threads', function()
     end
 
     it('sleep in non-yieldable places, all at once', function()
-        local count = some(4000)
+        local count = support.stacks(some(4000))
         local results = freeze(function(i) loop.sleep((i % 7) / 1000) end,
                                count)
         support.collect()
@@ -415,7 +415,7 @@ describe('4000 threads', function()
     end)
 
     it('are suspended there and resumed in another order', function()
-        local count, threads = some(4000), {}
+        local count, threads = support.stacks(some(4000)), {}
         local results = freeze(function(i)
             threads[i] = loop.current()
             loop.suspend()

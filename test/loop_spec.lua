@@ -495,7 +495,7 @@ describe('sleep', function()
     end)
 
     it('of two thousand threads is no burden', function()
-        local woken, count = 0, some(2000)
+        local woken, count = 0, support.stacks(some(2000))
         for i = 1, count do
             loop.newthread(function()
                 loop.sleep((i * 7919 % 50) / 1000)

@@ -133,7 +133,11 @@ describe('receive', function()
         like_luasocket('is partial on timeout', 'hello', 'stays',
             {10, 'oh, '}, {1})
         like_luasocket('may be huge', 'hello', 'leaves', {1e15})
-        like_luasocket('may be as huge as 2^53', 'hello', 'leaves', {2^53, 'x'})
+        -- On 32 bits LuaSocket takes what is left of the number.
+        if support.word_bits == 64 then
+            like_luasocket('may be as huge as 2^53', 'hello', 'leaves',
+                {2^53, 'x'})
+        end
         like_luasocket('may be larger than any buffer',
             ('0123456789'):rep(6000), 'stays', {50001}, {9999})
         like_luasocket('mixes with lines', '5\r\nhello\r\n0\r\n\r\n', 'stays',

@@ -75,10 +75,13 @@ describe('send', function()
             {'hello', 6}, {'hello', 10}, {'hello', 10, 20}, {'hello', 5, 1},
             {'hello', 1, -6}, {'hello', 1, -100}, {'hello', -1, -2},
             {'hello', -100, -100}, {'hello', 4, -4})
-        like_luasocket('takes large indices',
-            {'hello', 1, 2^31}, {'hello', 1, 2^40}, {'hello', -2^40},
-            {'hello', -2^31, 2^31}, {'hello', 2^31}, {'hello', 2^40},
-            {'hello', 1, -2^40})
+        -- On 32 bits LuaSocket takes what is left of the number.
+        if support.word_bits == 64 then
+            like_luasocket('takes large indices',
+                {'hello', 1, 2^31}, {'hello', 1, 2^40}, {'hello', -2^40},
+                {'hello', -2^31, 2^31}, {'hello', 2^31}, {'hello', 2^40},
+                {'hello', 1, -2^40})
+        end
         like_luasocket('takes numeric strings as indices',
             {'hello', '2', '3'}, {'hello', '-2'}, {'hello', ' 0x2 '})
         like_luasocket('drops the fraction of indices',

@@ -28,6 +28,21 @@ support.concat_is_safe = support.lua_version ~= 5.4
 -- Compiles source, so that a spec can hold syntax of newer Luas only.
 support.load = rawget(_G, 'loadstring') or load
 
+local function word_bits()
+    if string.packsize then return string.packsize 'T' * 8 end
+    local arch = support.luajit and require 'jit'.arch
+    if arch then return arch:match '64' and 64 or 32 end
+    return string.dump(word_bits):byte(9) * 8       -- size_t, in the header
+end
+
+-- The size of a pointer in bits.
+support.word_bits = word_bits()
+
+-- So many threads that keep C stacks, or as many as there is address space for.
+function support.stacks(many)
+    return support.word_bits == 32 and math.min(many, 400) or many
+end
+
 -- How long run, check and eventually wait before they give up, in seconds.
 support.limit = tonumber(os.getenv 'SOCKETLOOP_TEST_LIMIT') or 10
 

@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 unset MAKEFLAGS MFLAGS
 luas=(lua5.1 lua5.2 lua5.3 lua5.4 luajit)
+! command -v lua5.5 >/dev/null || luas+=(lua5.5)
 
 for compiler in gcc clang; do
     for lua in "${luas[@]}"; do

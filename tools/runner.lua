@@ -72,7 +72,7 @@ end})
 for name, check in pairs(checks) do
     local function make(wanted)
         return function(...)
-            if not check[1](...) == wanted then
+            if (check[1](...) and true or false) ~= wanted then
                 local values = {}
                 for i = 1, select('#', ...) do
                     values[i] = show((select(i, ...)))

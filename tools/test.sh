@@ -4,7 +4,8 @@
 #     tools/test.sh [RUN...]        RUN: [VARIANT-]LUA:POLLER
 #
 # for example `tools/test.sh lua5.1:poll asan-luajit:epoll`; without a RUN all
-# Luas on all pollers, and the ucontext build on one. The environment may give
+# Luas on all pollers, and the ucontext build on one; Lua 5.5 where there is a
+# lua5.5. The environment may give
 #
 #     SPECS     files or folders, default test
 #     FILTER    a Lua pattern: only the tests with such a name
@@ -206,6 +207,11 @@ if [[ $# -eq 0 ]]; then
         done
     done
     runs+=(ucontext-lua5.4:epoll)
+    if command -v lua5.5 >/dev/null; then
+        runs+=(lua5.5:epoll)
+    else
+        echo 'there is no lua5.5 here: not tested'
+    fi
 fi
 
 mkdir -p build
