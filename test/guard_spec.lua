@@ -143,7 +143,7 @@ for kind, which in pairs {loop = loop, ['loop.coro'] = loop.coro} do
             end, nil, which)
             support.run_in(which, function()
                 local client = assert(which.connect('127.0.0.1', port))
-                support.eventually(function() return kept end)
+                while not kept do which.sleep(0.001) end
                 kept.close = nil
                 support.talk(kept, client)
                 kept:close()
