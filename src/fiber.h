@@ -7,8 +7,8 @@
  * A fiber whose function has returned is empty and can serve anybody.
  *
  * Stacks are mapped, never allocated: only the pages that were touched cost
- * memory. Nothing here knows Lua, but for the size of a stack (compat.h). Errors
- * must not be thrown across a switch.
+ * memory. Nothing here knows Lua, but for the size of a stack (compat.h).
+ * Errors must not be thrown across a switch.
  */
 
 #ifndef SL_FIBER_H

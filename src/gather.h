@@ -53,8 +53,8 @@ static inline void sl_gather_flush(sl_loop *loop)
 int sl_gather_end(sl_source *source);
 
 /* The descriptor is about to be closed: if bytes are left, it is taken over,
- * and the source has none any more; true. It is given up when the peer has taken
- * nothing for so many seconds. heirs: it becomes one of them; or NULL. */
+ * and the source has none any more; true. It is given up when the peer has
+ * taken nothing for so many seconds. heirs: it becomes one of them; or NULL. */
 int sl_gather_inherit(sl_source *source, double seconds, sl_heirs *heirs);
 
 /* When the peer of the first of the heirs has taken something, or would have

@@ -56,8 +56,8 @@ static void kqueue_forget(void *state, int fd)
     kevent(descriptor(state), both + 1, 1, NULL, 0, NULL);
 }
 
-/* A pipe whose other end is closed is watched for reading only: EPIPE. The event
- * for that is about both directions. */
+/* A pipe whose other end is closed is watched for reading only: EPIPE. The
+ * event for that is about both directions. */
 static int kqueue_watch(void *state, int fd, uint32_t generation,
                         unsigned interest)
 {

@@ -57,8 +57,8 @@ static int meth_gettimeout(lua_State *L)
     return 2;
 }
 
-/* setlingertime([seconds]) -> 1. How long a closed socket's peer may take nothing
- * of what was sent before that is given up; nil: as at first. */
+/* setlingertime([seconds]) -> 1. How long a closed socket's peer may take
+ * nothing of what was sent before that is given up; nil: as at first. */
 static int meth_setlingertime(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);

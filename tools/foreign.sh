@@ -68,7 +68,7 @@ done
 if [[ ${#missing[@]} -gt 0 ]]; then
     rm -rf "$root/apt"
     make_apt
-    echo "fetching ${#missing[@]} $architecture packages into build/$architecture"
+    echo "fetching ${#missing[@]} packages into build/$architecture"
     foreign_apt update || true      # what could be had may be enough
     (cd "$root/apt/cache" && foreign_apt download "${missing[@]}")
     for package in "$root"/apt/cache/*.deb; do

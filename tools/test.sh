@@ -44,7 +44,9 @@ emulation() {
     local version=${lua#lua}
     [[ $lua != luajit ]] || version=5.1
     local libraries=$system/lib/i386-linux-gnu:$system/usr/lib/i386-linux-gnu
-    if [[ $variant = i386 ]] && "$system/$linker" --version >/dev/null 2>&1; then
+    if [[ $variant = i386 ]] &&
+        "$system/$linker" --version >/dev/null 2>&1
+    then
         echo "export LUA_CPATH=\"\$LUA_CPATH;\
 $system/usr/lib/i386-linux-gnu/lua/$version/?.so\"
 exec $system/$linker --library-path $libraries --argv0 \"\$0\" \
