@@ -113,12 +113,29 @@ static int func_class(lua_State *L)
     return lua_istable(L, -1);
 }
 
-/* setclass(object, name): the object gets that class. */
+/* Whether the metatable on the top is of one of LuaSocket's TCP classes. */
+static int is_tcp_class(lua_State *L, const char *const *names)
+{
+    int is_one = 0;
+    for (; *names != NULL && !is_one; names++) {
+        lua_getfield(L, LUA_REGISTRYINDEX, *names);
+        is_one = lua_rawequal(L, -1, -2);
+        lua_pop(L, 1);
+    }
+    return is_one;
+}
+
+/* setclass(object, name): LuaSocket's TCP object gets that class of them. */
 static int func_setclass(lua_State *L)
 {
+    static const char *const names[] = {
+        "tcp{master}", "tcp{client}", "tcp{server}", NULL
+    };
+    int i = luaL_checkoption(L, 2, NULL, names);
     luaL_checktype(L, 1, LUA_TUSERDATA);
-    lua_getfield(L, LUA_REGISTRYINDEX, luaL_checkstring(L, 2));
-    luaL_checktype(L, -1, LUA_TTABLE);
+    luaL_argcheck(L, lua_getmetatable(L, 1) && is_tcp_class(L, names), 1,
+                  "TCP object expected");
+    lua_getfield(L, LUA_REGISTRYINDEX, names[i]);
     lua_setmetatable(L, 1);
     return 0;
 }

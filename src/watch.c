@@ -219,7 +219,6 @@ static int meth_gc(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"__gc", meth_gc},
     {"left", meth_left},
     {"wait", meth_wait},
     {"waits", meth_waits},
@@ -240,18 +239,21 @@ static int func_watcher(lua_State *L)
     return 1;
 }
 
-/* [-0, +1, m] Makes such a function for the loop at index. */
+/* [-0, +1, m] Makes such a function for the loop at index. The class and its
+ * finalizer are out of a program's reach: they trust what they are given. */
 static void new_maker(lua_State *L, int loop)
 {
     lua_pushvalue(L, loop);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-    lua_pushvalue(L, -1);
+    lua_newtable(L);                 /* loop class */
+    lua_newtable(L);                 /* loop class methods */
     lua_pushvalue(L, loop);
-    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -3);
     sl_setfuncs(L, methods, 2);
-    lua_pop(L, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, meth_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pushliteral(L, "socketloop_watcher");
+    lua_setfield(L, -2, "__metatable");
     lua_pushcclosure(L, func_watcher, 2);
 }
 
