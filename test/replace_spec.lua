@@ -268,8 +268,13 @@ describe('what install replaces', function()
                 end)
             end
             again()
-            collectgarbage('setpause', 1)
-            collectgarbage('setstepmul', 1000000)
+            if _VERSION == 'Lua 5.5' then
+                collectgarbage('param', 'pause', 1)
+                collectgarbage('param', 'stepmul', 1000000)
+            else
+                collectgarbage('setpause', 1)
+                collectgarbage('setstepmul', 1000000)
+            end
             call()
             while calls < 20 do collectgarbage() end
             assert(sleep == socket.sleep)

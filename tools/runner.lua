@@ -41,6 +41,7 @@ local checks = {
     equal = {function(a, b) return a == b end},
     same = {is_same},
     matches = {function(pattern, s, init, plain)
+        init = tonumber(init)       -- else it is a message
         return type(s) == 'string' and s:find(pattern, init, plain) ~= nil
     end},
     is_true = {function(v) return v == true end},
