@@ -70,7 +70,10 @@ if [[ ${#missing[@]} -gt 0 ]]; then
     make_apt
     echo "fetching ${#missing[@]} packages into build/$architecture"
     foreign_apt update || true      # what could be had may be enough
-    (cd "$root/apt/cache" && foreign_apt download "${missing[@]}")
+    if ! (cd "$root/apt/cache" && foreign_apt download "${missing[@]}"); then
+        echo "$0: the packages of $architecture cannot be had now" >&2
+        exit 75     # EX_TEMPFAIL
+    fi
     for package in "$root"/apt/cache/*.deb; do
         dpkg -x "$package" "$root"
     done
