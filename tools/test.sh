@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds and runs the specs, three runs at a time:
+# Builds and runs the specs, four runs at a time:
 #
 #     tools/test.sh [RUN...]        RUN: [VARIANT-]LUA:POLLER
 #
@@ -9,7 +9,7 @@
 #
 #     SPECS     files or folders, default test
 #     FILTER    a Lua pattern: only the tests with such a name
-#     JOBS      how many runs at a time, default 3
+#     JOBS      how many runs at a time, default 4
 #     LIMIT     seconds until a file of specs is ended, default 300 (more
 #               where slow)
 #     SOCKETLOOP_TEST_GC    see test/gc.lua
@@ -235,7 +235,7 @@ show_progress &
 progress=$!
 running=()
 for run in "${runs[@]}"; do
-    ((${#running[@]} < ${JOBS:-3})) || wait -n || true
+    ((${#running[@]} < ${JOBS:-4})) || wait -n || true
     run_one "$run" &
     running+=($!)
 done
