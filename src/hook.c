@@ -280,11 +280,11 @@ static const char *refuse_inside(lua_State *L, sl_threads *all,
 
 const char *sl_hook_refusal(lua_State *L, sl_threads *all)
 {
-    sl_thread *t = all->running;
     if (sl_hook_isclosing(L, all))
         return SL_STATE_CLOSED;
     if (!SL_LUAJIT)
         return NULL;
+    sl_thread *t = all->running;
     if (t != NULL && t->hook == SL_HOOK_OWN && sl_hook_isoutside(L, t))
         sl_hook_end(L, t);
     enum sl_hook hook = sl_hook_find(L, all);

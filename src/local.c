@@ -202,7 +202,7 @@ static int remove_stale(int folder, const sl_name *name)
  * servers hold it for moments, but anybody who may read it could for ever. */
 static int lock(int folder)
 {
-    const struct timespec pause = {0, 1000 * 1000};
+    const struct timespec pause = {0, 1000000};
     for (int i = 0; i < LOCK_TRIES; i++) {
         if (flock(folder, LOCK_EX | LOCK_NB) == 0)
             return 1;
