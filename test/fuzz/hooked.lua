@@ -17,6 +17,10 @@ local values = require 'fuzz.values'
 local chance, pick, random = values.chance, values.pick, values.random
 local acts, some, try = programs.acts, programs.some, programs.try
 
+-- Of a finalizer of the main program that resumes a coroutine in which threads
+-- run: it looks like a state that is being closed.
+table.insert(programs.refusals, 'the Lua state is being closed')
+
 -- The number of this program, and how many hooks and finalizers of it may
 -- still do something, so that it ends.
 local current, left = 0, 0

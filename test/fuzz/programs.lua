@@ -58,15 +58,13 @@ local refusals = {
     'trying to transfer',
     'the coroutine was closed, or resumed by somebody else',
     'in a finalizer',
-    -- Also in a finalizer of the main program that resumes a coroutine in
-    -- which threads run: it looks like a state that is being closed.
-    'the Lua state is being closed',
     'or a finalizer',
     'a finalizer has resumed the coroutine before',
     'attempt to yield',
     'yielding from',
     'coroutine ended without transferring control',
 }
+programs.refusals = refusals
 
 -- The first error that is none of these.
 local strange
