@@ -39,8 +39,8 @@
 #   make clean
 #
 # demo, run, test, check, lint, asan, valgrind, tsan, fuzz, libfuzzer, memory,
-# soak, coverage, platforms, test-arm64, bench and chroot install the Debian packages they
-# lack (tools/setup.sh).
+# soak, coverage, platforms, test-arm64, bench and chroot install the Debian
+# packages they lack (tools/setup.sh).
 
 LUAS := lua5.4 luajit lua5.3 lua5.2 lua5.1
 found := $(foreach l,$(LUAS),\
@@ -111,12 +111,14 @@ endif
 
 flags = -std=c99 -fPIC -fno-plt -pthread -fvisibility=hidden -funwind-tables \
         -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
-        -Wmissing-prototypes -Iinclude $(lua_cflags) $(variant_flags) \
+        -Wmissing-prototypes -Iinclude -Isrc $(lua_cflags) $(variant_flags) \
         $(stack_flags)
 
-objects := $(patsubst src/%.c,$(OUT)/obj/%.o,$(sort $(wildcard src/*.c)))
+objects := $(patsubst src/%.c,$(OUT)/obj/%.o,\
+             $(sort $(wildcard src/*.c src/*/*.c)))
 objects += $(kqueue_object)
-scripts := $(patsubst src/%,$(OUT)/%,$(wildcard src/*.lua src/*/*.lua))
+scripts := $(patsubst src/lua/%,$(OUT)/%,\
+             $(wildcard src/lua/*.lua src/lua/*/*.lua))
 
 all: $(OUT)/socketloop.so $(scripts)
 
@@ -138,7 +140,7 @@ $(OUT)/obj/kqueue.o: test/kqueue/kqueue.c $(OUT)/about Makefile
 	@mkdir -p $(@D)
 	$(CC) $(flags) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(OUT)/%.lua: src/%.lua
+$(OUT)/%.lua: src/lua/%.lua
 	@mkdir -p $(@D)
 	cp $< $@
 
@@ -218,9 +220,11 @@ $(OUT)/test/memory: test/memory.c $(objects)
 
 # The threads that look names up, under ThreadSanitizer; without Lua, so what
 # else is in these files is left out.
-worker_sources := $(addprefix src/,worker.c pin.c address.c result.c)
+worker_sources := $(addprefix src/,os/worker.c os/pin.c os/lookup.c \
+                  os/error.c)
 
-$(OUT)/test/workers: test/workers.c $(worker_sources) src/worker.h $(OUT)/about
+$(OUT)/test/workers: test/workers.c $(worker_sources) src/os/worker.h \
+                     $(OUT)/about
 	@mkdir -p $(@D)
 	$(CC) $(flags) -fsanitize=thread -Isrc $(CFLAGS) -ffunction-sections \
 	    -Wl,--gc-sections -o $@ $(filter %.c,$^)
@@ -290,7 +294,7 @@ COVERAGE_RUNS ?= coverage-lua5.4:epoll coverage-lua5.1:poll \
                  coverage-luajit:select
 coverage:
 	@tools/setup.sh test
-	@rm -f build/coverage-*/obj/*.gcda
+	@rm -f build/coverage-*/obj/*.gcda build/coverage-*/obj/*/*.gcda
 	@tools/test.sh $(COVERAGE_RUNS)
 	@tools/coverage.sh
 
@@ -366,8 +370,8 @@ install: all
 	install $(OUT)/socketloop.so '$(DESTDIR)$(LUA_CMOD)'
 	install -m 644 include/socketloop.h '$(DESTDIR)$(INCLUDE)'
 	install -d '$(DESTDIR)$(LUA_LMOD)/socketloop'
-	install -m 644 src/*.lua '$(DESTDIR)$(LUA_LMOD)'
-	install -m 644 src/socketloop/*.lua '$(DESTDIR)$(LUA_LMOD)/socketloop'
+	install -m 644 src/lua/*.lua '$(DESTDIR)$(LUA_LMOD)'
+	install -m 644 src/lua/socketloop/*.lua '$(DESTDIR)$(LUA_LMOD)/socketloop'
 
 clean:
 	rm -rf build

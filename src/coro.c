@@ -5,15 +5,15 @@
  * Each function has the threads of the Lua state as its first upvalue.
  */
 
-#include "arg.h"
 #include "socketloop.h"
+#include "thread/arg.h"
 
-#include "compat.h"
-#include "hook.h"
-#include "pin.h"
-#include "record.h"
-#include "run.h"
-#include "thread.h"
+#include "os/pin.h"
+#include "thread/compat.h"
+#include "thread/hook.h"
+#include "thread/record.h"
+#include "thread/run.h"
+#include "thread/thread.h"
 
 static sl_threads *get_threads(lua_State *L)
 {

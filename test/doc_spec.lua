@@ -11,17 +11,28 @@ local documents = {
     'doc/benchmarks.md', 'CHANGELOG.md',
 }
 
+-- Calls f(path, name) for each C source; the name has no folder and no '.c'.
+local function each_source(f)
+    for _, folder in ipairs {'', 'os/', 'thread/', 'loop/', 'socket/',
+                             'luasocket/'} do
+        for file in lfs.dir('src/' .. folder) do
+            local name = file:match '^(.*)%.c$'
+            if name then f('src/' .. folder .. file, name) end
+        end
+    end
+end
+
 -- What the C sources register for users: name -> true.
 local function registered()
     local names = {}
-    for file in lfs.dir 'src' do
-        if file:match '%.c$' and file ~= 'install.c' and file ~= 'watch.c' then
-            for name in read('src/' .. file)
+    each_source(function(path, file)
+        if file ~= 'install' and file ~= 'watch' then
+            for name in read(path)
                     :gmatch '\n    {"(%a[%w_]*)", %a+_[%w_]+}' do
                 names[name] = true
             end
         end
-    end
+    end)
     return names
 end
 
@@ -77,14 +88,10 @@ describe('the documentation', function()
 
     it('has every source file in the picture of the layers', function()
         local text, count = read 'doc/architecture.md':match '```\n(.-)```', 0
-        for file in lfs.dir 'src' do
-            local name = file:match '^(.*)%.c$'
-            if name then
-                count = count + 1
-                name = name:gsub('^poller_', '')
-                assert.truthy(text:find('%f[%w]' .. name .. '%f[%W]'), file)
-            end
-        end
+        each_source(function(path, name)
+            count = count + 1
+            assert.truthy(text:find('%f[%w]' .. name .. '%f[%W]'), path)
+        end)
         assert.is_true(count > 30, count)
     end)
 

@@ -9,7 +9,7 @@
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
 
-#include "worker.h"
+#include "os/worker.h"
 
 #include <poll.h>
 #include <pthread.h>

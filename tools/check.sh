@@ -18,7 +18,7 @@ for compiler in gcc clang; do
 
     "$compiler" -std=c99 -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
         -Wmissing-prototypes -Werror -fsyntax-only -D_POSIX_C_SOURCE=200809L \
-        -DSL_HAVE_KQUEUE=1 -Itest/kqueue src/poller_kqueue.c
+        -DSL_HAVE_KQUEUE=1 -Itest/kqueue src/os/kqueue.c
     echo "$compiler: the kqueue back-end compiles against the stub header"
 done
 
@@ -34,10 +34,10 @@ echo "only luaopen_* is exported"
 
 # Lua states in several threads share what is static: constants, the count of
 # forks, and the key of what a thread gathers.
-variables=$(size -A build/gcc-lua5.4/obj/*.o | awk '
+variables=$(size -A build/gcc-lua5.4/obj/{,*/}*.o | awk '
     $2 == ":" { file = $1 }
     $1 ~ /^\.t?(data|bss)/ && $1 !~ /rel\.ro/ && $2 > 0 &&
-    file !~ /\/(fork|gather)\.o/ {
+    file !~ /\/(process|cork)\.o/ {
         print file, $1
     }')
 if [[ -n $variables ]]; then

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for folder in build/coverage-*/obj; do
+for folder in build/coverage-*/obj{,/*/}; do
     gcov -t -o "$folder" "$folder"/*.gcda 2>/dev/null
 done | awk -F: -v missed="${MISSED:-}" '
     $2 + 0 == 0 && $3 == "Source" {

@@ -11,9 +11,9 @@ mkdir -p build
 cppcheck --quiet --std=c99 --platform=unix64 --library=posix \
     --enable=warning,performance,portability -Iinclude -Isrc \
     -D__x86_64__ -D__linux__ -D__GNUC__ -DLUA_VERSION_NUM=504 \
-    --template='{file}:{line}: {message} [{id}]' src/*.c 2>build/lint
+    --template='{file}:{line}: {message} [{id}]' src/*.c src/*/*.c 2>build/lint
 # shellcheck disable=SC2086
-printf '%s\n' src/*.c | xargs -P "$(nproc)" -n 4 sh -c \
+printf '%s\n' src/*.c src/*/*.c | xargs -P "$(nproc)" -n 4 sh -c \
     'for file; do clang-tidy --quiet "$file" -- -std=c99 -D_GNU_SOURCE= \
         -Iinclude -Isrc $headers -include tools/lint.h 2>/dev/null; done; :' \
     sh >>build/lint

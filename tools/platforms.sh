@@ -80,11 +80,11 @@ fortify() {
 cet() {
     local objects=build/cet-lua5.4/obj
     make -s -j2 LUA=lua5.4 VARIANT=cet CFLAGS='-O2 -fcf-protection=full'
-    if readelf -n "$objects"/*.o | grep SHSTK; then
+    if readelf -n "$objects"/*.o "$objects"/*/*.o | grep SHSTK; then
         echo 'cet: an object claims a shadow stack'
         return 1
     fi
-    readelf -n "$objects"/fiber.o | grep -q IBT
+    readelf -n "$objects"/os/fiber.o | grep -q IBT
     CFLAGS='-O2 -fcf-protection=full' SPECS=${SPECS:-$core} \
         tools/test.sh cet-lua5.4:epoll
 }

@@ -1,0 +1,179 @@
+/*
+ * capi.c - waiting for other C modules, which find it in the registry:
+ * straight-line C, so the C stack freezes. What the functions do and raise
+ * is said in include/socketloop.h.
+ *
+ * A module has no loop as an upvalue. It waits in the loop of the running
+ * thread, which is looked up in a table of all loops.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "capi.h"
+
+#include "loop/loops.h"
+#include "loop/source.h"
+#include "loop/wait.h"
+#include "loop/watch.h"
+#include "os/clock.h"
+#include "os/error.h"
+#include "socketloop.h"
+#include "thread/hook.h"
+
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <stddef.h>
+
+/* --- loops ------------------------------------------------------------- */
+
+/* [-0, +1, -] Pushes the loop of the running thread, or of the nearest one
+ * below that has one; nil if there is none. */
+static void push_loop(lua_State *L, const sl_thread *t)
+{
+    for (; t != NULL; t = t->resumer) {
+        if (t->loop == NULL)
+            continue;
+        sl_loops_push(L, t->loop);
+        if (!lua_isnil(L, -1))
+            return;
+        lua_pop(L, 1);
+    }
+    sl_loops_pushfirst(L);
+}
+
+/* [-0, +1, e] Pushes the loop in which the calling thread will wait: there it
+ * is kept alive. Raises where it can't. `what` names the function. */
+static sl_loop *enter(lua_State *L, const char *what)
+{
+    luaL_checkstack(L, LUA_MINSTACK, "no room to wait");
+    const sl_threads *threads = sl_threads_get(L);
+    if (threads->running == NULL)
+        luaL_error(L, "%s must be called from a loop thread (see newthread)",
+                   what);
+    push_loop(L, threads->running);
+    sl_loop *loop = lua_touserdata(L, -1);
+    if (loop == NULL || loop->closed)
+        sl_loop_isclosed(L);
+    return loop;
+}
+
+/* --- readiness --------------------------------------------------------- */
+
+/* What of the events the descriptor is ready for is in *ready. 0 or how asking
+ * failed. */
+static int look(int fd, int events, int *ready)
+{
+    const short wanted = (short)((events & SOCKETLOOP_READABLE ? POLLIN : 0) |
+                                 (events & SOCKETLOOP_WRITABLE ? POLLOUT : 0));
+    struct pollfd p = {fd, wanted, 0};
+    int n;
+    do
+        n = poll(&p, 1, 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno;
+    if (fd < 0 || p.revents & POLLNVAL)
+        return EBADF;
+    if (p.revents & (POLLERR | POLLHUP))
+        p.revents = wanted;    /* the next operation finds out */
+    *ready = (p.revents & POLLIN ? SOCKETLOOP_READABLE : 0) |
+             (p.revents & POLLOUT ? SOCKETLOOP_WRITABLE : 0);
+    return 0;
+}
+
+/* Seconds until then, at least 0; negative if there is no end. */
+static double time_left(double until)
+{
+    return until < 0 ? -1 : fmax(until - sl_clock_now(), 0);
+}
+
+/* [-0, +0, e] Waits in the loop on the top until the descriptor is ready or
+ * the time is over; results as look's. */
+static int await(lua_State *L, int fd, int events, double seconds, int *ready)
+{
+    double until = seconds < 0 ? -1 : sl_clock_now() + seconds;
+    unsigned interest = (events & SOCKETLOOP_READABLE ? SL_READABLE : 0) |
+                        (events & SOCKETLOOP_WRITABLE ? SL_WRITABLE : 0);
+    sl_hook_check(L, sl_threads_get(L));
+    sl_watcher *w = sl_watch_push(L);
+    int err, failure;
+    do {
+        err = sl_watch_block(L, w, fd, interest, time_left(until));
+        failure = err == 0 || err == SL_TIMEOUT ? look(fd, events, ready)
+                                                : err;
+    } while (err == 0 && failure == 0 && *ready == 0);
+    lua_pop(L, 1);
+    return failure;
+}
+
+/* The code for an error, and errno. */
+static int code(int err)
+{
+    errno = err == SL_CLOSED ? EBADF : err == SL_TOO_BIG ? EMFILE : err;
+    return errno == EBADF ? SOCKETLOOP_CLOSED
+         : errno == ENOMEM ? SOCKETLOOP_NOMEMORY : SOCKETLOOP_FAILED;
+}
+
+/* --- the functions ----------------------------------------------------- */
+
+static int wait_ready(lua_State *L, int fd, int events, double seconds)
+{
+    const int all = SOCKETLOOP_READABLE | SOCKETLOOP_WRITABLE;
+    if (events == 0 || (events & ~all) != 0)
+        luaL_error(L, "wait: invalid events (%d)", events);
+    if (seconds != seconds)
+        luaL_error(L, "wait: the time is not a number");
+    sl_loop *loop = enter(L, "wait");
+    if (sl_wait_isdue(L, loop->threads))
+        sl_loop_pause(L, loop, 0);
+    int ready = 0;
+    int err = look(fd, events, &ready);
+    if (err == 0 && ready == 0 && seconds != 0) {
+        err = await(L, fd, events, seconds, &ready);
+    } else if (err == 0 && ready == 0 &&
+               sl_hook_refuses(L, loop->threads) == NULL) {
+        sl_loop_pause(L, loop, 0);
+        err = look(fd, events, &ready);
+    }
+    lua_pop(L, 1);
+    return err != 0 ? code(err) : ready;
+}
+
+static void sleep_so_long(lua_State *L, double seconds)
+{
+    if (seconds != seconds)
+        luaL_error(L, "sleep: the time is not a number");
+    sl_loop_pause(L, enter(L, "sleep"), seconds);
+    lua_pop(L, 1);
+}
+
+static int is_in_thread(lua_State *L)
+{
+    const sl_threads *all = sl_threads_get(L);
+    return all->running != NULL && !sl_hook_isclosing(L, all);
+}
+
+static void closing(lua_State *L, int fd)
+{
+    luaL_checkstack(L, 4, "no room for the loops");
+    sl_loops_pushall(L);
+    lua_pushnil(L);
+    while (lua_next(L, -2) != 0) {
+        sl_loop *loop = lua_touserdata(L, -1);
+        if (!loop->closed)
+            sl_source_closing(loop, fd);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static const socketloop_api functions = {
+    SOCKETLOOP_API_VERSION, wait_ready, sleep_so_long, is_in_thread, closing
+};
+
+void sl_api_offer(lua_State *L)
+{
+    lua_pushlightuserdata(L, (void *)&functions);
+    lua_setfield(L, LUA_REGISTRYINDEX, SOCKETLOOP_API_KEY);
+}

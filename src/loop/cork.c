@@ -1,0 +1,429 @@
+/*
+ * cork.c - gathering small sends, and sending in the background what the
+ * peer's window has no room for. See cork.h. Knows neither asockets nor
+ * threads; nothing here raises.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "loop/cork.h"
+
+#include "loop/source.h"
+#include "os/clock.h"
+#include "os/fd.h"
+#include "os/process.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    ROOM = 8 * 1024,      /* of a block */
+    SMALL = 2 * 1024      /* what is longer costs more to copy than to send */
+};
+
+struct sl_gather {
+    sl_source *source;    /* whose bytes; its `unsent` is this */
+    size_t first, last;   /* the bytes are data[first .. last - 1] */
+    unsigned forks;       /* sl_fork_count of the process that must send them */
+    int parked;           /* they are unsent: the loop goes on with them */
+    int ends;             /* the stream ends after them */
+    sl_gather *prev, *next;    /* in the loop's list of the unsent */
+    sl_watch watch;       /* for room, until the socket is closed */
+    double taken;         /* when the peer took something last, once parked */
+    double patience;      /* seconds from then on until a closed socket's bytes
+                             are given up */
+    sl_callback heir;     /* has the descriptor of a closed socket */
+    sl_alarm alarm;       /* then: patience is over */
+    sl_heirs *heirs;      /* of which it is one, or NULL */
+    sl_gather *former, *later;    /* among them */
+    char data[ROOM];
+};
+
+/* Has the block in which each OS thread is gathering. While it does, a turn of
+ * its loop is running; and at most one block is not parked. */
+static pthread_key_t current;
+static int has_current;
+
+static int is_inherited(const sl_gather *g)
+{
+    return g->source == &g->heir.source;
+}
+
+/* A child of fork(2) has a copy; the bytes are its parent's. */
+static int is_ours(const sl_gather *g)
+{
+    return g->forks == sl_fork_count;
+}
+
+/* --- the end of a block ------------------------------------------------ */
+
+/* The loop needs one block, as a rule. */
+static void give_back(sl_loop *loop, sl_gather *g)
+{
+    if (loop->spare == NULL && !is_inherited(g))
+        loop->spare = g;
+    else
+        free(g);
+}
+
+static void gather_in(sl_loop *loop, sl_gather *g)
+{
+    loop->gathering = g;
+    if (has_current)
+        pthread_setspecific(current, g);
+}
+
+static void unpark(sl_loop *loop, sl_gather *g)
+{
+    if (g->prev != NULL)
+        g->prev->next = g->next;
+    else
+        loop->unsent = g->next;
+    if (g->next != NULL)
+        g->next->prev = g->prev;
+    loop->waiting--;
+    sl_source_unwatch(&g->watch);
+    sl_timer_cancel(&loop->timers, &g->alarm.timer);
+}
+
+static void join_heirs(sl_gather *g)
+{
+    sl_heirs *heirs = g->heirs;
+    g->former = heirs->last;
+    while (g->former != NULL && g->former->taken > g->taken)
+        g->former = g->former->former;
+    g->later = g->former != NULL ? g->former->later : heirs->first;
+    if (g->former != NULL)
+        g->former->later = g;
+    else
+        heirs->first = g;
+    if (g->later != NULL)
+        g->later->former = g;
+    else
+        heirs->last = g;
+    heirs->count++;
+}
+
+static void leave_heirs(sl_gather *g)
+{
+    sl_heirs *heirs = g->heirs;
+    if (g->former != NULL)
+        g->former->later = g->later;
+    else
+        heirs->first = g->later;
+    if (g->later != NULL)
+        g->later->former = g->former;
+    else
+        heirs->last = g->former;
+    heirs->count--;
+}
+
+/* The bytes are gone, in one way or the other, and so is the block. */
+static void finish(sl_gather *g)
+{
+    sl_source *source = g->source;
+    sl_loop *loop = source->loop;
+    sl_heirs *heirs = g->heirs;
+    int fd = sl_source_owned(source);
+    if (g->parked)
+        unpark(loop, g);
+    else
+        gather_in(loop, NULL);
+    source->unsent = NULL;
+    if (g->ends && is_ours(g))
+        shutdown(fd, SHUT_WR);
+    if (is_inherited(g)) {
+        sl_source_release(source, 1);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (heirs != NULL)
+        leave_heirs(g);
+    give_back(loop, g);
+    if (heirs != NULL)
+        heirs->gone(heirs);
+}
+
+/* The bytes of a closed socket are given up, and the peer sees that. */
+static void give_up(sl_gather *g)
+{
+    int fd = sl_source_owned(g->source);
+    if (fd >= 0 && is_ours(g))
+        sl_fd_resetting(fd);
+    finish(g);
+}
+
+static void lose_patience(sl_alarm *alarm)
+{
+    give_up((sl_gather *)((char *)alarm - offsetof(sl_gather, alarm)));
+}
+
+static void lose(sl_gather *g, int err)
+{
+    g->source->lost = (short)err;
+    finish(g);
+}
+
+/* --- sending ----------------------------------------------------------- */
+
+static void go_on(sl_watch *watch);
+
+/* There is no room for the bytes now: the loop will go on with them. */
+static void park(sl_gather *g)
+{
+    sl_loop *loop = g->source->loop;
+    if (!g->parked) {
+        g->parked = 1;
+        gather_in(loop, NULL);
+        loop->waiting++;
+        g->prev = NULL;
+        g->next = loop->unsent;
+        if (g->next != NULL)
+            g->next->prev = g;
+        loop->unsent = g;
+    }
+    if (g->watch.source != NULL || is_inherited(g))
+        return;
+    int err = sl_source_watch(loop, g->source->fd, &g->watch);
+    if (err != 0)
+        lose(g, err);
+}
+
+/* The heir waits for the peer until patience is over. */
+static void be_patient(sl_gather *g)
+{
+    if (isfinite(g->patience))
+        sl_timer_set(&g->source->loop->timers, &g->alarm.timer,
+                     g->taken + g->patience);
+    if (g->heirs != NULL)
+        join_heirs(g);
+}
+
+/* So many bytes were sent now, and some are left. */
+static void note_taken(sl_gather *g, size_t sent)
+{
+    if (g->parked && sent == 0)
+        return;
+    g->taken = sl_clock_now();
+    if (!is_inherited(g))
+        return;
+    if (g->heirs != NULL)
+        leave_heirs(g);
+    be_patient(g);
+}
+
+/* Sends the bytes and then data; see sl_gather_send. The block may be gone
+ * afterwards. */
+static int transmit(sl_gather *g, const char *data, size_t size, size_t *n)
+{
+    sl_source *source = g->source;
+    if (!is_ours(g))
+        g->first = g->last;
+    size_t count = g->last - g->first;
+    int err = 0;
+    *n = 0;
+    if (count + size > 0)
+        err = sl_fd_sendtwo(source->fd, g->data + g->first, count, data,
+                            size, n);
+    size_t sent = *n < count ? *n : count;
+    g->first += sent;
+    *n -= sent;
+    source->writer.progress |= sent > 0;
+    if (err != 0 && err != EAGAIN && err != EWOULDBLOCK) {
+        lose(g, err);
+    } else if (g->first == g->last) {
+        finish(g);
+    } else {
+        source->writable = 0;
+        note_taken(g, sent);
+        park(g);
+    }
+    return err;
+}
+
+int sl_gather_send(sl_source *source, const char *data, size_t size,
+                   size_t *n)
+{
+    *n = 0;
+    if (source->unsent->ends && size > 0)
+        return EPIPE;
+    return transmit(source->unsent, data, size, n);
+}
+
+static void transmit_bytes(sl_gather *g)
+{
+    size_t n;
+    transmit(g, NULL, 0, &n);
+}
+
+/* There may be room now, or the socket was closed behind our back. */
+static void go_on(sl_watch *watch)
+{
+    transmit_bytes(watch->owner);
+}
+
+void sl_gather_flushall(sl_loop *loop)
+{
+    transmit_bytes(loop->gathering);
+}
+
+/* --- gathering --------------------------------------------------------- */
+
+static sl_gather *get_block(sl_loop *loop)
+{
+    sl_gather *g = loop->spare;
+    if (g == NULL)
+        g = malloc(sizeof *g);
+    loop->spare = NULL;
+    return g;
+}
+
+/* Begins to gather; false if there is no memory. */
+static int begin(sl_source *source)
+{
+    sl_loop *loop = source->loop;
+    sl_gather *g = get_block(loop);
+    if (g == NULL)
+        return 0;
+    memset(g, 0, offsetof(sl_gather, data));
+    g->source = source;
+    g->forks = sl_fork_count;
+    g->watch.interest = SL_WRITABLE;
+    g->watch.told = go_on;
+    g->watch.owner = g;
+    g->alarm.timer.kind = SL_OF_ALARM;
+    g->alarm.ring = lose_patience;
+    source->unsent = g;
+    gather_in(loop, g);
+    return 1;
+}
+
+/* Nothing is being gathered that must not be sent together with the source's.
+ * False if it has bytes that are unsent. */
+static int make_way(sl_source *source)
+{
+    sl_gather *g = source->loop->gathering;
+    if (g != NULL && (g->source != source || !is_ours(g)))
+        transmit_bytes(g);
+    return source->unsent == NULL || !source->unsent->parked;
+}
+
+int sl_gather_add(sl_source *source, const char *data, size_t size)
+{
+    if (size > SMALL || !make_way(source) ||
+        (source->unsent == NULL && !begin(source)))
+        return 0;
+    sl_gather *g = source->unsent;
+    if (size > ROOM - g->last)
+        return 0;
+    memcpy(g->data + g->last, data, size);
+    g->last += size;
+    return 1;
+}
+
+/* --- the end of a source ----------------------------------------------- */
+
+/* Whether the source has bytes that cannot be sent now. */
+static int is_left_with(sl_source *source)
+{
+    if (source->unsent != NULL)
+        transmit_bytes(source->unsent);
+    return source->unsent != NULL;
+}
+
+int sl_gather_end(sl_source *source)
+{
+    if (!is_left_with(source))
+        return 0;
+    source->unsent->ends = 1;
+    return 1;
+}
+
+/* The heir is ready. */
+static void go_on_alone(sl_source *source)
+{
+    transmit_bytes(source->unsent);
+}
+
+int sl_gather_inherit(sl_source *source, double seconds, sl_heirs *heirs)
+{
+    if (!is_left_with(source))
+        return 0;
+    sl_gather *g = source->unsent;
+    sl_source_unwatch(&g->watch);
+    sl_source *heir = &g->heir.source;
+    sl_source_initcallback(&g->heir, source->loop, go_on_alone);
+    heir->interest = SL_WRITABLE;
+    sl_source_move(source, heir);
+    source->unsent = NULL;
+    heir->unsent = g;
+    g->source = heir;
+    g->patience = seconds;
+    g->heirs = heirs;
+    be_patient(g);
+    return 1;
+}
+
+double sl_gather_idle(const sl_heirs *heirs)
+{
+    return heirs->first->taken;
+}
+
+void sl_gather_reset(sl_heirs *heirs)
+{
+    give_up(heirs->first);
+}
+
+void sl_gather_drop(sl_source *source)
+{
+    if (source->unsent != NULL)
+        finish(source->unsent);
+}
+
+/* --- all of them ------------------------------------------------------- */
+
+void sl_gather_desert(sl_loop *loop)
+{
+    while (loop->unsent != NULL)
+        finish(loop->unsent);
+}
+
+void sl_gather_free(sl_loop *loop)
+{
+    sl_gather *g;
+    while ((g = loop->gathering != NULL ? loop->gathering
+                                        : loop->unsent) != NULL) {
+        size_t n;
+        if (is_ours(g))
+            sl_fd_sendtwo(g->source->fd, g->data + g->first,
+                          g->last - g->first, NULL, 0, &n);
+        finish(g);
+    }
+    free(loop->spare);
+    loop->spare = NULL;
+}
+
+/* --- the end of the process -------------------------------------------- */
+
+/* A __thread variable would do, but LeakSanitizer crashes now and then where a
+ * library that is loaded later has one. */
+__attribute__((constructor)) static void make_current(void)
+{
+    has_current = pthread_key_create(&current, NULL) == 0;
+}
+
+/* os.exit in the middle of a turn ends the process, but not the loop. */
+__attribute__((destructor)) static void send_at_exit(void)
+{
+    if (!has_current)
+        return;
+    sl_gather *g = pthread_getspecific(current);
+    if (g != NULL)
+        transmit_bytes(g);
+    pthread_key_delete(current);
+}

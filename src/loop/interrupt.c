@@ -1,0 +1,41 @@
+/*
+ * interrupt.c - see interrupt.h.
+ */
+
+#define _POSIX_C_SOURCE 200809L
+
+#include "loop/interrupt.h"
+
+#include <signal.h>
+#include <string.h>
+
+static int do_nothing(lua_State *L)
+{
+    (void)L;
+    return 0;
+}
+
+void sl_interrupt_call(lua_State *L)
+{
+    lua_pushcfunction(L, do_nothing);
+    lua_call(L, 0, 0);
+}
+
+int sl_interrupt_handled(void)
+{
+    struct sigaction action;
+    return sigaction(SIGINT, NULL, &action) == 0 &&
+           action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
+}
+
+/* The words are luajit's own, whose handler takes itself away. Words alone may
+ * be a peer's. */
+int sl_interrupt_isone(lua_State *L, int index, int handled)
+{
+    static const char words[] = "interrupted!";
+    if (!SL_LUAJIT || !handled || lua_type(L, index) != LUA_TSTRING)
+        return 0;
+    size_t length = sl_rawlen(L, index), end = sizeof words - 1;
+    return length >= end && !sl_interrupt_handled() &&
+           memcmp(lua_tostring(L, index) + length - end, words, end) == 0;
+}

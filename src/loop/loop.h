@@ -1,0 +1,227 @@
+/*
+ * loop.h - one loop: who waits for what, and whose turn it is.
+ *
+ * A source is a descriptor with two waits, one per direction. A wait is the
+ * one place where a thread can wait for that direction, and holds the
+ * operation the thread waits for: what tries it, its deadline, its result.
+ * A few sources have no waits: the loop calls their function (sl_callback),
+ * which may bring about that another source's operation is tried again.
+ *
+ * An operation is first tried in the thread that calls it. If it would block
+ * the thread waits; when the descriptor is ready the loop tries it again, and
+ * only a finished one (or a timeout, close or error) wakes the thread.
+ *
+ * The order within a step:
+ *   1. wait for readiness, not longer than the first deadline, not at all
+ *      when a thread is ready;
+ *   2. each ready source: try its operations, run the threads of those that
+ *      finished;
+ *   3. each deadline that passed: run the thread;
+ *   4. the threads that were ready before: run them in order.
+ * Before the last the collector runs if somebody waits for what it may bring.
+ * An error that leaves the step in between loses nothing: the next step goes
+ * on where this one left off.
+ *
+ * Every C function of the module has the loop as its first upvalue; there
+ * are no globals.
+ */
+
+#ifndef SL_LOOP_H
+#define SL_LOOP_H
+
+#include "loop/buffer.h"
+#include "loop/timer.h"
+#include "os/poller.h"
+#include "os/process.h"
+#include "thread/compat.h"
+#include "thread/thread.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct sl_loop sl_loop;
+typedef struct sl_source sl_source;
+typedef struct sl_wait sl_wait;
+typedef struct sl_limits sl_limits;
+typedef struct sl_resolver sl_resolver;
+typedef struct sl_watch sl_watch;
+typedef struct sl_gather sl_gather;
+
+/* Tries an operation: 0 when it is finished, SL_AGAIN when it must wait,
+ * SL_BUSY when it used up its share, else how it failed (error.h). It must
+ * not raise, and L is not its thread's. */
+typedef int (*sl_attempt)(lua_State *L, sl_source *source);
+
+typedef struct sl_operation {
+    sl_attempt attempt;
+    int (*results)(lua_State *L, sl_wait *wait);    /* pushes what it gave;
+                               NULL where straight-line C waits for it */
+} sl_operation;
+
+struct sl_wait {
+    sl_thread *thread;      /* who waits; anchored by its record */
+    const sl_operation *operation;
+    sl_limits *limits;      /* owned; NULL until a wait has some */
+    short status;           /* of the operation, as it returned */
+    unsigned char writes;   /* it is its source's writer */
+    unsigned char interest; /* SL_READABLE or SL_WRITABLE; 0: only the time */
+    unsigned char parked;   /* the thread waits for readiness (not a turn) */
+    unsigned char progress; /* set by the operation when bytes moved */
+    unsigned char limited;  /* this one has limits */
+    unsigned char reserved; /* for a server's thread, also while it runs */
+};
+
+/* How long a wait may take. */
+struct sl_limits {
+    sl_wait *wait;          /* whose they are */
+    double block;           /* limit of one wait in seconds, or negative */
+    double until;           /* deadline of the call, or negative */
+    double deadline;        /* of this wait: the earlier one, or negative */
+    sl_timer timer;         /* may fire early: it is moved lazily */
+};
+
+struct sl_source {
+    sl_loop *loop;          /* borrowed; NULL once the loop is gone */
+    int fd;                 /* -1 when closed */
+    uint32_t generation;    /* of the descriptor's use */
+    uint32_t inode;         /* of the descriptor, where it was asked for */
+    unsigned char lent;     /* others may close it, and we know its inode */
+    unsigned char readable; /* remembered: a read may succeed */
+    unsigned char writable;
+    unsigned char hangup;   /* seen: a short read is not the last */
+    unsigned char watched;  /* the poller knows it */
+    unsigned char interest; /* SL_READABLE or SL_WRITABLE, of a callback */
+    unsigned char calls;    /* it is a callback's */
+    unsigned char bare;     /* nobody's: made for its watches, goes with them */
+    unsigned short forks;   /* sl_fork_count when it got the descriptor */
+    short lost;             /* how sending failed in the background, or as the
+                               connection broke; or 0 */
+    sl_gather *unsent;      /* owned: what is still to be sent, or NULL */
+    sl_wait reader, writer;
+    sl_watch *watches;      /* borrowed: who else is told of readiness */
+};
+
+/* The source that the wait is in. */
+static inline sl_source *sl_wait_source(const sl_wait *wait)
+{
+    size_t offset = wait->writes ? offsetof(sl_source, writer)
+                                 : offsetof(sl_source, reader);
+    return (sl_source *)((char *)wait - offset);
+}
+
+/* A source without waits. */
+typedef struct sl_callback {
+    sl_source source;       /* the first member */
+    void (*told)(sl_source *source);    /* it is ready; must not raise */
+} sl_callback;
+
+/* Interest in a source from outside (watch.h). It is told once. */
+struct sl_watch {
+    sl_source *source;      /* in whose list it is; NULL: in none */
+    sl_watch *prev, *next;
+    unsigned interest;      /* of SL_READABLE and SL_WRITABLE */
+    void (*told)(sl_watch *watch);    /* must not run threads */
+    void *owner;
+    int lost;               /* told since the descriptor is gone, or will be */
+};
+
+/* A time at which something has to be done that ends no thread's wait. */
+typedef struct sl_alarm {
+    sl_timer timer;
+    void (*ring)(struct sl_alarm *alarm);    /* must not raise */
+} sl_alarm;
+
+/* What a timer belongs to (sl_timer.kind). */
+enum { SL_OF_SLEEP, SL_OF_WAIT, SL_OF_ALARM };
+
+/* Positions in the table that belongs to a loop (sl_loop_env). */
+enum {
+    SL_ENV_MODULE = 1,      /* the table of functions: has onerror */
+    SL_ENV_CLASSES,         /* the metatables of asockets */
+    SL_ENV_WRAPPERS,        /* weak: LuaSocket object -> asocket */
+    SL_ENV_FAILURES,        /* threads whose errors are still to be told */
+    SL_ENV_GUARDED,         /* weak: thread -> its client: guard.h */
+    SL_ENV_CLOSER,          /* sl_guard_closer */
+    SL_ENV_WATCHERS         /* the function that makes them (watch.h) */
+};
+
+struct sl_loop {
+    sl_threads *threads;          /* borrowed */
+    void (*failed)(lua_State *L, int thread);    /* [-0, +0, -] called first
+                                     when the thread at that index failed */
+    const sl_poller_type *type;
+    void *poller;                 /* owned */
+    sl_timers timers;
+    sl_source **sources;          /* owned array: by fd, its one owner */
+    int sources_size;
+    uint32_t generation;          /* the last one given */
+    int open, open_kept;          /* descriptors in sources; as many as were */
+    int open_limit;               /* after the last collection; how many ask */
+    double next_reclaim;          /* for another one; when it's time for one */
+    sl_event *events;             /* of this step; owned */
+    int event, event_count;       /* the next to dispatch; how many */
+    sl_thread *first, *last;      /* the ready queue */
+    double looked;                /* when sl_wait_patrol was called last; how */
+    int unlooked;                 /* many steps ask not whether it's time to */
+    int ready;                    /* threads in it */
+    int waiting;                  /* threads that wait, ready ones excluded */
+    int failures;                 /* in SL_ENV_FAILURES */
+    int stepping, stop_asked, closed;
+    int hook;                     /* is it run from one? of enum sl_hook */
+    int has_sigint;               /* SIGINT had a handler when it was made */
+    int collecting;               /* garbage may be what others wait for */
+    unsigned forks;               /* where the poller was opened: process.h */
+    sl_scratch scratch;
+    int max_lookups;              /* of names, at a time */
+    sl_resolver *resolver;        /* owned; NULL until a name is looked up */
+    sl_gather *gathering;         /* what sends are gathered in, or NULL */
+    sl_gather *unsent;            /* list of what is sent in the background */
+    sl_gather *spare;             /* owned: what to gather in next, or NULL */
+};
+
+/* Raises. */
+int sl_loop_isclosed(lua_State *L);
+
+/* The loop of the running C function. */
+static inline sl_loop *sl_loop_check(lua_State *L)
+{
+    sl_loop *loop = lua_touserdata(L, lua_upvalueindex(1));
+    if (loop->closed)
+        sl_loop_isclosed(L);
+    return loop;
+}
+
+/* [-0, +1, -] Pushes a value of the running C function's loop's table. */
+void sl_loop_env(lua_State *L, int which);
+
+/* [-0, +1, e] Pushes a new loop, its table still empty but for the lists. */
+sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type,
+                     void (*failed)(lua_State *L, int thread));
+
+/* Ends the running C function in a sleep of so many seconds; 0 or less gives
+ * the others their turn. */
+int sl_loop_sleep(lua_State *L, sl_loop *loop, double seconds);
+
+/* [-0, +0, e] The same for straight-line C in a thread of our own. */
+void sl_loop_pause(lua_State *L, sl_loop *loop, double seconds);
+
+/* [-3, +0, m] A thread of the loop failed, and nobody is there to get the
+ * thread, error and traceback: the step that goes on will tell them. */
+void sl_loop_fail_later(lua_State *L, sl_loop *loop);
+
+/* Whether this is a child of the process whose poller it is. Nothing may be
+ * done to that one: it is the parent's, too. */
+static inline int sl_loop_isforked(const sl_loop *loop)
+{
+    return loop->forks != sl_fork_count;
+}
+
+/* The loop gets a poller of its own, or child and parent would take each
+ * other's events. 0, or how it failed, and then it is to be tried again. */
+int sl_loop_settle(sl_loop *loop);
+
+/* [-0, +0, e] One step of at most so many seconds (negative: no limit).
+ * False if nothing waits. */
+int sl_loop_step(lua_State *L, sl_loop *loop, double timeout);
+
+#endif

@@ -1,0 +1,297 @@
+/*
+ * source.c - descriptors: their one owner in the loop, and what the poller is
+ * told about them.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "loop/source.h"
+
+#include "loop/cork.h"
+#include "loop/wait.h"
+#include "os/error.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+void sl_source_init(sl_source *source, sl_loop *loop)
+{
+    memset(source, 0, sizeof *source);
+    source->loop = loop;
+    source->fd = -1;
+    source->reader.interest = SL_READABLE;
+    source->writer.interest = SL_WRITABLE;
+    source->writer.writes = 1;
+}
+
+void sl_source_initcallback(sl_callback *callback, sl_loop *loop,
+                            void (*told)(sl_source *source))
+{
+    sl_source_init(&callback->source, loop);
+    callback->source.calls = 1;
+    callback->told = told;
+}
+
+static int reserve_source(sl_loop *loop, int fd)
+{
+    if (fd < loop->sources_size)
+        return 0;
+    int size = loop->sources_size > 0 ? loop->sources_size : 64;
+    while (size <= fd)
+        size *= 2;
+    sl_source **sources = realloc(loop->sources,
+                                  (size_t)size * sizeof *sources);
+    if (sources == NULL)
+        return ENOMEM;
+    for (int i = loop->sources_size; i < size; i++)
+        sources[i] = NULL;
+    loop->sources = sources;
+    loop->sources_size = size;
+    return 0;
+}
+
+void sl_source_detach(sl_source *source, int closing)
+{
+    sl_loop *loop = source->loop;
+    int fd = source->fd;
+    if (fd < 0 || loop->closed)
+        return;
+    /* epoll and kqueue forget a descriptor themselves when it is closed. */
+    if (source->watched && !sl_loop_isforked(loop) &&
+        !(closing && loop->type->edge_triggered))
+        loop->type->forget(loop->poller, fd);
+    loop->sources[fd] = NULL;
+    loop->open--;
+    source->fd = -1;
+    source->watched = 0;
+    if (sl_fork_isours(fd, source->forks))
+        sl_fork_forget(fd);
+}
+
+int sl_source_owned(const sl_source *source)
+{
+    int fd = source->fd;
+    return fd >= 0 && sl_fork_isours(fd, source->forks) ? fd : -1;
+}
+
+/* Whoever watches a bare one looks again: it may be the same descriptor. */
+void sl_source_dispossess(sl_source *source)
+{
+    if (!source->bare && !source->calls) {
+        sl_source_release(source, 0);
+        return;
+    }
+    sl_source_detach(source, 0);
+    if (source->calls)
+        ((sl_callback *)source)->told(source);
+    else
+        sl_source_notify(source, SL_READABLE | SL_WRITABLE);
+}
+
+int sl_source_claim(sl_source *source, int fd)
+{
+    sl_loop *loop = source->loop;
+    if (!loop->type->holds(fd))
+        return SL_TOO_BIG;
+    if (reserve_source(loop, fd) != 0)
+        return ENOMEM;
+    sl_source *old = loop->sources[fd];
+    if (old != NULL && old != source)
+        sl_source_dispossess(old);
+    if (old != source)
+        sl_source_detach(source, 0);
+    sl_fork_share(fd);
+    source->forks = (unsigned short)sl_fork_count;
+    if (old == source)
+        return 0;
+    loop->sources[fd] = source;
+    loop->open++;
+    source->fd = fd;
+    source->generation = ++loop->generation;
+    source->readable = source->writable = 1;
+    source->hangup = source->watched = 0;
+    source->lent = 0;
+    source->lost = 0;
+    return 0;
+}
+
+void sl_source_lend(sl_source *source)
+{
+    struct stat file;
+    if (source->fd < 0 || fstat(source->fd, &file) != 0)
+        return;
+    source->inode = (uint32_t)file.st_ino;
+    source->lent = 1;
+}
+
+int sl_source_checkstranger(const sl_source *source)
+{
+    struct stat file;
+    return source->fd >= 0 && fstat(source->fd, &file) == 0 &&
+           (uint32_t)file.st_ino != source->inode;
+}
+
+void sl_source_move(sl_source *from, sl_source *to)
+{
+    sl_loop *loop = from->loop;
+    sl_source_detach(to, 0);
+    loop->sources[from->fd] = to;
+    to->fd = from->fd;
+    to->forks = from->forks;
+    to->generation = from->generation;
+    to->readable = to->writable = 1;
+    to->hangup = from->hangup;
+    to->watched = from->watched;
+    to->lent = 0;
+    from->fd = -1;
+    from->watched = 0;
+    if (!loop->type->edge_triggered)
+        sl_source_tell(to);
+}
+
+void sl_source_release(sl_source *source, int closing)
+{
+    sl_source_detach(source, closing);
+    if (source->loop->closed)
+        return;
+    sl_wait_finish(&source->reader, SL_CLOSED);
+    sl_wait_finish(&source->writer, SL_CLOSED);
+    int has_unsent = source->unsent != NULL;
+    for (sl_watch *watch = source->watches; watch != NULL; watch = watch->next)
+        watch->lost = 1;
+    sl_source_notify(source, SL_READABLE | SL_WRITABLE);
+    if (has_unsent)    /* else it may be gone with its last watch */
+        sl_gather_drop(source);    /* perhaps the source with it */
+}
+
+void sl_source_closing(sl_loop *loop, int fd)
+{
+    if (fd >= 0 && fd < loop->sources_size && loop->sources[fd] != NULL)
+        sl_source_release(loop->sources[fd], 1);
+}
+
+static unsigned parked_interest(const sl_wait *wait)
+{
+    return wait->parked ? wait->interest : 0;
+}
+
+int sl_source_tellpoller(sl_source *source)
+{
+    sl_loop *loop = source->loop;
+    unsigned wanted = parked_interest(&source->reader) |
+                      parked_interest(&source->writer) | source->interest;
+    for (const sl_watch *w = source->watches; w != NULL; w = w->next)
+        wanted |= w->interest;
+    if (source->fd < 0 || sl_loop_isforked(loop) ||
+        (loop->type->edge_triggered && (source->watched || wanted == 0)))
+        return 0;
+    int err = loop->type->watch(loop->poller, source->fd, source->generation,
+                                wanted);
+    if (err == 0)
+        source->watched = 1;
+    return err;
+}
+
+/* Its thread cannot be in the wait any more, or it would be alive: somebody
+ * closed or resumed the coroutine. In its turn the record ends. Or it can,
+ * since the Lua state is being closed: then its turn never comes. */
+static void abandon(sl_wait *wait)
+{
+    sl_loop *loop = sl_wait_source(wait)->loop;
+    sl_thread *t = wait->thread;
+    wait->thread = NULL;
+    if (t == NULL || loop->threads->closed)
+        return;
+    t->wait = NULL;
+    if (sl_thread_waits(t))
+        sl_wait_unready(loop, t);
+}
+
+void sl_source_free(sl_source *source)
+{
+    if (!source->loop->closed) {
+        sl_source_release(source, 0);
+        abandon(&source->reader);
+        abandon(&source->writer);
+    }
+    sl_wait_freelimits(&source->reader);
+    sl_wait_freelimits(&source->writer);
+}
+
+/* --- watches ----------------------------------------------------------- */
+
+/* The source of a descriptor: its owner, or one made for those who watch it.
+ * NULL: how it failed is in *err. */
+static sl_source *find_or_make(sl_loop *loop, int fd, int *err)
+{
+    *err = 0;
+    if (fd < loop->sources_size && loop->sources[fd] != NULL)
+        return loop->sources[fd];
+    sl_source *source = malloc(sizeof *source);
+    if (source == NULL) {
+        *err = ENOMEM;
+        return NULL;
+    }
+    sl_source_init(source, loop);
+    source->bare = 1;
+    *err = sl_source_claim(source, fd);
+    if (*err == 0)
+        return source;
+    free(source);
+    return NULL;
+}
+
+int sl_source_watch(sl_loop *loop, int fd, sl_watch *watch)
+{
+    int err;
+    sl_source *source = find_or_make(loop, fd, &err);
+    if (source == NULL)
+        return err;
+    watch->source = source;
+    watch->prev = NULL;
+    watch->next = source->watches;
+    if (source->watches != NULL)
+        source->watches->prev = watch;
+    source->watches = watch;
+    /* The one that the poller was told of may have been closed behind our
+     * back, and this one has its number. */
+    source->watched = 0;
+    err = sl_source_tell(source);
+    if (err != 0)
+        sl_source_unwatch(watch);
+    return err;
+}
+
+void sl_source_unwatch(sl_watch *watch)
+{
+    sl_source *source = watch->source;
+    if (source == NULL)
+        return;
+    watch->source = NULL;
+    if (watch->prev != NULL)
+        watch->prev->next = watch->next;
+    else
+        source->watches = watch->next;
+    if (watch->next != NULL)
+        watch->next->prev = watch->prev;
+    if (source->bare && source->watches == NULL) {
+        sl_source_detach(source, 0);
+        free(source);
+    } else if (!source->loop->closed && !source->loop->type->edge_triggered) {
+        sl_source_tell(source);
+    }
+}
+
+void sl_source_notify(sl_source *source, unsigned ready)
+{
+    sl_watch *next;
+    for (sl_watch *watch = source->watches; watch != NULL; watch = next) {
+        next = watch->next;
+        if (!(watch->interest & ready))
+            continue;
+        sl_source_unwatch(watch);
+        watch->told(watch);
+    }
+}

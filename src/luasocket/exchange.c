@@ -1,0 +1,340 @@
+/*
+ * exchange.c - calling objects that do their own I/O. See exchange.h.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "luasocket/exchange.h"
+
+#include "luasocket/object.h"
+#include "os/clock.h"
+#include "os/error.h"
+#include "os/fd.h"
+#include "thread/hook.h"
+
+#include <math.h>
+#include <string.h>
+
+/* So many calls that want what is there already; then it pauses. */
+enum { TRIES_MAX = 16 };
+
+/* So many bytes are a thread's share, and the others get their turn. */
+enum { BYTES_MAX = 64 * 1024 };
+
+static const double pause_seconds = 0.01;
+
+/* --- waiting ----------------------------------------------------------- */
+
+static int ready_status(const sl_source *source, const sl_wait *wait)
+{
+    if (source->fd < 0)
+        return SL_CLOSED;
+    /* Its turn came late: the readiness may be forgotten again. */
+    if (wait->status == SL_BUSY)
+        return 0;
+    int ready = wait->interest & SL_READABLE ? source->readable
+                                             : source->writable;
+    return ready ? 0 : SL_AGAIN;
+}
+
+static int try_reading(lua_State *L, sl_source *source)
+{
+    (void)L;
+    return ready_status(source, &source->reader);
+}
+
+static int try_writing(lua_State *L, sl_source *source)
+{
+    (void)L;
+    return ready_status(source, &source->writer);
+}
+
+static const sl_operation reading_on = {try_reading, NULL};
+static const sl_operation writing_on = {try_writing, NULL};
+
+void sl_exchange_regain(const sl_exchange *x)
+{
+    if (x->receive != NULL)
+        x->a->receive = *x->receive;
+}
+
+/* [-0, +0, e] Raises where the thread cannot wait in straight-line C. */
+static void check_thread(lua_State *L, const sl_exchange *x)
+{
+    sl_wait_check(L, x->wait, x->name);
+    if (x->a->source.loop->threads->running == NULL)
+        luaL_error(L, "%s must be called from a loop thread (see newthread)",
+                   x->name);
+}
+
+double sl_exchange_timeleft(const sl_exchange *x)
+{
+    double limit = x->a->block;
+    if (limit > 0 && x->tries > 0)
+        limit = fmax(limit - (sl_clock_now() - x->since), 0);
+    if (x->until >= 0) {
+        double left = fmax(x->until - sl_clock_now(), 0);
+        limit = limit < 0 ? left : fmin(limit, left);
+    }
+    return limit;
+}
+
+/* sl_wait_block in the exchange's wait */
+static int block(lua_State *L, const sl_exchange *x,
+                 const sl_operation *operation, double limit)
+{
+    int err = sl_wait_block(L, x->wait, operation, limit);
+    sl_exchange_regain(x);
+    return err;
+}
+
+void sl_exchange_progress(sl_exchange *x, size_t n)
+{
+    sl_thread *t = x->a->source.loop->threads->running;
+    x->tries = 0;
+    if (t == NULL)
+        return;
+    size_t spent = t->spent + n / (BYTES_MAX / SL_OPERATIONS_MAX);
+    t->spent = spent < SL_OPERATIONS_MAX ? (unsigned char)spent
+                                         : SL_OPERATIONS_MAX;
+}
+
+int sl_exchange_turn(lua_State *L, sl_exchange *x)
+{
+    check_thread(L, x);
+    return block(L, x, &sl_wait_turn, -1);
+}
+
+/* [-0, +0, e] The object wants what is there already. If it goes on like that
+ * and moves nothing it is called only now and then. 0 or SL_CLOSED. */
+static int try_again(lua_State *L, sl_exchange *x, double limit)
+{
+    if (x->tries++ == 0)
+        x->since = sl_clock_now();
+    if (x->tries <= TRIES_MAX)
+        return sl_exchange_turn(L, x);
+    int err = sl_wait_pause(L, x->wait, limit < 0 ? pause_seconds
+                                                  : fmin(limit,
+                                                         pause_seconds));
+    sl_exchange_regain(x);
+    return err;
+}
+
+/* Nobody promised that the object has done all it could: the system is asked
+ * first, as an edge-triggered poller would say nothing more. */
+int sl_exchange_await(lua_State *L, sl_exchange *x)
+{
+    sl_source *source = &x->a->source;
+    int reading = x->wait == &source->reader;
+    double limit = sl_exchange_timeleft(x);
+    check_thread(L, x);
+    if (source->fd < 0)
+        return SL_CLOSED;
+    if (limit == 0)
+        return SL_TIMEOUT;
+    if (sl_fd_ready(source->fd, x->wanted == SL_WRITABLE))
+        return try_again(L, x, limit);
+    x->tries = 0;
+    sl_hook_check(L, source->loop->threads);
+    if (x->wanted == SL_READABLE)
+        source->readable = 0;
+    else
+        source->writable = 0;
+    x->wait->interest = (unsigned char)x->wanted;
+    int err = block(L, x, reading ? &reading_on : &writing_on, limit);
+    x->wait->interest = reading ? SL_READABLE : SL_WRITABLE;
+    return err;
+}
+
+/* --- waking ------------------------------------------------------------ */
+
+int sl_exchange_isdirty(lua_State *L, const sl_exchange *x)
+{
+    sl_luasocket_method(L, x->object, "dirty");
+    if (!lua_isfunction(L, -1)) {
+        lua_pop(L, 1);
+        return 0;
+    }
+    lua_pushvalue(L, x->object);
+    lua_call(L, 1, 1);
+    int dirty = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return dirty;
+}
+
+/* The wait ends if it is for the other direction than its own, or if what
+ * was done went the other direction. */
+static void wake_crossed(sl_wait *wait, unsigned own, unsigned wanted)
+{
+    if (wait->parked && (wait->interest != own || wanted == own))
+        sl_wait_finish(wait, 0);
+}
+
+/* [-0, +0, e] Threads that wait for what the call may have brought go on;
+ * x->wanted is still the readiness that the call had waited for. */
+static void wake_others(lua_State *L, const sl_exchange *x)
+{
+    sl_wait *reader = &x->a->source.reader;
+    if (x->a->transport != SL_FOREIGN)
+        return;
+    if (reader->parked && reader->interest == SL_READABLE &&
+        sl_exchange_isdirty(L, x))
+        sl_wait_finish(reader, 0);
+    wake_crossed(reader, SL_READABLE, x->wanted);
+    wake_crossed(&x->a->source.writer, SL_WRITABLE, x->wanted);
+}
+
+/* Both threads see that the object has failed. */
+static void wake_both(sl_source *source)
+{
+    if (source->reader.parked)
+        sl_wait_finish(&source->reader, 0);
+    if (source->writer.parked)
+        sl_wait_finish(&source->writer, 0);
+}
+
+/* --- errors ------------------------------------------------------------ */
+
+static int is_word(lua_State *L, int index, const char *word)
+{
+    return lua_type(L, index) == LUA_TSTRING &&
+           strcmp(lua_tostring(L, index), word) == 0;
+}
+
+int sl_exchange_isclosed(lua_State *L, int index)
+{
+    return is_word(L, index, "closed");
+}
+
+/* What the error at index asks for, or 0. own: what it is if the object only
+ * says that it had no time. */
+static unsigned wanted_readiness(lua_State *L, int index, unsigned own)
+{
+    return is_word(L, index, "wantread") ? SL_READABLE
+         : is_word(L, index, "wantwrite") ? SL_WRITABLE
+         : is_word(L, index, "timeout") ? own : 0;
+}
+
+/* [-0, +0, -] LuaSec has the system's words for a peer that is gone. */
+static void reword(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TSTRING ||
+        !sl_result_isclosed(lua_tostring(L, index)))
+        return;
+    lua_pushliteral(L, "closed");
+    lua_replace(L, index);
+}
+
+/* [-0, +0, m] The object has failed with the error at index, for which OpenSSL
+ * may have had no words: nil. */
+static void remember(lua_State *L, sl_asocket *a, int index)
+{
+    a->outcome = SL_IO_FAILED;
+    if (lua_isnil(L, index)) {
+        lua_pushliteral(L, "unknown error");
+        lua_replace(L, index);
+    }
+    lua_pushvalue(L, index);
+    sl_asocket_keepfailure(L, 1);
+}
+
+void sl_exchange_called(lua_State *L, sl_exchange *x, int does_io, int first)
+{
+    sl_asocket *a = x->a;
+    unsigned own = x->wait == NULL ? 0
+                 : x->wait == &a->source.reader ? SL_READABLE : SL_WRITABLE;
+    int error = first + 1;
+    int failed = !lua_toboolean(L, first);
+    unsigned wanted = failed ? wanted_readiness(L, error, own) : 0;
+    if (failed && wanted == 0 && does_io) {
+        reword(L, error);
+        if (!sl_exchange_isclosed(L, error)) {
+            remember(L, a, error);
+            wake_both(&a->source);
+            x->wanted = 0;
+            return;
+        }
+    }
+    wake_others(L, x);
+    x->wanted = wanted;
+}
+
+int sl_exchange_doesio(lua_State *L, const sl_exchange *x, int function)
+{
+    static const char *const names[] = {
+        "receive", "send", "dohandshake", NULL
+    };
+    int does_io = 0;
+    for (int i = 0; !does_io && names[i] != NULL; i++) {
+        sl_luasocket_method(L, x->object, names[i]);
+        does_io = lua_rawequal(L, -1, function);
+        lua_pop(L, 1);
+    }
+    return does_io;
+}
+
+/* --- calling ----------------------------------------------------------- */
+
+sl_exchange sl_exchange_begin(lua_State *L, sl_asocket *a, sl_wait *wait,
+                              const char *name)
+{
+    sl_exchange x = {a, wait, name, -1, 0, 0, 0, 0, NULL};
+    check_thread(L, &x);
+    if (a->handshaking)
+        luaL_error(L, "%s: the TLS handshake is not finished", name);
+    if (a->total >= 0)
+        x.until = sl_clock_now() + a->total;
+    sl_asocket_pushobject(L, 1);
+    x.object = lua_gettop(L);
+    if (sl_luasocket_fd(L, x.object) != a->source.fd)
+        sl_asocket_sync(L, a, x.object);
+    return x;
+}
+
+void sl_exchange_call(lua_State *L, sl_exchange *x, const char *method,
+                      int nargs)
+{
+    int first = lua_gettop(L) - nargs + 1;
+    if (x->a->outcome == SL_IO_FAILED) {
+        lua_settop(L, first - 1);
+        lua_pushnil(L);
+        sl_asocket_pushfailure(L, 1);
+        lua_pushnil(L);
+        x->wanted = 0;
+        return;
+    }
+    sl_luasocket_method(L, x->object, method);
+    lua_insert(L, first);
+    lua_pushvalue(L, x->object);
+    lua_insert(L, first + 1);
+    lua_call(L, nargs + 1, 3);
+    sl_exchange_called(L, x, 1, first);
+    sl_exchange_regain(x);
+}
+
+/* [-0, +0, e] Whether OpenSSL's last call stopped at reading or writing. */
+static int wants_something(lua_State *L, const sl_exchange *x)
+{
+    sl_luasocket_method(L, x->object, "want");
+    lua_pushvalue(L, x->object);
+    lua_call(L, 1, 1);
+    int wants = !is_word(L, -1, "nothing");
+    lua_pop(L, 1);
+    return wants;
+}
+
+/* It also says 'closed' of a reset, with some versions of OpenSSL of any end,
+ * and when it was closed itself. Only after a goodbye does it say so once more,
+ * without having tried to read. */
+int sl_exchange_isgoodbye(lua_State *L, sl_exchange *x)
+{
+    if (sl_luasocket_fd(L, x->object) < 0 || wants_something(L, x))
+        return 0;
+    int first = lua_gettop(L) + 1;
+    lua_pushinteger(L, 1);
+    sl_exchange_call(L, x, "receive", 1);
+    int is_goodbye = !lua_toboolean(L, first) &&
+                     sl_exchange_isclosed(L, first + 1);
+    lua_settop(L, first - 1);
+    return is_goodbye && !wants_something(L, x);
+}

@@ -1,0 +1,359 @@
+/*
+ * foreign.c - receive, send and other methods of objects that are not
+ * LuaSocket's, called so that they wait in the loop. See foreign.h.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "luasocket/foreign.h"
+
+#include "luasocket/exchange.h"
+#include "luasocket/object.h"
+#include "os/clock.h"
+#include "os/error.h"
+#include "os/fd.h"
+#include "socket/receive.h"
+#include "socket/send.h"
+#include "thread/arg.h"
+
+#include <errno.h>
+
+/* At most so many bytes in one call, before it may be others' turn. */
+enum { CHUNK = 32 * 1024 };
+
+/* --- objects ----------------------------------------------------------- */
+
+int sl_foreign_is(lua_State *L, int index)
+{
+    static const char *const needed[] = {
+        "receive", "send", "close", "getfd", NULL
+    };
+    if (lua_type(L, index) == LUA_TUSERDATA) {
+        if (!luaL_getmetafield(L, index, "__index"))
+            return 0;
+        lua_pop(L, 1);
+    } else if (!lua_istable(L, index)) {
+        return 0;
+    }
+    int is_one = 1;
+    for (int i = 0; is_one && needed[i] != NULL; i++) {
+        lua_getfield(L, index, needed[i]);
+        is_one = lua_isfunction(L, -1);
+        lua_pop(L, 1);
+    }
+    return is_one;
+}
+
+int sl_foreign_istls(lua_State *L, int index)
+{
+    return sl_testudata(L, index, "SSL:Connection") != NULL;
+}
+
+void sl_foreign_prepare(lua_State *L, int index)
+{
+    sl_fd_ignorepipe();
+    lua_getfield(L, index, "settimeout");
+    if (lua_isfunction(L, -1))
+        sl_luasocket_nonblock(L, index);
+    lua_pop(L, 1);
+    if (sl_foreign_istls(L, index))
+        sl_fd_hurry(sl_luasocket_fd(L, index));
+}
+
+/* --- receive and send -------------------------------------------------- */
+
+/* [-1, +3, e] nil, the error on the top, what was received */
+static int fail_received(lua_State *L, const sl_exchange *x)
+{
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    sl_exchange_regain(x);
+    sl_receive_take(L, x->a, 0);
+    return 3;
+}
+
+/* [-0, +1, -] Pushes the pattern for the object; how many bytes it asks for,
+ * 0 for a line. Lines whose length is limited are not left to the object, nor
+ * those of TLS, whose receive goes on as long as the peer keeps up. */
+static size_t push_pattern(lua_State *L, const sl_asocket *a)
+{
+    size_t asked = sl_receive_wanted(a);
+    if (asked == 0 && a->receive.pattern == SL_LINE && !a->is_tls) {
+        lua_pushliteral(L, "*l");
+        return 0;
+    }
+    if (asked == 0 || asked > CHUNK)
+        asked = CHUNK;
+    lua_pushinteger(L, (lua_Integer)asked);
+    return asked;
+}
+
+/* [-0, +0, e] Moves the bytes at index to the asocket's buffer; how many. */
+static size_t collect(lua_State *L, sl_exchange *x, int index)
+{
+    sl_asocket *a = x->a;
+    size_t n = 0;
+    const char *bytes = lua_tolstring(L, index, &n);
+    if (n > 0 && sl_buffer_append(&a->buffer, &a->source.loop->scratch,
+                                  bytes, n) != 0)
+        luaL_error(L, "not enough memory");
+    a->received += (double)n;
+    if (n > 0)
+        sl_exchange_progress(x, n);
+    return n;
+}
+
+/* [-0, +0, e] Whether the error at index is the end of the stream, and that
+ * finishes the receive. */
+static int is_end(lua_State *L, sl_exchange *x, int index)
+{
+    const sl_asocket *a = x->a;
+    return a->receive.pattern == SL_ALL &&
+           sl_buffer_count(&a->buffer) > 0 && !sl_receive_overflows(a) &&
+           sl_exchange_isclosed(L, index) &&
+           (!a->is_tls || sl_exchange_isgoodbye(L, x));
+}
+
+/* [-0, +3, e] Pushes what the object has said already, behind bytes that were
+ * enough for the receive before. False if there is nothing, or if it may have
+ * changed and this receive must not wait. */
+static int recall(lua_State *L, sl_exchange *x)
+{
+    sl_asocket *a = x->a;
+    int outcome = a->outcome;
+    if (outcome != SL_IO_ENDED && outcome != SL_IO_DRAINED)
+        return 0;
+    a->outcome = SL_IO_GOES_ON;
+    if (outcome == SL_IO_DRAINED &&
+        (sl_exchange_timeleft(x) == 0 || sl_exchange_isdirty(L, x)))
+        return 0;
+    x->wanted = outcome == SL_IO_DRAINED ? SL_READABLE : 0;
+    lua_pushnil(L);
+    lua_pushstring(L, outcome == SL_IO_DRAINED ? "wantread" : "closed");
+    lua_pushnil(L);
+    return 1;
+}
+
+/* The receive is finished, though the call failed: the next one begins with
+ * that. */
+static void leave_behind(lua_State *L, const sl_exchange *x)
+{
+    sl_asocket *a = x->a;
+    if (a->outcome != SL_IO_GOES_ON || !a->is_tls)
+        return;
+    if (x->wanted == SL_READABLE)
+        a->outcome = SL_IO_DRAINED;
+    else if (sl_exchange_isclosed(L, x->object + 2))
+        a->outcome = SL_IO_ENDED;
+}
+
+/* One call of the object's receive, which leaves its results. Whether the
+ * object has given all that was asked for. */
+static int receive_once(lua_State *L, sl_exchange *x)
+{
+    sl_asocket *a = x->a;
+    int result = x->object + 1;
+    size_t asked = 0;
+    if (!recall(L, x)) {
+        asked = push_pattern(L, a);
+        sl_exchange_call(L, x, "receive", 1);
+    }
+    if (!lua_toboolean(L, result)) {
+        collect(L, x, result + 2);
+        return is_end(L, x, result + 1);
+    }
+    size_t n = collect(L, x, result);
+    if (a->receive.pattern == SL_LINE)
+        return asked == 0 || n == 0;
+    return n < asked && !sl_receive_overflows(a);
+}
+
+/* [-0, +1, e] After a call that has not finished the receive: waits for what
+ * the object wants. 0, or -1 and pushes why the receive fails. */
+static int go_on_receiving(lua_State *L, sl_exchange *x)
+{
+    if (lua_toboolean(L, x->object + 1))
+        return 0;
+    if (sl_receive_finished(x->a) != SL_AGAIN) {
+        leave_behind(L, x);
+        return 0;
+    }
+    if (x->wanted == 0) {
+        lua_pushvalue(L, x->object + 2);
+        return -1;
+    }
+    int err = 0;
+    if (x->wanted != SL_READABLE || !sl_exchange_isdirty(L, x))
+        err = sl_exchange_await(L, x);
+    if (err == 0)
+        return 0;
+    lua_pushstring(L, sl_result_message(err));
+    return -1;
+}
+
+int sl_foreign_receive(lua_State *L, sl_asocket *a)
+{
+    const sl_receive r = a->receive;
+    lua_settop(L, 4);
+    sl_exchange x = sl_exchange_begin(L, a, &a->source.reader, "receive");
+    x.receive = &r;
+    for (;;) {
+        sl_exchange_regain(&x);
+        int err = sl_receive_finished(a);
+        if (err == 0)
+            return sl_receive_give(L, a);
+        lua_settop(L, x.object);
+        if (err == SL_AGAIN)
+            err = sl_exchange_turn(L, &x);
+        if (err != 0) {
+            lua_pushstring(L, sl_result_message(err));
+            return fail_received(L, &x);
+        }
+        if (receive_once(L, &x))
+            return sl_receive_give(L, a);
+        if (go_on_receiving(L, &x) != 0)
+            return fail_received(L, &x);
+    }
+}
+
+/* One call of the object's send, which leaves its results. Whether it sent
+ * as many bytes as it was told to. */
+static int send_once(lua_State *L, sl_exchange *x, sl_send *s)
+{
+    size_t end = s->end - s->next > CHUNK ? s->next + CHUNK : s->end;
+    lua_pushvalue(L, 2);
+    lua_pushnumber(L, (lua_Number)s->next + 1);
+    lua_pushnumber(L, (lua_Number)end);
+    sl_exchange_call(L, x, "send", 3);
+    int sent = lua_toboolean(L, x->object + 1);
+    double last = lua_tonumber(L, sent ? x->object + 1 : x->object + 3);
+    if (sent && !(last > (double)s->next && last < (double)end))
+        last = (double)end;
+    if (last > (double)s->next && last <= (double)end) {
+        size_t n = sl_arg_tosize(last) - s->next;
+        x->a->sent += (double)n;
+        s->next += n;
+        sl_exchange_progress(x, n);
+    }
+    return sent;
+}
+
+/* [-1, +3, -] nil, the error on the top, last index sent */
+static int fail_sent(lua_State *L, const sl_send *s)
+{
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    lua_pushnumber(L, (lua_Number)s->next);
+    return 3;
+}
+
+int sl_foreign_send(lua_State *L, sl_asocket *a)
+{
+    sl_send s = a->writer.send;
+    lua_settop(L, 2);
+    sl_exchange x = sl_exchange_begin(L, a, &a->source.writer, "send");
+    while (s.next < s.end) {
+        lua_settop(L, x.object);
+        int err = sl_exchange_turn(L, &x);
+        if (err == 0) {
+            if (send_once(L, &x, &s))
+                continue;
+            if (x.wanted == 0) {
+                lua_pushvalue(L, x.object + 2);
+                return fail_sent(L, &s);
+            }
+            err = sl_exchange_await(L, &x);
+        }
+        if (err != 0) {
+            lua_pushstring(L, sl_result_message(err));
+            return fail_sent(L, &s);
+        }
+    }
+    lua_pushnumber(L, (lua_Number)s.next);
+    lua_pushnil(L);
+    lua_pushnil(L);
+    return 3;
+}
+
+/* --- other methods ----------------------------------------------------- */
+
+/* [-0, +n, e] Calls the function at index first with the values above it, up
+ * to the object, which lies above them all. Returns n. */
+static int call_once(lua_State *L, sl_exchange *x, int first)
+{
+    lua_settop(L, x->object);
+    for (int i = first; i < x->object; i++)
+        lua_pushvalue(L, i);
+    lua_call(L, x->object - first - 1, LUA_MULTRET);
+    int n = lua_gettop(L) - x->object;
+    int result = x->object + 1;
+    int failed = n >= 2 && !lua_toboolean(L, result) &&
+                 x->a->transport == SL_FOREIGN;
+    x->wait = NULL;    /* which one depends on what it wants */
+    sl_exchange_called(L, x, failed && sl_exchange_doesio(L, x, first),
+                       result);
+    return n;
+}
+
+int sl_foreign_call(lua_State *L, sl_asocket *a, int first, const char *name)
+{
+    sl_exchange x = {a, NULL, name, -1, 0, 0, 0, 0, NULL};
+    if (a->total >= 0)
+        x.until = sl_clock_now() + a->total;
+    luaL_checkstack(L, lua_gettop(L) + LUA_MINSTACK, "too many arguments");
+    lua_pushvalue(L, first);
+    sl_luasocket_original(L);
+    lua_replace(L, first);
+    sl_asocket_pushobject(L, 1);
+    x.object = lua_gettop(L);
+    for (int err = 0; err == 0;) {
+        if (a->outcome == SL_IO_FAILED && sl_exchange_doesio(L, &x, first)) {
+            lua_pushnil(L);
+            sl_asocket_pushfailure(L, 1);
+            return 2;
+        }
+        int n = call_once(L, &x, first);
+        if (x.wanted == 0)
+            return n;
+        x.wait = x.wanted == SL_READABLE ? &a->source.reader
+                                         : &a->source.writer;
+        err = sl_exchange_await(L, &x);
+        if (err != 0)
+            return sl_result_fail(L, err);
+    }
+    return 0;
+}
+
+int sl_foreign_method(lua_State *L, sl_asocket *a, const char *name)
+{
+    sl_asocket_pushobject(L, 1);
+    sl_luasocket_method(L, -1, name);
+    if (!lua_isfunction(L, -1))
+        return sl_result_fail(L, EOPNOTSUPP);
+    lua_insert(L, 2);
+    lua_insert(L, 3);                /* asocket function object args */
+    return sl_foreign_call(L, a, 2, name);
+}
+
+/* call_async(f, ...) -> all results of f(...), which is called again, after
+ * waiting for that, while it returns nil or false and 'wantread' or
+ * 'wantwrite'. */
+static int meth_call_async(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_arg_any(L, 2);
+    if (a->source.loop->threads->running == NULL)
+        return luaL_error(L, "call_async must be called from a loop thread "
+                             "(see newthread)");
+    sl_send_settle(L, a, "call_async");
+    if (sl_foreign_istls(L, 3))    /* it would block if no asocket has it yet */
+        sl_foreign_prepare(L, 3);
+    int n = sl_foreign_call(L, a, 2, "call_async");
+    a->source.readable = a->source.writable = 1;
+    return n;
+}
+
+const luaL_Reg sl_foreign_methods[] = {
+    {"call_async", meth_call_async},
+    {NULL, NULL}
+};

@@ -1,0 +1,46 @@
+/*
+ * foreign.h - asockets whose object is not LuaSocket's: LuaSec's, or anything
+ * with the methods receive, send, close and getfd.
+ *
+ * The object does its own I/O; the asocket never touches the descriptor but
+ * to wait for it. Its methods are called in straight-line C, and called again
+ * after waiting each time they want to read, to write, or have timed out.
+ *
+ * An object may want either direction in any method: TLS reads while it sends
+ * and the other way round. So the thread that receives always waits in the
+ * source's reader and the one that sends in its writer, and only the wait's
+ * interest tells for what. What one of them does can be what the other one
+ * waits for, and no readiness tells: such a wait ends then, too.
+ */
+
+#ifndef SL_FOREIGN_H
+#define SL_FOREIGN_H
+
+#include "socket/asocket.h"
+
+/* Whether the value at index is such an object. */
+int sl_foreign_is(lua_State *L, int index);
+
+/* Whether it is LuaSec's. */
+int sl_foreign_istls(lua_State *L, int index);
+
+/* [-0, +0, e] Before the object at index becomes an asocket's: makes its
+ * methods return instead of waiting. */
+void sl_foreign_prepare(lua_State *L, int index);
+
+/* [-0, +n, e] receive and send, their operation set in the asocket at 1. */
+int sl_foreign_receive(lua_State *L, sl_asocket *a);
+int sl_foreign_send(lua_State *L, sl_asocket *a);
+
+/* [-0, +n, e] Calls the function at index first with the values above it,
+ * again each time it wants to read or write, after waiting for that. Pushes
+ * all it gives, or nil and why it could not wait; returns how many. name is
+ * what misuse is told about; the asocket lies at 1. */
+int sl_foreign_call(lua_State *L, sl_asocket *a, int first,
+                    const char *name);
+
+/* [-0, +n, e] The asocket's method of that name, with the arguments from 2
+ * on, is the object's; an object without it gives nil and an error. */
+int sl_foreign_method(lua_State *L, sl_asocket *a, const char *name);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * genuine.c - LuaSocket's own functions, whatever a program has put in their
+ * place: those that its loader makes in a Lua state of its own. C functions
+ * are the same in all states.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "luasocket/genuine.h"
+
+#include <signal.h>
+
+enum { DEPTH = 2 };    /* of tables that are copied */
+
+typedef struct module {
+    lua_CFunction loader;
+    const char *name;    /* borrowed */
+} module;
+
+/* (module) Loads it, and keeps it in the registry under its name. */
+static int load_module(lua_State *L)
+{
+    const module *m = lua_touserdata(L, 1);
+    lua_pushcfunction(L, m->loader);
+    lua_pushstring(L, m->name);
+    lua_call(L, 1, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, m->name);
+    return 0;
+}
+
+static int state_gc(lua_State *L)
+{
+    lua_State **other = lua_touserdata(L, 1);
+    if (*other != NULL)
+        lua_close(*other);
+    *other = NULL;
+    return 0;
+}
+
+/* [-0, +1, e] Pushes a userdata that has a new Lua state. */
+static lua_State **push_state(lua_State *L)
+{
+    lua_State **other = lua_newuserdata(L, sizeof *other);
+    *other = NULL;
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, state_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    *other = luaL_newstate();
+    if (*other == NULL)
+        luaL_error(L, "not enough memory");
+    return other;
+}
+
+/* [-0, +1, m] Pushes a copy of the table at the top of another state: its C
+ * functions, and copies of its tables. */
+static void copy_table(lua_State *L, lua_State *other, int depth)
+{
+    luaL_checkstack(L, LUA_MINSTACK, "too many tables");
+    lua_newtable(L);
+    for (lua_pushnil(other); lua_next(other, -2); lua_pop(other, 1)) {
+        if (lua_type(other, -2) != LUA_TSTRING)
+            continue;
+        if (lua_iscfunction(other, -1))
+            lua_pushcfunction(L, lua_tocfunction(other, -1));
+        else if (lua_istable(other, -1) && depth > 0)
+            copy_table(L, other, depth - 1);
+        else
+            continue;
+        lua_setfield(L, -2, lua_tostring(other, -2));
+    }
+}
+
+/* genuine(loader, name) -> a table: under that name the C functions of the
+ * module that the loader makes, and under the names of its classes their
+ * metatables; nil if it cannot be loaded. */
+int sl_genuine_load(lua_State *L)
+{
+    module m = {lua_tocfunction(L, 1), luaL_checkstring(L, 2)};
+    if (m.loader == NULL)
+        return 0;
+    lua_State **other = push_state(L);
+    struct sigaction ignored;
+    sigaction(SIGPIPE, NULL, &ignored);
+    int status = sl_cpcall(*other, load_module, &m);
+    sigaction(SIGPIPE, &ignored, NULL);    /* LuaSocket changes it */
+    if (status != LUA_OK)
+        return 0;
+    lua_pushvalue(*other, LUA_REGISTRYINDEX);
+    copy_table(L, *other, DEPTH);
+    lua_close(*other);
+    *other = NULL;
+    return 1;
+}
+
+/* same(f, g) -> whether they are closures of the same C function */
+int sl_genuine_same(lua_State *L)
+{
+    lua_CFunction f = lua_tocfunction(L, 1);
+    lua_pushboolean(L, f != NULL && f == lua_tocfunction(L, 2));
+    return 1;
+}

@@ -1,0 +1,270 @@
+/*
+ * object.c - the only file that knows how LuaSocket's objects behave.
+ *
+ * Found by experiment with 3.0 and 3.1: socket.tcp() and socket.udp() have no
+ * descriptor (-1) before they get a name; getfd gives a float on 5.3; the
+ * class of an object is its metatable, which lies in the registry, and all
+ * classes of a transport have the same object in common: so one for a
+ * descriptor that is connected already is made by setfd and setting the class.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "luasocket/object.h"
+
+#include "loop/reclaim.h"
+#include "luasocket/require.h"
+#include "os/error.h"
+#include "os/fd.h"
+#include "os/lookup.h"
+#include "thread/arg.h"
+
+#include <errno.h>
+
+static const char originals_key = 0;    /* its address is a registry key */
+
+int sl_luasocket_class(lua_State *L, int index, sl_asocket *a)
+{
+    for (int row = 0; row < SL_TRANSPORTS; row++) {
+        for (int kind = 0; kind < SL_KINDS; kind++) {
+            const char *name = sl_transports[row].classes[kind];
+            if (name == NULL || sl_testudata(L, index, name) == NULL)
+                continue;
+            if (a != NULL) {
+                a->transport = (unsigned char)row;
+                a->kind = (unsigned char)kind;
+            }
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int sl_luasocket_lookbehind(lua_State *L, sl_asocket *a)
+{
+    sl_asocket_pushobject(L, 1);
+    int object = lua_gettop(L);
+    if (sl_luasocket_fd(L, object) == a->source.fd)
+        return 0;
+    sl_asocket_sync(L, a, object);
+    return 1;
+}
+
+void sl_luasocket_setoriginals(lua_State *L)
+{
+    sl_rawsetp(L, LUA_REGISTRYINDEX, &originals_key);
+}
+
+void sl_luasocket_original(lua_State *L)
+{
+    sl_rawgetp(L, LUA_REGISTRYINDEX, &originals_key);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_pushvalue(L, -2);
+    lua_rawget(L, -2);
+    lua_replace(L, -2);
+    if (lua_isnil(L, -1))
+        lua_pop(L, 1);
+    else
+        lua_replace(L, -2);
+}
+
+void sl_luasocket_method(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name);
+    sl_luasocket_original(L);
+}
+
+/* [-nargs, +nresults, e] Calls a method of the object at index (not relative
+ * to the top) with the nargs values on the top. */
+static void call(lua_State *L, int index, const char *name, int nargs,
+                 int nresults)
+{
+    sl_luasocket_method(L, index, name);
+    lua_insert(L, -(nargs + 1));
+    lua_pushvalue(L, index);
+    lua_insert(L, -(nargs + 1));
+    lua_call(L, nargs + 1, nresults);
+}
+
+int sl_luasocket_fd(lua_State *L, int index)
+{
+    call(L, index, "getfd", 0, 1);
+    int fd;
+    if (!lua_isnumber(L, -1) || !sl_arg_toint(lua_tonumber(L, -1), &fd))
+        fd = -1;
+    lua_pop(L, 1);
+    return fd;
+}
+
+void sl_luasocket_nonblock(lua_State *L, int index)
+{
+    lua_getfield(L, index, "settimeout");    /* install's must know, too */
+    lua_pushvalue(L, index);
+    lua_pushinteger(L, 0);
+    lua_call(L, 2, 0);
+}
+
+/* One byte at a time, since asking for more than there is reads from the
+ * socket; the buffer has 8 KiB, and this is rare. */
+void sl_luasocket_drain(lua_State *L, int index, sl_asocket *a)
+{
+    sl_scratch *scratch = &a->source.loop->scratch;
+    for (;;) {
+        call(L, index, "dirty", 0, 1);
+        int dirty = lua_toboolean(L, -1);
+        lua_pop(L, 1);
+        if (!dirty)
+            return;
+        lua_pushinteger(L, 1);
+        call(L, index, "receive", 1, 1);
+        if (lua_type(L, -1) != LUA_TSTRING)
+            luaL_error(L, "LuaSocket's buffer cannot be read");
+        if (sl_buffer_append(&a->buffer, scratch, lua_tostring(L, -1), 1) != 0)
+            luaL_error(L, "not enough memory");
+        lua_pop(L, 1);
+    }
+}
+
+/* [-1, +0, e] The reason on the top is why no object was made. Raises it if it
+ * is no use to try again. */
+static void retry(lua_State *L, sl_loop *loop)
+{
+    const char *reason = lua_tostring(L, -1);
+    if (reason == NULL ||
+        !sl_reclaim_retry(L, loop, sl_result_code(reason)))
+        luaL_error(L, "cannot make a LuaSocket object: %s", reason);
+    lua_pop(L, 1);
+}
+
+/* [-0, +1, e] Pushes a new object of that transport, made for a family. */
+static void make(lua_State *L, sl_loop *loop, const sl_transport *t,
+                 int family)
+{
+    const char *name = family == AF_INET ? t->make4
+                     : family == AF_INET6 ? t->make6 : NULL;
+    sl_require_module(L, t->module);
+    lua_getfield(L, -1, name != NULL ? name : t->make);
+    lua_replace(L, -2);
+    for (;;) {
+        lua_pushvalue(L, -1);
+        lua_call(L, 0, 2);
+        if (!lua_isnil(L, -2))
+            break;
+        retry(L, loop);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    lua_replace(L, -2);
+}
+
+void sl_luasocket_setclass(lua_State *L, int index, const sl_asocket *a)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, sl_asocket_class(a));
+    lua_setmetatable(L, index);
+}
+
+void sl_luasocket_new(lua_State *L, const sl_asocket *a)
+{
+    int fd = a->source.fd;
+    make(L, a->source.loop, &sl_transports[a->transport],
+         fd >= 0 ? sl_fd_family(fd) : AF_UNSPEC);
+    int object = lua_gettop(L);
+    sl_luasocket_nonblock(L, object);
+}
+
+/* The descriptor that the asocket can still give to an object, or -1. */
+static int owned_fd(const sl_asocket *a)
+{
+    return a->has_object ? -1 : a->source.fd;
+}
+
+void sl_luasocket_setfd(lua_State *L, int index, const sl_asocket *a)
+{
+    sl_luasocket_setclass(L, index, a);
+    call(L, index, "close", 0, 0);    /* unix sockets have one already */
+    int fd;
+    do {
+        fd = owned_fd(a);
+        lua_pushinteger(L, fd);
+        call(L, index, "setfd", 1, 0);
+    } while (fd != owned_fd(a));
+}
+
+/* What connect_body is called with, and what comes out. */
+typedef struct attempt {
+    const void *key;    /* under which the registry has the object */
+    const struct addrinfo *address;
+    int fresh;    /* the object may take a new descriptor */
+    int *fd;
+    int err;
+} attempt;
+
+/* An object that has tried an address keeps its family, and refuses those of
+ * another one: gets a descriptor from us. */
+static int connect_anyway(lua_State *L, int object, attempt *a)
+{
+    const struct addrinfo *ai = a->address;
+    lua_getfield(L, LUA_REGISTRYINDEX, "tcp{client}");
+    sl_luasocket_method(L, object, "setfd");
+    lua_pushvalue(L, object);
+    int err = sl_fd_socket(ai->ai_family, ai->ai_socktype, a->fd);
+    if (err != 0)
+        return err;
+    lua_pushinteger(L, *a->fd);    /* from here on the object's */
+    lua_call(L, 2, 0);
+    lua_setmetatable(L, object);
+    return sl_fd_connect(*a->fd, ai->ai_addr, ai->ai_addrlen);
+}
+
+static int connect_body(lua_State *L, void *arg)
+{
+    attempt *a = arg;
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    sl_rawgetp(L, LUA_REGISTRYINDEX, a->key);
+    int object = lua_gettop(L);
+    if (!sl_address_format(a->address->ai_addr, a->address->ai_addrlen, host,
+                           port)) {
+        a->err = EAFNOSUPPORT;
+        return 0;
+    }
+    if (a->fresh)
+        call(L, object, "close", 0, 0);
+    lua_pushstring(L, host);
+    lua_pushstring(L, port);
+    call(L, object, "connect", 2, 2);
+    if (lua_isnil(L, -2) && lua_isstring(L, -1))
+        a->err = sl_result_code(lua_tostring(L, -1));
+    if (a->err == SL_TIMEOUT)
+        a->err = EINPROGRESS;
+    *a->fd = sl_luasocket_fd(L, object);
+    if (a->fresh && *a->fd < 0 && a->err != EINPROGRESS)
+        a->err = connect_anyway(L, object, a);
+    return 0;
+}
+
+int sl_luasocket_connect(lua_State *L, sl_threads *all, const void *key,
+                         const struct addrinfo *address, int fresh, int *fd)
+{
+    attempt a = {key, address, fresh, fd, 0};
+    *fd = -1;
+    if (sl_thread_pcall(L, all, connect_body, &a, 0) != LUA_OK) {
+        lua_pop(L, 1);
+        return ENOMEM;
+    }
+    return a.err;
+}
+
+void sl_luasocket_index(lua_State *L, const sl_asocket *a, int index)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, sl_asocket_class(a));
+    if (!lua_istable(L, -1))
+        return;
+    lua_getfield(L, -1, "__index");
+    lua_remove(L, -2);
+    lua_pushvalue(L, index);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+}

@@ -1,0 +1,152 @@
+/*
+ * tls.c - what starttls needs to know about the socket. The rest of it is in
+ * socketloop/tls.lua; TLS itself is an object of LuaSec's (foreign.h).
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "luasocket/tls.h"
+
+#include "luasocket/object.h"
+#include "luasocket/require.h"
+#include "os/error.h"
+#include "os/lookup.h"
+#include "socket/asocket.h"
+#include "thread/arg.h"
+
+#include <sys/socket.h>
+
+/* [-0, +1, e] Pushes a function of socketloop/tls.lua. */
+static void push_function(lua_State *L, const char *name)
+{
+    sl_require_module(L, "socketloop.tls");
+    lua_getfield(L, -1, name);
+    lua_remove(L, -2);
+}
+
+/* [-0, +1, e] Pushes the host that the asocket is connected to: the name it
+ * was connected by, or the peer's address. */
+static void push_host(lua_State *L, const sl_asocket *a)
+{
+    if (a->host != NULL) {
+        lua_pushstring(L, a->host);
+        return;
+    }
+    int n = sl_address_push(L, a->source.fd, getpeername);
+    lua_pop(L, n - 1);
+}
+
+/* [-0, +0, e] Closed behind our back, and its number is another's now? */
+static void look_behind(lua_State *L, sl_asocket *a)
+{
+    if (!a->has_object || a->transport == SL_FOREIGN)
+        return;
+    sl_luasocket_lookbehind(L, a);
+    lua_pop(L, 1);
+}
+
+/* [-0, +0, v] The socket of the method that runs may go on in the clear if
+ * this raises: it has TLS, or will have, or there is no connection. */
+static sl_asocket *check_socket(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    look_behind(L, a);
+    sl_asocket_checkkind(L, a, SL_CLIENT);
+    int is_secure = a->source.fd >= 0 && a->transport == SL_FOREIGN &&
+                    a->is_tls;
+    sl_arg_check(L, !is_secure && !a->handshaking, 1,
+                 "socket without TLS expected");
+    return a;
+}
+
+/* [-0, +0, v] Whether the socket at 1 is fit for it now. */
+static int check_fitness(lua_State *L)
+{
+    sl_asocket *a = lua_touserdata(L, 1);
+    if (a->transport == SL_FOREIGN && a->source.fd >= 0)
+        luaL_error(L, "starttls: TLS on an object of a foreign class");
+    sl_wait_check(L, &a->source.reader, "starttls");
+    sl_wait_check(L, &a->source.writer, "starttls");
+    if (a->source.loop->threads->running == NULL)
+        luaL_error(L, "starttls must be called from a loop thread (see "
+                      "newthread)");
+    return 0;
+}
+
+/* [-0, +1, e] Closes the socket at 1 and raises the error on the top. */
+static int fail(lua_State *L)
+{
+    sl_asocket *a = lua_touserdata(L, 1);
+    sl_asocket_close(L, 1);
+    a->handshaking = 0;
+    return lua_error(L);
+}
+
+/* [-0, +0, e] Raises if the socket at 1 isn't fit, and then it is closed. */
+static void need_fitness(lua_State *L)
+{
+    lua_pushcfunction(L, check_fitness);
+    lua_pushvalue(L, 1);
+    if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+        return;
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+    fail(L);
+}
+
+/* The method's arguments at 1 to 3, with the host that is missing; and the
+ * function of tls.lua below them. */
+static int call_starttls(lua_State *L)
+{
+    const sl_asocket *a = lua_touserdata(L, 1);
+    if (lua_isnil(L, 3)) {
+        push_host(L, a);
+        lua_replace(L, 3);
+    }
+    if (lua_isnil(L, 3))    /* the connection is gone */
+        return sl_result_fail(L, SL_CLOSED);
+    push_function(L, "starttls");
+    lua_insert(L, 1);
+    lua_pushstring(L, a->passive ? "server" : "client");
+    lua_call(L, 4, 2);
+    return 2;
+}
+
+/* starttls([params or context [, host]]) -> true; or nil, error, and then the
+ * socket is closed, as it is if this raises: nothing may go out in the clear
+ * afterwards */
+static int meth_starttls(lua_State *L)
+{
+    sl_asocket *a = check_socket(L);
+    lua_settop(L, 3);
+    need_fitness(L);
+    if (a->source.fd < 0)
+        return sl_result_fail(L, SL_CLOSED);
+    a->handshaking = 1;
+    lua_pushcfunction(L, call_starttls);
+    for (int i = 1; i <= 3; i++)
+        lua_pushvalue(L, i);
+    if (lua_pcall(L, 3, 2, 0) != LUA_OK)
+        return fail(L);
+    if (lua_toboolean(L, 4))
+        lua_settop(L, 4);
+    else
+        sl_asocket_close(L, 1);
+    a->handshaking = 0;
+    return lua_gettop(L) - 3;
+}
+
+void sl_tls_wraphandler(lua_State *L, int index)
+{
+    push_function(L, "handler");
+    lua_pushvalue(L, index);
+    lua_pushvalue(L, index + 1);
+    lua_call(L, 2, 1);
+    lua_replace(L, index);
+}
+
+const luaL_Reg sl_tls_methods[] = {
+    {"starttls", meth_starttls},
+    {NULL, NULL}
+};

@@ -1,0 +1,218 @@
+/*
+ * wrap.c - making asockets of what others made: LuaSocket's objects and bare
+ * descriptors; and handing an asocket's object out, or another one in.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "luasocket/wrap.h"
+
+#include "loop/loops.h"
+#include "loop/reclaim.h"
+#include "luasocket/foreign.h"
+#include "luasocket/object.h"
+#include "os/error.h"
+#include "os/fd.h"
+#include "socket/client_limit.h"
+#include "socket/send.h"
+#include "thread/arg.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* --- wrapping ---------------------------------------------------------- */
+
+/* [-0, +1, m] Pushes what was wrapped for the key at index before, or nil. */
+static void find_wrapper(lua_State *L, int index)
+{
+    sl_loop_env(L, SL_ENV_WRAPPERS);
+    lua_pushvalue(L, index);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+}
+
+/* What was made of a client by ssl.wrap is that client. */
+static void inherit_crowd(sl_asocket *a, int fd)
+{
+    const sl_loop *loop = a->source.loop;
+    sl_source *old = fd >= 0 && fd < loop->sources_size ? loop->sources[fd]
+                                                        : NULL;
+    if (old != NULL && old != &a->source && !old->bare && !old->calls)
+        sl_crowd_pass((sl_asocket *)old, a);
+}
+
+/* The asocket at one index takes over the object at the other. */
+static void take_object(lua_State *L, int index, int object)
+{
+    sl_asocket *a = lua_touserdata(L, index);
+    int fd = sl_luasocket_fd(L, object);
+    int is_foreign = !sl_luasocket_class(L, object, a);
+    if (is_foreign)
+        inherit_crowd(a, fd);
+    if (fd >= 0)
+        sl_asocket_claim(L, a, fd);
+    if (is_foreign) {
+        a->transport = SL_FOREIGN;
+        a->kind = SL_CLIENT;
+        a->let_go = 0;
+        a->is_tls = (unsigned char)sl_foreign_istls(L, object);
+        a->outcome = SL_IO_GOES_ON;
+        sl_foreign_prepare(L, object);
+    } else {
+        sl_fd_nonblock(fd);
+        sl_luasocket_nonblock(L, object);
+    }
+    lua_pushvalue(L, object);
+    sl_asocket_setobject(L, index);
+    if (a->kind == SL_CLIENT &&
+        sl_transports[a->transport].socktype == SOCK_STREAM)
+        sl_luasocket_drain(L, object, a);
+}
+
+static int wrap_object(lua_State *L)
+{
+    lua_settop(L, 1);
+    find_wrapper(L, 1);
+    if (!lua_isnil(L, -1))
+        return 1;
+    sl_asocket_new(L, sl_loop_check(L), SL_TCP);
+    take_object(L, 3, 1);
+    return 1;
+}
+
+static int find_kind(int fd, int socktype)
+{
+    if (socktype != SOCK_STREAM)
+        return sl_fd_haspeer(fd) ? SL_CONNECTED : SL_UNCONNECTED;
+    if (sl_fd_listens(fd))
+        return SL_SERVER;
+    return sl_fd_connected(fd) == EINPROGRESS ? SL_MASTER : SL_CLIENT;
+}
+
+/* The transport of the descriptor, which the type at index 2 must fit. */
+static int check_type(lua_State *L, int fd)
+{
+    static const char *const names[] = {
+        "tcp", "tcp6", "udp", "udp6", "unix", NULL
+    };
+    static const int types[] = {
+        SOCK_STREAM, SOCK_STREAM, SOCK_DGRAM, SOCK_DGRAM, 0
+    };
+    int family = sl_fd_family(fd), type = sl_fd_type(fd);
+    int transport = sl_transport_find(family, type);
+    sl_arg_check(L, transport >= 0, 1, "not a TCP, UDP or unix socket");
+    if (lua_isnoneornil(L, 2))
+        return transport;
+    int i = sl_arg_option(L, 2, NULL, names);
+    int fits = types[i] == 0 ? family == AF_UNIX
+                             : family != AF_UNIX && type == types[i];
+    if (strchr(names[i], '6') != NULL && family != AF_INET6)
+        fits = 0;
+    sl_arg_check(L, fits, 2, "the descriptor is of another type");
+    return transport;
+}
+
+static int wrap_descriptor(lua_State *L)
+{
+    int fd;
+    struct stat file;
+    sl_arg_check(L, sl_arg_toint((double)sl_arg_integer(L, 1), &fd), 1,
+                 "number out of range");
+    sl_arg_check(L, fd >= 0 && fstat(fd, &file) == 0, 1,
+                 "not an open descriptor");
+    sl_arg_check(L, S_ISSOCK(file.st_mode), 1, "not a socket");
+    int transport = check_type(L, fd);
+    lua_settop(L, 1);
+    find_wrapper(L, 1);
+    sl_asocket *a = lua_touserdata(L, -1);
+    if (a != NULL && a->source.fd == fd &&
+        a->source.inode == (uint32_t)file.st_ino)
+        return 1;
+    a = sl_asocket_new(L, sl_loop_check(L), transport);
+    sl_loop_env(L, SL_ENV_WRAPPERS);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 3);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    int kind = find_kind(fd, sl_transports[transport].socktype);
+    int err;
+    do
+        err = sl_asocket_take(a, fd, kind);
+    while (err == ENOMEM && sl_reclaim_retry(L, a->source.loop, err));
+    if (err != 0)
+        return luaL_error(L, "%s", sl_result_message(err));
+    a->source.inode = (uint32_t)file.st_ino;
+    a->settled = 1;
+    sl_fd_nonblock(fd);
+    return 1;
+}
+
+static int is_object(lua_State *L, int index)
+{
+    return sl_luasocket_class(L, index, NULL) ||
+           (sl_asocket_test(L, index) == NULL && sl_foreign_is(L, index));
+}
+
+int sl_wrap_value(lua_State *L)
+{
+    sl_arg_any(L, 1);
+    if (sl_asocket_test(L, 1) != NULL) {
+        lua_settop(L, 1);
+        return 1;
+    }
+    if (lua_type(L, 1) == LUA_TNUMBER)
+        return wrap_descriptor(L);
+    if (is_object(L, 1))
+        return wrap_object(L);
+    return sl_arg_error(L, 1, "socket object, asocket or descriptor "
+                              "expected");
+}
+
+/* --- handing objects out and in ---------------------------------------- */
+
+static int meth_getsocket(lua_State *L)
+{
+    sl_asocket_check(L);
+    sl_asocket_needobject(L, 1);
+    return 1;
+}
+
+static int meth_setsocket(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_arg_check(L, is_object(L, 2), 2, "socket object expected");
+    lua_settop(L, 2);
+    sl_send_settle(L, a, "setsocket");
+    if (sl_buffer_count(&a->buffer) > 0)
+        return luaL_error(L, "setsocket: received bytes are still buffered; "
+                             "receive them before");
+    if (a->source.reader.thread != NULL || a->source.writer.thread != NULL)
+        return luaL_error(L, "setsocket: a thread waits on the socket");
+    if (a->has_object) {    /* whose asocket it is no longer */
+        sl_loops_pushenv(L, a->source.loop, SL_ENV_WRAPPERS);
+        sl_asocket_pushobject(L, 1);
+        lua_pushnil(L);
+        lua_rawset(L, -3);
+        lua_pop(L, 1);
+    }
+    if (a->connect != NULL)
+        sl_connect_abandon(L, a);
+    a->ended = a->overlong = a->overfull = 0;
+    int old = a->owned ? sl_source_owned(&a->source) : -1;
+    if (a->has_file)
+        sl_local_unlink(a);
+    sl_source_release(&a->source, old >= 0);
+    if (old >= 0)
+        close(old);
+    take_object(L, 1, 2);
+    return 0;
+}
+
+const luaL_Reg sl_wrap_methods[] = {
+    {"getsocket", meth_getsocket},
+    {"setsocket", meth_setsocket},
+    {NULL, NULL}
+};

@@ -1,0 +1,49 @@
+/*
+ * error.h - the three kinds of errors, and the one translation of them.
+ *
+ * Inside C a function returns 0, an errno, or one of the negative codes
+ * below. Towards Lua the outside world's failures are nil and LuaSocket's
+ * words for them. Misuse raises, with sl_arg_* or luaL_error.
+ */
+
+#ifndef SL_ERROR_H
+#define SL_ERROR_H
+
+#include <lua.h>
+
+enum {
+    SL_CLOSED = -1,    /* the connection or the socket is closed */
+    SL_TIMEOUT = -2,   /* the time set with settimeout is over */
+    SL_AGAIN = -3,     /* not ready: wait (never reaches Lua) */
+    SL_BUSY = -4,      /* used up its share: go on later (never reaches Lua) */
+    SL_TOO_BIG = -5,   /* the poller cannot hold so high a descriptor */
+    SL_TOO_LONG = -6,  /* a line is longer than setmaxline allows */
+    SL_UNNAMED = -7,   /* no descriptor before the socket has a name or peer */
+    SL_TOO_MUCH = -8,  /* it is more than setmaxread allows */
+    SL_GAI = -1000     /* SL_GAI - n: getaddrinfo's error n */
+};
+
+/* LuaSocket's words for err, which is not 0. Valid until the next call. */
+const char *sl_result_message(int err);
+
+/* The system's own words for an error of getaddrinfo, or NULL for others. */
+const char *sl_result_gaimessage(int err);
+
+/* The err whose message that is: LuaSocket's objects tell only that. */
+int sl_result_code(const char *message);
+
+/* Whether that is the system's message for a connection that is closed, which
+ * LuaSocket has another word for. */
+int sl_result_isclosed(const char *message);
+
+/* Which of two failures to tell (former may be 0): the latter, but rather what
+ * a host answered than that there is no way to it. */
+int sl_result_prefer(int former, int latter);
+
+/* getaddrinfo's result as one of our codes; uses errno. */
+int sl_result_gai(int gai);
+
+/* [-0, +2, m] Pushes nil and the message; returns 2. */
+int sl_result_fail(lua_State *L, int err);
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * fd.h - the system calls on socket descriptors, made alike: each new
+ * descriptor is non-blocking and close-on-exec, none raises SIGPIPE, and a
+ * signal (EINTR) is never seen. Functions return 0 or an errno.
+ */
+
+#ifndef SL_FD_H
+#define SL_FD_H
+
+#include "os/sockaddr.h"
+
+#include <stddef.h>
+#include <sys/socket.h>
+
+/* A new socket of that family and type; of IPv6: for IPv6 only. */
+int sl_fd_socket(int family, int type, int *fd);
+
+/* Connects, or begins to: EINPROGRESS. */
+int sl_fd_connect(int fd, const struct sockaddr *address, socklen_t size);
+
+/* The next connection of a listening socket. */
+int sl_fd_accept(int listener, int *fd);
+
+int sl_fd_nonblock(int fd);
+
+/* Reads at most size bytes; *n is 0 at the end of the stream. */
+int sl_fd_recv(int fd, char *data, size_t size, size_t *n);
+
+/* The same, and leaves the bytes there. Never blocks. */
+int sl_fd_peek(int fd, char *data, size_t size, size_t *n);
+
+/* How many bytes can be read, at least 1; there are some. */
+size_t sl_fd_pending(int fd);
+
+/* The error that the system has kept for the socket, or 0; it forgets it. */
+int sl_fd_error(int fd);
+
+int sl_fd_send(int fd, const char *data, size_t size, size_t *n);
+
+/* The same for the bytes at two places, one after the other. */
+int sl_fd_sendtwo(int fd, const char *first, size_t first_size,
+                  const char *second, size_t second_size, size_t *n);
+
+/* A pipe: the end to read and the end to write. */
+int sl_fd_pipe(int ends[2]);
+
+/* Reads from a pipe all that is there. */
+void sl_fd_drain(int fd);
+
+/* Receives a datagram: its first size bytes, and who sent it. */
+int sl_fd_recvfrom(int fd, char *data, size_t size, size_t *n, sl_name *from);
+
+/* Sends a datagram; without a name to the peer. */
+int sl_fd_sendto(int fd, const char *data, size_t size, const sl_name *to);
+
+/* When it is closed the connection is reset, and the system drops what it has
+ * not sent. */
+void sl_fd_resetting(int fd);
+
+/* LuaSec's close makes the descriptor blocking before it says goodbye to the
+ * peer. From now on that does not take long. */
+void sl_fd_hurry(int fd);
+
+/* Others' writes don't raise SIGPIPE from now on, unless the program handles
+ * it: LuaSocket sees to that, too, but may not be loaded. */
+void sl_fd_ignorepipe(void);
+
+/* Whether reading or writing would not block now. */
+int sl_fd_ready(int fd, int writing);
+
+/* 0 if fd is connected, EINPROGRESS if it is not or not yet, or how that
+ * failed. */
+int sl_fd_connected(int fd);
+
+/* How a connection attempt that was in progress ended; EINPROGRESS when it
+ * has not. */
+int sl_fd_attempted(int fd);
+
+/* Whether fd is a listening socket. */
+int sl_fd_listens(int fd);
+
+/* Whether fd is connected. */
+int sl_fd_haspeer(int fd);
+
+/* AF_INET, ...; or -1 when fd is not a socket. */
+int sl_fd_family(int fd);
+
+/* SOCK_STREAM, ...; or -1 when fd is not a socket. */
+int sl_fd_type(int fd);
+
+#endif

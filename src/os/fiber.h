@@ -1,0 +1,137 @@
+/*
+ * fiber.h - C stacks on demand, and the switch between them.
+ *
+ * A fiber is a C stack that runs one function over and over: each sl_fiber_run
+ * calls it once. The function may stop half-way with sl_fiber_freeze, which
+ * returns to whoever ran the fiber; the next sl_fiber_run goes on from there.
+ * A fiber whose function has returned is empty and can serve anybody.
+ *
+ * Stacks are mapped, never allocated: only the pages that were touched cost
+ * memory. Nothing here knows Lua, but for the size of a stack (compat.h).
+ * Errors must not be thrown across a switch.
+ */
+
+#ifndef SL_FIBER_H
+#define SL_FIBER_H
+
+#include "os/context.h"
+#include "thread/compat.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Lives at the upper end of its stack: see sl_fiber_at. */
+typedef struct sl_fiber {
+    struct sl_fiber *next;      /* in the pool's idle list */
+    void (*function)(void *);   /* what runs on it; NULL when empty */
+    void *arg;
+    sl_context here;            /* where the fiber was left */
+    sl_context *back;           /* where its runner was left (his stack) */
+    int deep;                   /* it was frozen below SL_FIBER_SHALLOW */
+    unsigned valgrind_id;
+} sl_fiber;
+
+/* A stack that was frozen deeper than this gives its pages back at the end. */
+enum { SL_FIBER_SHALLOW = 64 * 1024 };
+
+/* A pool of empty fibers. Owned by whoever calls init; not shared. */
+typedef struct sl_fibers {
+    sl_fiber *idle;    /* linked by their next */
+    size_t idle_count;
+    size_t count;      /* all of the pool, idle or not */
+    char *fresh;       /* mapped, not yet in use: so many stacks */
+    size_t fresh_count;
+} sl_fibers;
+
+/* A stack begins at a multiple of its size. What is above its fiber is not the
+ * same on all of them, or those in use would compete for the same few lines of
+ * the processor's caches. */
+enum { SL_STACK_SHADE = 12 * 64, SL_STACK_SHADES = 4 };
+
+typedef char sl_stack_size_is_a_power_of_two
+    [SL_STACK_SIZE >= 256 * 1024 &&
+     (SL_STACK_SIZE & (SL_STACK_SIZE - 1)) == 0 ? 1 : -1];
+
+/* The fiber on whose stack the address is, if there is one. */
+static inline sl_fiber *sl_fiber_at(const void *address)
+{
+    uintptr_t end = ((uintptr_t)address | (SL_STACK_SIZE - 1)) + 1;
+    end -= end / SL_STACK_SIZE % SL_STACK_SHADES * SL_STACK_SHADE;
+    return (sl_fiber *)end - 1;
+}
+
+/* Whether the processor checks returns against a shadow stack, which the switch
+ * does not switch: then no fiber can run. */
+int sl_fibers_shadowed(void);
+
+void sl_fibers_init(sl_fibers *pool);
+
+/* Unmaps the idle fibers. The others must have been taken back before. */
+void sl_fibers_free(sl_fibers *pool);
+
+/* Makes sure that the next sl_fiber_take succeeds; 0 or ENOMEM. */
+int sl_fibers_reserve(sl_fibers *pool);
+
+/* An empty fiber, from the pool or new; NULL when there is no memory. */
+sl_fiber *sl_fiber_take(sl_fibers *pool);
+
+/* Gives a fiber back, empty or not: what was frozen on it is forgotten. */
+void sl_fiber_give(sl_fibers *pool, sl_fiber *fiber);
+
+/* Whether it is frozen; false: empty. */
+static inline int sl_fiber_isfrozen(const sl_fiber *fiber)
+{
+    return fiber->function != NULL;
+}
+
+/* Calls function(arg) on the fiber, or, where it was frozen, goes on with
+ * that. Returns when the function froze or returned. */
+static inline void sl_fiber_run(sl_fiber *fiber, void (*function)(void *arg),
+                                void *arg)
+{
+    sl_context runner;
+#if defined(SL_ASAN)
+    runner.bottom = NULL;
+#endif
+    if (fiber->function == NULL) {
+        fiber->function = function;
+        fiber->arg = arg;
+    }
+    fiber->back = &runner;
+    sl_context_switch(&runner, &fiber->here);
+    sl_context_arrive(&runner, &runner);
+}
+
+/* Called on the fiber: leaves it for another stack. */
+static inline void sl_fiber_leave(sl_fiber *fiber, sl_context *to)
+{
+    char here;
+    if ((char *)fiber - &here > SL_FIBER_SHALLOW)
+        fiber->deep = 1;
+    sl_context_switch(&fiber->here, to);
+    sl_context_arrive(&fiber->here, fiber->back);
+}
+
+/* Called on the fiber: back to the caller of sl_fiber_run, until the next
+ * sl_fiber_run of this fiber. The stack pointer tells a processor which fiber
+ * that is sooner than the records do, of which each was found in another; so it
+ * goes on by that, and finds out later that it was right to. */
+static inline void sl_fiber_freeze(sl_fiber *fiber)
+{
+    char here;
+    sl_fiber *guess = sl_fiber_at(&here);
+    if (fiber == sl_context_opaque(guess))
+        sl_fiber_leave(guess, guess->back);
+    else
+        sl_fiber_leave(fiber, fiber->back);
+}
+
+/* The same, but another frozen fiber goes on; when that one freezes or ends,
+ * it returns to the caller of this fiber's sl_fiber_run. */
+static inline void sl_fiber_pass(sl_fiber *fiber, sl_fiber *other)
+{
+    other->back = fiber->back;
+    sl_fiber_leave(fiber, &other->here);
+}
+
+#endif

@@ -1,0 +1,116 @@
+/*
+ * lookup.c - names and addresses. Look-ups block: see resolver.h for those
+ * that do not.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "os/lookup.h"
+
+#include "os/error.h"
+#include "os/sockaddr.h"
+#include "thread/compat.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* '*' is any address of IPv4, unless IPv6 is asked for: the order in which
+ * the system gives the two depends on its network. */
+static int look_up(const sl_query *query, int flags, struct addrinfo **list)
+{
+    struct addrinfo hints;
+    int to_bind = query->purpose == SL_TO_BIND;
+    int is_any = to_bind && strcmp(query->host, "*") == 0;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_family = is_any && query->family == AF_UNSPEC ? AF_INET
+                                                           : query->family;
+    hints.ai_socktype = query->socktype;
+    hints.ai_flags = flags | (to_bind ? AI_PASSIVE : 0) |
+                     (query->purpose == SL_TO_NAME ? AI_CANONNAME : 0);
+    *list = NULL;
+    return getaddrinfo(is_any ? NULL : query->host, query->port, &hints,
+                       list);
+}
+
+/* Whether the system is to see it at all: it takes more for a port. */
+static int is_sound(const sl_query *query)
+{
+    return *query->host != '\0' &&
+           (query->port == NULL || sl_name_isport(query->port));
+}
+
+int sl_address_resolve(const sl_query *query, struct addrinfo **list)
+{
+    if (!is_sound(query))
+        return SL_GAI - EAI_NONAME;
+    return sl_result_gai(look_up(query, 0, list));
+}
+
+int sl_address_known(const sl_query *query, struct addrinfo **list)
+{
+    int flags = AI_NUMERICHOST | AI_NUMERICSERV;
+    if (!is_sound(query))
+        return SL_GAI - EAI_NONAME;
+    if (query->purpose == SL_TO_REVERSE)
+        return SL_AGAIN;
+    return look_up(query, flags, list) == 0 ? 0 : SL_AGAIN;
+}
+
+/* Where nobody can be asked, the address is its own name, as it is where there
+ * is none. */
+static void find_name(const struct addrinfo *ai, char host[NI_MAXHOST],
+                      char port[NI_MAXSERV])
+{
+    const socklen_t size = ai->ai_addrlen;
+    if (getnameinfo(ai->ai_addr, size, host, NI_MAXHOST, port, NI_MAXSERV,
+                    0) != 0 &&
+        getnameinfo(ai->ai_addr, size, host, NI_MAXHOST, port, NI_MAXSERV,
+                    NI_NUMERICHOST) != 0)
+        *host = '\0';
+}
+
+char *sl_address_names(const struct addrinfo *list)
+{
+    char host[NI_MAXHOST], port[NI_MAXSERV] = "";
+    char *names = NULL;
+    size_t size = 0;
+    for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
+        find_name(ai, host, port);
+        size_t first = size == 0 ? strlen(port) + 1 : 0;
+        size_t next = strlen(host) + 1;
+        char *more = realloc(names, size + first + next);
+        if (more == NULL) {
+            free(names);
+            return NULL;
+        }
+        names = more;
+        memcpy(names + size, port, first);
+        memcpy(names + size + first, host, next);
+        size += first + next;
+    }
+    return names;
+}
+
+int sl_address_format(const struct sockaddr *address, socklen_t size,
+                      char host[NI_MAXHOST], char port[NI_MAXSERV])
+{
+    return getnameinfo(address, size, host, NI_MAXHOST, port, NI_MAXSERV,
+                       NI_NUMERICHOST | NI_NUMERICSERV) == 0;
+}
+
+int sl_address_push(lua_State *L, int fd, sl_address_getter getter)
+{
+    sl_name name;
+    name.size = sizeof name.address;
+    if (getter(fd, &name.address.any, &name.size) < 0)
+        return sl_result_fail(L, errno);
+    int n = sl_name_push(L, &name);
+    if (n == 0)
+        return sl_result_fail(L, EAFNOSUPPORT);
+    if (n == 1)
+        return 1;
+    lua_pushstring(L, name.address.any.sa_family == AF_INET6 ? "inet6"
+                                                             : "inet");
+    return 3;
+}

@@ -1,0 +1,53 @@
+/*
+ * lookup.h - names and addresses: getaddrinfo, getnameinfo, and the two
+ * names every socket has.
+ */
+
+#ifndef SL_LOOKUP_H
+#define SL_LOOKUP_H
+
+#include <lua.h>
+#include <netdb.h>
+#include <sys/socket.h>
+
+/* What for. */
+enum sl_purpose {
+    SL_TO_CONNECT,
+    SL_TO_BIND,          /* host "*" is any */
+    SL_TO_NAME,          /* also the host's canonical name */
+    SL_TO_REVERSE        /* also the names of its addresses */
+};
+
+/* What to look up. */
+typedef struct sl_query {
+    const char *host;
+    const char *port;    /* number or service; NULL: none */
+    int family;          /* AF_UNSPEC, ... */
+    int socktype;        /* SOCK_STREAM, ... */
+    int purpose;         /* of enum sl_purpose */
+} sl_query;
+
+/* Both: 0 or how it failed (error.h). Free *list with freeaddrinfo. resolve
+ * asks the system, and blocks; known gives SL_AGAIN if that is needed, which
+ * it isn't for numbers. */
+int sl_address_resolve(const sl_query *query, struct addrinfo **list);
+int sl_address_known(const sl_query *query, struct addrinfo **list);
+
+/* The names of the addresses, which may be looked up, and block: that of the
+ * port, then each host's, with a zero byte after each. NULL: no memory. Free
+ * it. */
+char *sl_address_names(const struct addrinfo *list);
+
+/* An address as text; false if it has none. */
+int sl_address_format(const struct sockaddr *address, socklen_t size,
+                      char host[NI_MAXHOST], char port[NI_MAXSERV]);
+
+/* getpeername(2) or getsockname(2). */
+typedef int (*sl_address_getter)(int fd, struct sockaddr *name,
+                                 socklen_t *size);
+
+/* [-0, +n, m] Pushes LuaSocket's results: host, port, family; a path; or nil
+ * and the error. Returns how many. */
+int sl_address_push(lua_State *L, int fd, sl_address_getter getter);
+
+#endif

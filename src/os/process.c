@@ -1,0 +1,143 @@
+/*
+ * process.c - counts the forks between this process and the one that loaded the
+ * module: what remembers another count is the parent's. To ask for the
+ * process's id would take a system call in each step.
+ *
+ * The table of descriptors has a byte for each that there may be, of which the
+ * system gives only the pages that are used; it may have stale entries, for
+ * which nobody asks. Threads of the system need no lock for it.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "os/process.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    DESCRIPTORS = 1 << 20,    /* none above is ever taken for inherited */
+    BLOCK = 4096              /* a page of them */
+};
+
+enum { UNKNOWN, SHARED, HIDDEN, INHERITED };    /* states of descriptors */
+
+/* Which open file a descriptor was when it was inherited. */
+typedef struct file {
+    dev_t device;
+    ino_t inode;
+    mode_t format;
+    unsigned short forks;    /* sl_fork_count in the child */
+} file;
+
+unsigned sl_fork_count = 0;
+
+static unsigned char states[DESCRIPTORS];
+static unsigned char is_used[DESCRIPTORS / BLOCK];    /* the block */
+
+/* Of the inherited ones; only a child changes it, before all else. */
+static file *files;
+static int file_count;
+
+/* --- the table --------------------------------------------------------- */
+
+static void set_state(int fd, unsigned char state)
+{
+    if (fd < 0 || fd >= DESCRIPTORS)
+        return;
+    __atomic_store_n(&states[fd], state, __ATOMIC_RELAXED);
+    if (state != UNKNOWN)
+        __atomic_store_n(&is_used[fd / BLOCK], 1, __ATOMIC_RELAXED);
+}
+
+void sl_fork_share(int fd)
+{
+    set_state(fd, SHARED);
+}
+
+void sl_fork_hide(int fd)
+{
+    set_state(fd, HIDDEN);
+}
+
+void sl_fork_forget(int fd)
+{
+    set_state(fd, UNKNOWN);
+}
+
+/* --- in the child ------------------------------------------------------ */
+
+int sl_fork_isinherited(int fd, unsigned short forks)
+{
+    struct stat now;
+    if (fd < 0 || fd >= file_count || states[fd] != INHERITED ||
+        fstat(fd, &now) != 0)
+        return 0;
+    const file *f = &files[fd];
+    return f->forks == (unsigned short)(forks + 1) &&
+           f->inode == now.st_ino && f->device == now.st_dev &&
+           f->format == (now.st_mode & S_IFMT);
+}
+
+/* Makes room for the files of descriptors up to fd. False: no memory. */
+static int reserve_files(int fd)
+{
+    if (fd < file_count)
+        return 1;
+    int count = (fd / BLOCK + 1) * BLOCK;
+    file *more = realloc(files, (size_t)count * sizeof *more);
+    if (more == NULL)
+        return 0;
+    files = more;
+    file_count = count;
+    return 1;
+}
+
+/* Notes which file a shared descriptor is. False if that can't be known. */
+static int note_file(int fd)
+{
+    struct stat now;
+    if (fstat(fd, &now) != 0 || !reserve_files(fd))
+        return 0;
+    files[fd] = (file){now.st_dev, now.st_ino, now.st_mode & S_IFMT,
+                       (unsigned short)sl_fork_count};
+    return 1;
+}
+
+static void inherit(int fd)
+{
+    if (states[fd] == SHARED) {
+        states[fd] = note_file(fd) ? INHERITED : UNKNOWN;
+    } else if (states[fd] == HIDDEN) {
+        close(fd);
+        states[fd] = UNKNOWN;
+    }
+}
+
+/* Called in each child, before fork(2) returns there. */
+static void become_child(void)
+{
+    int err = errno;
+    sl_fork_count++;
+    for (int i = 0; i < DESCRIPTORS / BLOCK; i++)
+        for (int fd = i * BLOCK; is_used[i] && fd < (i + 1) * BLOCK; fd++)
+            inherit(fd);
+    errno = err;
+}
+
+int sl_fork_notice(void)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static int is_noticed = 0;
+    int err = 0;
+    pthread_mutex_lock(&lock);
+    if (!is_noticed)
+        err = pthread_atfork(NULL, NULL, become_child);
+    is_noticed = err == 0;
+    pthread_mutex_unlock(&lock);
+    return err;
+}

@@ -1,0 +1,42 @@
+/*
+ * process.h - noticing fork(2). A child shares its parent's poller and has none
+ * of its parent's threads.
+ *
+ * It has its parent's descriptors, too, and may close them by number, as those
+ * do that become daemons: then a number remembered from before is nobody's, or
+ * somebody else's. So the module notes its descriptors here, in a table for the
+ * whole process. Each child, before anything else runs in it, notes in turn
+ * which open file each of them is.
+ */
+
+#ifndef SL_PROCESS_H
+#define SL_PROCESS_H
+
+/* How many forks ago the module was loaded. It changes only in a child before
+ * anything else runs there. */
+extern unsigned sl_fork_count;
+
+/* From now on forks are counted, once for the whole process: 0 or ENOMEM. */
+int sl_fork_notice(void);
+
+/* The descriptor is one of the module's: children may use it, too. */
+void sl_fork_share(int fd);
+
+/* The same, but it is of no use to children, who close it at once. */
+void sl_fork_hide(int fd);
+
+/* The descriptor is about to be closed, or is not the module's any more. */
+void sl_fork_forget(int fd);
+
+/* Whether a descriptor that was shared when sl_fork_count was `forks`, and that
+ * a child has inherited since, is still the same open file there. */
+int sl_fork_isinherited(int fd, unsigned short forks);
+
+/* The same; it may have been shared after the last fork. */
+static inline int sl_fork_isours(int fd, unsigned short forks)
+{
+    return forks == (unsigned short)sl_fork_count ||
+           sl_fork_isinherited(fd, forks);
+}
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * sockaddr.c - the names of sockets, from and to text.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "os/sockaddr.h"
+
+#include "os/error.h"
+#include "thread/arg.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <lauxlib.h>
+#include <netdb.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+int sl_name_isport(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits > 0 && text[digits] == '\0')
+        return strtol(text, NULL, 10) <= 65535;
+    return isalpha((unsigned char)text[digits]) &&
+           strncmp(text, "0x", 2) != 0;
+}
+
+/* The number a port is, or -1. */
+static long port_number(const char *port)
+{
+    size_t digits = strspn(port, "0123456789");
+    return digits > 0 && port[digits] == '\0' ? strtol(port, NULL, 10) : -1;
+}
+
+/* The form nearly all are of, which needs no getaddrinfo. */
+static int parse_quickly(const char *host, long number, sl_name *name)
+{
+    struct sockaddr_in *in = &name->address.in;
+    memset(in, 0, sizeof *in);
+    if (number < 0 || inet_pton(AF_INET, host, &in->sin_addr) != 1)
+        return 0;
+    in->sin_family = AF_INET;
+    in->sin_port = htons((unsigned short)number);
+    name->size = sizeof *in;
+    return 1;
+}
+
+int sl_name_parse(const char *host, const char *port, int family,
+                  sl_name *name)
+{
+    struct addrinfo hints, *list;
+    long number = port_number(port);
+    if (!sl_name_isport(port))
+        return SL_GAI - EAI_NONAME;
+    if (family != AF_INET6 && parse_quickly(host, number, name))
+        return 0;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_family = family;
+    hints.ai_socktype = SOCK_DGRAM;
+    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+    int err = sl_result_gai(getaddrinfo(host, port, &hints, &list));
+    if (err != 0)
+        return err;
+    memcpy(&name->address, list->ai_addr, list->ai_addrlen);
+    name->size = list->ai_addrlen;
+    freeaddrinfo(list);
+    return 0;
+}
+
+int sl_name_setpath(const char *path, size_t size, sl_name *name)
+{
+    struct sockaddr_un *un = &name->address.un;
+    if (size >= sizeof un->sun_path)
+        return ENAMETOOLONG;
+    memset(un, 0, sizeof *un);
+    un->sun_family = AF_UNIX;
+    memcpy(un->sun_path, path, size);
+    name->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size);
+    return 0;
+}
+
+const char *sl_name_checkpath(lua_State *L, int index, size_t *size)
+{
+    const char *path = sl_arg_lstring(L, index, size);
+    sl_arg_check(L, path[0] == '\0' || strlen(path) == *size, index,
+                 "there is a zero byte in the path");
+    return path;
+}
+
+/* The system's size counts a zero byte after a path, or the whole array. */
+static void push_path(lua_State *L, const sl_name *name)
+{
+    const struct sockaddr_un *un = &name->address.un;
+    size_t start = offsetof(struct sockaddr_un, sun_path);
+    size_t size = name->size > start ? name->size - start : 0;
+    const char *end = NULL;
+    if (size > 0 && un->sun_path[0] != '\0')
+        end = memchr(un->sun_path, '\0', size);
+    if (end != NULL)
+        size = (size_t)(end - un->sun_path);
+    lua_pushlstring(L, un->sun_path, size);
+}
+
+int sl_name_push(lua_State *L, const sl_name *name)
+{
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    if (name->size == 0 || name->address.any.sa_family == AF_UNIX) {
+        push_path(L, name);
+        return 1;
+    }
+    if (getnameinfo(&name->address.any, name->size, host, sizeof host, port,
+                    sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return 0;
+    lua_pushstring(L, host);
+    lua_pushinteger(L, strtol(port, NULL, 10));
+    return 2;
+}

@@ -1,0 +1,44 @@
+/*
+ * sockaddr.h - socket addresses as system calls take them: an address and a
+ * port, or a path. Nothing is looked up here (see lookup.h).
+ */
+
+#ifndef SL_SOCKADDR_H
+#define SL_SOCKADDR_H
+
+#include <lua.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+typedef struct sl_name {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_un un;
+        struct sockaddr_storage storage;
+    } address;
+    socklen_t size;    /* of what is in it; 0: no name */
+} sl_name;
+
+/* Whether the text may be a port: a decimal number up to 65535, or like the
+ * name of a service. The system takes signs and blanks, and what is left of a
+ * number that is too large. */
+int sl_name_isport(const char *text);
+
+/* A numeric address and port. 0 or how it failed (error.h). */
+int sl_name_parse(const char *host, const char *port, int family,
+                  sl_name *name);
+
+/* A path; one that begins with a zero byte is a Linux abstract name, which is
+ * no file. 0, or ENAMETOOLONG. */
+int sl_name_setpath(const char *path, size_t size, sl_name *name);
+
+/* The path at index of the running method's arguments. */
+const char *sl_name_checkpath(lua_State *L, int index, size_t *size);
+
+/* [-0, +n, m] Pushes address and port, or a path, '' if there is none.
+ * Returns how many values; 0: it is of no family we know. */
+int sl_name_push(lua_State *L, const sl_name *name);
+
+#endif

@@ -1,0 +1,318 @@
+/*
+ * worker.c - the threads that look names up, their queue, and who frees what.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "os/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    LOST_MAX = 3,        /* times as many may be at work for nobody; beyond
+                            that they count, too */
+    IDLE_SECONDS = 2     /* until a worker without a job ends */
+};
+
+enum { QUEUED, TAKEN, CANCELLED, FINISHED };    /* states of jobs */
+
+typedef struct queue {
+    sl_job *first, *last;
+} queue;
+
+struct sl_workers {
+    pthread_mutex_t lock;      /* of everything below */
+    pthread_cond_t wanted;     /* there is a job, or the end has come */
+    queue waiting, finished;
+    int jobs;                  /* in waiting */
+    int count, idle;           /* of the workers */
+    int lost;                  /* those whose job was cancelled, */
+    int max;                   /* and how many there may be without them */
+    int fd;                    /* to write to, or -1 */
+    int closed;                /* the last worker frees all this */
+};
+
+/* --- jobs -------------------------------------------------------------- */
+
+static sl_job *make_job(const sl_query *query, void *submitter)
+{
+    size_t host = strlen(query->host) + 1;
+    size_t port = query->port != NULL ? strlen(query->port) + 1 : 0;
+    sl_job *job = malloc(sizeof *job + host + port);
+    if (job == NULL)
+        return NULL;
+    char *strings = (char *)(job + 1);
+    memcpy(strings, query->host, host);
+    *job = (sl_job){.state = QUEUED, .submitter = submitter, .query = *query};
+    job->query.host = strings;
+    if (port > 0)
+        job->query.port = memcpy(strings + host, query->port, port);
+    return job;
+}
+
+void sl_job_free(sl_job *job)
+{
+    if (job->list != NULL)
+        freeaddrinfo(job->list);
+    free(job->names);
+    free(job);
+}
+
+static void append(queue *q, sl_job *job)
+{
+    job->next = NULL;
+    if (q->last != NULL)
+        q->last->next = job;
+    else
+        q->first = job;
+    q->last = job;
+}
+
+static sl_job *take_first(queue *q)
+{
+    sl_job *job = q->first;
+    if (job != NULL)
+        q->first = job->next;
+    if (q->first == NULL)
+        q->last = NULL;
+    return job;
+}
+
+static void take_out(queue *q, sl_job *job)
+{
+    sl_job *previous = NULL;
+    for (sl_job *each = q->first; each != job; each = each->next)
+        previous = each;
+    if (previous != NULL)
+        previous->next = job->next;
+    else
+        q->first = job->next;
+    if (q->last == job)
+        q->last = previous;
+}
+
+/* --- a worker's life --------------------------------------------------- */
+
+/* How many workers count. */
+static int count_needed(const sl_workers *w)
+{
+    int lost_max = LOST_MAX * w->max;
+    return w->count - (w->lost < lost_max ? w->lost : lost_max);
+}
+
+/* Waits, idle and with the lock, until there is a job. False if it is not worth
+ * waiting any longer, or there are too many workers. If the clock is set
+ * meanwhile that is sooner or later than it should be, and harmless. */
+static int wait_for_job(sl_workers *w)
+{
+    struct timespec end;
+    int err = 0;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += IDLE_SECONDS;
+    while (w->jobs == 0 && !w->closed && err != ETIMEDOUT)
+        err = pthread_cond_timedwait(&w->wanted, &w->lock, &end);
+    w->idle--;
+    return w->jobs > 0 && !w->closed && count_needed(w) <= w->max;
+}
+
+/* The job is done; tells the submitter, or frees it if he is gone. */
+static void finish(sl_workers *w, sl_job *job)
+{
+    if (job->state == CANCELLED) {
+        w->lost--;
+        sl_job_free(job);
+        return;
+    }
+    int is_news = w->finished.first == NULL;
+    job->state = FINISHED;
+    append(&w->finished, job);
+    while (is_news && w->fd >= 0 && write(w->fd, "", 1) < 0 &&
+           errno == EINTR)
+        ;    /* and a pipe that is full has news enough */
+}
+
+static void destroy(sl_workers *w)
+{
+    pthread_cond_destroy(&w->wanted);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+static void look_up(sl_job *job)
+{
+    job->err = sl_address_resolve(&job->query, &job->list);
+    if (job->err != 0 || job->query.purpose != SL_TO_REVERSE)
+        return;
+    job->names = sl_address_names(job->list);
+    if (job->names == NULL)
+        job->err = ENOMEM;
+}
+
+static void *work(void *arg)
+{
+    sl_workers *w = arg;
+    pthread_mutex_lock(&w->lock);
+    while (wait_for_job(w)) {
+        sl_job *job = take_first(&w->waiting);
+        w->jobs--;
+        job->state = TAKEN;
+        pthread_mutex_unlock(&w->lock);
+        look_up(job);
+        pthread_mutex_lock(&w->lock);
+        finish(w, job);
+        w->idle++;
+    }
+    w->count--;
+    if (w->jobs > 0)    /* another one may sleep */
+        pthread_cond_signal(&w->wanted);
+    int is_last = w->closed && w->count == 0;
+    pthread_mutex_unlock(&w->lock);
+    if (is_last)
+        destroy(w);
+    return NULL;
+}
+
+/* Starts a worker, which is idle already. No signal is handled on it: the
+ * program's handlers run where they always did. 0 or an errno. */
+static int start_worker(sl_workers *w)
+{
+    sigset_t all, old;
+    pthread_attr_t detached;
+    pthread_t thread;
+    int err = pthread_attr_init(&detached);
+    if (err != 0)
+        return err;
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    err = pthread_create(&thread, &detached, work, w);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&detached);
+    if (err == 0) {
+        w->count++;
+        w->idle++;
+    }
+    return err;
+}
+
+static int has_too_few(const sl_workers *w)
+{
+    return w->jobs > w->idle && count_needed(w) < w->max;
+}
+
+/* Starts a worker if there are too few. 0, also if there are enough, or an
+ * errno. */
+static int need_worker(sl_workers *w)
+{
+    return has_too_few(w) ? start_worker(w) : 0;
+}
+
+/* --- for the submitter ------------------------------------------------- */
+
+sl_workers *sl_workers_new(int max)
+{
+    sl_workers *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return NULL;
+    w->fd = -1;
+    w->max = max;
+    if (pthread_mutex_init(&w->lock, NULL) != 0) {
+        free(w);
+        return NULL;
+    }
+    if (pthread_cond_init(&w->wanted, NULL) != 0) {
+        pthread_mutex_destroy(&w->lock);
+        free(w);
+        return NULL;
+    }
+    return w;
+}
+
+void sl_workers_close(sl_workers *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->closed = 1;
+    int is_last = w->count == 0;
+    pthread_cond_broadcast(&w->wanted);
+    pthread_mutex_unlock(&w->lock);
+    if (is_last)
+        destroy(w);
+}
+
+void sl_workers_desert(sl_workers *w)
+{
+    free(w);    /* a worker may have held the lock: don't touch it */
+}
+
+void sl_workers_setmax(sl_workers *w, int max)
+{
+    pthread_mutex_lock(&w->lock);
+    w->max = max;
+    while (has_too_few(w) && start_worker(w) == 0)
+        ;
+    pthread_mutex_unlock(&w->lock);
+}
+
+void sl_workers_notify(sl_workers *w, int fd)
+{
+    pthread_mutex_lock(&w->lock);
+    w->fd = fd;
+    pthread_mutex_unlock(&w->lock);
+}
+
+int sl_workers_submit(sl_workers *w, const sl_query *query, void *submitter,
+                      sl_job **job)
+{
+    *job = make_job(query, submitter);
+    if (*job == NULL)
+        return ENOMEM;
+    pthread_mutex_lock(&w->lock);
+    append(&w->waiting, *job);
+    w->jobs++;
+    int err = need_worker(w);
+    if (w->count > 0) {    /* even if there should be more */
+        pthread_cond_signal(&w->wanted);
+        err = 0;
+    } else {
+        take_out(&w->waiting, *job);
+        w->jobs--;
+    }
+    pthread_mutex_unlock(&w->lock);
+    if (err != 0)
+        sl_job_free(*job);
+    return err;
+}
+
+sl_job *sl_workers_take(sl_workers *w)
+{
+    pthread_mutex_lock(&w->lock);
+    sl_job *job = take_first(&w->finished);
+    pthread_mutex_unlock(&w->lock);
+    return job;
+}
+
+void sl_workers_cancel(sl_workers *w, sl_job *job)
+{
+    pthread_mutex_lock(&w->lock);
+    if (job->state == TAKEN) {
+        job->state = CANCELLED;
+        job = NULL;
+        w->lost++;
+        need_worker(w);    /* in its place; if there's none, it will come back
+                              some time */
+    } else if (job->state == QUEUED) {
+        take_out(&w->waiting, job);
+        w->jobs--;
+    } else {
+        take_out(&w->finished, job);
+    }
+    pthread_mutex_unlock(&w->lock);
+    if (job != NULL)
+        sl_job_free(job);
+}

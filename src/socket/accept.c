@@ -1,0 +1,125 @@
+/*
+ * accept.c - taking connections from a listening socket.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "socket/accept.h"
+
+#include "loop/reclaim.h"
+#include "os/error.h"
+#include "os/fd.h"
+#include "socket/client_limit.h"
+#include "socket/stream.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum { ROUNDS_MAX = 16 };    /* before it is others' turn */
+
+/* The connection is gone again, or an error of the network that accept(2)
+ * passes on: the next connection may be fine. */
+static int is_transient(int err)
+{
+    switch (err) {
+    case ECONNABORTED: case EPROTO: case ENETDOWN: case ENETUNREACH:
+    case EHOSTUNREACH: case ENOPROTOOPT: case EOPNOTSUPP: case ETIMEDOUT:
+        return 1;
+    }
+    return 0;
+}
+
+/* 0 or an errno. */
+static int accept_one(sl_asocket *a)
+{
+    int err = sl_fd_accept(a->source.fd, &a->accepted);
+    if (err == 0) {
+        sl_fork_share(a->accepted);
+        a->accepted_forks = (unsigned short)sl_fork_count;
+    }
+    return err;
+}
+
+static int try_accept(lua_State *L, sl_source *source)
+{
+    sl_asocket *a = (sl_asocket *)source;
+    (void)L;
+    for (int round = 0; a->accepted < 0; round++) {
+        if (source->fd < 0)
+            return SL_CLOSED;
+        int err = sl_crowd_admit(a);
+        if (err != 0)
+            return err;
+        if (!source->readable)
+            return SL_AGAIN;
+        if (round == ROUNDS_MAX)
+            return SL_BUSY;
+        err = accept_one(a);
+        if (err == EAGAIN || err == EWOULDBLOCK)
+            source->readable = 0;
+        else if (err != 0 && !is_transient(err))
+            return sl_reclaim_later(source->loop, &a->tried_again,
+                                    sl_stream_failure(err));
+    }
+    a->tried_again = 0;
+    return 0;
+}
+
+/* [-0, +1, m] Pushes the accepted connection: 0, or an error and nothing. */
+static int push_accepted(lua_State *L, sl_asocket *listener)
+{
+    sl_asocket *a = sl_asocket_new(L, listener->source.loop,
+                                   listener->transport);
+    int fd = listener->accepted;
+    if (fd < 0)    /* a finalizer has accepted it meanwhile */
+        sl_wait_refuse(L, "accept");
+    listener->accepted = -1;
+    a->passive = 1;
+    int err = ECONNABORTED;
+    if (sl_fork_isours(fd, listener->accepted_forks)) {
+        err = sl_asocket_take(a, fd, SL_CLIENT);
+        if (err != 0)
+            close(fd);
+    }
+    if (err != 0) {
+        lua_pop(L, 1);
+        return err;
+    }
+    a->max_line = listener->max_line;
+    a->max_read = listener->max_read;
+    a->linger = listener->linger;
+    sl_crowd_join(listener, a);
+    return 0;
+}
+
+/* asocket or nil, error */
+static int accept_results(lua_State *L, sl_wait *wait)
+{
+    int err = wait->status;
+    if (err == 0)
+        err = push_accepted(L, (sl_asocket *)sl_wait_source(wait));
+    return err == 0 ? 1 : sl_result_fail(L, err);
+}
+
+static const sl_operation accepting = {try_accept, accept_results};
+
+/* accept() -> asocket or nil, error */
+static int meth_accept(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_asocket_checkkind(L, a, SL_SERVER);
+    sl_wait_check(L, &a->source.reader, "accept");
+    return sl_wait_operate(L, &a->source.reader, &accepting, a->block,
+                           a->total);
+}
+
+int sl_accept_next(lua_State *L, sl_asocket *listener)
+{
+    int err = sl_wait_block(L, &listener->source.reader, &accepting, -1);
+    return err == 0 ? push_accepted(L, listener) : err;
+}
+
+const luaL_Reg sl_accept_methods[] = {
+    {"accept", meth_accept},
+    {NULL, NULL}
+};

@@ -1,0 +1,160 @@
+/*
+ * dns.c - an asocket's look-up, and loop.resolve, which is one on an
+ * asocket that nobody sees. It occupies the writer, whose thread waits in the
+ * time only.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "socket/dns.h"
+
+#include "loop/reclaim.h"
+#include "loop/wait.h"
+#include "os/clock.h"
+#include "os/error.h"
+#include "os/lookup.h"
+#include "thread/arg.h"
+#include "thread/hook.h"
+
+#include <string.h>
+
+int sl_resolve_begin(sl_asocket *a, const sl_query *query)
+{
+    sl_resolve_end(a);
+    int err = sl_resolver_begin(&a->source.writer, query, 0, &a->lookup);
+    if (err == 0 && a->lookup->status == SL_AGAIN)
+        a->source.writer.interest = 0;
+    return err;
+}
+
+void sl_resolve_end(sl_asocket *a)
+{
+    a->source.writer.interest = SL_WRITABLE;
+    if (a->lookup != NULL)
+        sl_resolver_end(a->lookup);
+    a->lookup = NULL;
+}
+
+static int try_lookup(lua_State *L, sl_source *source)
+{
+    (void)L;
+    return ((sl_asocket *)source)->lookup->status;
+}
+
+static const sl_operation looking_up = {try_lookup, NULL};
+
+int sl_resolve_now(lua_State *L, sl_asocket *a, const sl_query *query)
+{
+    sl_wait *wait = &a->source.writer;
+    int in_thread = a->source.loop->threads->running != NULL;
+    int err;
+    do {
+        sl_resolve_end(a);
+        err = sl_resolver_begin(wait, query, !in_thread, &a->lookup);
+    } while (sl_reclaim_retry(L, a->source.loop, err));
+    if (err != 0)
+        return err;
+    if (a->lookup->status == SL_AGAIN) {
+        sl_hook_check(L, a->source.loop->threads);
+        wait->interest = 0;
+        err = sl_wait_block(L, wait, &looking_up, sl_resolve_limit(a));
+        wait->interest = SL_WRITABLE;
+    }
+    if (err != 0)
+        sl_resolve_end(a);
+    return err;
+}
+
+const struct addrinfo *sl_resolve_address(const sl_asocket *a, int i)
+{
+    const struct addrinfo *ai = a->lookup != NULL ? a->lookup->list : NULL;
+    while (ai != NULL && i-- > 0)
+        ai = ai->ai_next;
+    return ai;
+}
+
+double sl_resolve_limit(const sl_asocket *a)
+{
+    if (a->block < 0 || (a->total >= 0 && a->total < a->block))
+        return a->total;
+    return a->block;
+}
+
+/* --- resolve ----------------------------------------------------------- */
+
+/* [-0, +1, m] Pushes {family = 'inet' or 'inet6', addr =, port = if known}. */
+static void push_address(lua_State *L, const struct addrinfo *ai)
+{
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    lua_createtable(L, 0, 3);
+    if (!sl_address_format(ai->ai_addr, ai->ai_addrlen, host, port))
+        return;
+    lua_pushstring(L, ai->ai_family == AF_INET6 ? "inet6" : "inet");
+    lua_setfield(L, -2, "family");
+    lua_pushstring(L, host);
+    lua_setfield(L, -2, "addr");
+    lua_pushstring(L, port);
+    lua_pushinteger(L, (lua_Integer)lua_tonumber(L, -1));
+    lua_replace(L, -2);
+    if (lua_tointeger(L, -1) != 0)
+        lua_setfield(L, -2, "port");
+    else
+        lua_pop(L, 1);
+}
+
+/* [-0, +0, m] Sets a field of the table on the top; what is behind the name
+ * in its block. */
+static const char *set_name(lua_State *L, const char *field, const char *name)
+{
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, field);
+    return name + strlen(name) + 1;
+}
+
+/* addresses or nil, error */
+static int resolve_results(lua_State *L, sl_wait *wait)
+{
+    sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
+    if (wait->status != 0) {
+        sl_resolve_end(a);
+        return sl_result_fail(L, wait->status);
+    }
+    const char *name = a->lookup->names;
+    lua_newtable(L);
+    const struct addrinfo *first = a->lookup->list;
+    if (a->lookup->to_name && first != NULL && first->ai_canonname != NULL)
+        set_name(L, "name", first->ai_canonname);
+    if (name != NULL)
+        name = set_name(L, "service", name);
+    int i = 1;
+    for (struct addrinfo *ai = a->lookup->list; ai != NULL; ai = ai->ai_next) {
+        push_address(L, ai);
+        if (name != NULL)
+            name = set_name(L, "name", name);
+        lua_rawseti(L, -2, i++);
+    }
+    sl_resolve_end(a);
+    return 1;
+}
+
+static const sl_operation resolving = {try_lookup, resolve_results};
+
+int sl_resolve_names(lua_State *L, int purpose)
+{
+    sl_loop *loop = sl_loop_check(L);
+    sl_query query = {sl_arg_name(L, 1), NULL, AF_UNSPEC, SOCK_STREAM,
+                      purpose};
+    if (!lua_isnoneornil(L, 2))
+        query.port = sl_arg_port(L, 2);
+    double timeout = sl_arg_optseconds(L, 3, -1);
+    sl_thread_check(L, loop->threads, "resolve");
+    sl_asocket *a = sl_asocket_new(L, loop, SL_TCP);
+    int err;
+    do
+        err = sl_resolve_begin(a, &query);
+    while (sl_reclaim_retry(L, loop, err));
+    if (err != 0)
+        return sl_result_fail(L, err);
+    return sl_wait_operate(L, &a->source.writer, &resolving, -1,
+                           timeout < 0 ? -1 : timeout);
+}

@@ -1,0 +1,221 @@
+/*
+ * happy_eyeballs.c - attempts to connect, side by side.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "socket/happy_eyeballs.h"
+
+#include "loop/reclaim.h"
+#include "loop/source.h"
+#include "loop/wait.h"
+#include "os/clock.h"
+#include "os/error.h"
+#include "os/fd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Seconds until the next attempt begins if there is no news before. */
+static const double attempt_delay = 0.25;
+
+typedef struct attempt {
+    sl_callback callback;             /* the first member */
+    sl_race *race;                    /* borrowed */
+    int running;                      /* begun, and its end not seen */
+    const struct addrinfo *address;   /* borrowed */
+} attempt;
+
+struct sl_race {
+    sl_alarm alarm;          /* the first member; the next attempt's time */
+    sl_wait *wait;           /* borrowed; of who waits for a winner */
+    int due;                 /* the next attempt is to begin */
+    unsigned char tried_again;    /* it did, after a collection */
+    int begun, count;        /* attempts: the first `begun` ones, and all */
+    int running;             /* of the begun ones */
+    int failed;              /* how one failed, or 0 */
+    attempt attempts[];
+};
+
+/* Whoever waits for the winner, if he does, will look. */
+static void poke(sl_race *race)
+{
+    sl_wait_finish(race->wait, SL_BUSY);
+}
+
+/* Called by the loop: the attempt has an end. It is remembered, and level-
+ * triggered pollers are not asked again. */
+static void attempt_told(sl_source *source)
+{
+    source->interest = 0;
+    sl_source_tell(source);
+    poke(((attempt *)source)->race);
+}
+
+static void next_is_due(sl_alarm *alarm)
+{
+    sl_race *race = (sl_race *)alarm;
+    race->due = 1;
+    poke(race);
+}
+
+/* --- the order of addresses -------------------------------------------- */
+
+/* The next address from ai on that is, or is not, of that family. */
+static const struct addrinfo *find(const struct addrinfo *ai, int family,
+                                   int same)
+{
+    while (ai != NULL && (ai->ai_family == family) != same)
+        ai = ai->ai_next;
+    return ai;
+}
+
+/* Those of the first one's family and the others take turns. */
+static void interleave(sl_race *race, const struct addrinfo *list)
+{
+    int family = list->ai_family;
+    const struct addrinfo *next[2] = {find(list, family, 0), list};
+    for (int i = 0, same = 1; i < race->count; i++, same = !same) {
+        if (next[same] == NULL)
+            same = !same;
+        race->attempts[i].address = next[same];
+        next[same] = find(next[same]->ai_next, family, same);
+    }
+}
+
+sl_race *sl_race_new(sl_wait *wait, const struct addrinfo *list)
+{
+    int count = 0;
+    for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next)
+        count++;
+    sl_race *race = calloc(1, sizeof *race +
+                              (size_t)count * sizeof *race->attempts);
+    if (race == NULL)
+        return NULL;
+    race->alarm.timer.kind = SL_OF_ALARM;
+    race->alarm.ring = next_is_due;
+    race->wait = wait;
+    race->due = 1;
+    race->count = count;
+    interleave(race, list);
+    for (int i = 0; i < count; i++) {
+        sl_source_initcallback(&race->attempts[i].callback,
+                               sl_wait_source(wait)->loop, attempt_told);
+        race->attempts[i].race = race;
+    }
+    return race;
+}
+
+/* --- attempts ---------------------------------------------------------- */
+
+static void drop(attempt *a)
+{
+    int fd = sl_source_owned(&a->callback.source);
+    sl_source_detach(&a->callback.source, 1);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* What has become of an attempt: 0, SL_AGAIN, or how it failed, and then it
+ * has no descriptor any more. */
+static int judge(attempt *a, int err)
+{
+    if (err == EINPROGRESS) {
+        a->callback.source.writable = 0;
+        a->callback.source.interest = SL_WRITABLE;
+        err = sl_source_tell(&a->callback.source);
+        if (err == 0)
+            return SL_AGAIN;
+    }
+    if (err != 0)
+        drop(a);
+    return err;
+}
+
+static int begin(attempt *a)
+{
+    int fd;
+    int err = sl_fd_socket(a->address->ai_family, SOCK_STREAM, &fd);
+    if (err != 0)
+        return err;
+    err = sl_source_claim(&a->callback.source, fd);
+    if (err != 0) {
+        close(fd);
+        return err;
+    }
+    return judge(a, sl_fd_connect(fd, a->address->ai_addr,
+                                  a->address->ai_addrlen));
+}
+
+static int look(attempt *a)
+{
+    if (!a->running)
+        return SL_AGAIN;
+    if (a->callback.source.fd < 0)
+        return SL_CLOSED;    /* by somebody else */
+    if (!a->callback.source.writable)
+        return SL_AGAIN;
+    return judge(a, sl_fd_attempted(a->callback.source.fd));
+}
+
+/* True if that attempt's state wins the race. */
+static int wins(sl_race *race, attempt *a, int err)
+{
+    if (err == SL_AGAIN)
+        return 0;
+    race->running--;
+    a->running = 0;
+    if (err == 0) {
+        sl_source_move(&a->callback.source, sl_wait_source(race->wait));
+    } else {
+        race->failed = sl_result_prefer(race->failed, err);
+        race->due = 1;
+    }
+    return err == 0;
+}
+
+static void set_alarm(sl_race *race)
+{
+    double due = sl_clock_now() + attempt_delay;
+    sl_timers *timers = &sl_wait_source(race->wait)->loop->timers;
+    if (sl_timer_set(timers, &race->alarm.timer, due) != 0)
+        race->due = 1;    /* better too early than never */
+}
+
+int sl_race_advance(sl_race *race)
+{
+    for (int i = 0; i < race->begun; i++) {
+        attempt *a = &race->attempts[i];
+        if (wins(race, a, look(a)))
+            return 0;
+    }
+    while (race->due && race->begun < race->count) {
+        attempt *a = &race->attempts[race->begun];
+        int err = sl_reclaim_later(sl_wait_source(race->wait)->loop,
+                                   &race->tried_again, begin(a));
+        if (err == SL_BUSY)
+            return err;
+        race->begun++;
+        race->due = 0;
+        race->running++;
+        a->running = 1;
+        if (wins(race, a, err))
+            return 0;
+        if (!race->due && race->begun < race->count)
+            set_alarm(race);
+    }
+    return race->running > 0 ? SL_AGAIN : race->failed;
+}
+
+void sl_race_free(sl_race *race)
+{
+    sl_loop *loop = sl_wait_source(race->wait)->loop;
+    for (int i = 0; i < race->begun; i++)
+        if (race->attempts[i].callback.source.fd >= 0)
+            drop(&race->attempts[i]);
+    if (!loop->closed)
+        sl_timer_cancel(&loop->timers, &race->alarm.timer);
+    free(race);
+}

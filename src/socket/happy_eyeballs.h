@@ -1,0 +1,30 @@
+/*
+ * happy_eyeballs.h - connecting to several addresses at once (RFC 8305).
+ *
+ * The attempts begin one after another, a quarter of a second apart, or at
+ * once when one has failed; families alternate. The first connection wins.
+ * Each attempt is a source of its own; what it is told makes the waiting
+ * thread's operation try again, which then looks how the race goes on.
+ */
+
+#ifndef SL_HAPPY_EYEBALLS_H
+#define SL_HAPPY_EYEBALLS_H
+
+#include "loop/loop.h"
+
+#include <netdb.h>
+
+typedef struct sl_race sl_race;
+
+/* A race between the addresses, which must live as long, for the one who
+ * waits in that wait. NULL: no memory. */
+sl_race *sl_race_new(sl_wait *wait, const struct addrinfo *list);
+
+/* Goes on with the race: 0 if it was won, and then the wait's source has the
+ * descriptor; SL_AGAIN, or how all have failed. */
+int sl_race_advance(sl_race *race);
+
+/* Closes what is still under way. */
+void sl_race_free(sl_race *race);
+
+#endif

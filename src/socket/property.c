@@ -1,0 +1,232 @@
+/*
+ * property.c - the methods of an asocket that read or set something and
+ * neither wait nor move data. Arguments and results are LuaSocket's.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "socket/asocket.h"
+#include "thread/arg.h"
+
+#include "loop/cork.h"
+#include "luasocket/object.h"
+#include "os/clock.h"
+#include "os/error.h"
+#include "os/fd.h"
+#include "os/lookup.h"
+#include "socket/option.h"
+#include "socket/send.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+/* The asocket of the method that runs, which may show what was sent: nothing
+ * is kept back. */
+static sl_asocket *check_flushed(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_gather_flush(a->source.loop);
+    return a;
+}
+
+/* settimeout([seconds [, mode]]) -> 1. Mode 'b' limits each wait of a call,
+ * 't' (or 'r') the call; nil or negative: no limit. */
+static int meth_settimeout(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    double seconds = sl_arg_optseconds(L, 2, -1);
+    const char *mode = sl_arg_optstring(L, 3, "b");
+    sl_arg_check(L, *mode != '\0' && strchr("btr", *mode) != NULL, 3,
+                 "invalid timeout mode");
+    if (seconds < 0)
+        seconds = -1;
+    if (*mode == 'b')
+        a->block = seconds;
+    else
+        a->total = seconds;
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+/* gettimeout() -> limit of a wait, limit of a call; -1: none. */
+static int meth_gettimeout(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    lua_pushnumber(L, a->block);
+    lua_pushnumber(L, a->total);
+    return 2;
+}
+
+/* setlingertime([seconds]) -> 1. How long a closed socket's peer may take
+ * nothing of what was sent before that is given up; nil: as at first. */
+static int meth_setlingertime(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    double seconds = sl_arg_optnumber(L, 2, SL_LINGER);
+    sl_arg_check(L, seconds >= 0, 2, "negative or not a number");
+    a->linger = seconds;
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+/* setmaxline([bytes]) -> 1. No line is longer; nil: no limit. What is left of
+ * one that was is received next. */
+static int meth_setmaxline(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    a->max_line = sl_arg_optlimit(L, 2, 0);
+    a->overlong = 0;
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+/* setmaxread([bytes]) -> 1. No receive of a count or of all gives more; nil: no
+ * limit. */
+static int meth_setmaxread(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    a->max_read = sl_arg_optlimit(L, 2, 0);
+    a->overfull = 0;
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+/* getstats() -> bytes received, bytes sent, age in seconds. */
+static int meth_getstats(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    lua_pushnumber(L, a->received);
+    lua_pushnumber(L, a->sent);
+    lua_pushnumber(L, sl_clock_now() - a->birthday);
+    return 3;
+}
+
+/* setstats([received [, sent [, age]]]) -> 1 */
+static int meth_setstats(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    a->received = sl_arg_optnumber(L, 2, a->received);
+    a->sent = sl_arg_optnumber(L, 3, a->sent);
+    if (!lua_isnoneornil(L, 4))
+        a->birthday = sl_clock_now() - sl_arg_number(L, 4);
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+/* dirty() -> whether there are bytes that receive gives without reading. */
+static int meth_dirty(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    if (sl_buffer_count(&a->buffer) > 0 || !a->has_object) {
+        lua_pushboolean(L, sl_buffer_count(&a->buffer) > 0);
+        return 1;
+    }
+    sl_asocket_pushobject(L, 1);
+    lua_getfield(L, -1, "dirty");
+    lua_insert(L, -2);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+/* getfd() -> the descriptor, -1 if there is none. */
+static int meth_getfd(lua_State *L)
+{
+    lua_pushinteger(L, check_flushed(L)->source.fd);
+    return 1;
+}
+
+/* setfd(fd): the asocket is about another descriptor; the old one stays
+ * open and is nobody's. */
+static int meth_setfd(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    int fd = sl_arg_int(L, 2);
+    sl_send_settle(L, a, "setfd");
+    sl_source_release(&a->source, 0);
+    if (a->has_object) {
+        sl_asocket_pushobject(L, 1);
+        int object = lua_gettop(L);
+        sl_luasocket_method(L, object, "setfd");
+        lua_pushvalue(L, object);
+        lua_pushinteger(L, fd);
+        lua_call(L, 2, 0);
+        sl_asocket_sync(L, a, object);
+    } else if (fd >= 0) {
+        sl_arg_check(L, sl_fd_nonblock(fd) == 0, 2,
+                     "not an open descriptor");
+        int err = sl_asocket_take(a, fd, a->kind);
+        if (err != 0)
+            luaL_error(L, "%s", sl_result_message(err));
+    }
+    return 0;
+}
+
+/* getfamily() -> 'inet4' or 'inet6' */
+static int meth_getfamily(lua_State *L)
+{
+    int fd = sl_asocket_check(L)->source.fd;
+    int is_six = fd >= 0 && sl_fd_family(fd) == AF_INET6;
+    lua_pushstring(L, is_six ? "inet6" : "inet4");
+    return 1;
+}
+
+/* getpeername() -> address, port, 'inet' or 'inet6'; or nil, error */
+static int meth_getpeername(lua_State *L)
+{
+    return sl_address_push(L, sl_asocket_check(L)->source.fd, getpeername);
+}
+
+static int meth_getsockname(lua_State *L)
+{
+    return sl_address_push(L, sl_asocket_check(L)->source.fd, getsockname);
+}
+
+/* How an option of a socket without a descriptor fails. */
+static int how_missing(const sl_asocket *a)
+{
+    return a->settled ? SL_CLOSED : SL_UNNAMED;
+}
+
+/* setoption(name [, value]) -> 1 or nil, error */
+static int meth_setoption(lua_State *L)
+{
+    sl_asocket *a = check_flushed(L);
+    return sl_option_set(L, &a->source.fd, a->transport, how_missing(a));
+}
+
+/* getoption(name) -> value or nil, error */
+static int meth_getoption(lua_State *L)
+{
+    sl_asocket *a = check_flushed(L);
+    return sl_option_get(L, a->source.fd, a->transport, how_missing(a));
+}
+
+/* Of every socket, */
+const luaL_Reg sl_property_methods[] = {
+    {"dirty", meth_dirty},
+    {"getfd", meth_getfd},
+    {"getsockname", meth_getsockname},
+    {"gettimeout", meth_gettimeout},
+    {"setfd", meth_setfd},
+    {"setoption", meth_setoption},
+    {"settimeout", meth_settimeout},
+    {NULL, NULL}
+};
+
+/* of TCP and UDP, */
+const luaL_Reg sl_property_inetmethods[] = {
+    {"getfamily", meth_getfamily},
+    {"getoption", meth_getoption},
+    {"getpeername", meth_getpeername},
+    {NULL, NULL}
+};
+
+/* and of streams. */
+const luaL_Reg sl_property_streammethods[] = {
+    {"getstats", meth_getstats},
+    {"setlingertime", meth_setlingertime},
+    {"setmaxline", meth_setmaxline},
+    {"setmaxread", meth_setmaxread},
+    {"setstats", meth_setstats},
+    {NULL, NULL}
+};

@@ -1,0 +1,198 @@
+/*
+ * send.c - sending to a stream. What send gives is LuaSocket's (see its
+ * buffer.c), what it does in between is the loop's; cork.h says when bytes
+ * wait for more.
+ */
+
+#include "socket/send.h"
+
+#include "loop/cork.h"
+#include "luasocket/foreign.h"
+#include "os/error.h"
+#include "os/fd.h"
+#include "socket/stream.h"
+#include "thread/arg.h"
+
+#include <limits.h>
+
+enum { ROUNDS_MAX = 16 };    /* of writing, before it is others' turn */
+
+/* Sends once, after what is still to be sent. */
+static inline int put(sl_source *source, const char *data, size_t size,
+                      size_t *n)
+{
+    return source->unsent == NULL ? sl_fd_send(source->fd, data, size, n)
+                                  : sl_gather_send(source, data, size, n);
+}
+
+static int try_send(lua_State *L, sl_source *source)
+{
+    sl_asocket *a = (sl_asocket *)source;
+    sl_send *s = &a->writer.send;
+    (void)L;
+    for (int round = 0; s->next < s->end; round++) {
+        size_t n;
+        if (round == ROUNDS_MAX)
+            return SL_BUSY;
+        if (source->fd < 0)
+            return SL_CLOSED;
+        if (source->lost != 0)
+            return sl_stream_failure(source->lost);
+        if (!source->writable)
+            return SL_AGAIN;
+        int err = put(source, s->data + s->next, s->end - s->next, &n);
+        s->next += n;
+        a->sent += (double)n;
+        source->writer.progress |= n > 0;
+        if (err != 0 && sl_stream_failure(err) != SL_AGAIN) {
+            if (sl_stream_broke(err))
+                source->lost = (short)err;
+            return sl_stream_failure(err);
+        }
+        if (s->next < s->end)    /* what came short has filled the window */
+            source->writable = 0;
+    }
+    return 0;
+}
+
+/* last index, nil, nil or nil, error, last index */
+static int send_results(lua_State *L, sl_wait *wait)
+{
+    sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
+    lua_Number last = (lua_Number)a->writer.send.next;
+    a->gave_up = wait->status == SL_TIMEOUT;
+    if (wait->status != 0) {
+        sl_result_fail(L, wait->status);
+        lua_pushnumber(L, last);
+    } else {
+        lua_pushnumber(L, last);
+        lua_pushnil(L);
+        lua_pushnil(L);
+    }
+    return 3;
+}
+
+/* Whether the next line is there already, so that the peer won't wait for this
+ * answer; and we are in a turn that ends. */
+static int may_gather(sl_asocket *a)
+{
+    sl_loop *loop = a->source.loop;
+    return a->receive.pattern == SL_LINE && !a->has_object &&
+           loop->stepping && loop->threads->running != NULL &&
+           a->source.fd >= 0 && a->source.lost == 0 &&
+           sl_buffer_line(&a->buffer) > 0;
+}
+
+/* The same results for what was gathered, or 0: it was not. */
+static int send_later(lua_State *L, sl_asocket *a, const sl_send *s)
+{
+    if (s->next == s->end || !may_gather(a) ||
+        !sl_gather_add(&a->source, s->data + s->next, s->end - s->next))
+        return 0;
+    a->gave_up = 0;
+    a->sent += (double)(s->end - s->next);
+    lua_pushnumber(L, (lua_Number)s->end);
+    lua_pushnil(L);
+    lua_pushnil(L);
+    return 3;
+}
+
+/* [-0, +0, e] Replaces a table of strings by the one string. */
+static void join(lua_State *L, int index)
+{
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    for (int i = 1;; i++) {
+        lua_rawgeti(L, index, i);
+        if (lua_isnil(L, -1))
+            break;
+        if (!lua_isstring(L, -1))
+            luaL_error(L, "bad argument #1 to 'send' (string expected at "
+                          "index %d of the table, got %s)", i,
+                       luaL_typename(L, -1));
+        luaL_addvalue(&b);
+    }
+    lua_pop(L, 1);
+    luaL_pushresult(&b);
+    lua_replace(L, index);
+}
+
+/* The part of the string between the indices i and j of send. */
+static void check_part(lua_State *L, sl_send *s)
+{
+    long size = (long)s->end;
+    long first = sl_arg_optindex(L, 3, 1);
+    long last = sl_arg_optindex(L, 4, -1);
+    if (first < 0)
+        first += size + 1;
+    if (last < 0)
+        last += size + 1;
+    if (first < 1)
+        first = 1;
+    if (last > size)
+        last = size;
+    s->next = (size_t)first - 1;
+    s->end = last < first ? s->next : (size_t)last;
+}
+
+static const sl_operation sending = {try_send, send_results};
+
+/* send(data [, i [, j]]) -> last index sent, nil, nil or nil, error, last
+ * index sent. data is a string or a table of strings. */
+static int meth_send(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_send s = {NULL, 0, 0};
+    if (lua_istable(L, 2))
+        join(L, 2);
+    s.data = sl_arg_lstring(L, 2, &s.end);
+    if (lua_gettop(L) > 2)
+        check_part(L, &s);
+    sl_asocket_checkkind(L, a, SL_CLIENT);
+    sl_wait_check(L, &a->source.writer, "send");
+    if (a->connect != NULL)
+        sl_connect_abandon(L, a);
+    if (a->has_object && a->transport != SL_FOREIGN)
+        sl_stream_lookbehind(L, a, 0);
+    a->writer.send = s;
+    if (a->transport == SL_FOREIGN)
+        return sl_foreign_send(L, a);
+    if (sl_buffer_count(&a->buffer) > 0 && send_later(L, a, &s))
+        return 3;
+    return sl_wait_operate(L, &a->source.writer, &sending, a->block,
+                           a->total);
+}
+
+static int try_settle(lua_State *L, sl_source *source)
+{
+    size_t n;
+    (void)L;
+    while (source->unsent != NULL) {
+        if (!source->writable)
+            return SL_AGAIN;
+        sl_gather_send(source, NULL, 0, &n);
+    }
+    return source->fd < 0 ? SL_CLOSED : 0;
+}
+
+static const sl_operation settling = {try_settle, NULL};
+
+void sl_send_settle(lua_State *L, sl_asocket *a, const char *what)
+{
+    sl_loop *loop = a->source.loop;
+    sl_gather_flush(loop);
+    if (a->source.unsent == NULL)
+        return;
+    if (loop->threads->running == NULL)
+        luaL_error(L, "%s: the peer has not taken yet what was sent to it",
+                   what);
+    sl_wait_check(L, &a->source.writer, what);
+    int err = sl_wait_block(L, &a->source.writer, &settling, -1);
+    if (err != 0 && err != SL_CLOSED)
+        luaL_error(L, "%s: %s", what, sl_result_message(err));
+}
+
+const luaL_Reg sl_send_methods[] = {
+    {"send", meth_send},
+    {NULL, NULL}
+};

@@ -1,0 +1,202 @@
+/*
+ * server.c - newserver. Its thread is straight-line C on a frozen stack of
+ * its own: accept, start the handler's thread, again. No failure of a handler
+ * ends it; only closing the listening socket does.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "socket/server.h"
+
+#include "loop/cork.h"
+#include "luasocket/tls.h"
+#include "os/error.h"
+#include "socket/accept.h"
+#include "socket/bind.h"
+#include "socket/guard.h"
+#include "socket/unix.h"
+#include "thread/arg.h"
+#include "thread/run.h"
+
+#include <errno.h>
+
+/* The kernel caps it (on Linux at net.core.somaxconn). */
+enum { BACKLOG = 16384 };
+
+/* Seconds between tries while the system has no descriptor or memory left. */
+static const double first_pause = 0.01, last_pause = 0.5;
+
+/* The functions that serve calls have its upvalues: loop, listening asocket,
+ * handler. */
+
+/* accept_client() -> asocket, or the number of how accepting failed */
+static int accept_client(lua_State *L)
+{
+    sl_loop_check(L);
+    int err = sl_accept_next(L, lua_touserdata(L, lua_upvalueindex(2)));
+    if (err != 0)
+        lua_pushinteger(L, err);
+    return 1;
+}
+
+/* start_handler(asocket) */
+static int start_handler(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    lua_pushvalue(L, lua_upvalueindex(3));
+    lua_pushvalue(L, 1);
+    int failed = sl_run_start(L, loop->threads, 1, loop);
+    sl_gather_flush(loop);
+    if (failed) {
+        sl_loop_fail_later(L, loop);
+        sl_guard_close(L, 1);
+    } else {
+        sl_guard_set(L, lua_gettop(L), 1);
+    }
+    return 0;
+}
+
+/* The handler has handed control to the main program: the server's turn will
+ * come. */
+static void await_turn(sl_thread *t)
+{
+    t->wait = NULL;
+    sl_wait_ready(t->loop, t);
+}
+
+/* report(asocket or nil, error): the loop will tell the error. */
+static int report(lua_State *L)
+{
+    lua_pushthread(L);
+    lua_insert(L, 2);
+    lua_pushliteral(L, "stack traceback:\n\t[C]: in newserver");
+    sl_loop_fail_later(L, sl_loop_check(L));
+    if (!lua_isnil(L, 1))
+        sl_asocket_close(L, 1);
+    return 0;
+}
+
+/* What serve has on its stack. */
+enum { ACCEPT = 1, HANDLE, REPORT, CLIENT, ERROR };
+
+enum { RAISED = 1 << 20 };    /* an error instead of an errno */
+
+static void push_functions(lua_State *L)
+{
+    static const lua_CFunction functions[] = {
+        accept_client, start_handler, report
+    };
+    for (int f = 0; f < 3; f++) {
+        for (int i = 1; i <= 3; i++)
+            lua_pushvalue(L, lua_upvalueindex(i));
+        lua_pushcclosure(L, functions[f], 3);
+    }
+}
+
+/* Accepts a client and starts its handler. 0, or how accepting failed; RAISED:
+ * an error was, and lies above the client or nil. */
+static int serve_one(lua_State *L)
+{
+    lua_settop(L, REPORT);
+    lua_pushvalue(L, ACCEPT);
+    if (lua_pcall(L, 0, 1, 0) != LUA_OK) {
+        lua_pushnil(L);
+        lua_insert(L, CLIENT);
+        return RAISED;
+    }
+    if (lua_isnumber(L, CLIENT))
+        return (int)lua_tointeger(L, CLIENT);
+    lua_pushvalue(L, HANDLE);
+    lua_pushvalue(L, CLIENT);
+    return lua_pcall(L, 1, 0, 0) != LUA_OK ? RAISED : 0;
+}
+
+/* Whether the error still has to be told: there is no memory. */
+static int reports_in_vain(lua_State *L)
+{
+    lua_pushvalue(L, REPORT);
+    lua_pushvalue(L, CLIENT);
+    lua_pushvalue(L, ERROR);
+    int failed = lua_pcall(L, 2, 0, 0) != LUA_OK;
+    lua_settop(L, ERROR);
+    return failed;
+}
+
+/* Upvalues: loop, listening asocket, handler. */
+static int serve(lua_State *L)
+{
+    sl_loop_check(L)->threads->running->left = await_turn;
+    sl_asocket *listener = lua_touserdata(L, lua_upvalueindex(2));
+    double pause = first_pause;
+    lua_settop(L, 0);
+    push_functions(L);
+    for (;;) {
+        int err = serve_one(L);
+        if (err == 0) {
+            pause = first_pause;
+            continue;
+        }
+        if (err == SL_CLOSED)
+            return 0;
+        int untold = err == RAISED;
+        do {
+            untold = untold && reports_in_vain(L);
+            if (sl_wait_pause(L, &listener->source.reader, pause) != 0)
+                return untold ? lua_error(L) : 0;
+            if (pause < last_pause)
+                pause *= 2;
+        } while (untold);
+    }
+}
+
+static void check(lua_State *L, int err)
+{
+    if (err != 0)
+        luaL_error(L, "newserver: %s", sl_result_message(err));
+}
+
+/* [-0, +1, e] Pushes an asocket that listens on the address and port at 1 and
+ * 2. */
+static sl_asocket *serve_port(lua_State *L)
+{
+    const char *host = sl_arg_optname(L, 1, "*");
+    if (lua_isnil(L, 2)) {
+        lua_pushinteger(L, 0);
+        lua_replace(L, 2);
+    }
+    const char *port = sl_arg_port(L, 2);
+    sl_asocket *a = sl_asocket_new(L, sl_loop_check(L), SL_TCP);
+    check(L, sl_bind_to(L, a, host, port, 1));
+    check(L, sl_bind_listen(a, BACKLOG));
+    return a;
+}
+
+/* [-0, +1, e] Pushes an asocket that listens on the path at 1. */
+static sl_asocket *serve_path(lua_State *L)
+{
+    sl_arg_check(L, lua_isnil(L, 2), 2, "a path has no port");
+    sl_asocket *a = sl_asocket_new(L, sl_loop_check(L), SL_UNIX);
+    check(L, sl_local_serve(L, a, 1, BACKLOG));
+    return a;
+}
+
+int sl_server_new(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    sl_arg_body(L, 3);
+    if (!lua_isnoneornil(L, 4))
+        sl_tls_wraphandler(L, 3);
+    lua_settop(L, 3);
+    sl_asocket *a = sl_local_ispath(L, 1) ? serve_path(L) : serve_port(L);
+    a->source.reader.reserved = 1;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, 4);
+    lua_pushvalue(L, 3);
+    lua_pushcclosure(L, serve, 3);
+    if (sl_run_start(L, loop->threads, 0, loop)) {
+        sl_thread_message(L);
+        return lua_error(L);
+    }
+    lua_settop(L, 4);
+    return 1;
+}

@@ -1,0 +1,332 @@
+/*
+ * unix.c - unix sockets: their ends are paths. What LuaSocket's objects do
+ * with them (see its unixstream.c and unixdgram.c), but a socket whose bind or
+ * connect failed stays usable; and what newserver does with a path.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "socket/unix.h"
+
+#include "loop/reclaim.h"
+#include "luasocket/object.h"
+#include "os/error.h"
+#include "os/fd.h"
+#include "os/sockaddr.h"
+#include "socket/bind.h"
+#include "socket/datagram.h"
+#include "thread/arg.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOCK_TRIES = 1000 };    /* of locking a folder, one a millisecond */
+
+/* [-0, +0, e] A stream gets its descriptor when it needs one. 0 or how it
+ * failed. */
+static int need_descriptor(lua_State *L, sl_asocket *a)
+{
+    int err;
+    do {
+        if (a->source.fd >= 0)
+            return 0;
+        err = a->settled ? SL_CLOSED : sl_bind_open(a, AF_UNIX);
+    } while (sl_reclaim_retry(L, a->source.loop, err));
+    return err;
+}
+
+/* There is a descriptor. 0 or how it failed. */
+static int bind_natively(sl_asocket *a, const sl_name *name)
+{
+    if (bind(a->source.fd, &name->address.any, name->size) < 0)
+        return errno;
+    a->settled = 1;
+    return 0;
+}
+
+/* [-0, +0, v] The path at index as a name. 0 or how it failed. */
+static int check_path(lua_State *L, int index, sl_name *name)
+{
+    size_t size;
+    const char *path = sl_name_checkpath(L, index, &size);
+    return sl_name_setpath(path, size, name);
+}
+
+/* bind(path) -> 1 or nil, error */
+static int meth_bind(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_name name;
+    sl_asocket_checkkind(L, a, SL_MASTER);
+    int err = check_path(L, 2, &name);
+    if (err == 0)
+        err = need_descriptor(L, a);
+    if (err == 0)
+        err = bind_natively(a, &name);
+    if (err != 0)
+        return sl_result_fail(L, err);
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+/* --- connect ----------------------------------------------------------- */
+
+static int try_connect(lua_State *L, sl_source *source)
+{
+    sl_asocket *a = (sl_asocket *)source;
+    const sl_datagram *d = &a->writer.datagram;
+    sl_name name;
+    (void)L;
+    if (source->fd < 0)
+        return SL_CLOSED;
+    int err = sl_name_setpath(d->host, d->to.path_size, &name);
+    if (err != 0 || connect(source->fd, &name.address.any, name.size) == 0)
+        return err;
+    if (errno == EAGAIN || errno == EINTR)    /* the server's queue is full */
+        return SL_AGAIN;
+    return errno == EBADF ? SL_CLOSED : errno;
+}
+
+/* [-0, +0, m] */
+static void become_connected(lua_State *L, sl_asocket *a)
+{
+    a->kind = SL_CLIENT;
+    a->settled = 1;
+    a->source.readable = a->source.writable = 1;
+    if (!a->has_object)
+        return;
+    sl_asocket_pushobject(L, 1);
+    sl_luasocket_setclass(L, lua_gettop(L), a);
+    lua_pop(L, 1);
+}
+
+/* connect(path) -> true or nil, error. Datagram sockets may do it again. */
+static int meth_connect(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_wait *wait = &a->source.writer;
+    sl_datagram d = {NULL, 0, NULL, {NULL}};
+    if (sl_transports[a->transport].socktype == SOCK_STREAM)
+        sl_asocket_checkkind(L, a, SL_MASTER);
+    d.host = sl_name_checkpath(L, 2, &d.to.path_size);
+    sl_wait_check(L, wait, "connect");
+    int err = need_descriptor(L, a);
+    a->writer.datagram = d;
+    if (err == 0)
+        err = sl_wait_poll(L, wait, try_connect, a->block, a->total);
+    if (err != 0)
+        return sl_result_fail(L, err);
+    become_connected(L, a);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* sendto(datagram, path) -> size or nil, error */
+static int meth_sendto(lua_State *L)
+{
+    sl_asocket *a = sl_datagram_check(L, SL_UNCONNECTED);
+    sl_datagram d = {NULL, 0, NULL, {NULL}};
+    d.data = sl_arg_lstring(L, 2, &d.size);
+    d.host = sl_name_checkpath(L, 3, &d.to.path_size);
+    return sl_datagram_send(L, a, "sendto", &d);
+}
+
+/* --- servers ----------------------------------------------------------- */
+
+int sl_local_ispath(lua_State *L, int index)
+{
+    size_t size;
+    if (lua_type(L, index) != LUA_TSTRING)
+        return 0;
+    const char *path = lua_tolstring(L, index, &size);
+    return size > 0 && (path[0] == '\0' || memchr(path, '/', size) != NULL);
+}
+
+static int is_same(const sl_file *file, const struct stat *now)
+{
+    return S_ISSOCK(now->st_mode) && file->device == now->st_dev &&
+           file->inode == now->st_ino;
+}
+
+/* 0 if nobody listens there: a server went without removing its path. */
+static int check_stale(const sl_name *name)
+{
+    int fd;
+    int err = sl_fd_socket(AF_UNIX, SOCK_STREAM, &fd);
+    if (err != 0)
+        return err;
+    if (connect(fd, &name->address.any, name->size) == 0 ||
+        errno != ECONNREFUSED)
+        err = EADDRINUSE;
+    close(fd);
+    return err;
+}
+
+static const char *last_part(const char *path)
+{
+    return strrchr(path, '/') + 1;
+}
+
+/* Whether the file is in that folder. */
+static int is_there(int folder, const char *path, const sl_file *file)
+{
+    struct stat now;
+    return fstatat(folder, last_part(path), &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+           is_same(file, &now);
+}
+
+/* Removes a stale socket from the folder, which is locked. 0, or how it failed:
+ * EADDRINUSE if there is something else. */
+static int remove_stale(int folder, const sl_name *name)
+{
+    const char *path = name->address.un.sun_path;
+    struct stat now;
+    if (fstatat(folder, last_part(path), &now, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !S_ISSOCK(now.st_mode))
+        return EADDRINUSE;
+    sl_file file = {now.st_dev, now.st_ino, 0};
+    int err = check_stale(name);
+    if (err == 0 && (!is_there(folder, path, &file) ||
+                     unlinkat(folder, last_part(path), 0) < 0))
+        err = EADDRINUSE;
+    return err;
+}
+
+/* Locks the folder for this process, if that is possible in a second: other
+ * servers hold it for moments, but anybody who may read it could for ever. */
+static int lock(int folder)
+{
+    const struct timespec pause = {0, 1000000};
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(folder, LOCK_EX | LOCK_NB) == 0)
+            return 1;
+        if (errno != EWOULDBLOCK)
+            return 0;
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
+/* Opens and locks the folder of the path; *folder is -1 if it cannot be
+ * locked. 0 or how it failed. */
+static int lock_folder(const char *path, int *folder)
+{
+    char name[sizeof ((struct sockaddr_un *)NULL)->sun_path];
+    size_t size = (size_t)(last_part(path) - path);
+    memcpy(name, path, size);
+    name[size] = '\0';
+    *folder = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*folder < 0)
+        return errno == EACCES ? 0 : errno;
+    if (!lock(*folder)) {
+        close(*folder);
+        *folder = -1;
+    }
+    return 0;
+}
+
+/* Also for a process that was forked meanwhile. */
+static void unlock_folder(int folder)
+{
+    if (folder < 0)
+        return;
+    flock(folder, LOCK_UN);
+    close(folder);
+}
+
+/* Binds and listens, in a folder that is locked or -1. Where it isn't locked
+ * nothing is removed, and another server may have removed our path before we
+ * listened. 0 or how it failed. */
+static int listen_at(sl_asocket *a, const sl_name *name, int folder,
+                     int backlog)
+{
+    const char *path = name->address.un.sun_path;
+    struct stat now;
+    int err = bind_natively(a, name);
+    if (err == EADDRINUSE && folder >= 0) {
+        err = remove_stale(folder, name);
+        if (err == 0)
+            err = bind_natively(a, name);
+    }
+    if (err == 0 && path[0] != '\0' && lstat(path, &now) == 0) {
+        a->writer.file = (sl_file){now.st_dev, now.st_ino, getpid()};
+        a->has_file = 1;
+    }
+    if (err == 0)
+        err = sl_bind_listen(a, backlog);
+    if (err == 0 && a->has_file && folder < 0 &&
+        (lstat(path, &now) < 0 || !is_same(&a->writer.file, &now)))
+        err = EADDRINUSE;
+    return err;
+}
+
+/* Nothing that may raise while the folder is locked. */
+static int serve(sl_asocket *a, const sl_name *name, int backlog)
+{
+    const char *path = name->address.un.sun_path;
+    int folder = -1;
+    int err = a->source.fd < 0 ? sl_bind_open(a, AF_UNIX) : 0;
+    if (err == 0 && path[0] != '\0')
+        err = lock_folder(path, &folder);
+    if (err == 0)
+        err = listen_at(a, name, folder, backlog);
+    unlock_folder(folder);
+    return err;
+}
+
+int sl_local_serve(lua_State *L, sl_asocket *a, int index, int backlog)
+{
+    sl_name name;
+    int err = check_path(L, index, &name);
+    if (err != 0)
+        return err;
+    do
+        err = serve(a, &name, backlog);
+    while (sl_reclaim_retry(L, a->source.loop, err));
+    return err;
+}
+
+void sl_local_unlink(sl_asocket *a)
+{
+    sl_name name;
+    struct stat now;
+    const char *path = name.address.un.sun_path;
+    a->has_file = 0;
+    name.size = sizeof name.address - 1;
+    memset(&name.address, 0, sizeof name.address);
+    if (a->writer.file.owner == getpid() &&
+        getsockname(a->source.fd, &name.address.any, &name.size) == 0 &&
+        lstat(path, &now) == 0 && is_same(&a->writer.file, &now))
+        unlink(path);
+}
+
+/* The other name of connect: see arg.h. */
+static int meth_setpeername(lua_State *L)
+{
+    return meth_connect(L);
+}
+
+/* The other name of bind: see arg.h. */
+static int meth_setsockname(lua_State *L)
+{
+    return meth_bind(L);
+}
+
+const luaL_Reg sl_local_methods[] = {
+    {"bind", meth_bind},
+    {"connect", meth_connect},
+    {"setpeername", meth_setpeername},
+    {"setsockname", meth_setsockname},
+    {NULL, NULL}
+};
+
+const luaL_Reg sl_local_dgrammethods[] = {
+    {"sendto", meth_sendto},
+    {NULL, NULL}
+};

@@ -1,0 +1,40 @@
+/*
+ * anchor.h - values that C refers to and so keeps alive: places on the stack
+ * of a Lua coroutine that never runs.
+ *
+ * Not the registry's references: a table that is to grow while memory is short
+ * may be left, in Lua 5.1, 5.2 and LuaJIT, with a larger array and the old
+ * hash, and what the hash had under integers below the array's size is lost,
+ * or comes back later. Nor is a table as quick.
+ */
+
+#ifndef SL_ANCHOR_H
+#define SL_ANCHOR_H
+
+#include "thread/compat.h"
+
+/* [-0, +1, e] Pushes a new coroutine with n places, each of which has false. */
+lua_State *sl_anchors_new(lua_State *L, int n);
+
+/* [-0, +1, -] Pushes the value at a place; the first is 1. */
+static inline void sl_anchor_push(lua_State *L, lua_State *anchors, int place)
+{
+    lua_pushvalue(anchors, place);
+    lua_xmove(anchors, L, 1);
+}
+
+/* [-1, +0, -] Sets a place to the value on the top. */
+static inline void sl_anchor_set(lua_State *L, lua_State *anchors, int place)
+{
+    lua_xmove(L, anchors, 1);
+    lua_replace(anchors, place);
+}
+
+/* [-0, +0, -] Sets a place to false. */
+static inline void sl_anchor_clear(lua_State *anchors, int place)
+{
+    lua_pushboolean(anchors, 0);
+    lua_replace(anchors, place);
+}
+
+#endif

@@ -1,0 +1,146 @@
+/*
+ * arg.h - the arguments of functions that Lua calls.
+ *
+ * As luaL_check* and luaL_opt*, but errors always name the function. Lua knows
+ * no name where no Lua code made the call (pcall(f, x), a coroutine's body),
+ * and then counts a method's self as an argument. The names here are those in
+ * the lists that functions are registered from.
+ */
+
+#ifndef SL_ARG_H
+#define SL_ARG_H
+
+#include "thread/compat.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* [-0, +0, m] The functions of the list are known from now on. */
+void sl_arg_register(lua_State *L, const luaL_Reg *list, int are_methods);
+
+/* Raises: the argument of the running function is bad. */
+int sl_arg_error(lua_State *L, int arg, const char *message);
+
+/* Raises: it is not of the type with that name. */
+int sl_arg_mistyped(lua_State *L, int arg, const char *expected);
+
+/* Raises if the condition does not hold. */
+static inline void sl_arg_check(lua_State *L, int holds, int arg,
+                                const char *message)
+{
+    if (!holds)
+        sl_arg_error(L, arg, message);
+}
+
+static inline void sl_arg_type(lua_State *L, int arg, int type)
+{
+    if (lua_type(L, arg) != type)
+        sl_arg_mistyped(L, arg, lua_typename(L, type));
+}
+
+static inline void sl_arg_any(lua_State *L, int arg)
+{
+    if (lua_isnone(L, arg))
+        sl_arg_error(L, arg, "value expected");
+}
+
+/* [-0, +0, e] A function that a coroutine can run: see sl_fitbody. */
+static inline void sl_arg_body(lua_State *L, int arg)
+{
+    sl_arg_type(L, arg, LUA_TFUNCTION);
+    sl_fitbody(L, arg);
+}
+
+static inline const char *sl_arg_lstring(lua_State *L, int arg, size_t *size)
+{
+    const char *text = lua_tolstring(L, arg, size);
+    if (text == NULL)
+        sl_arg_mistyped(L, arg, "string");
+    return text;
+}
+
+static inline const char *sl_arg_string(lua_State *L, int arg)
+{
+    return sl_arg_lstring(L, arg, NULL);
+}
+
+/* The default is not NULL where size is not. */
+const char *sl_arg_optlstring(lua_State *L, int arg, const char *otherwise,
+                              size_t *size);
+
+static inline const char *sl_arg_optstring(lua_State *L, int arg,
+                                           const char *otherwise)
+{
+    return lua_isnoneornil(L, arg) ? otherwise : sl_arg_string(L, arg);
+}
+
+double sl_arg_number(lua_State *L, int arg);
+
+static inline double sl_arg_optnumber(lua_State *L, int arg, double otherwise)
+{
+    return lua_isnoneornil(L, arg) ? otherwise : sl_arg_number(L, arg);
+}
+
+/* An integer that a double can hold. */
+lua_Integer sl_arg_integer(lua_State *L, int arg);
+
+/* Nothing else makes an integer of a number of Lua's. */
+
+/* The whole part of a number is in *value; false if it is no int. */
+int sl_arg_toint(double number, int *value);
+
+/* One that is not negative; SIZE_MAX / 2 stands for all that is larger. */
+static inline size_t sl_arg_tosize(double number)
+{
+    return number < (double)(SIZE_MAX / 2) ? (size_t)number : SIZE_MAX / 2;
+}
+
+/* The whole part of a number; raises if it is no int. */
+int sl_arg_int(lua_State *L, int arg);
+
+static inline int sl_arg_optint(lua_State *L, int arg, int otherwise)
+{
+    return lua_isnoneornil(L, arg) ? otherwise : sl_arg_int(L, arg);
+}
+
+/* The whole part of a position in a string, one that no string has where it
+ * is too large. */
+long sl_arg_optindex(lua_State *L, int arg, long otherwise);
+
+/* A whole number from 1 on; none where it is nil. */
+size_t sl_arg_optlimit(lua_State *L, int arg, size_t none);
+
+/* Seconds, which may be infinite. */
+double sl_arg_seconds(lua_State *L, int arg);
+
+static inline double sl_arg_optseconds(lua_State *L, int arg,
+                                       double otherwise)
+{
+    return lua_isnoneornil(L, arg) ? otherwise : sl_arg_seconds(L, arg);
+}
+
+/* A string that has no zero byte, behind which C would see nothing. */
+const char *sl_arg_text(lua_State *L, int arg);
+
+/* The same for a string at any index, of the argument at arg. */
+const char *sl_arg_checktext(lua_State *L, int index, int arg);
+
+/* The name of a host or of a service; '', which is none, if it has a zero
+ * byte. */
+const char *sl_arg_name(lua_State *L, int arg);
+
+static inline const char *sl_arg_optname(lua_State *L, int arg,
+                                         const char *otherwise)
+{
+    return lua_isnoneornil(L, arg) ? otherwise : sl_arg_name(L, arg);
+}
+
+/* [-0, +0, v] A port as a string, which is written to its place: a number or
+ * the name of a service, or anything else (see sl_name_isport). */
+const char *sl_arg_port(lua_State *L, int arg);
+
+/* The position of a string in the list, which ends with NULL. */
+int sl_arg_option(lua_State *L, int arg, const char *otherwise,
+                  const char *const *list);
+
+#endif

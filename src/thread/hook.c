@@ -1,0 +1,339 @@
+/*
+ * hook.c - see hook.h.
+ */
+
+#include "thread/hook.h"
+
+#include "thread/record.h"
+
+#include <string.h>
+
+/* --- hooks that are called meanwhile ------------------------------------ */
+
+/* A hook for calls of functions, while it is not set. */
+typedef struct muted {
+    lua_Hook hook;
+    int mask, count;
+} muted;
+
+/* Our own calls are no matter for such a hook. A signal handler may set one at
+ * any time. */
+static muted mute(lua_State *L)
+{
+    muted m = {NULL, lua_gethookmask(L), 0};
+    if (m.mask & LUA_MASKCALL) {
+        m.hook = lua_gethook(L);
+        m.count = lua_gethookcount(L);
+        lua_sethook(L, NULL, 0, 0);
+    }
+    return m;
+}
+
+static void unmute(lua_State *L, muted m)
+{
+    if (m.hook != NULL && lua_gethook(L) == NULL)
+        lua_sethook(L, m.hook, m.mask, m.count);
+}
+
+static void raise_again(lua_State *L, lua_Debug *unused)
+{
+    (void)unused;
+    lua_sethook(L, NULL, 0, 0);
+    sl_anchor_push(L, sl_threads_get(L)->values, SL_VALUE_HOOK_ERROR);
+    lua_error(L);
+}
+
+/* [-1, +0, -] A call of ours failed with the error on the top: nil if we raised
+ * it. Else it is of a hook that a signal handler has set since (Ctrl-C): it is
+ * raised where Lua calls the next hook. */
+static void put_off(lua_State *L, sl_threads *all, int status)
+{
+    if (status != LUA_ERRRUN || lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return;
+    }
+    sl_anchor_set(L, all->values, SL_VALUE_HOOK_ERROR);
+    lua_sethook(L, raise_again, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
+/* --- finalizers of other Luas ------------------------------------------- */
+
+static void unset(lua_State *L, lua_Debug *unused)
+{
+    (void)unused;
+    lua_sethook(L, NULL, 0, 0);
+}
+
+/* [-0, +0, e] Whether a hook for calls is called on L: not in a finalizer, nor
+ * in a hook. */
+static int calls_hooks(lua_State *L)
+{
+    lua_Hook hook = lua_gethook(L);
+    int mask = lua_gethookmask(L), count = lua_gethookcount(L);
+    lua_sethook(L, unset, LUA_MASKCALL, 0);
+    sl_anchor_push(L, sl_threads_get(L)->values, SL_VALUE_NOTHING);
+    lua_call(L, 0, 0);
+    int called = lua_gethook(L) != unset;
+    if (!called || lua_gethook(L) == NULL)    /* else a signal has set one */
+        lua_sethook(L, hook, mask, count);
+    return called;
+}
+
+/* Whether there is a finalizer among the calls of co; 5.2 doesn't show it. */
+static int shows_finalizer(lua_State *co)
+{
+    lua_Debug call;
+    for (int level = 0; lua_getstack(co, level, &call); level++)
+        if (lua_getinfo(co, "n", &call) && call.name != NULL &&
+            strcmp(call.namewhat, "metamethod") == 0 &&
+            strcmp(call.name, "__gc") == 0)
+            return 1;
+    return 0;
+}
+
+/* --- a state that is being closed --------------------------------------- */
+
+/* [-0, +0, -] Whether the main program, which is the bottom, is in the C
+ * function that runs its threads. That has the loop or the threads as its first
+ * upvalue; functions that resume coroutines by Lua's means have no userdata. */
+static int runs_threads(lua_State *bottom)
+{
+    lua_Debug call;
+    int top = lua_gettop(bottom);
+    int is_ours = lua_getstack(bottom, 0, &call) &&
+                  lua_getinfo(bottom, "f", &call) &&
+                  lua_iscfunction(bottom, -1) &&
+                  lua_getupvalue(bottom, -1, 1) != NULL &&
+                  lua_isuserdata(bottom, -1);
+    lua_settop(bottom, top);
+    return is_ours;
+}
+
+/* lua_close calls finalizers, and in 5.4 closes variables, on the main
+ * program's stack, which otherwise runs nothing while a thread runs. They may
+ * resume coroutines. The bottom may be a coroutine that was collected since. */
+int sl_hook_findclosing(lua_State *L, const sl_threads *all)
+{
+    if (all->closed || sl_ismain(L))
+        return 1;
+    if (all->main == NULL)
+        return 0;
+    if (all->bottom == all->main)
+        return !runs_threads(all->main);
+    return !sl_collects(L) && shows_finalizer(all->main);
+}
+
+/* The collector may be off for another reason: the program has stopped it, or
+ * the finalizer is the base's. */
+void sl_hook_checkfinalizer(lua_State *L, const sl_thread *t)
+{
+    sl_hook_checkclosing(L, t->all);
+    if (sl_collects(L))
+        return;
+    if (!calls_hooks(L) || (L != t->co && shows_finalizer(t->co)))
+        luaL_error(L, "no thread can be suspended in a finalizer: the "
+                   "collector is off meanwhile");
+}
+
+/* --- the flag ---------------------------------------------------------- */
+
+int sl_hook_probe(lua_State *L)
+{
+    lua_pushboolean(L, 1);
+    return lua_yield(L, 1);
+}
+
+static void need_prober(lua_State *L, sl_threads *all)
+{
+    if (all->prober != NULL)
+        return;
+    lua_State *prober = lua_newthread(L);
+    sl_anchor_set(L, all->values, SL_VALUE_PROBER);
+    all->prober = prober;
+}
+
+/* [-0, +0, e] Turns the flag off; returns whether it was on. Then the value was
+ * not yielded, and the prober cannot go on. */
+static int turn_off(lua_State *L, sl_threads *all)
+{
+    lua_State *prober = all->prober;
+    int unused;
+    lua_settop(prober, 0);
+    sl_anchor_push(prober, all->values, SL_VALUE_PROBE);
+    int status = sl_resume(prober, L, 0, &unused);
+    if (lua_gettop(prober) == 0) {
+        all->prober = NULL;
+        return 1;
+    }
+    if (status == LUA_YIELD) {
+        sl_resume(prober, L, 0, &unused);
+        return 0;
+    }
+    all->prober = NULL;
+    lua_xmove(prober, L, 1);
+    sl_thread_settle(L, all);
+    return lua_error(L);
+}
+
+typedef struct finding {
+    sl_threads *all;
+    enum sl_hook hook;
+} finding;
+
+/* () -> nothing; fails if the flag is on, since then lua_pcall turns it on
+ * again. */
+static int find(lua_State *L, void *arg)
+{
+    finding *f = arg;
+    need_prober(L, f->all);
+    f->hook = SL_HOOK_FINALIZER;
+    sl_checkfinalizer(L);
+    f->hook = SL_HOOK_OFF;
+    if (turn_off(L, f->all)) {
+        f->hook = SL_HOOK_ON;
+        sl_thread_settle(L, f->all);
+        lua_pushnil(L);
+        lua_error(L);
+    }
+    return 0;
+}
+
+enum sl_hook sl_hook_find(lua_State *L, sl_threads *all)
+{
+    finding f = {all, SL_HOOK_UNKNOWN};
+    if (!SL_LUAJIT)
+        return SL_HOOK_OFF;
+    muted m = mute(L);
+    int status = sl_thread_pcall(L, all, find, &f, 0);
+    unmute(L, m);
+    if (status != LUA_OK && f.hook == SL_HOOK_FINALIZER)
+        lua_pop(L, 1);
+    else if (status != LUA_OK)
+        put_off(L, all, status);
+    return f.hook;
+}
+
+enum sl_hook sl_hook_findbase(lua_State *L, sl_threads *all)
+{
+    sl_thread *t = all->running;
+    if (t != NULL && sl_hook_isoutside(L, t))
+        return t->hook != SL_HOOK_OWN ? sl_hook_base(t) : SL_HOOK_UNKNOWN;
+    if (lua_gethook(L) == NULL && sl_collects(L))
+        return SL_HOOK_UNKNOWN;
+    return sl_hook_find(L, all);
+}
+
+/* --- stopping ---------------------------------------------------------- */
+
+/* [-0, +0, m] Whether jit.attach was ever called. LuaJIT has a handler in C of
+ * its own since 2025, for errors in finalizers. */
+static int has_handlers(lua_State *L)
+{
+    int has = 0;
+    lua_getfield(L, LUA_REGISTRYINDEX, "_VMEVENTS");
+    if (lua_istable(L, -1)) {
+        lua_pushnil(L);
+        while (!has && lua_next(L, -2)) {
+            has = !lua_iscfunction(L, -1);
+            lua_pop(L, has ? 2 : 1);
+        }
+    }
+    lua_pop(L, 1);
+    return has;
+}
+
+/* Why a coroutine that is no thread must not yield. */
+static const char *refuse_coroutine(enum sl_hook hook)
+{
+    return hook == SL_HOOK_OFF ? NULL
+         : hook == SL_HOOK_UNKNOWN ? "not enough memory"
+         : "LuaJIT lets no coroutine wait that was resumed in a debug hook "
+           "or a finalizer";
+}
+
+static int has_base_in_hook(const sl_thread *t)
+{
+    enum sl_hook base = sl_hook_base(t);
+    return base == SL_HOOK_ON || base == SL_HOOK_FINALIZER;
+}
+
+/* The flag is on, and something keeps L from yielding. That is a hook or
+ * finalizer of the thread's, unless the base is in one: then the thread's are
+ * not called. A base that was not asked is taken to be in none. */
+static const char *refuse_inside(lua_State *L, sl_threads *all,
+                                 enum sl_hook hook)
+{
+    if (hook == SL_HOOK_UNKNOWN)
+        return "not enough memory";
+    if (hook == SL_HOOK_FINALIZER)
+        return sl_hook_base(all->running) == SL_HOOK_FINALIZER ? NULL
+             : "LuaJIT lets no thread wait in a finalizer";
+    if (has_handlers(L))
+        return "LuaJIT lets no thread wait in a handler of jit.attach, nor in "
+               "a debug hook once there was such a handler";
+    if (has_base_in_hook(all->running))
+        return NULL;
+    need_prober(L, all);
+    all->running->hook = SL_HOOK_OWN;
+    return NULL;
+}
+
+const char *sl_hook_refusal(lua_State *L, sl_threads *all)
+{
+    if (sl_hook_isclosing(L, all))
+        return SL_STATE_CLOSED;
+    if (!SL_LUAJIT)
+        return NULL;
+    sl_thread *t = all->running;
+    if (t != NULL && t->hook == SL_HOOK_OWN && sl_hook_isoutside(L, t))
+        sl_hook_end(L, t);
+    enum sl_hook hook = sl_hook_find(L, all);
+    if (t == NULL)
+        return refuse_coroutine(hook);
+    t->hook = hook == SL_HOOK_OFF ? SL_HOOK_OFF : SL_HOOK_ON;
+    if (hook == SL_HOOK_OFF || sl_hook_isoutside(L, t))
+        return NULL;
+    return refuse_inside(L, all, hook);
+}
+
+/* Fails, since with that lua_pcall turns the flag on again. */
+int sl_hook_leave(lua_State *L)
+{
+    sl_thread *t = sl_record_ofmark(lua_tonumber(L, 1));
+    turn_off(L, t->all);
+    sl_fiber_freeze(t->fiber);
+    muted m = mute(L);
+    sl_thread_settle(L, t->all);
+    unmute(L, m);
+    lua_pushnil(L);
+    return lua_error(L);
+}
+
+void sl_hook_freeze(lua_State *L, sl_thread *t, int n)
+{
+    sl_anchor_push(L, t->all->values, SL_VALUE_LEAVE);
+    lua_insert(L, -(n + 1));
+    sl_record_pushmark(L, t);
+    lua_insert(L, -(n + 1));
+    put_off(L, t->all, lua_pcall(L, n + 1, 0, 0));
+}
+
+static int clear(lua_State *L, void *arg)
+{
+    need_prober(L, arg);
+    turn_off(L, arg);
+    return 0;
+}
+
+/* It may have been taken for one in a hook while its base was. */
+void sl_hook_end(lua_State *L, sl_thread *t)
+{
+    t->hook = SL_HOOK_OFF;
+    if (has_base_in_hook(t))
+        return;
+    muted m = mute(L);
+    int status = sl_thread_pcall(L, t->all, clear, t->all, 0);
+    unmute(L, m);
+    if (status != LUA_OK)
+        put_off(L, t->all, status);
+}

@@ -1,0 +1,149 @@
+/*
+ * hook.h - where a thread must not stop: LuaJIT lets it stop in a debug hook
+ * with care, in a handler of jit.attach or a finalizer not at all. The other
+ * Luas let it wait everywhere, but not be suspended in a finalizer.
+ *
+ * LuaJIT has one flag for the whole Lua state, which is on while one of these
+ * runs. As long as it is on no hook is called, and lua_yield breaks whatever
+ * coroutine calls it. So the flag has to go with the stack that is in the hook:
+ *
+ *   - a thread that stops in its own hook turns the flag off, and on again
+ *     when it goes on. It freezes, as a hook cannot yield;
+ *   - a thread that is run from within a hook leaves the flag as it is, since
+ *     it is its base's, and freezes;
+ *   - nothing stops in a finalizer, during which the collector is off, or in a
+ *     handler of jit.attach, which interrupts the compiler.
+ *
+ * The flag cannot be read. But it shows in how a coroutine yields, so one is
+ * made to (the prober), which takes as long as a resume. It is not asked where
+ * the answer is known: a step of the loop asks once for all threads that it
+ * wakes, and a function that can yield is not in a hook of its own thread.
+ *
+ * In the other Luas each coroutine has such a flag for itself. But from 5.2 on
+ * the collector is off until a finalizer returns; if a suspended thread, which
+ * may never go on, were in one, it would be off for good, and would not even
+ * collect that thread. A wait ends.
+ *
+ * Where a thread calls lua_close, as by os.exit(0, true), no thread runs or
+ * stops: the main program's frames, to which control would return, are gone.
+ */
+
+#ifndef SL_HOOK_H
+#define SL_HOOK_H
+
+#include "thread/thread.h"
+
+enum sl_hook {
+    SL_HOOK_OFF,               /* the flag is off */
+    SL_HOOK_ON,                /* it is on, and the base's */
+    SL_HOOK_OWN,               /* it is, or was, on and the thread's */
+    SL_HOOK_FINALIZER,         /* it is on because of a finalizer */
+    SL_HOOK_UNKNOWN            /* nobody asked, or there is no memory to */
+};
+
+/* [-0, +0, -] See sl_hook_isclosing. */
+int sl_hook_findclosing(lua_State *L, const sl_threads *all);
+
+/* [-0, +0, -] Whether L runs while the running thread closes the Lua state. */
+static inline int sl_hook_isclosing(lua_State *L, const sl_threads *all)
+{
+    return all->running != NULL && L != all->running->co &&
+           sl_hook_findclosing(L, all);
+}
+
+/* [-0, +0, v] Raises if it does. */
+static inline void sl_hook_checkclosing(lua_State *L, const sl_threads *all)
+{
+    if (sl_hook_isclosing(L, all))
+        luaL_error(L, SL_STATE_CLOSED);
+}
+
+/* [-0, +0, -] Asks for the flag: SL_HOOK_ON may be anybody's. */
+enum sl_hook sl_hook_find(lua_State *L, sl_threads *all);
+
+/* [-0, +0, -] See sl_hook_ofbase. */
+enum sl_hook sl_hook_findbase(lua_State *L, sl_threads *all);
+
+/* [-0, +0, -] The same where L is about to run a thread. Asks only if there is
+ * a reason to. */
+static inline enum sl_hook sl_hook_ofbase(lua_State *L, sl_threads *all)
+{
+    return SL_LUAJIT ? sl_hook_findbase(L, all) : SL_HOOK_OFF;
+}
+
+/* [-0, +0, m] Why the running thread, or L's coroutine if none runs, must not
+ * stop here; NULL if it may. */
+const char *sl_hook_refusal(lua_State *L, sl_threads *all);
+
+/* Whether L, which runs in t, is known not to be in a hook or finalizer of t's
+ * that would matter. */
+static inline int sl_hook_isoutside(lua_State *L, const sl_thread *t)
+{
+    return L == t->co &&
+           (sl_isyieldable(L) || (!SL_LUAJIT && sl_collects(L)));
+}
+
+/* Where the base is that runs the thread, as far as is known. */
+static inline enum sl_hook sl_hook_base(const sl_thread *t)
+{
+    return t->resumer != NULL ? t->resumer->base_hook : t->all->base_hook;
+}
+
+/* Whether it is known that the flag is off and the running thread can wait. */
+static inline int sl_hook_isoff(lua_State *L, const sl_threads *all)
+{
+    const sl_thread *t = all->running;
+    if (!SL_LUAJIT)
+        return t == NULL || L == t->co;
+    return t != NULL && t->hook != SL_HOOK_OWN &&
+           sl_hook_base(t) == SL_HOOK_OFF && sl_hook_isoutside(L, t);
+}
+
+/* The same as sl_hook_refusal where it has to be called. */
+static inline const char *sl_hook_refuses(lua_State *L, sl_threads *all)
+{
+    if (!sl_hook_isoff(L, all))
+        return sl_hook_refusal(L, all);
+    if (SL_LUAJIT)
+        all->running->hook = SL_HOOK_OFF;
+    return NULL;
+}
+
+/* [-0, +0, -] The thread, which has been frozen in a hook, has ended or
+ * yielded: the flag is what it was before it ran. */
+void sl_hook_end(lua_State *L, sl_thread *t);
+
+/* [-0, +0, e] Raises if the running thread must not wait here. */
+static inline void sl_hook_check(lua_State *L, sl_threads *all)
+{
+    const char *refusal = sl_hook_refuses(L, all);
+    if (refusal != NULL)
+        luaL_error(L, "%s", refusal);
+}
+
+/* [-0, +0, e] In other Luas than LuaJIT: raises if the running thread t is in a
+ * finalizer during which the collector is off, or closes the Lua state. */
+void sl_hook_checkfinalizer(lua_State *L, const sl_thread *t);
+
+/* [-0, +0, e] Raises if the running thread must not freeze here for another
+ * reason than a wait. */
+static inline void sl_hook_checkhold(lua_State *L, sl_thread *t)
+{
+    if (!sl_hook_isoutside(L, t))
+        SL_LUAJIT ? sl_hook_check(L, t->all) : sl_hook_checkfinalizer(L, t);
+    else if (SL_LUAJIT && t->hook == SL_HOOK_OWN)
+        sl_hook_end(L, t);
+}
+
+/* [-n, +0, -] Freezes the running thread t, which is in its own hook, until
+ * control comes back. Meanwhile the n topmost values are the topmost of L, and
+ * the mark of the thread (record.h) is below all of them. */
+void sl_hook_freeze(lua_State *L, sl_thread *t, int n);
+
+/* (mark, ...) What sl_hook_freeze calls. */
+int sl_hook_leave(lua_State *L);
+
+/* () -> true, and yields. What the prober runs. */
+int sl_hook_probe(lua_State *L);
+
+#endif
