@@ -172,7 +172,7 @@ static const socketloop_api functions = {
     SOCKETLOOP_API_VERSION, wait_ready, sleep_so_long, is_in_thread, closing
 };
 
-void sl_api_offer(lua_State *L)
+void sl_capi_offer(lua_State *L)
 {
     lua_pushlightuserdata(L, (void *)&functions);
     lua_setfield(L, LUA_REGISTRYINDEX, SOCKETLOOP_API_KEY);

@@ -8,6 +8,6 @@
 #include <lua.h>
 
 /* [-0, +0, m] Offers the functions to other modules. */
-void sl_api_offer(lua_State *L);
+void sl_capi_offer(lua_State *L);
 
 #endif

@@ -387,7 +387,7 @@ int luaopen_socketloop_symmetric(lua_State *L)
 {
     sl_checkversion(L);
     sl_threads *all = sl_threads_get(L);
-    sl_pin_module();
+    sl_process_pin();
     sl_arg_register(L, functions, 0);
     sl_arg_register(L, closing_functions, 0);
     lua_newtable(L);

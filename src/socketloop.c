@@ -60,7 +60,7 @@ static int func_tcp(lua_State *L)
 {
     int err = push_socket(L, SL_TCP, 1);
     if (err != 0)
-        return luaL_error(L, "tcp: %s", sl_result_message(err));
+        return luaL_error(L, "tcp: %s", sl_error_message(err));
     return 1;
 }
 
@@ -69,7 +69,7 @@ static int func_udp(lua_State *L)
 {
     int err = push_socket(L, SL_UDP, 1);
     if (err != 0)
-        return luaL_error(L, "udp: %s", sl_result_message(err));
+        return luaL_error(L, "udp: %s", sl_error_message(err));
     return 1;
 }
 
@@ -84,13 +84,13 @@ static int func_unix(lua_State *L)
  * the local address and port if it is they that make no sense. */
 static int fail_locally(lua_State *L, int err)
 {
-    if (sl_result_gaimessage(err) == NULL)
+    if (sl_error_gaimessage(err) == NULL)
         return sl_result_fail(L, err);
     const char *host = sl_arg_optname(L, 3, "*");
     const char *port = sl_arg_optname(L, 4, "0");
     lua_pushnil(L);
     lua_pushfstring(L, "local address '%s', port '%s': %s", host, port,
-                    sl_result_message(err));
+                    sl_error_message(err));
     return 2;
 }
 
@@ -112,7 +112,7 @@ static int func_connect(lua_State *L)
 /* resolve(host [, port [, timeout]]) -> addresses or nil, error */
 static int func_resolve(lua_State *L)
 {
-    return sl_resolve_names(L, SL_TO_CONNECT);
+    return sl_dns_names(L, SL_TO_CONNECT);
 }
 
 /* setmaxlookups([n]): at most so many names are looked up at a time. */
@@ -145,9 +145,9 @@ static int func_newthread(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
     sl_arg_body(L, 1);
-    sl_gather_flush(loop);
+    sl_cork_flush(loop);
     int failed = sl_run_start(L, loop->threads, lua_gettop(L) - 1, loop);
-    sl_gather_flush(loop);
+    sl_cork_flush(loop);
     return failed ? raise_failure(L) : 1;
 }
 
@@ -181,7 +181,7 @@ static int func_suspend(lua_State *L)
 
 static int after_resume(lua_State *L, enum sl_outcome outcome)
 {
-    sl_gather_flush(sl_loop_check(L));
+    sl_cork_flush(sl_loop_check(L));
     return outcome == SL_FAILED ? raise_failure(L) : 0;
 }
 
@@ -189,7 +189,7 @@ static int after_resume(lua_State *L, enum sl_outcome outcome)
 static int func_resume(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
-    sl_gather_flush(loop);
+    sl_cork_flush(loop);
     return sl_run_resume(L, loop->threads, loop, after_resume);
 }
 
@@ -265,7 +265,7 @@ static const luaL_Reg *const tcp_methods[] = {
     sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
     sl_property_methods, sl_property_inetmethods, sl_property_streammethods,
     sl_receive_methods, sl_send_methods, sl_stream_methods, sl_tls_methods,
-    sl_accept_methods, sl_crowd_methods, sl_bind_streammethods,
+    sl_accept_methods, sl_client_limit_methods, sl_bind_streammethods,
     sl_bind_methods, sl_connect_methods, NULL
 };
 
@@ -279,13 +279,13 @@ static const luaL_Reg *const unix_methods[] = {
     sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
     sl_property_methods, sl_property_streammethods, sl_receive_methods,
     sl_send_methods, sl_stream_methods, sl_tls_methods, sl_accept_methods,
-    sl_crowd_methods, sl_bind_streammethods, sl_local_methods, NULL
+    sl_client_limit_methods, sl_bind_streammethods, sl_unix_methods, NULL
 };
 
 static const luaL_Reg *const unixdgram_methods[] = {
     sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
-    sl_property_methods, sl_datagram_methods, sl_local_methods,
-    sl_local_dgrammethods, NULL
+    sl_property_methods, sl_datagram_methods, sl_unix_methods,
+    sl_unix_dgrammethods, NULL
 };
 
 static const luaL_Reg *const *const methods[SL_TRANSPORTS] = {
@@ -326,7 +326,7 @@ static void push_loop(lua_State *L)
     sl_loop *loop = sl_loop_new(L, choose_poller(L), sl_guard_failed);
     int self = lua_gettop(L);
     sl_loops_add(L);
-    sl_api_offer(L);
+    sl_capi_offer(L);
     lua_newtable(L);
     lua_pushvalue(L, self);
     sl_setfuncs(L, functions, 1);
@@ -362,8 +362,8 @@ static int module_index(lua_State *L)
 int luaopen_socketloop(lua_State *L)
 {
     sl_checkversion(L);
-    sl_pin_module();
-    if (sl_fork_notice() != 0)
+    sl_process_pin();
+    if (sl_process_notice() != 0)
         luaL_error(L, "not enough memory");
     sl_replace_notemain(L);
     sl_require_keep(L);

@@ -26,13 +26,13 @@ enum {
     SMALL = 2 * 1024      /* what is longer costs more to copy than to send */
 };
 
-struct sl_gather {
+struct sl_cork {
     sl_source *source;    /* whose bytes; its `unsent` is this */
     size_t first, last;   /* the bytes are data[first .. last - 1] */
-    unsigned forks;       /* sl_fork_count of the process that must send them */
+    unsigned forks;       /* sl_process_forks of the process that sends */
     int parked;           /* they are unsent: the loop goes on with them */
     int ends;             /* the stream ends after them */
-    sl_gather *prev, *next;    /* in the loop's list of the unsent */
+    sl_cork *prev, *next;    /* in the loop's list of the unsent */
     sl_watch watch;       /* for room, until the socket is closed */
     double taken;         /* when the peer took something last, once parked */
     double patience;      /* seconds from then on until a closed socket's bytes
@@ -40,7 +40,7 @@ struct sl_gather {
     sl_callback heir;     /* has the descriptor of a closed socket */
     sl_alarm alarm;       /* then: patience is over */
     sl_heirs *heirs;      /* of which it is one, or NULL */
-    sl_gather *former, *later;    /* among them */
+    sl_cork *former, *later;    /* among them */
     char data[ROOM];
 };
 
@@ -49,21 +49,21 @@ struct sl_gather {
 static pthread_key_t current;
 static int has_current;
 
-static int is_inherited(const sl_gather *g)
+static int is_inherited(const sl_cork *g)
 {
     return g->source == &g->heir.source;
 }
 
 /* A child of fork(2) has a copy; the bytes are its parent's. */
-static int is_ours(const sl_gather *g)
+static int is_ours(const sl_cork *g)
 {
-    return g->forks == sl_fork_count;
+    return g->forks == sl_process_forks;
 }
 
 /* --- the end of a block ------------------------------------------------ */
 
 /* The loop needs one block, as a rule. */
-static void give_back(sl_loop *loop, sl_gather *g)
+static void give_back(sl_loop *loop, sl_cork *g)
 {
     if (loop->spare == NULL && !is_inherited(g))
         loop->spare = g;
@@ -71,14 +71,14 @@ static void give_back(sl_loop *loop, sl_gather *g)
         free(g);
 }
 
-static void gather_in(sl_loop *loop, sl_gather *g)
+static void gather_in(sl_loop *loop, sl_cork *g)
 {
     loop->gathering = g;
     if (has_current)
         pthread_setspecific(current, g);
 }
 
-static void unpark(sl_loop *loop, sl_gather *g)
+static void unpark(sl_loop *loop, sl_cork *g)
 {
     if (g->prev != NULL)
         g->prev->next = g->next;
@@ -91,7 +91,7 @@ static void unpark(sl_loop *loop, sl_gather *g)
     sl_timer_cancel(&loop->timers, &g->alarm.timer);
 }
 
-static void join_heirs(sl_gather *g)
+static void join_heirs(sl_cork *g)
 {
     sl_heirs *heirs = g->heirs;
     g->former = heirs->last;
@@ -109,7 +109,7 @@ static void join_heirs(sl_gather *g)
     heirs->count++;
 }
 
-static void leave_heirs(sl_gather *g)
+static void leave_heirs(sl_cork *g)
 {
     sl_heirs *heirs = g->heirs;
     if (g->former != NULL)
@@ -124,7 +124,7 @@ static void leave_heirs(sl_gather *g)
 }
 
 /* The bytes are gone, in one way or the other, and so is the block. */
-static void finish(sl_gather *g)
+static void finish(sl_cork *g)
 {
     sl_source *source = g->source;
     sl_loop *loop = source->loop;
@@ -150,7 +150,7 @@ static void finish(sl_gather *g)
 }
 
 /* The bytes of a closed socket are given up, and the peer sees that. */
-static void give_up(sl_gather *g)
+static void give_up(sl_cork *g)
 {
     int fd = sl_source_owned(g->source);
     if (fd >= 0 && is_ours(g))
@@ -160,10 +160,10 @@ static void give_up(sl_gather *g)
 
 static void lose_patience(sl_alarm *alarm)
 {
-    give_up((sl_gather *)((char *)alarm - offsetof(sl_gather, alarm)));
+    give_up((sl_cork *)((char *)alarm - offsetof(sl_cork, alarm)));
 }
 
-static void lose(sl_gather *g, int err)
+static void lose(sl_cork *g, int err)
 {
     g->source->lost = (short)err;
     finish(g);
@@ -174,7 +174,7 @@ static void lose(sl_gather *g, int err)
 static void go_on(sl_watch *watch);
 
 /* There is no room for the bytes now: the loop will go on with them. */
-static void park(sl_gather *g)
+static void park(sl_cork *g)
 {
     sl_loop *loop = g->source->loop;
     if (!g->parked) {
@@ -195,7 +195,7 @@ static void park(sl_gather *g)
 }
 
 /* The heir waits for the peer until patience is over. */
-static void be_patient(sl_gather *g)
+static void be_patient(sl_cork *g)
 {
     if (isfinite(g->patience))
         sl_timer_set(&g->source->loop->timers, &g->alarm.timer,
@@ -205,7 +205,7 @@ static void be_patient(sl_gather *g)
 }
 
 /* So many bytes were sent now, and some are left. */
-static void note_taken(sl_gather *g, size_t sent)
+static void note_taken(sl_cork *g, size_t sent)
 {
     if (g->parked && sent == 0)
         return;
@@ -217,9 +217,9 @@ static void note_taken(sl_gather *g, size_t sent)
     be_patient(g);
 }
 
-/* Sends the bytes and then data; see sl_gather_send. The block may be gone
+/* Sends the bytes and then data; see sl_cork_send. The block may be gone
  * afterwards. */
-static int transmit(sl_gather *g, const char *data, size_t size, size_t *n)
+static int transmit(sl_cork *g, const char *data, size_t size, size_t *n)
 {
     sl_source *source = g->source;
     if (!is_ours(g))
@@ -246,8 +246,8 @@ static int transmit(sl_gather *g, const char *data, size_t size, size_t *n)
     return err;
 }
 
-int sl_gather_send(sl_source *source, const char *data, size_t size,
-                   size_t *n)
+int sl_cork_send(sl_source *source, const char *data, size_t size,
+                 size_t *n)
 {
     *n = 0;
     if (source->unsent->ends && size > 0)
@@ -255,7 +255,7 @@ int sl_gather_send(sl_source *source, const char *data, size_t size,
     return transmit(source->unsent, data, size, n);
 }
 
-static void transmit_bytes(sl_gather *g)
+static void transmit_bytes(sl_cork *g)
 {
     size_t n;
     transmit(g, NULL, 0, &n);
@@ -267,16 +267,16 @@ static void go_on(sl_watch *watch)
     transmit_bytes(watch->owner);
 }
 
-void sl_gather_flushall(sl_loop *loop)
+void sl_cork_flushall(sl_loop *loop)
 {
     transmit_bytes(loop->gathering);
 }
 
 /* --- gathering --------------------------------------------------------- */
 
-static sl_gather *get_block(sl_loop *loop)
+static sl_cork *get_block(sl_loop *loop)
 {
-    sl_gather *g = loop->spare;
+    sl_cork *g = loop->spare;
     if (g == NULL)
         g = malloc(sizeof *g);
     loop->spare = NULL;
@@ -287,12 +287,12 @@ static sl_gather *get_block(sl_loop *loop)
 static int begin(sl_source *source)
 {
     sl_loop *loop = source->loop;
-    sl_gather *g = get_block(loop);
+    sl_cork *g = get_block(loop);
     if (g == NULL)
         return 0;
-    memset(g, 0, offsetof(sl_gather, data));
+    memset(g, 0, offsetof(sl_cork, data));
     g->source = source;
-    g->forks = sl_fork_count;
+    g->forks = sl_process_forks;
     g->watch.interest = SL_WRITABLE;
     g->watch.told = go_on;
     g->watch.owner = g;
@@ -307,18 +307,18 @@ static int begin(sl_source *source)
  * False if it has bytes that are unsent. */
 static int make_way(sl_source *source)
 {
-    sl_gather *g = source->loop->gathering;
+    sl_cork *g = source->loop->gathering;
     if (g != NULL && (g->source != source || !is_ours(g)))
         transmit_bytes(g);
     return source->unsent == NULL || !source->unsent->parked;
 }
 
-int sl_gather_add(sl_source *source, const char *data, size_t size)
+int sl_cork_add(sl_source *source, const char *data, size_t size)
 {
     if (size > SMALL || !make_way(source) ||
         (source->unsent == NULL && !begin(source)))
         return 0;
-    sl_gather *g = source->unsent;
+    sl_cork *g = source->unsent;
     if (size > ROOM - g->last)
         return 0;
     memcpy(g->data + g->last, data, size);
@@ -336,7 +336,7 @@ static int is_left_with(sl_source *source)
     return source->unsent != NULL;
 }
 
-int sl_gather_end(sl_source *source)
+int sl_cork_end(sl_source *source)
 {
     if (!is_left_with(source))
         return 0;
@@ -350,11 +350,11 @@ static void go_on_alone(sl_source *source)
     transmit_bytes(source->unsent);
 }
 
-int sl_gather_inherit(sl_source *source, double seconds, sl_heirs *heirs)
+int sl_cork_inherit(sl_source *source, double seconds, sl_heirs *heirs)
 {
     if (!is_left_with(source))
         return 0;
-    sl_gather *g = source->unsent;
+    sl_cork *g = source->unsent;
     sl_source_unwatch(&g->watch);
     sl_source *heir = &g->heir.source;
     sl_source_initcallback(&g->heir, source->loop, go_on_alone);
@@ -369,17 +369,17 @@ int sl_gather_inherit(sl_source *source, double seconds, sl_heirs *heirs)
     return 1;
 }
 
-double sl_gather_idle(const sl_heirs *heirs)
+double sl_cork_idle(const sl_heirs *heirs)
 {
     return heirs->first->taken;
 }
 
-void sl_gather_reset(sl_heirs *heirs)
+void sl_cork_reset(sl_heirs *heirs)
 {
     give_up(heirs->first);
 }
 
-void sl_gather_drop(sl_source *source)
+void sl_cork_drop(sl_source *source)
 {
     if (source->unsent != NULL)
         finish(source->unsent);
@@ -387,15 +387,15 @@ void sl_gather_drop(sl_source *source)
 
 /* --- all of them ------------------------------------------------------- */
 
-void sl_gather_desert(sl_loop *loop)
+void sl_cork_desert(sl_loop *loop)
 {
     while (loop->unsent != NULL)
         finish(loop->unsent);
 }
 
-void sl_gather_free(sl_loop *loop)
+void sl_cork_free(sl_loop *loop)
 {
-    sl_gather *g;
+    sl_cork *g;
     while ((g = loop->gathering != NULL ? loop->gathering
                                         : loop->unsent) != NULL) {
         size_t n;
@@ -422,7 +422,7 @@ __attribute__((destructor)) static void send_at_exit(void)
 {
     if (!has_current)
         return;
-    sl_gather *g = pthread_getspecific(current);
+    sl_cork *g = pthread_getspecific(current);
     if (g != NULL)
         transmit_bytes(g);
     pthread_key_delete(current);

@@ -24,53 +24,53 @@
 /* Heirs that are counted together, those first whose peers have taken nothing
  * for the longest time. */
 typedef struct sl_heirs {
-    sl_gather *first, *last;
+    sl_cork *first, *last;
     size_t count;
     void (*gone)(struct sl_heirs *heirs);    /* one is; must not raise */
 } sl_heirs;
 
 /* Gathers the bytes, if there is room and memory for that; else false, and
  * nothing has changed. */
-int sl_gather_add(sl_source *source, const char *data, size_t size);
+int sl_cork_add(sl_source *source, const char *data, size_t size);
 
 /* Sends the source's bytes and then data, in one system call: 0 or an errno;
  * *n: how many bytes of data. Only where the source has some. */
-int sl_gather_send(sl_source *source, const char *data, size_t size,
-                   size_t *n);
+int sl_cork_send(sl_source *source, const char *data, size_t size,
+                 size_t *n);
 
-/* The rest of sl_gather_flush. */
-void sl_gather_flushall(sl_loop *loop);
+/* The rest of sl_cork_flush. */
+void sl_cork_flushall(sl_loop *loop);
 
 /* What has been gathered goes out now. */
-static inline void sl_gather_flush(sl_loop *loop)
+static inline void sl_cork_flush(sl_loop *loop)
 {
     if (loop->gathering != NULL)
-        sl_gather_flushall(loop);
+        sl_cork_flushall(loop);
 }
 
 /* The source's bytes are the last ones it sends: if some are left, it ends
  * the stream after them and returns true. */
-int sl_gather_end(sl_source *source);
+int sl_cork_end(sl_source *source);
 
 /* The descriptor is about to be closed: if bytes are left, it is taken over,
  * and the source has none any more; true. It is given up when the peer has
  * taken nothing for so many seconds. heirs: it becomes one of them; or NULL. */
-int sl_gather_inherit(sl_source *source, double seconds, sl_heirs *heirs);
+int sl_cork_inherit(sl_source *source, double seconds, sl_heirs *heirs);
 
 /* When the peer of the first of the heirs has taken something, or would have
  * been able to for the first time. There is one. */
-double sl_gather_idle(const sl_heirs *heirs);
+double sl_cork_idle(const sl_heirs *heirs);
 
 /* Resets the connection of the first of the heirs. There is one. */
-void sl_gather_reset(sl_heirs *heirs);
+void sl_cork_reset(sl_heirs *heirs);
 
 /* The source's bytes are lost, if there are any. */
-void sl_gather_drop(sl_source *source);
+void sl_cork_drop(sl_source *source);
 
 /* In the child after a fork: what is unsent is the parent's. */
-void sl_gather_desert(sl_loop *loop);
+void sl_cork_desert(sl_loop *loop);
 
 /* The loop is closed: tries once more, and drops what is left. */
-void sl_gather_free(sl_loop *loop);
+void sl_cork_free(sl_loop *loop);
 
 #endif

@@ -171,11 +171,11 @@ int sl_loop_settle(sl_loop *loop)
         loop->type->close(poller);
         return err;
     }
-    sl_gather_desert(loop);
+    sl_cork_desert(loop);
     if (loop->type->is_inherited)
         loop->type->close(loop->poller);
     loop->poller = poller;
-    loop->forks = sl_fork_count;
+    loop->forks = sl_process_forks;
     loop->event = loop->event_count = 0;
     tell_all(loop);
     return 0;
@@ -223,7 +223,7 @@ static void take_turn(lua_State *L, sl_loop *loop, sl_thread *t)
     t->wait = NULL;
     t->spent = 0;
     int failed = waits ? sl_run_wake(L, t, loop->hook) : sl_run_lose(L, t);
-    sl_gather_flush(loop);
+    sl_cork_flush(loop);
     if (failed)
         fail(L, loop);
     if (loop->failures > 0)
@@ -437,7 +437,7 @@ int sl_loop_step(lua_State *L, sl_loop *loop, double timeout)
     if (loop->failures > 0)
         tell_failures(L, loop);
     if (sl_loop_isforked(loop))
-        sl_gather_desert(loop);
+        sl_cork_desert(loop);
     int unfinished = loop->event < loop->event_count;
     if (loop->waiting == 0 && loop->ready == 0 && !unfinished)
         return 0;
@@ -464,7 +464,7 @@ static int loop_gc(lua_State *L)
     if (loop->closed)
         return 0;
     sl_resolver_free(loop);
-    sl_gather_free(loop);
+    sl_cork_free(loop);
     loop->closed = 1;
     if (loop->type != NULL &&
         (loop->type->is_inherited || !sl_loop_isforked(loop)))
@@ -507,7 +507,7 @@ sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type,
     memset(loop, 0, sizeof *loop);
     loop->threads = threads;
     loop->failed = failed;
-    loop->forks = sl_fork_count;
+    loop->forks = sl_process_forks;
     loop->has_sigint = sl_interrupt_handled();
     sl_timers_init(&loop->timers);
     sl_reclaim_init(loop);

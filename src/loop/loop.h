@@ -45,7 +45,7 @@ typedef struct sl_wait sl_wait;
 typedef struct sl_limits sl_limits;
 typedef struct sl_resolver sl_resolver;
 typedef struct sl_watch sl_watch;
-typedef struct sl_gather sl_gather;
+typedef struct sl_cork sl_cork;
 
 /* Tries an operation: 0 when it is finished, SL_AGAIN when it must wait,
  * SL_BUSY when it used up its share, else how it failed (error.h). It must
@@ -93,10 +93,10 @@ struct sl_source {
     unsigned char interest; /* SL_READABLE or SL_WRITABLE, of a callback */
     unsigned char calls;    /* it is a callback's */
     unsigned char bare;     /* nobody's: made for its watches, goes with them */
-    unsigned short forks;   /* sl_fork_count when it got the descriptor */
+    unsigned short forks;   /* sl_process_forks when it got the descriptor */
     short lost;             /* how sending failed in the background, or as the
                                connection broke; or 0 */
-    sl_gather *unsent;      /* owned: what is still to be sent, or NULL */
+    sl_cork *unsent;      /* owned: what is still to be sent, or NULL */
     sl_wait reader, writer;
     sl_watch *watches;      /* borrowed: who else is told of readiness */
 };
@@ -174,9 +174,9 @@ struct sl_loop {
     sl_scratch scratch;
     int max_lookups;              /* of names, at a time */
     sl_resolver *resolver;        /* owned; NULL until a name is looked up */
-    sl_gather *gathering;         /* what sends are gathered in, or NULL */
-    sl_gather *unsent;            /* list of what is sent in the background */
-    sl_gather *spare;             /* owned: what to gather in next, or NULL */
+    sl_cork *gathering;         /* what sends are gathered in, or NULL */
+    sl_cork *unsent;            /* list of what is sent in the background */
+    sl_cork *spare;             /* owned: what to gather in next, or NULL */
 };
 
 /* Raises. */
@@ -213,7 +213,7 @@ void sl_loop_fail_later(lua_State *L, sl_loop *loop);
  * done to that one: it is the parent's, too. */
 static inline int sl_loop_isforked(const sl_loop *loop)
 {
-    return loop->forks != sl_fork_count;
+    return loop->forks != sl_process_forks;
 }
 
 /* The loop gets a poller of its own, or child and parent would take each

@@ -44,7 +44,7 @@ struct sl_resolver {
  * for ever. */
 static int is_child(const sl_resolver *r)
 {
-    return r->forks != sl_fork_count;
+    return r->forks != sl_process_forks;
 }
 
 /* --- the pipe ---------------------------------------------------------- */
@@ -60,7 +60,7 @@ static void close_pipe(sl_resolver *r)
         return;
     sl_workers_notify(r->workers, -1);
     close(fd);
-    sl_fork_forget(r->announcements);
+    sl_process_forget(r->announcements);
     close(r->announcements);
 }
 
@@ -74,8 +74,8 @@ static int open_pipe(sl_resolver *r)
     r->announcements = ends[1];
     err = sl_source_claim(&r->callback.source, ends[0]);
     if (err == 0) {
-        sl_fork_hide(ends[0]);
-        sl_fork_hide(ends[1]);
+        sl_process_hide(ends[0]);
+        sl_process_hide(ends[1]);
         err = sl_source_tell(&r->callback.source);
         sl_workers_notify(r->workers, ends[1]);
         if (err != 0)
@@ -285,7 +285,7 @@ static sl_resolver *get_resolver(sl_loop *loop)
     sl_source_initcallback(&r->callback, loop, take_finished);
     r->callback.source.interest = SL_READABLE;
     r->workers = workers;
-    r->forks = sl_fork_count;
+    r->forks = sl_process_forks;
     loop->resolver = r;
     return r;
 }
@@ -293,8 +293,8 @@ static sl_resolver *get_resolver(sl_loop *loop)
 static int look_up(sl_lookup *lookup, const sl_query *query, int may_block)
 {
     sl_loop *loop = sl_wait_source(lookup->wait)->loop;
-    int err = may_block ? sl_address_resolve(query, &lookup->list)
-                        : sl_address_known(query, &lookup->list);
+    int err = may_block ? sl_lookup_resolve(query, &lookup->list)
+                        : sl_lookup_known(query, &lookup->list);
     lookup->status = err;
     if (err != SL_AGAIN)
         return err;
@@ -363,7 +363,7 @@ int sl_resolver_restart(sl_resolver *r)
     close_pipe(r);
     sl_workers_desert(r->workers);
     r->workers = workers;
-    r->forks = sl_fork_count;
+    r->forks = sl_process_forks;
     for (int i = 0; i < LISTS; i++) {
         sl_inquiry *next, *q = r->lists[i];
         for (; q != NULL; q = next) {

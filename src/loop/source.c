@@ -66,14 +66,14 @@ void sl_source_detach(sl_source *source, int closing)
     loop->open--;
     source->fd = -1;
     source->watched = 0;
-    if (sl_fork_isours(fd, source->forks))
-        sl_fork_forget(fd);
+    if (sl_process_isours(fd, source->forks))
+        sl_process_forget(fd);
 }
 
 int sl_source_owned(const sl_source *source)
 {
     int fd = source->fd;
-    return fd >= 0 && sl_fork_isours(fd, source->forks) ? fd : -1;
+    return fd >= 0 && sl_process_isours(fd, source->forks) ? fd : -1;
 }
 
 /* Whoever watches a bare one looks again: it may be the same descriptor. */
@@ -102,8 +102,8 @@ int sl_source_claim(sl_source *source, int fd)
         sl_source_dispossess(old);
     if (old != source)
         sl_source_detach(source, 0);
-    sl_fork_share(fd);
-    source->forks = (unsigned short)sl_fork_count;
+    sl_process_share(fd);
+    source->forks = (unsigned short)sl_process_forks;
     if (old == source)
         return 0;
     loop->sources[fd] = source;
@@ -163,7 +163,7 @@ void sl_source_release(sl_source *source, int closing)
         watch->lost = 1;
     sl_source_notify(source, SL_READABLE | SL_WRITABLE);
     if (has_unsent)    /* else it may be gone with its last watch */
-        sl_gather_drop(source);    /* perhaps the source with it */
+        sl_cork_drop(source);    /* perhaps the source with it */
 }
 
 void sl_source_closing(sl_loop *loop, int fd)

@@ -89,7 +89,7 @@ static int run_loop(lua_State *L, lua_CFunction body, const char *what)
             return luaL_error(L, "%s must not be called from a loop thread",
                               what);
         if (t->loop != NULL)
-            sl_gather_flush(t->loop);
+            sl_cork_flush(t->loop);
     }
     lua_settop(L, 0);
     notice *n = push_notice(L, loop);
@@ -102,7 +102,7 @@ static int run_loop(lua_State *L, lua_CFunction body, const char *what)
     mark(loop, n, 1, body);
     int status = lua_pcall(L, 1, LUA_MULTRET, 0);
     mark(loop, n, 0, body);
-    sl_gather_flush(loop);
+    sl_cork_flush(loop);
     if (body == start_body)
         loop->stop_asked = 0;
     if (status == LUA_OK)

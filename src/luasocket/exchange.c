@@ -150,7 +150,7 @@ int sl_exchange_await(lua_State *L, sl_exchange *x)
 
 int sl_exchange_isdirty(lua_State *L, const sl_exchange *x)
 {
-    sl_luasocket_method(L, x->object, "dirty");
+    sl_object_method(L, x->object, "dirty");
     if (!lua_isfunction(L, -1)) {
         lua_pop(L, 1);
         return 0;
@@ -219,7 +219,7 @@ static unsigned wanted_readiness(lua_State *L, int index, unsigned own)
 static void reword(lua_State *L, int index)
 {
     if (lua_type(L, index) != LUA_TSTRING ||
-        !sl_result_isclosed(lua_tostring(L, index)))
+        !sl_error_isclosed(lua_tostring(L, index)))
         return;
     lua_pushliteral(L, "closed");
     lua_replace(L, index);
@@ -266,7 +266,7 @@ int sl_exchange_doesio(lua_State *L, const sl_exchange *x, int function)
     };
     int does_io = 0;
     for (int i = 0; !does_io && names[i] != NULL; i++) {
-        sl_luasocket_method(L, x->object, names[i]);
+        sl_object_method(L, x->object, names[i]);
         does_io = lua_rawequal(L, -1, function);
         lua_pop(L, 1);
     }
@@ -286,7 +286,7 @@ sl_exchange sl_exchange_begin(lua_State *L, sl_asocket *a, sl_wait *wait,
         x.until = sl_clock_now() + a->total;
     sl_asocket_pushobject(L, 1);
     x.object = lua_gettop(L);
-    if (sl_luasocket_fd(L, x.object) != a->source.fd)
+    if (sl_object_fd(L, x.object) != a->source.fd)
         sl_asocket_sync(L, a, x.object);
     return x;
 }
@@ -303,7 +303,7 @@ void sl_exchange_call(lua_State *L, sl_exchange *x, const char *method,
         x->wanted = 0;
         return;
     }
-    sl_luasocket_method(L, x->object, method);
+    sl_object_method(L, x->object, method);
     lua_insert(L, first);
     lua_pushvalue(L, x->object);
     lua_insert(L, first + 1);
@@ -315,7 +315,7 @@ void sl_exchange_call(lua_State *L, sl_exchange *x, const char *method,
 /* [-0, +0, e] Whether OpenSSL's last call stopped at reading or writing. */
 static int wants_something(lua_State *L, const sl_exchange *x)
 {
-    sl_luasocket_method(L, x->object, "want");
+    sl_object_method(L, x->object, "want");
     lua_pushvalue(L, x->object);
     lua_call(L, 1, 1);
     int wants = !is_word(L, -1, "nothing");
@@ -328,7 +328,7 @@ static int wants_something(lua_State *L, const sl_exchange *x)
  * without having tried to read. */
 int sl_exchange_isgoodbye(lua_State *L, sl_exchange *x)
 {
-    if (sl_luasocket_fd(L, x->object) < 0 || wants_something(L, x))
+    if (sl_object_fd(L, x->object) < 0 || wants_something(L, x))
         return 0;
     int first = lua_gettop(L) + 1;
     lua_pushinteger(L, 1);

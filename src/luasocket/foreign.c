@@ -54,10 +54,10 @@ void sl_foreign_prepare(lua_State *L, int index)
     sl_fd_ignorepipe();
     lua_getfield(L, index, "settimeout");
     if (lua_isfunction(L, -1))
-        sl_luasocket_nonblock(L, index);
+        sl_object_nonblock(L, index);
     lua_pop(L, 1);
     if (sl_foreign_istls(L, index))
-        sl_fd_hurry(sl_luasocket_fd(L, index));
+        sl_fd_hurry(sl_object_fd(L, index));
 }
 
 /* --- receive and send -------------------------------------------------- */
@@ -187,7 +187,7 @@ static int go_on_receiving(lua_State *L, sl_exchange *x)
         err = sl_exchange_await(L, x);
     if (err == 0)
         return 0;
-    lua_pushstring(L, sl_result_message(err));
+    lua_pushstring(L, sl_error_message(err));
     return -1;
 }
 
@@ -206,7 +206,7 @@ int sl_foreign_receive(lua_State *L, sl_asocket *a)
         if (err == SL_AGAIN)
             err = sl_exchange_turn(L, &x);
         if (err != 0) {
-            lua_pushstring(L, sl_result_message(err));
+            lua_pushstring(L, sl_error_message(err));
             return fail_received(L, &x);
         }
         if (receive_once(L, &x))
@@ -265,7 +265,7 @@ int sl_foreign_send(lua_State *L, sl_asocket *a)
             err = sl_exchange_await(L, &x);
         }
         if (err != 0) {
-            lua_pushstring(L, sl_result_message(err));
+            lua_pushstring(L, sl_error_message(err));
             return fail_sent(L, &s);
         }
     }
@@ -302,7 +302,7 @@ int sl_foreign_call(lua_State *L, sl_asocket *a, int first, const char *name)
         x.until = sl_clock_now() + a->total;
     luaL_checkstack(L, lua_gettop(L) + LUA_MINSTACK, "too many arguments");
     lua_pushvalue(L, first);
-    sl_luasocket_original(L);
+    sl_object_original(L);
     lua_replace(L, first);
     sl_asocket_pushobject(L, 1);
     x.object = lua_gettop(L);
@@ -327,7 +327,7 @@ int sl_foreign_call(lua_State *L, sl_asocket *a, int first, const char *name)
 int sl_foreign_method(lua_State *L, sl_asocket *a, const char *name)
 {
     sl_asocket_pushobject(L, 1);
-    sl_luasocket_method(L, -1, name);
+    sl_object_method(L, -1, name);
     if (!lua_isfunction(L, -1))
         return sl_result_fail(L, EOPNOTSUPP);
     lua_insert(L, 2);

@@ -94,13 +94,13 @@ static int func_connected(lua_State *L)
 /* name(host) -> what resolve gives, and the canonical name */
 static int func_name(lua_State *L)
 {
-    return sl_resolve_names(L, SL_TO_NAME);
+    return sl_dns_names(L, SL_TO_NAME);
 }
 
 /* reverse(host [, service]) -> what resolve gives, and names */
 static int func_reverse(lua_State *L)
 {
-    return sl_resolve_names(L, SL_TO_REVERSE);
+    return sl_dns_names(L, SL_TO_REVERSE);
 }
 
 /* class(name) -> the table of methods of objects of that class, or nil */
@@ -187,7 +187,7 @@ static int func_searcher(lua_State *L)
 static int func_originals(lua_State *L)
 {
     lua_settop(L, 1);
-    sl_luasocket_setoriginals(L);
+    sl_object_setoriginals(L);
     return 0;
 }
 

@@ -73,14 +73,14 @@ int sl_look_failure(lua_State *L)
     int err = sl_fd_error(sl_arg_int(L, 1));
     if (!sl_stream_broke(err))
         return 0;
-    lua_pushstring(L, sl_result_message(sl_stream_failure(err)));
+    lua_pushstring(L, sl_error_message(sl_stream_failure(err)));
     return 1;
 }
 
 int sl_look_word(lua_State *L)
 {
     lua_settop(L, 1);
-    if (lua_type(L, 1) == LUA_TSTRING && sl_result_isclosed(lua_tostring(L, 1)))
+    if (lua_type(L, 1) == LUA_TSTRING && sl_error_isclosed(lua_tostring(L, 1)))
         lua_pushliteral(L, "closed");
     return 1;
 }

@@ -23,7 +23,7 @@
 
 static const char originals_key = 0;    /* its address is a registry key */
 
-int sl_luasocket_class(lua_State *L, int index, sl_asocket *a)
+int sl_object_class(lua_State *L, int index, sl_asocket *a)
 {
     for (int row = 0; row < SL_TRANSPORTS; row++) {
         for (int kind = 0; kind < SL_KINDS; kind++) {
@@ -40,22 +40,22 @@ int sl_luasocket_class(lua_State *L, int index, sl_asocket *a)
     return 0;
 }
 
-int sl_luasocket_lookbehind(lua_State *L, sl_asocket *a)
+int sl_object_lookbehind(lua_State *L, sl_asocket *a)
 {
     sl_asocket_pushobject(L, 1);
     int object = lua_gettop(L);
-    if (sl_luasocket_fd(L, object) == a->source.fd)
+    if (sl_object_fd(L, object) == a->source.fd)
         return 0;
     sl_asocket_sync(L, a, object);
     return 1;
 }
 
-void sl_luasocket_setoriginals(lua_State *L)
+void sl_object_setoriginals(lua_State *L)
 {
     sl_rawsetp(L, LUA_REGISTRYINDEX, &originals_key);
 }
 
-void sl_luasocket_original(lua_State *L)
+void sl_object_original(lua_State *L)
 {
     sl_rawgetp(L, LUA_REGISTRYINDEX, &originals_key);
     if (lua_isnil(L, -1)) {
@@ -71,10 +71,10 @@ void sl_luasocket_original(lua_State *L)
         lua_replace(L, -2);
 }
 
-void sl_luasocket_method(lua_State *L, int index, const char *name)
+void sl_object_method(lua_State *L, int index, const char *name)
 {
     lua_getfield(L, index, name);
-    sl_luasocket_original(L);
+    sl_object_original(L);
 }
 
 /* [-nargs, +nresults, e] Calls a method of the object at index (not relative
@@ -82,14 +82,14 @@ void sl_luasocket_method(lua_State *L, int index, const char *name)
 static void call(lua_State *L, int index, const char *name, int nargs,
                  int nresults)
 {
-    sl_luasocket_method(L, index, name);
+    sl_object_method(L, index, name);
     lua_insert(L, -(nargs + 1));
     lua_pushvalue(L, index);
     lua_insert(L, -(nargs + 1));
     lua_call(L, nargs + 1, nresults);
 }
 
-int sl_luasocket_fd(lua_State *L, int index)
+int sl_object_fd(lua_State *L, int index)
 {
     call(L, index, "getfd", 0, 1);
     int fd;
@@ -99,7 +99,7 @@ int sl_luasocket_fd(lua_State *L, int index)
     return fd;
 }
 
-void sl_luasocket_nonblock(lua_State *L, int index)
+void sl_object_nonblock(lua_State *L, int index)
 {
     lua_getfield(L, index, "settimeout");    /* install's must know, too */
     lua_pushvalue(L, index);
@@ -109,7 +109,7 @@ void sl_luasocket_nonblock(lua_State *L, int index)
 
 /* One byte at a time, since asking for more than there is reads from the
  * socket; the buffer has 8 KiB, and this is rare. */
-void sl_luasocket_drain(lua_State *L, int index, sl_asocket *a)
+void sl_object_drain(lua_State *L, int index, sl_asocket *a)
 {
     sl_scratch *scratch = &a->source.loop->scratch;
     for (;;) {
@@ -134,7 +134,7 @@ static void retry(lua_State *L, sl_loop *loop)
 {
     const char *reason = lua_tostring(L, -1);
     if (reason == NULL ||
-        !sl_reclaim_retry(L, loop, sl_result_code(reason)))
+        !sl_reclaim_retry(L, loop, sl_error_code(reason)))
         luaL_error(L, "cannot make a LuaSocket object: %s", reason);
     lua_pop(L, 1);
 }
@@ -160,19 +160,19 @@ static void make(lua_State *L, sl_loop *loop, const sl_transport *t,
     lua_replace(L, -2);
 }
 
-void sl_luasocket_setclass(lua_State *L, int index, const sl_asocket *a)
+void sl_object_setclass(lua_State *L, int index, const sl_asocket *a)
 {
     lua_getfield(L, LUA_REGISTRYINDEX, sl_asocket_class(a));
     lua_setmetatable(L, index);
 }
 
-void sl_luasocket_new(lua_State *L, const sl_asocket *a)
+void sl_object_new(lua_State *L, const sl_asocket *a)
 {
     int fd = a->source.fd;
     make(L, a->source.loop, &sl_transports[a->transport],
          fd >= 0 ? sl_fd_family(fd) : AF_UNSPEC);
     int object = lua_gettop(L);
-    sl_luasocket_nonblock(L, object);
+    sl_object_nonblock(L, object);
 }
 
 /* The descriptor that the asocket can still give to an object, or -1. */
@@ -181,9 +181,9 @@ static int owned_fd(const sl_asocket *a)
     return a->has_object ? -1 : a->source.fd;
 }
 
-void sl_luasocket_setfd(lua_State *L, int index, const sl_asocket *a)
+void sl_object_setfd(lua_State *L, int index, const sl_asocket *a)
 {
-    sl_luasocket_setclass(L, index, a);
+    sl_object_setclass(L, index, a);
     call(L, index, "close", 0, 0);    /* unix sockets have one already */
     int fd;
     do {
@@ -208,7 +208,7 @@ static int connect_anyway(lua_State *L, int object, attempt *a)
 {
     const struct addrinfo *ai = a->address;
     lua_getfield(L, LUA_REGISTRYINDEX, "tcp{client}");
-    sl_luasocket_method(L, object, "setfd");
+    sl_object_method(L, object, "setfd");
     lua_pushvalue(L, object);
     int err = sl_fd_socket(ai->ai_family, ai->ai_socktype, a->fd);
     if (err != 0)
@@ -225,8 +225,8 @@ static int connect_body(lua_State *L, void *arg)
     char host[NI_MAXHOST], port[NI_MAXSERV];
     sl_rawgetp(L, LUA_REGISTRYINDEX, a->key);
     int object = lua_gettop(L);
-    if (!sl_address_format(a->address->ai_addr, a->address->ai_addrlen, host,
-                           port)) {
+    if (!sl_lookup_format(a->address->ai_addr, a->address->ai_addrlen, host,
+                          port)) {
         a->err = EAFNOSUPPORT;
         return 0;
     }
@@ -236,17 +236,17 @@ static int connect_body(lua_State *L, void *arg)
     lua_pushstring(L, port);
     call(L, object, "connect", 2, 2);
     if (lua_isnil(L, -2) && lua_isstring(L, -1))
-        a->err = sl_result_code(lua_tostring(L, -1));
+        a->err = sl_error_code(lua_tostring(L, -1));
     if (a->err == SL_TIMEOUT)
         a->err = EINPROGRESS;
-    *a->fd = sl_luasocket_fd(L, object);
+    *a->fd = sl_object_fd(L, object);
     if (a->fresh && *a->fd < 0 && a->err != EINPROGRESS)
         a->err = connect_anyway(L, object, a);
     return 0;
 }
 
-int sl_luasocket_connect(lua_State *L, sl_threads *all, const void *key,
-                         const struct addrinfo *address, int fresh, int *fd)
+int sl_object_connect(lua_State *L, sl_threads *all, const void *key,
+                      const struct addrinfo *address, int fresh, int *fd)
 {
     attempt a = {key, address, fresh, fd, 0};
     *fd = -1;
@@ -257,7 +257,7 @@ int sl_luasocket_connect(lua_State *L, sl_threads *all, const void *key,
     return a.err;
 }
 
-void sl_luasocket_index(lua_State *L, const sl_asocket *a, int index)
+void sl_object_index(lua_State *L, const sl_asocket *a, int index)
 {
     lua_getfield(L, LUA_REGISTRYINDEX, sl_asocket_class(a));
     if (!lua_istable(L, -1))

@@ -32,7 +32,7 @@ static void push_host(lua_State *L, const sl_asocket *a)
         lua_pushstring(L, a->host);
         return;
     }
-    int n = sl_address_push(L, a->source.fd, getpeername);
+    int n = sl_lookup_push(L, a->source.fd, getpeername);
     lua_pop(L, n - 1);
 }
 
@@ -41,7 +41,7 @@ static void look_behind(lua_State *L, sl_asocket *a)
 {
     if (!a->has_object || a->transport == SL_FOREIGN)
         return;
-    sl_luasocket_lookbehind(L, a);
+    sl_object_lookbehind(L, a);
     lua_pop(L, 1);
 }
 

@@ -41,15 +41,15 @@ static void inherit_crowd(sl_asocket *a, int fd)
     sl_source *old = fd >= 0 && fd < loop->sources_size ? loop->sources[fd]
                                                         : NULL;
     if (old != NULL && old != &a->source && !old->bare && !old->calls)
-        sl_crowd_pass((sl_asocket *)old, a);
+        sl_client_limit_pass((sl_asocket *)old, a);
 }
 
 /* The asocket at one index takes over the object at the other. */
 static void take_object(lua_State *L, int index, int object)
 {
     sl_asocket *a = lua_touserdata(L, index);
-    int fd = sl_luasocket_fd(L, object);
-    int is_foreign = !sl_luasocket_class(L, object, a);
+    int fd = sl_object_fd(L, object);
+    int is_foreign = !sl_object_class(L, object, a);
     if (is_foreign)
         inherit_crowd(a, fd);
     if (fd >= 0)
@@ -63,13 +63,13 @@ static void take_object(lua_State *L, int index, int object)
         sl_foreign_prepare(L, object);
     } else {
         sl_fd_nonblock(fd);
-        sl_luasocket_nonblock(L, object);
+        sl_object_nonblock(L, object);
     }
     lua_pushvalue(L, object);
     sl_asocket_setobject(L, index);
     if (a->kind == SL_CLIENT &&
         sl_transports[a->transport].socktype == SOCK_STREAM)
-        sl_luasocket_drain(L, object, a);
+        sl_object_drain(L, object, a);
 }
 
 static int wrap_object(lua_State *L)
@@ -143,7 +143,7 @@ static int wrap_descriptor(lua_State *L)
         err = sl_asocket_take(a, fd, kind);
     while (err == ENOMEM && sl_reclaim_retry(L, a->source.loop, err));
     if (err != 0)
-        return luaL_error(L, "%s", sl_result_message(err));
+        return luaL_error(L, "%s", sl_error_message(err));
     a->source.inode = (uint32_t)file.st_ino;
     a->settled = 1;
     sl_fd_nonblock(fd);
@@ -152,7 +152,7 @@ static int wrap_descriptor(lua_State *L)
 
 static int is_object(lua_State *L, int index)
 {
-    return sl_luasocket_class(L, index, NULL) ||
+    return sl_object_class(L, index, NULL) ||
            (sl_asocket_test(L, index) == NULL && sl_foreign_is(L, index));
 }
 
@@ -203,7 +203,7 @@ static int meth_setsocket(lua_State *L)
     a->ended = a->overlong = a->overfull = 0;
     int old = a->owned ? sl_source_owned(&a->source) : -1;
     if (a->has_file)
-        sl_local_unlink(a);
+        sl_unix_unlink(a);
     sl_source_release(&a->source, old >= 0);
     if (old >= 0)
         close(old);

@@ -27,14 +27,14 @@ static int epoll_open(void **state)
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0)
         return errno;
-    sl_fork_hide(epoll);
+    sl_process_hide(epoll);
     *state = (void *)(intptr_t)epoll;
     return 0;
 }
 
 static void epoll_close(void *state)
 {
-    sl_fork_forget(descriptor(state));
+    sl_process_forget(descriptor(state));
     close(descriptor(state));
 }
 

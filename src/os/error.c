@@ -47,23 +47,23 @@ static const struct {
     {SL_GAI - EAI_SOCKTYPE, "ai_socktype not supported"},
 };
 
-const char *sl_result_gaimessage(int err)
+const char *sl_error_gaimessage(int err)
 {
     return err < SL_GAI + GAI_MARGIN ? gai_strerror(SL_GAI - err) : NULL;
 }
 
-const char *sl_result_message(int err)
+const char *sl_error_message(int err)
 {
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (words[i].err == err)
             return words[i].message;
     if (err > 0)
         return strerror(err);
-    const char *message = sl_result_gaimessage(err);
+    const char *message = sl_error_gaimessage(err);
     return message != NULL ? message : "unknown error";
 }
 
-int sl_result_code(const char *message)
+int sl_error_code(const char *message)
 {
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(words[i].message, message) == 0)
@@ -74,7 +74,7 @@ int sl_result_code(const char *message)
     return EIO;
 }
 
-int sl_result_isclosed(const char *message)
+int sl_error_isclosed(const char *message)
 {
     return strcmp(message, strerror(EPIPE)) == 0;
 }
@@ -85,12 +85,12 @@ static int is_unreachable(int err)
            err == EADDRNOTAVAIL || err == EAFNOSUPPORT;
 }
 
-int sl_result_prefer(int former, int latter)
+int sl_error_prefer(int former, int latter)
 {
     return former != 0 && is_unreachable(latter) ? former : latter;
 }
 
-int sl_result_gai(int gai)
+int sl_error_gai(int gai)
 {
     if (gai == 0)
         return 0;
@@ -100,6 +100,6 @@ int sl_result_gai(int gai)
 int sl_result_fail(lua_State *L, int err)
 {
     lua_pushnil(L);
-    lua_pushstring(L, sl_result_message(err));
+    lua_pushstring(L, sl_error_message(err));
     return 2;
 }

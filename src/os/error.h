@@ -24,24 +24,24 @@ enum {
 };
 
 /* LuaSocket's words for err, which is not 0. Valid until the next call. */
-const char *sl_result_message(int err);
+const char *sl_error_message(int err);
 
 /* The system's own words for an error of getaddrinfo, or NULL for others. */
-const char *sl_result_gaimessage(int err);
+const char *sl_error_gaimessage(int err);
 
 /* The err whose message that is: LuaSocket's objects tell only that. */
-int sl_result_code(const char *message);
+int sl_error_code(const char *message);
 
 /* Whether that is the system's message for a connection that is closed, which
  * LuaSocket has another word for. */
-int sl_result_isclosed(const char *message);
+int sl_error_isclosed(const char *message);
 
 /* Which of two failures to tell (former may be 0): the latter, but rather what
  * a host answered than that there is no way to it. */
-int sl_result_prefer(int former, int latter);
+int sl_error_prefer(int former, int latter);
 
 /* getaddrinfo's result as one of our codes; uses errno. */
-int sl_result_gai(int gai);
+int sl_error_gai(int gai);
 
 /* [-0, +2, m] Pushes nil and the message; returns 2. */
 int sl_result_fail(lua_State *L, int err);

@@ -177,7 +177,8 @@ int sl_fd_sendtwo(int fd, const char *first, size_t first_size,
     return put < 0 ? errno : 0;
 }
 
-int sl_fd_recvfrom(int fd, char *data, size_t size, size_t *n, sl_name *from)
+int sl_fd_recvfrom(int fd, char *data, size_t size, size_t *n,
+                   sl_sockaddr *from)
 {
     ssize_t got;
     do {
@@ -188,7 +189,7 @@ int sl_fd_recvfrom(int fd, char *data, size_t size, size_t *n, sl_name *from)
     return got < 0 ? errno : 0;
 }
 
-int sl_fd_sendto(int fd, const char *data, size_t size, const sl_name *to)
+int sl_fd_sendto(int fd, const char *data, size_t size, const sl_sockaddr *to)
 {
     const struct sockaddr *name = to->size > 0 ? &to->address.any : NULL;
     ssize_t put;

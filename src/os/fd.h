@@ -48,10 +48,11 @@ int sl_fd_pipe(int ends[2]);
 void sl_fd_drain(int fd);
 
 /* Receives a datagram: its first size bytes, and who sent it. */
-int sl_fd_recvfrom(int fd, char *data, size_t size, size_t *n, sl_name *from);
+int sl_fd_recvfrom(int fd, char *data, size_t size, size_t *n,
+                   sl_sockaddr *from);
 
 /* Sends a datagram; without a name to the peer. */
-int sl_fd_sendto(int fd, const char *data, size_t size, const sl_name *to);
+int sl_fd_sendto(int fd, const char *data, size_t size, const sl_sockaddr *to);
 
 /* When it is closed the connection is reset, and the system drops what it has
  * not sent. */

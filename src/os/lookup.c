@@ -37,17 +37,17 @@ static int look_up(const sl_query *query, int flags, struct addrinfo **list)
 static int is_sound(const sl_query *query)
 {
     return *query->host != '\0' &&
-           (query->port == NULL || sl_name_isport(query->port));
+           (query->port == NULL || sl_sockaddr_isport(query->port));
 }
 
-int sl_address_resolve(const sl_query *query, struct addrinfo **list)
+int sl_lookup_resolve(const sl_query *query, struct addrinfo **list)
 {
     if (!is_sound(query))
         return SL_GAI - EAI_NONAME;
-    return sl_result_gai(look_up(query, 0, list));
+    return sl_error_gai(look_up(query, 0, list));
 }
 
-int sl_address_known(const sl_query *query, struct addrinfo **list)
+int sl_lookup_known(const sl_query *query, struct addrinfo **list)
 {
     int flags = AI_NUMERICHOST | AI_NUMERICSERV;
     if (!is_sound(query))
@@ -70,7 +70,7 @@ static void find_name(const struct addrinfo *ai, char host[NI_MAXHOST],
         *host = '\0';
 }
 
-char *sl_address_names(const struct addrinfo *list)
+char *sl_lookup_names(const struct addrinfo *list)
 {
     char host[NI_MAXHOST], port[NI_MAXSERV] = "";
     char *names = NULL;
@@ -92,20 +92,20 @@ char *sl_address_names(const struct addrinfo *list)
     return names;
 }
 
-int sl_address_format(const struct sockaddr *address, socklen_t size,
-                      char host[NI_MAXHOST], char port[NI_MAXSERV])
+int sl_lookup_format(const struct sockaddr *address, socklen_t size,
+                     char host[NI_MAXHOST], char port[NI_MAXSERV])
 {
     return getnameinfo(address, size, host, NI_MAXHOST, port, NI_MAXSERV,
                        NI_NUMERICHOST | NI_NUMERICSERV) == 0;
 }
 
-int sl_address_push(lua_State *L, int fd, sl_address_getter getter)
+int sl_lookup_push(lua_State *L, int fd, sl_lookup_getter getter)
 {
-    sl_name name;
+    sl_sockaddr name;
     name.size = sizeof name.address;
     if (getter(fd, &name.address.any, &name.size) < 0)
         return sl_result_fail(L, errno);
-    int n = sl_name_push(L, &name);
+    int n = sl_sockaddr_push(L, &name);
     if (n == 0)
         return sl_result_fail(L, EAFNOSUPPORT);
     if (n == 1)

@@ -30,24 +30,24 @@ typedef struct sl_query {
 /* Both: 0 or how it failed (error.h). Free *list with freeaddrinfo. resolve
  * asks the system, and blocks; known gives SL_AGAIN if that is needed, which
  * it isn't for numbers. */
-int sl_address_resolve(const sl_query *query, struct addrinfo **list);
-int sl_address_known(const sl_query *query, struct addrinfo **list);
+int sl_lookup_resolve(const sl_query *query, struct addrinfo **list);
+int sl_lookup_known(const sl_query *query, struct addrinfo **list);
 
 /* The names of the addresses, which may be looked up, and block: that of the
  * port, then each host's, with a zero byte after each. NULL: no memory. Free
  * it. */
-char *sl_address_names(const struct addrinfo *list);
+char *sl_lookup_names(const struct addrinfo *list);
 
 /* An address as text; false if it has none. */
-int sl_address_format(const struct sockaddr *address, socklen_t size,
-                      char host[NI_MAXHOST], char port[NI_MAXSERV]);
+int sl_lookup_format(const struct sockaddr *address, socklen_t size,
+                     char host[NI_MAXHOST], char port[NI_MAXSERV]);
 
 /* getpeername(2) or getsockname(2). */
-typedef int (*sl_address_getter)(int fd, struct sockaddr *name,
-                                 socklen_t *size);
+typedef int (*sl_lookup_getter)(int fd, struct sockaddr *name,
+                                socklen_t *size);
 
 /* [-0, +n, m] Pushes LuaSocket's results: host, port, family; a path; or nil
  * and the error. Returns how many. */
-int sl_address_push(lua_State *L, int fd, sl_address_getter getter);
+int sl_lookup_push(lua_State *L, int fd, sl_lookup_getter getter);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include <dlfcn.h>
 
-void sl_pin_module(void)
+void sl_process_pin(void)
 {
     static const char here = 0;
     Dl_info module;

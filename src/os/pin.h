@@ -6,6 +6,6 @@
 #define SL_PIN_H
 
 /* Lua unloads its modules when it is closed; after this, not ours. */
-void sl_pin_module(void);
+void sl_process_pin(void);
 
 #endif

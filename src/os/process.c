@@ -31,10 +31,10 @@ typedef struct file {
     dev_t device;
     ino_t inode;
     mode_t format;
-    unsigned short forks;    /* sl_fork_count in the child */
+    unsigned short forks;    /* sl_process_forks in the child */
 } file;
 
-unsigned sl_fork_count = 0;
+unsigned sl_process_forks = 0;
 
 static unsigned char states[DESCRIPTORS];
 static unsigned char is_used[DESCRIPTORS / BLOCK];    /* the block */
@@ -54,24 +54,24 @@ static void set_state(int fd, unsigned char state)
         __atomic_store_n(&is_used[fd / BLOCK], 1, __ATOMIC_RELAXED);
 }
 
-void sl_fork_share(int fd)
+void sl_process_share(int fd)
 {
     set_state(fd, SHARED);
 }
 
-void sl_fork_hide(int fd)
+void sl_process_hide(int fd)
 {
     set_state(fd, HIDDEN);
 }
 
-void sl_fork_forget(int fd)
+void sl_process_forget(int fd)
 {
     set_state(fd, UNKNOWN);
 }
 
 /* --- in the child ------------------------------------------------------ */
 
-int sl_fork_isinherited(int fd, unsigned short forks)
+int sl_process_isinherited(int fd, unsigned short forks)
 {
     struct stat now;
     if (fd < 0 || fd >= file_count || states[fd] != INHERITED ||
@@ -104,7 +104,7 @@ static int note_file(int fd)
     if (fstat(fd, &now) != 0 || !reserve_files(fd))
         return 0;
     files[fd] = (file){now.st_dev, now.st_ino, now.st_mode & S_IFMT,
-                       (unsigned short)sl_fork_count};
+                       (unsigned short)sl_process_forks};
     return 1;
 }
 
@@ -122,14 +122,14 @@ static void inherit(int fd)
 static void become_child(void)
 {
     int err = errno;
-    sl_fork_count++;
+    sl_process_forks++;
     for (int i = 0; i < DESCRIPTORS / BLOCK; i++)
         for (int fd = i * BLOCK; is_used[i] && fd < (i + 1) * BLOCK; fd++)
             inherit(fd);
     errno = err;
 }
 
-int sl_fork_notice(void)
+int sl_process_notice(void)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static int is_noticed = 0;

@@ -14,29 +14,29 @@
 
 /* How many forks ago the module was loaded. It changes only in a child before
  * anything else runs there. */
-extern unsigned sl_fork_count;
+extern unsigned sl_process_forks;
 
 /* From now on forks are counted, once for the whole process: 0 or ENOMEM. */
-int sl_fork_notice(void);
+int sl_process_notice(void);
 
 /* The descriptor is one of the module's: children may use it, too. */
-void sl_fork_share(int fd);
+void sl_process_share(int fd);
 
 /* The same, but it is of no use to children, who close it at once. */
-void sl_fork_hide(int fd);
+void sl_process_hide(int fd);
 
 /* The descriptor is about to be closed, or is not the module's any more. */
-void sl_fork_forget(int fd);
+void sl_process_forget(int fd);
 
-/* Whether a descriptor that was shared when sl_fork_count was `forks`, and that
- * a child has inherited since, is still the same open file there. */
-int sl_fork_isinherited(int fd, unsigned short forks);
+/* Whether a descriptor that was shared when sl_process_forks was `forks`, and
+ * that a child has inherited since, is still the same open file there. */
+int sl_process_isinherited(int fd, unsigned short forks);
 
 /* The same; it may have been shared after the last fork. */
-static inline int sl_fork_isours(int fd, unsigned short forks)
+static inline int sl_process_isours(int fd, unsigned short forks)
 {
-    return forks == (unsigned short)sl_fork_count ||
-           sl_fork_isinherited(fd, forks);
+    return forks == (unsigned short)sl_process_forks ||
+           sl_process_isinherited(fd, forks);
 }
 
 #endif

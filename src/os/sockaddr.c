@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int sl_name_isport(const char *text)
+int sl_sockaddr_isport(const char *text)
 {
     size_t digits = strspn(text, "0123456789");
     if (digits > 0 && text[digits] == '\0')
@@ -35,7 +35,7 @@ static long port_number(const char *port)
 }
 
 /* The form nearly all are of, which needs no getaddrinfo. */
-static int parse_quickly(const char *host, long number, sl_name *name)
+static int parse_quickly(const char *host, long number, sl_sockaddr *name)
 {
     struct sockaddr_in *in = &name->address.in;
     memset(in, 0, sizeof *in);
@@ -47,12 +47,12 @@ static int parse_quickly(const char *host, long number, sl_name *name)
     return 1;
 }
 
-int sl_name_parse(const char *host, const char *port, int family,
-                  sl_name *name)
+int sl_sockaddr_parse(const char *host, const char *port, int family,
+                      sl_sockaddr *name)
 {
     struct addrinfo hints, *list;
     long number = port_number(port);
-    if (!sl_name_isport(port))
+    if (!sl_sockaddr_isport(port))
         return SL_GAI - EAI_NONAME;
     if (family != AF_INET6 && parse_quickly(host, number, name))
         return 0;
@@ -60,7 +60,7 @@ int sl_name_parse(const char *host, const char *port, int family,
     hints.ai_family = family;
     hints.ai_socktype = SOCK_DGRAM;
     hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
-    int err = sl_result_gai(getaddrinfo(host, port, &hints, &list));
+    int err = sl_error_gai(getaddrinfo(host, port, &hints, &list));
     if (err != 0)
         return err;
     memcpy(&name->address, list->ai_addr, list->ai_addrlen);
@@ -69,7 +69,7 @@ int sl_name_parse(const char *host, const char *port, int family,
     return 0;
 }
 
-int sl_name_setpath(const char *path, size_t size, sl_name *name)
+int sl_sockaddr_setpath(const char *path, size_t size, sl_sockaddr *name)
 {
     struct sockaddr_un *un = &name->address.un;
     if (size >= sizeof un->sun_path)
@@ -81,7 +81,7 @@ int sl_name_setpath(const char *path, size_t size, sl_name *name)
     return 0;
 }
 
-const char *sl_name_checkpath(lua_State *L, int index, size_t *size)
+const char *sl_sockaddr_checkpath(lua_State *L, int index, size_t *size)
 {
     const char *path = sl_arg_lstring(L, index, size);
     sl_arg_check(L, path[0] == '\0' || strlen(path) == *size, index,
@@ -90,7 +90,7 @@ const char *sl_name_checkpath(lua_State *L, int index, size_t *size)
 }
 
 /* The system's size counts a zero byte after a path, or the whole array. */
-static void push_path(lua_State *L, const sl_name *name)
+static void push_path(lua_State *L, const sl_sockaddr *name)
 {
     const struct sockaddr_un *un = &name->address.un;
     size_t start = offsetof(struct sockaddr_un, sun_path);
@@ -103,7 +103,7 @@ static void push_path(lua_State *L, const sl_name *name)
     lua_pushlstring(L, un->sun_path, size);
 }
 
-int sl_name_push(lua_State *L, const sl_name *name)
+int sl_sockaddr_push(lua_State *L, const sl_sockaddr *name)
 {
     char host[NI_MAXHOST], port[NI_MAXSERV];
     if (name->size == 0 || name->address.any.sa_family == AF_UNIX) {

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-typedef struct sl_name {
+typedef struct sl_sockaddr {
     union {
         struct sockaddr any;
         struct sockaddr_in in;
@@ -19,26 +19,26 @@ typedef struct sl_name {
         struct sockaddr_storage storage;
     } address;
     socklen_t size;    /* of what is in it; 0: no name */
-} sl_name;
+} sl_sockaddr;
 
 /* Whether the text may be a port: a decimal number up to 65535, or like the
  * name of a service. The system takes signs and blanks, and what is left of a
  * number that is too large. */
-int sl_name_isport(const char *text);
+int sl_sockaddr_isport(const char *text);
 
 /* A numeric address and port. 0 or how it failed (error.h). */
-int sl_name_parse(const char *host, const char *port, int family,
-                  sl_name *name);
+int sl_sockaddr_parse(const char *host, const char *port, int family,
+                      sl_sockaddr *name);
 
 /* A path; one that begins with a zero byte is a Linux abstract name, which is
  * no file. 0, or ENAMETOOLONG. */
-int sl_name_setpath(const char *path, size_t size, sl_name *name);
+int sl_sockaddr_setpath(const char *path, size_t size, sl_sockaddr *name);
 
 /* The path at index of the running method's arguments. */
-const char *sl_name_checkpath(lua_State *L, int index, size_t *size);
+const char *sl_sockaddr_checkpath(lua_State *L, int index, size_t *size);
 
 /* [-0, +n, m] Pushes address and port, or a path, '' if there is none.
  * Returns how many values; 0: it is of no family we know. */
-int sl_name_push(lua_State *L, const sl_name *name);
+int sl_sockaddr_push(lua_State *L, const sl_sockaddr *name);
 
 #endif

@@ -146,10 +146,10 @@ static void destroy(sl_workers *w)
 
 static void look_up(sl_job *job)
 {
-    job->err = sl_address_resolve(&job->query, &job->list);
+    job->err = sl_lookup_resolve(&job->query, &job->list);
     if (job->err != 0 || job->query.purpose != SL_TO_REVERSE)
         return;
-    job->names = sl_address_names(job->list);
+    job->names = sl_lookup_names(job->list);
     if (job->names == NULL)
         job->err = ENOMEM;
 }

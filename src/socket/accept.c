@@ -34,8 +34,8 @@ static int accept_one(sl_asocket *a)
 {
     int err = sl_fd_accept(a->source.fd, &a->accepted);
     if (err == 0) {
-        sl_fork_share(a->accepted);
-        a->accepted_forks = (unsigned short)sl_fork_count;
+        sl_process_share(a->accepted);
+        a->accepted_forks = (unsigned short)sl_process_forks;
     }
     return err;
 }
@@ -47,7 +47,7 @@ static int try_accept(lua_State *L, sl_source *source)
     for (int round = 0; a->accepted < 0; round++) {
         if (source->fd < 0)
             return SL_CLOSED;
-        int err = sl_crowd_admit(a);
+        int err = sl_client_limit_admit(a);
         if (err != 0)
             return err;
         if (!source->readable)
@@ -76,7 +76,7 @@ static int push_accepted(lua_State *L, sl_asocket *listener)
     listener->accepted = -1;
     a->passive = 1;
     int err = ECONNABORTED;
-    if (sl_fork_isours(fd, listener->accepted_forks)) {
+    if (sl_process_isours(fd, listener->accepted_forks)) {
         err = sl_asocket_take(a, fd, SL_CLIENT);
         if (err != 0)
             close(fd);
@@ -88,7 +88,7 @@ static int push_accepted(lua_State *L, sl_asocket *listener)
     a->max_line = listener->max_line;
     a->max_read = listener->max_read;
     a->linger = listener->linger;
-    sl_crowd_join(listener, a);
+    sl_client_limit_join(listener, a);
     return 0;
 }
 

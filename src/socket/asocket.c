@@ -177,14 +177,14 @@ void sl_asocket_claim(lua_State *L, sl_asocket *a, int fd)
         err = sl_source_claim(&a->source, fd);
     while (err == ENOMEM && sl_reclaim_retry(L, a->source.loop, err));
     if (err != 0)
-        luaL_error(L, "%s", sl_result_message(err));
+        luaL_error(L, "%s", sl_error_message(err));
     a->settled = 1;
 }
 
 void sl_asocket_sync(lua_State *L, sl_asocket *a, int object)
 {
-    sl_luasocket_class(L, object, a);    /* finalizers may run */
-    int fd = sl_luasocket_fd(L, object);
+    sl_object_class(L, object, a);    /* finalizers may run */
+    int fd = sl_object_fd(L, object);
     a->source.readable = a->source.writable = 1;
     if (fd == a->source.fd)
         return;
@@ -198,14 +198,14 @@ void sl_asocket_sync(lua_State *L, sl_asocket *a, int object)
  * meanwhile does, or others while a module is loaded. */
 static void make_object(lua_State *L, sl_asocket *a, int index)
 {
-    sl_luasocket_new(L, a);
+    sl_object_new(L, a);
     int object = lua_gettop(L);
     push_values(L, a, index);
     if (!a->has_object) {
         lua_settop(L, object);
         keep_object(L, index);
         if (a->source.fd >= 0 || a->settled)
-            sl_luasocket_setfd(L, object, a);
+            sl_object_setfd(L, object, a);
     }
     if (!a->has_object) {
         give_to_object(L, index);    /* not before: one of them owns it */
@@ -234,19 +234,19 @@ void sl_asocket_close(lua_State *L, int index)
     int is_foreign = a->transport == SL_FOREIGN;    /* perhaps stays open */
     a->settled = 1;
     if (a->has_file)
-        sl_local_unlink(a);
-    if (sl_crowd_inherit(a))
+        sl_unix_unlink(a);
+    if (sl_client_limit_inherit(a))
         fd = -1;
     sl_source_release(&a->source, !is_foreign);
     if (a->connect != NULL && a->source.writer.thread == NULL)
         sl_connect_abandon(L, a);
     if (!in_use)
         sl_buffer_free(&a->buffer, &a->source.loop->scratch);
-    sl_crowd_leave(a);
+    sl_client_limit_leave(a);
     if (a->has_object && !a->let_go) {    /* whose close may raise */
         a->let_go = (unsigned char)is_foreign;
         sl_asocket_pushobject(L, index);
-        sl_luasocket_method(L, -1, "close");
+        sl_object_method(L, -1, "close");
         lua_insert(L, -2);
         lua_call(L, 1, 0);
     } else if (fd >= 0 && a->owned) {
@@ -280,19 +280,19 @@ static int meth_gc(lua_State *L)
     if (a->source.loop == NULL)
         return 0;
     if (a->has_file)
-        sl_local_unlink(a);
-    sl_crowd_inherit(a);
+        sl_unix_unlink(a);
+    sl_client_limit_inherit(a);
     int fd = sl_source_owned(&a->source);
     sl_source_free(&a->source);
     if (fd >= 0 && a->owned)
         close(fd);
     if (a->accepted >= 0 &&
-        sl_fork_isours(a->accepted, a->accepted_forks))
+        sl_process_isours(a->accepted, a->accepted_forks))
         close(a->accepted);
     if (a->connect != NULL)
         sl_connect_abandon(L, a);
-    sl_resolve_end(a);
-    sl_crowd_free(a);
+    sl_dns_end(a);
+    sl_client_limit_free(a);
     sl_buffer_free(&a->buffer, &a->source.loop->scratch);
     free(a->host);
     a->source.loop = NULL;
@@ -312,7 +312,7 @@ static int forward(lua_State *L)
     lua_insert(L, 2);                            /* asocket object args */
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_gettable(L, 2);
-    sl_luasocket_original(L);
+    sl_object_original(L);
     lua_insert(L, 3);                            /* ... function args */
     lua_pushvalue(L, 2);
     lua_insert(L, 4);                            /* ... object args */
@@ -344,7 +344,7 @@ static int index_object(lua_State *L, sl_asocket *a)
         lua_pushvalue(L, 2);
         lua_gettable(L, -2);
     } else {
-        sl_luasocket_index(L, a, 2);
+        sl_object_index(L, a, 2);
     }
     if (lua_isfunction(L, -1)) {
         lua_pushvalue(L, lua_upvalueindex(1));
@@ -417,10 +417,10 @@ static int push_name(lua_State *L, const sl_asocket *a)
 {
     int is_stream = sl_transports[a->transport].socktype != SOCK_DGRAM;
     int far = a->kind == SL_CLIENT || (is_stream && a->kind == SL_MASTER);
-    int n = sl_address_push(L, a->source.fd, far ? getpeername : getsockname);
+    int n = sl_lookup_push(L, a->source.fd, far ? getpeername : getsockname);
     if (far && n == 1 && lua_tostring(L, -1)[0] == '\0') {
         lua_pop(L, n);
-        n = sl_address_push(L, a->source.fd, getsockname);
+        n = sl_lookup_push(L, a->source.fd, getsockname);
     }
     return n;
 }

@@ -62,7 +62,7 @@ typedef struct sl_file {
 } sl_file;
 
 typedef struct sl_connect sl_connect;    /* of connect.c */
-typedef struct sl_crowd sl_crowd;        /* of client_limit.c */
+typedef struct sl_client_limit sl_client_limit;        /* of client_limit.c */
 
 /* What the I/O of a foreign object has come to (exchange.h). */
 enum {
@@ -95,7 +95,7 @@ typedef struct sl_asocket {
     unsigned char is_tls;     /* the foreign object is LuaSec's */
     unsigned char outcome;    /* SL_IO_*, of the foreign object */
     unsigned char dismissed;  /* its close was called: the handler failed */
-    unsigned short accepted_forks;    /* sl_fork_count when it got: */
+    unsigned short accepted_forks;    /* sl_process_forks when it got: */
     int accepted;             /* a descriptor not given yet, or -1; owned */
     char *host;               /* owned: the name it was connected by */
     double linger;            /* setlingertime, in seconds */
@@ -104,7 +104,7 @@ typedef struct sl_asocket {
     double received, sent;
     size_t max_line;          /* setmaxline; 0: no limit */
     size_t max_read;          /* setmaxread; 0: no limit */
-    sl_crowd *crowd;          /* it shares, as listener or client; or NULL */
+    sl_client_limit *clients;  /* it shares, as listener or client; or NULL */
     sl_receive receive;       /* the reader's operation, if not accept */
     union {
         sl_send send;
@@ -203,18 +203,18 @@ extern const luaL_Reg sl_stream_methods[];
 extern const luaL_Reg sl_foreign_methods[];
 extern const luaL_Reg sl_tls_methods[];
 extern const luaL_Reg sl_accept_methods[];
-extern const luaL_Reg sl_crowd_methods[];
+extern const luaL_Reg sl_client_limit_methods[];
 extern const luaL_Reg sl_bind_methods[];
 extern const luaL_Reg sl_bind_streammethods[];
 extern const luaL_Reg sl_bind_udpmethods[];
 extern const luaL_Reg sl_connect_methods[];
 extern const luaL_Reg sl_datagram_methods[];
 extern const luaL_Reg sl_udp_methods[];
-extern const luaL_Reg sl_local_methods[];
-extern const luaL_Reg sl_local_dgrammethods[];
+extern const luaL_Reg sl_unix_methods[];
+extern const luaL_Reg sl_unix_dgrammethods[];
 
 /* Removes the path of a unix server, if it is still that one (unix.c). */
-void sl_local_unlink(sl_asocket *a);
+void sl_unix_unlink(sl_asocket *a);
 
 /* Ends a connect that was begun, which is there; in a finalizer while Lua is
  * asked to connect: as soon as it returns. */

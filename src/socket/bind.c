@@ -45,13 +45,13 @@ int sl_bind_ask(lua_State *L, sl_asocket *a, const char *method,
 {
     int err = 0, top = lua_gettop(L);
     sl_asocket_pushobject(L, 1);
-    sl_luasocket_method(L, -1, method);
+    sl_object_method(L, -1, method);
     lua_pushvalue(L, top + 1);
     lua_pushstring(L, host);
     lua_pushstring(L, port);
     lua_call(L, 3, 2);
     if (lua_isnil(L, -2) && lua_isstring(L, -1))
-        err = sl_result_code(lua_tostring(L, -1));
+        err = sl_error_code(lua_tostring(L, -1));
     sl_asocket_sync(L, a, top + 1);
     lua_settop(L, top);
     return err;
@@ -61,7 +61,7 @@ int sl_bind_ask(lua_State *L, sl_asocket *a, const char *method,
 static int bind_object(lua_State *L, sl_asocket *a, const struct addrinfo *ai)
 {
     char host[NI_MAXHOST], port[NI_MAXSERV];
-    if (!sl_address_format(ai->ai_addr, ai->ai_addrlen, host, port))
+    if (!sl_lookup_format(ai->ai_addr, ai->ai_addrlen, host, port))
         return EAFNOSUPPORT;
     return sl_bind_ask(L, a, "setsockname", host, port);
 }
@@ -103,18 +103,18 @@ int sl_bind_to(lua_State *L, sl_asocket *a, const char *host,
         sl_connect_abandon(L, a);
     if (a->connect != NULL)
         return EALREADY;
-    int err = sl_resolve_now(L, a, &query);
+    int err = sl_dns_now(L, a, &query);
     if (err != 0)
         return err;
     const struct addrinfo *ai;
-    for (int i = 0; (ai = sl_resolve_address(a, i)) != NULL;) {
+    for (int i = 0; (ai = sl_dns_address(a, i)) != NULL;) {
         err = try_address(L, a, ai, reuse);
         if (err == 0)
             break;
         if (!sl_reclaim_retry(L, a->source.loop, err))
             i++;
     }
-    sl_resolve_end(a);
+    sl_dns_end(a);
     if (err == 0)
         a->settled = 1;
     return err;
@@ -133,7 +133,7 @@ int sl_bind_listen(sl_asocket *a, int backlog)
 static int listen_object(lua_State *L, sl_asocket *a)
 {
     sl_asocket_pushobject(L, 1);
-    sl_luasocket_method(L, 3, "listen");
+    sl_object_method(L, 3, "listen");
     lua_pushvalue(L, 3);
     lua_pushvalue(L, 2);
     lua_call(L, 2, LUA_MULTRET);

@@ -26,7 +26,7 @@ static const double least_idle = 1;
  * bring nothing. */
 static const double first_pause = 1, last_pause = 64;
 
-struct sl_crowd {
+struct sl_client_limit {
     sl_alarm alarm;          /* the first member; the next collection's time */
     sl_alarm reset;          /* when an heir may be reset */
     sl_heirs heirs;          /* those in of whom only bytes are left */
@@ -37,87 +37,89 @@ struct sl_crowd {
     int held;                /* whoever accepts was told to wait */
 };
 
-static void release(sl_crowd *crowd)
+static void release(sl_client_limit *clients)
 {
-    if (crowd->listener != NULL || crowd->count > 0)
+    if (clients->listener != NULL || clients->count > 0)
         return;
-    if (!crowd->loop->closed) {
-        sl_timer_cancel(&crowd->loop->timers, &crowd->alarm.timer);
-        sl_timer_cancel(&crowd->loop->timers, &crowd->reset.timer);
+    if (!clients->loop->closed) {
+        sl_timer_cancel(&clients->loop->timers, &clients->alarm.timer);
+        sl_timer_cancel(&clients->loop->timers, &clients->reset.timer);
     }
-    free(crowd);
+    free(clients);
 }
 
 /* Tries again what was told to wait. */
-static void retry(sl_crowd *crowd)
+static void retry(sl_client_limit *clients)
 {
-    if (!crowd->held || crowd->listener == NULL || crowd->loop->closed)
+    if (!clients->held || clients->listener == NULL || clients->loop->closed)
         return;
-    crowd->held = 0;
-    sl_wait_finish(&crowd->listener->source.reader, SL_BUSY);
+    clients->held = 0;
+    sl_wait_finish(&clients->listener->source.reader, SL_BUSY);
 }
 
 /* The same if there is room. */
-static void admit_next(sl_crowd *crowd)
+static void admit_next(sl_client_limit *clients)
 {
-    if (crowd->count < crowd->max)
-        retry(crowd);
+    if (clients->count < clients->max)
+        retry(clients);
 }
 
-static sl_crowd *crowd_of_heirs(sl_heirs *heirs)
+static sl_client_limit *clients_of_heirs(sl_heirs *heirs)
 {
-    return (sl_crowd *)((char *)heirs - offsetof(sl_crowd, heirs));
+    return (sl_client_limit *)((char *)heirs -
+                               offsetof(sl_client_limit, heirs));
 }
 
-static void count_out(sl_crowd *crowd)
+static void count_out(sl_client_limit *clients)
 {
-    crowd->count--;
-    admit_next(crowd);
-    release(crowd);
+    clients->count--;
+    admit_next(clients);
+    release(clients);
 }
 
 static void heir_gone(sl_heirs *heirs)
 {
-    count_out(crowd_of_heirs(heirs));
+    count_out(clients_of_heirs(heirs));
 }
 
 static void reset_next(sl_alarm *alarm)
 {
-    retry((sl_crowd *)((char *)alarm - offsetof(sl_crowd, reset)));
+    retry((sl_client_limit *)((char *)alarm -
+                              offsetof(sl_client_limit, reset)));
 }
 
 /* Some of those who are in may be garbage. */
 static void collect(sl_alarm *alarm)
 {
-    sl_crowd *crowd = (sl_crowd *)alarm;
-    if (!crowd->held || crowd->listener == NULL ||
-        !crowd->listener->source.reader.parked)
+    sl_client_limit *clients = (sl_client_limit *)alarm;
+    if (!clients->held || clients->listener == NULL ||
+        !clients->listener->source.reader.parked)
         return;
-    crowd->loop->collecting = 1;
-    crowd->next = sl_clock_now() + crowd->pause;
-    crowd->pause = fmin(crowd->pause * 2, last_pause);
-    sl_timer_set(&crowd->loop->timers, &alarm->timer, crowd->next);
+    clients->loop->collecting = 1;
+    clients->next = sl_clock_now() + clients->pause;
+    clients->pause = fmin(clients->pause * 2, last_pause);
+    sl_timer_set(&clients->loop->timers, &alarm->timer, clients->next);
 }
 
 /* Whether resetting heirs would make room. */
-static int heirs_suffice(const sl_crowd *crowd)
+static int heirs_suffice(const sl_client_limit *clients)
 {
-    return crowd->count - crowd->heirs.count < crowd->max;
+    return clients->count - clients->heirs.count < clients->max;
 }
 
 /* A new client is there: resets the heirs that have to go. 0; SL_AGAIN if the
  * next one has not been idle for long enough, and then it will be tried again;
  * or ENOMEM. */
-static int make_room(sl_crowd *crowd)
+static int make_room(sl_client_limit *clients)
 {
-    while (crowd->count >= crowd->max) {
-        double when = sl_gather_idle(&crowd->heirs) + least_idle;
+    while (clients->count >= clients->max) {
+        double when = sl_cork_idle(&clients->heirs) + least_idle;
         if (when > sl_clock_now()) {
-            int err = sl_timer_set(&crowd->loop->timers, &crowd->reset.timer,
-                                   when);
+            int err = sl_timer_set(&clients->loop->timers,
+                                   &clients->reset.timer, when);
             return err != 0 ? err : SL_AGAIN;
         }
-        sl_gather_reset(&crowd->heirs);
+        sl_cork_reset(&clients->heirs);
     }
     return 0;
 }
@@ -132,105 +134,105 @@ static int replace_heirs(sl_asocket *listener)
     if (!source->readable)
         return SL_AGAIN;
     source->reader.interest = 0;
-    int status = make_room(listener->crowd);
+    int status = make_room(listener->clients);
     if (status == 0)
         source->reader.interest = SL_READABLE;
     return status;
 }
 
-int sl_crowd_admit(sl_asocket *listener)
+int sl_client_limit_admit(sl_asocket *listener)
 {
-    sl_crowd *crowd = listener->crowd;
+    sl_client_limit *clients = listener->clients;
     int status = SL_AGAIN;
     listener->source.reader.interest = SL_READABLE;
-    if (crowd == NULL || crowd->count < crowd->max)
+    if (clients == NULL || clients->count < clients->max)
         return 0;
-    crowd->held = 0;    /* this is the try, if somebody goes now */
-    if (heirs_suffice(crowd))
+    clients->held = 0;    /* this is the try, if somebody goes now */
+    if (heirs_suffice(clients))
         status = replace_heirs(listener);
     else
         listener->source.reader.interest = 0;
     if (status != SL_AGAIN)
         return status;
-    crowd->held = 1;
-    if (crowd->alarm.timer.index == 0 &&
-        sl_timer_set(&crowd->loop->timers, &crowd->alarm.timer,
-                     crowd->next) != 0)
+    clients->held = 1;
+    if (clients->alarm.timer.index == 0 &&
+        sl_timer_set(&clients->loop->timers, &clients->alarm.timer,
+                     clients->next) != 0)
         return ENOMEM;
     return SL_AGAIN;
 }
 
-void sl_crowd_join(sl_asocket *listener, sl_asocket *client)
+void sl_client_limit_join(sl_asocket *listener, sl_asocket *client)
 {
-    client->crowd = listener->crowd;
-    if (client->crowd != NULL)
-        client->crowd->count++;
+    client->clients = listener->clients;
+    if (client->clients != NULL)
+        client->clients->count++;
 }
 
-void sl_crowd_pass(sl_asocket *from, sl_asocket *to)
+void sl_client_limit_pass(sl_asocket *from, sl_asocket *to)
 {
-    if (from->crowd == NULL || from->crowd->listener == from ||
-        to->crowd != NULL)
+    if (from->clients == NULL || from->clients->listener == from ||
+        to->clients != NULL)
         return;
-    to->crowd = from->crowd;
-    from->crowd = NULL;
+    to->clients = from->clients;
+    from->clients = NULL;
 }
 
-int sl_crowd_inherit(sl_asocket *a)
+int sl_client_limit_inherit(sl_asocket *a)
 {
-    sl_crowd *crowd = a->crowd;
-    if (crowd != NULL && crowd->listener == a)
-        crowd = NULL;
+    sl_client_limit *clients = a->clients;
+    if (clients != NULL && clients->listener == a)
+        clients = NULL;
     if (a->gave_up)
-        sl_gather_drop(&a->source);
-    if (!sl_gather_inherit(&a->source, a->linger,
-                           crowd != NULL ? &crowd->heirs : NULL))
+        sl_cork_drop(&a->source);
+    if (!sl_cork_inherit(&a->source, a->linger,
+                         clients != NULL ? &clients->heirs : NULL))
         return 0;
-    if (crowd != NULL) {
-        crowd->count++;
-        retry(crowd);
+    if (clients != NULL) {
+        clients->count++;
+        retry(clients);
     }
     return 1;
 }
 
-void sl_crowd_leave(sl_asocket *a)
+void sl_client_limit_leave(sl_asocket *a)
 {
-    sl_crowd *crowd = a->crowd;
-    if (crowd == NULL || crowd->listener == a)
+    sl_client_limit *clients = a->clients;
+    if (clients == NULL || clients->listener == a)
         return;
-    a->crowd = NULL;
-    count_out(crowd);
+    a->clients = NULL;
+    count_out(clients);
 }
 
-void sl_crowd_free(sl_asocket *a)
+void sl_client_limit_free(sl_asocket *a)
 {
-    sl_crowd *crowd = a->crowd;
-    if (crowd == NULL)
+    sl_client_limit *clients = a->clients;
+    if (clients == NULL)
         return;
-    if (crowd->listener == a) {
-        a->crowd = NULL;
-        crowd->listener = NULL;
-        release(crowd);
+    if (clients->listener == a) {
+        a->clients = NULL;
+        clients->listener = NULL;
+        release(clients);
     } else {
-        crowd->pause = first_pause;    /* it was worth the while */
-        sl_crowd_leave(a);
+        clients->pause = first_pause;    /* it was worth the while */
+        sl_client_limit_leave(a);
     }
 }
 
-static sl_crowd *new_crowd(lua_State *L, sl_asocket *listener)
+static sl_client_limit *new_limit(lua_State *L, sl_asocket *listener)
 {
-    sl_crowd *crowd = calloc(1, sizeof *crowd);
-    if (crowd == NULL)
+    sl_client_limit *clients = calloc(1, sizeof *clients);
+    if (clients == NULL)
         luaL_error(L, "not enough memory");
-    crowd->alarm.timer.kind = SL_OF_ALARM;
-    crowd->alarm.ring = collect;
-    crowd->reset.timer.kind = SL_OF_ALARM;
-    crowd->reset.ring = reset_next;
-    crowd->heirs.gone = heir_gone;
-    crowd->loop = listener->source.loop;
-    crowd->listener = listener;
-    crowd->pause = first_pause;
-    return crowd;
+    clients->alarm.timer.kind = SL_OF_ALARM;
+    clients->alarm.ring = collect;
+    clients->reset.timer.kind = SL_OF_ALARM;
+    clients->reset.ring = reset_next;
+    clients->heirs.gone = heir_gone;
+    clients->loop = listener->source.loop;
+    clients->listener = listener;
+    clients->pause = first_pause;
+    return clients;
 }
 
 /* setmaxclients([n]) -> 1. At most so many clients are open at a time; nil:
@@ -240,16 +242,16 @@ static int meth_setmaxclients(lua_State *L)
     sl_asocket *a = sl_asocket_check(L);
     size_t max = sl_arg_optlimit(L, 2, SIZE_MAX);
     sl_asocket_checkkind(L, a, SL_SERVER);
-    sl_crowd_leave(a);    /* setsocket may have made it a listening one */
-    if (a->crowd == NULL)
-        a->crowd = new_crowd(L, a);
-    a->crowd->max = max;
-    admit_next(a->crowd);
+    sl_client_limit_leave(a);    /* setsocket may have made it listen */
+    if (a->clients == NULL)
+        a->clients = new_limit(L, a);
+    a->clients->max = max;
+    admit_next(a->clients);
     lua_pushinteger(L, 1);
     return 1;
 }
 
-const luaL_Reg sl_crowd_methods[] = {
+const luaL_Reg sl_client_limit_methods[] = {
     {"setmaxclients", meth_setmaxclients},
     {NULL, NULL}
 };

@@ -1,14 +1,14 @@
 /*
  * client_limit.h - how many clients of a listening socket are open at a time.
  *
- * The listening socket and its open clients share a crowd once setmaxclients
+ * The listening socket and its open clients share an object once setmaxclients
  * was called. While it is full nothing is accepted: who accepts is parked
  * without interest in readiness, and tried again when a client goes. A closed
  * client counts as long as bytes for it are left (cork.h); of these the one
  * that has taken nothing for longest is reset when a new client comes, if that
  * is a second. A client
  * that nobody refers to goes with the collector, which a program that waits
- * has no other reason to run; so the crowd asks for it from time to time.
+ * has no other reason to run; so the limit asks for it from time to time.
  */
 
 #ifndef SL_CLIENT_LIMIT_H
@@ -18,20 +18,20 @@
 
 /* Whether the listening socket may accept: 0; SL_AGAIN if it has to wait for
  * a client to go, and then its reader's interest is none; or ENOMEM. */
-int sl_crowd_admit(sl_asocket *listener);
+int sl_client_limit_admit(sl_asocket *listener);
 
 /* The client was accepted. */
-void sl_crowd_join(sl_asocket *listener, sl_asocket *client);
+void sl_client_limit_join(sl_asocket *listener, sl_asocket *client);
 
 /* The client's connection goes on as another socket. */
-void sl_crowd_pass(sl_asocket *from, sl_asocket *to);
+void sl_client_limit_pass(sl_asocket *from, sl_asocket *to);
 
 /* The socket is about to be closed: whether its descriptor was taken over for
  * bytes that are left. There are none after a send that timed out. */
-int sl_crowd_inherit(sl_asocket *a);
+int sl_client_limit_inherit(sl_asocket *a);
 
-/* A socket was closed, or is about to go. Who isn't in a crowd is told, too. */
-void sl_crowd_leave(sl_asocket *a);
-void sl_crowd_free(sl_asocket *a);
+/* A socket was closed, or is about to be. It need not be counted. */
+void sl_client_limit_leave(sl_asocket *a);
+void sl_client_limit_free(sl_asocket *a);
 
 #endif

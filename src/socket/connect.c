@@ -34,7 +34,7 @@
 struct sl_connect {
     const struct addrinfo *next;    /* the address to try next; borrowed from
                                        the look-up */
-    sl_race *race;             /* owned; or NULL: one after another */
+    sl_happy_eyeballs *race;             /* owned; or NULL: one after another */
     unsigned char has_object;  /* the registry has LuaSocket's object under
                                   this field's address, */
     unsigned char has_result;  /* and what success gives under this one's */
@@ -69,8 +69,8 @@ static int attempt_through_object(lua_State *L, sl_asocket *a,
     if (c->fresh)
         sl_source_detach(&a->source, 1);
     c->asking = 1;
-    int err = sl_luasocket_connect(L, a->source.loop->threads,
-                                   &c->has_object, ai, c->fresh, &fd);
+    int err = sl_object_connect(L, a->source.loop->threads,
+                                &c->has_object, ai, c->fresh, &fd);
     c->asking = 0;
     if (c->abandoned) {    /* by a finalizer */
         c->next = NULL;
@@ -147,7 +147,7 @@ static int try_in_order(lua_State *L, sl_asocket *a)
         }
         if (err == 0 || err == SL_AGAIN || err == SL_BUSY)
             return err;
-        c->failed = sl_result_prefer(c->failed, err);
+        c->failed = sl_error_prefer(c->failed, err);
     }
 }
 
@@ -165,7 +165,7 @@ static int take_addresses(sl_asocket *a)
     a->source.writer.interest = SL_WRITABLE;
     a->source.writable = 1;
     if (c->fresh && !a->has_object && c->next->ai_next != NULL) {
-        c->race = sl_race_new(&a->source.writer, c->next);
+        c->race = sl_happy_eyeballs_new(&a->source.writer, c->next);
         if (c->race == NULL)
             return ENOMEM;
     }
@@ -176,7 +176,7 @@ static int run_race(sl_asocket *a)
 {
     if (a->has_object)
         return ECONNABORTED;    /* made meanwhile, without a descriptor */
-    int err = sl_race_advance(a->connect->race);
+    int err = sl_happy_eyeballs_advance(a->connect->race);
     if (err == 0)
         a->owned = 1;
     return err;
@@ -218,10 +218,10 @@ void sl_connect_abandon(lua_State *L, sl_asocket *a)
     forget(L, &c->has_object);
     forget(L, &c->has_result);
     if (c->race != NULL)
-        sl_race_free(c->race);
+        sl_happy_eyeballs_free(c->race);
     free(c);
     a->connect = NULL;
-    sl_resolve_end(a);
+    sl_dns_end(a);
 }
 
 /* true (or what loop.connect promised), or nil, error */
@@ -297,7 +297,7 @@ static int begin(lua_State *L, int self, const char *host, const char *port)
     int family = fd < 0 ? AF_UNSPEC : sl_fd_family(fd);
     sl_query query = {host, port, family, SOCK_STREAM, 0};
     if (err == 0)
-        err = sl_resolve_begin(a, &query);
+        err = sl_dns_begin(a, &query);
     if (err != 0)
         sl_connect_abandon(L, a);
     return err;
@@ -318,7 +318,7 @@ int sl_connect_start(lua_State *L, const char *host, const char *port,
 {
     int self = lua_gettop(L);
     sl_asocket *a = lua_touserdata(L, self);
-    double limit = sl_resolve_limit(a);
+    double limit = sl_dns_limit(a);
     if (a->connect != NULL && a->connect->asking)
         return sl_result_fail(L, EALREADY);
     if (a->connect != NULL && !goes_on(a, host, port)) {

@@ -43,7 +43,7 @@ static int is_local(const sl_asocket *a)
 
 int sl_datagram_fail(lua_State *L, int err)
 {
-    const char *message = sl_result_gaimessage(err);
+    const char *message = sl_error_gaimessage(err);
     if (err == EPIPE)
         message = "refused";
     if (message == NULL)
@@ -57,8 +57,8 @@ void sl_datagram_lookbehind(lua_State *L, sl_asocket *a)
 {
     if (!a->has_object)
         return;
-    if (!sl_luasocket_lookbehind(L, a))
-        sl_luasocket_class(L, lua_gettop(L), a);
+    if (!sl_object_lookbehind(L, a))
+        sl_object_class(L, lua_gettop(L), a);
     lua_pop(L, 1);
 }
 
@@ -77,7 +77,7 @@ static int try_receive(lua_State *L, sl_source *source)
     sl_asocket *a = (sl_asocket *)source;
     sl_scratch *scratch = &source->loop->scratch;
     size_t wanted = a->receive.wanted, n;
-    sl_name sender;
+    sl_sockaddr sender;
     (void)L;
     if (sl_buffer_count(&a->buffer) > 0)    /* a closed thread left it */
         return 0;
@@ -108,13 +108,13 @@ static int give_datagram(lua_State *L, sl_wait *wait, int with_name)
     if (wait->status != 0)
         return sl_datagram_fail(L, wait->status);
     const sl_receive r = a->receive;
-    sl_name sender;
+    sl_sockaddr sender;
     size_t size = sl_buffer_count(&a->buffer) - sizeof sender;
     memcpy(&sender, sl_buffer_bytes(&a->buffer), sizeof sender);
     if (size > r.wanted)
         size = r.wanted;
     sl_receive_push(L, a, &r, sizeof sender, size);
-    int names = with_name ? sl_name_push(L, &sender) : 0;
+    int names = with_name ? sl_sockaddr_push(L, &sender) : 0;
     sl_receive_settle(L, a, with_name ? "receivefrom" : "receive");
     sl_buffer_free(&a->buffer, &a->source.loop->scratch);
     return 1 + names;
@@ -172,22 +172,22 @@ static int meth_receivefrom(lua_State *L)
 /* --- send -------------------------------------------------------------- */
 
 /* Whom to send to, if that is of the family. 0 or why not. */
-static int find_receiver(const sl_asocket *a, int family, sl_name *receiver)
+static int find_receiver(const sl_asocket *a, int family, sl_sockaddr *receiver)
 {
     const sl_datagram *d = &a->writer.datagram;
     receiver->size = 0;
     if (d->host == NULL)
         return 0;
     if (is_local(a))
-        return sl_name_setpath(d->host, d->to.path_size, receiver);
-    return sl_name_parse(d->host, d->to.port, family, receiver);
+        return sl_sockaddr_setpath(d->host, d->to.path_size, receiver);
+    return sl_sockaddr_parse(d->host, d->to.port, family, receiver);
 }
 
 static int try_send(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
     const sl_datagram *d = &a->writer.datagram;
-    sl_name receiver;
+    sl_sockaddr receiver;
     (void)L;
     if (source->fd < 0)
         return SL_CLOSED;

@@ -18,16 +18,16 @@
 
 #include <string.h>
 
-int sl_resolve_begin(sl_asocket *a, const sl_query *query)
+int sl_dns_begin(sl_asocket *a, const sl_query *query)
 {
-    sl_resolve_end(a);
+    sl_dns_end(a);
     int err = sl_resolver_begin(&a->source.writer, query, 0, &a->lookup);
     if (err == 0 && a->lookup->status == SL_AGAIN)
         a->source.writer.interest = 0;
     return err;
 }
 
-void sl_resolve_end(sl_asocket *a)
+void sl_dns_end(sl_asocket *a)
 {
     a->source.writer.interest = SL_WRITABLE;
     if (a->lookup != NULL)
@@ -43,13 +43,13 @@ static int try_lookup(lua_State *L, sl_source *source)
 
 static const sl_operation looking_up = {try_lookup, NULL};
 
-int sl_resolve_now(lua_State *L, sl_asocket *a, const sl_query *query)
+int sl_dns_now(lua_State *L, sl_asocket *a, const sl_query *query)
 {
     sl_wait *wait = &a->source.writer;
     int in_thread = a->source.loop->threads->running != NULL;
     int err;
     do {
-        sl_resolve_end(a);
+        sl_dns_end(a);
         err = sl_resolver_begin(wait, query, !in_thread, &a->lookup);
     } while (sl_reclaim_retry(L, a->source.loop, err));
     if (err != 0)
@@ -57,15 +57,15 @@ int sl_resolve_now(lua_State *L, sl_asocket *a, const sl_query *query)
     if (a->lookup->status == SL_AGAIN) {
         sl_hook_check(L, a->source.loop->threads);
         wait->interest = 0;
-        err = sl_wait_block(L, wait, &looking_up, sl_resolve_limit(a));
+        err = sl_wait_block(L, wait, &looking_up, sl_dns_limit(a));
         wait->interest = SL_WRITABLE;
     }
     if (err != 0)
-        sl_resolve_end(a);
+        sl_dns_end(a);
     return err;
 }
 
-const struct addrinfo *sl_resolve_address(const sl_asocket *a, int i)
+const struct addrinfo *sl_dns_address(const sl_asocket *a, int i)
 {
     const struct addrinfo *ai = a->lookup != NULL ? a->lookup->list : NULL;
     while (ai != NULL && i-- > 0)
@@ -73,7 +73,7 @@ const struct addrinfo *sl_resolve_address(const sl_asocket *a, int i)
     return ai;
 }
 
-double sl_resolve_limit(const sl_asocket *a)
+double sl_dns_limit(const sl_asocket *a)
 {
     if (a->block < 0 || (a->total >= 0 && a->total < a->block))
         return a->total;
@@ -87,7 +87,7 @@ static void push_address(lua_State *L, const struct addrinfo *ai)
 {
     char host[NI_MAXHOST], port[NI_MAXSERV];
     lua_createtable(L, 0, 3);
-    if (!sl_address_format(ai->ai_addr, ai->ai_addrlen, host, port))
+    if (!sl_lookup_format(ai->ai_addr, ai->ai_addrlen, host, port))
         return;
     lua_pushstring(L, ai->ai_family == AF_INET6 ? "inet6" : "inet");
     lua_setfield(L, -2, "family");
@@ -116,7 +116,7 @@ static int resolve_results(lua_State *L, sl_wait *wait)
 {
     sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
     if (wait->status != 0) {
-        sl_resolve_end(a);
+        sl_dns_end(a);
         return sl_result_fail(L, wait->status);
     }
     const char *name = a->lookup->names;
@@ -133,13 +133,13 @@ static int resolve_results(lua_State *L, sl_wait *wait)
             name = set_name(L, "name", name);
         lua_rawseti(L, -2, i++);
     }
-    sl_resolve_end(a);
+    sl_dns_end(a);
     return 1;
 }
 
 static const sl_operation resolving = {try_lookup, resolve_results};
 
-int sl_resolve_names(lua_State *L, int purpose)
+int sl_dns_names(lua_State *L, int purpose)
 {
     sl_loop *loop = sl_loop_check(L);
     sl_query query = {sl_arg_name(L, 1), NULL, AF_UNSPEC, SOCK_STREAM,
@@ -151,7 +151,7 @@ int sl_resolve_names(lua_State *L, int purpose)
     sl_asocket *a = sl_asocket_new(L, loop, SL_TCP);
     int err;
     do
-        err = sl_resolve_begin(a, &query);
+        err = sl_dns_begin(a, &query);
     while (sl_reclaim_retry(L, loop, err));
     if (err != 0)
         return sl_result_fail(L, err);

@@ -53,7 +53,7 @@ int sl_guard_closer(lua_State *L)
     lua_getfield(L, 1, "close");
     lua_pushvalue(L, 1);
     int failed = sl_run_start(L, loop->threads, 1, loop);
-    sl_gather_flush(loop);
+    sl_cork_flush(loop);
     if (failed) {
         sl_loop_fail_later(L, loop);
         sl_asocket_close(L, 1);

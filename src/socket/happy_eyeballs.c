@@ -23,12 +23,12 @@ static const double attempt_delay = 0.25;
 
 typedef struct attempt {
     sl_callback callback;             /* the first member */
-    sl_race *race;                    /* borrowed */
+    sl_happy_eyeballs *race;                    /* borrowed */
     int running;                      /* begun, and its end not seen */
     const struct addrinfo *address;   /* borrowed */
 } attempt;
 
-struct sl_race {
+struct sl_happy_eyeballs {
     sl_alarm alarm;          /* the first member; the next attempt's time */
     sl_wait *wait;           /* borrowed; of who waits for a winner */
     int due;                 /* the next attempt is to begin */
@@ -40,7 +40,7 @@ struct sl_race {
 };
 
 /* Whoever waits for the winner, if he does, will look. */
-static void poke(sl_race *race)
+static void poke(sl_happy_eyeballs *race)
 {
     sl_wait_finish(race->wait, SL_BUSY);
 }
@@ -56,7 +56,7 @@ static void attempt_told(sl_source *source)
 
 static void next_is_due(sl_alarm *alarm)
 {
-    sl_race *race = (sl_race *)alarm;
+    sl_happy_eyeballs *race = (sl_happy_eyeballs *)alarm;
     race->due = 1;
     poke(race);
 }
@@ -73,7 +73,7 @@ static const struct addrinfo *find(const struct addrinfo *ai, int family,
 }
 
 /* Those of the first one's family and the others take turns. */
-static void interleave(sl_race *race, const struct addrinfo *list)
+static void interleave(sl_happy_eyeballs *race, const struct addrinfo *list)
 {
     int family = list->ai_family;
     const struct addrinfo *next[2] = {find(list, family, 0), list};
@@ -85,12 +85,13 @@ static void interleave(sl_race *race, const struct addrinfo *list)
     }
 }
 
-sl_race *sl_race_new(sl_wait *wait, const struct addrinfo *list)
+sl_happy_eyeballs *sl_happy_eyeballs_new(sl_wait *wait,
+                                         const struct addrinfo *list)
 {
     int count = 0;
     for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next)
         count++;
-    sl_race *race = calloc(1, sizeof *race +
+    sl_happy_eyeballs *race = calloc(1, sizeof *race +
                               (size_t)count * sizeof *race->attempts);
     if (race == NULL)
         return NULL;
@@ -161,7 +162,7 @@ static int look(attempt *a)
 }
 
 /* True if that attempt's state wins the race. */
-static int wins(sl_race *race, attempt *a, int err)
+static int wins(sl_happy_eyeballs *race, attempt *a, int err)
 {
     if (err == SL_AGAIN)
         return 0;
@@ -170,13 +171,13 @@ static int wins(sl_race *race, attempt *a, int err)
     if (err == 0) {
         sl_source_move(&a->callback.source, sl_wait_source(race->wait));
     } else {
-        race->failed = sl_result_prefer(race->failed, err);
+        race->failed = sl_error_prefer(race->failed, err);
         race->due = 1;
     }
     return err == 0;
 }
 
-static void set_alarm(sl_race *race)
+static void set_alarm(sl_happy_eyeballs *race)
 {
     double due = sl_clock_now() + attempt_delay;
     sl_timers *timers = &sl_wait_source(race->wait)->loop->timers;
@@ -184,7 +185,7 @@ static void set_alarm(sl_race *race)
         race->due = 1;    /* better too early than never */
 }
 
-int sl_race_advance(sl_race *race)
+int sl_happy_eyeballs_advance(sl_happy_eyeballs *race)
 {
     for (int i = 0; i < race->begun; i++) {
         attempt *a = &race->attempts[i];
@@ -209,7 +210,7 @@ int sl_race_advance(sl_race *race)
     return race->running > 0 ? SL_AGAIN : race->failed;
 }
 
-void sl_race_free(sl_race *race)
+void sl_happy_eyeballs_free(sl_happy_eyeballs *race)
 {
     sl_loop *loop = sl_wait_source(race->wait)->loop;
     for (int i = 0; i < race->begun; i++)

@@ -14,17 +14,18 @@
 
 #include <netdb.h>
 
-typedef struct sl_race sl_race;
+typedef struct sl_happy_eyeballs sl_happy_eyeballs;
 
 /* A race between the addresses, which must live as long, for the one who
  * waits in that wait. NULL: no memory. */
-sl_race *sl_race_new(sl_wait *wait, const struct addrinfo *list);
+sl_happy_eyeballs *sl_happy_eyeballs_new(sl_wait *wait,
+                                         const struct addrinfo *list);
 
 /* Goes on with the race: 0 if it was won, and then the wait's source has the
  * descriptor; SL_AGAIN, or how all have failed. */
-int sl_race_advance(sl_race *race);
+int sl_happy_eyeballs_advance(sl_happy_eyeballs *race);
 
 /* Closes what is still under way. */
-void sl_race_free(sl_race *race);
+void sl_happy_eyeballs_free(sl_happy_eyeballs *race);
 
 #endif

@@ -243,7 +243,7 @@ static void push_value(lua_State *L, value_kind kind,
         if (value->integer == 0)
             lua_pushnil(L);
         else
-            lua_pushstring(L, sl_result_message(value->integer));
+            lua_pushstring(L, sl_error_message(value->integer));
         break;
     case DEVICE:
         lua_pushstring(L, value->name);

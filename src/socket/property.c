@@ -25,7 +25,7 @@
 static sl_asocket *check_flushed(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    sl_gather_flush(a->source.loop);
+    sl_cork_flush(a->source.loop);
     return a;
 }
 
@@ -146,7 +146,7 @@ static int meth_setfd(lua_State *L)
     if (a->has_object) {
         sl_asocket_pushobject(L, 1);
         int object = lua_gettop(L);
-        sl_luasocket_method(L, object, "setfd");
+        sl_object_method(L, object, "setfd");
         lua_pushvalue(L, object);
         lua_pushinteger(L, fd);
         lua_call(L, 2, 0);
@@ -156,7 +156,7 @@ static int meth_setfd(lua_State *L)
                      "not an open descriptor");
         int err = sl_asocket_take(a, fd, a->kind);
         if (err != 0)
-            luaL_error(L, "%s", sl_result_message(err));
+            luaL_error(L, "%s", sl_error_message(err));
     }
     return 0;
 }
@@ -173,12 +173,12 @@ static int meth_getfamily(lua_State *L)
 /* getpeername() -> address, port, 'inet' or 'inet6'; or nil, error */
 static int meth_getpeername(lua_State *L)
 {
-    return sl_address_push(L, sl_asocket_check(L)->source.fd, getpeername);
+    return sl_lookup_push(L, sl_asocket_check(L)->source.fd, getpeername);
 }
 
 static int meth_getsockname(lua_State *L)
 {
-    return sl_address_push(L, sl_asocket_check(L)->source.fd, getsockname);
+    return sl_lookup_push(L, sl_asocket_check(L)->source.fd, getsockname);
 }
 
 /* How an option of a socket without a descriptor fails. */

@@ -22,7 +22,7 @@ static inline int put(sl_source *source, const char *data, size_t size,
                       size_t *n)
 {
     return source->unsent == NULL ? sl_fd_send(source->fd, data, size, n)
-                                  : sl_gather_send(source, data, size, n);
+                                  : sl_cork_send(source, data, size, n);
 }
 
 static int try_send(lua_State *L, sl_source *source)
@@ -87,7 +87,7 @@ static int may_gather(sl_asocket *a)
 static int send_later(lua_State *L, sl_asocket *a, const sl_send *s)
 {
     if (s->next == s->end || !may_gather(a) ||
-        !sl_gather_add(&a->source, s->data + s->next, s->end - s->next))
+        !sl_cork_add(&a->source, s->data + s->next, s->end - s->next))
         return 0;
     a->gave_up = 0;
     a->sent += (double)(s->end - s->next);
@@ -170,7 +170,7 @@ static int try_settle(lua_State *L, sl_source *source)
     while (source->unsent != NULL) {
         if (!source->writable)
             return SL_AGAIN;
-        sl_gather_send(source, NULL, 0, &n);
+        sl_cork_send(source, NULL, 0, &n);
     }
     return source->fd < 0 ? SL_CLOSED : 0;
 }
@@ -180,7 +180,7 @@ static const sl_operation settling = {try_settle, NULL};
 void sl_send_settle(lua_State *L, sl_asocket *a, const char *what)
 {
     sl_loop *loop = a->source.loop;
-    sl_gather_flush(loop);
+    sl_cork_flush(loop);
     if (a->source.unsent == NULL)
         return;
     if (loop->threads->running == NULL)
@@ -189,7 +189,7 @@ void sl_send_settle(lua_State *L, sl_asocket *a, const char *what)
     sl_wait_check(L, &a->source.writer, what);
     int err = sl_wait_block(L, &a->source.writer, &settling, -1);
     if (err != 0 && err != SL_CLOSED)
-        luaL_error(L, "%s: %s", what, sl_result_message(err));
+        luaL_error(L, "%s: %s", what, sl_error_message(err));
 }
 
 const luaL_Reg sl_send_methods[] = {

@@ -46,7 +46,7 @@ static int start_handler(lua_State *L)
     lua_pushvalue(L, lua_upvalueindex(3));
     lua_pushvalue(L, 1);
     int failed = sl_run_start(L, loop->threads, 1, loop);
-    sl_gather_flush(loop);
+    sl_cork_flush(loop);
     if (failed) {
         sl_loop_fail_later(L, loop);
         sl_guard_close(L, 1);
@@ -152,7 +152,7 @@ static int serve(lua_State *L)
 static void check(lua_State *L, int err)
 {
     if (err != 0)
-        luaL_error(L, "newserver: %s", sl_result_message(err));
+        luaL_error(L, "newserver: %s", sl_error_message(err));
 }
 
 /* [-0, +1, e] Pushes an asocket that listens on the address and port at 1 and
@@ -176,7 +176,7 @@ static sl_asocket *serve_path(lua_State *L)
 {
     sl_arg_check(L, lua_isnil(L, 2), 2, "a path has no port");
     sl_asocket *a = sl_asocket_new(L, sl_loop_check(L), SL_UNIX);
-    check(L, sl_local_serve(L, a, 1, BACKLOG));
+    check(L, sl_unix_serve(L, a, 1, BACKLOG));
     return a;
 }
 
@@ -187,7 +187,7 @@ int sl_server_new(lua_State *L)
     if (!lua_isnoneornil(L, 4))
         sl_tls_wraphandler(L, 3);
     lua_settop(L, 3);
-    sl_asocket *a = sl_local_ispath(L, 1) ? serve_path(L) : serve_port(L);
+    sl_asocket *a = sl_unix_ispath(L, 1) ? serve_path(L) : serve_port(L);
     a->source.reader.reserved = 1;
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, 4);

@@ -33,11 +33,11 @@ int sl_stream_broke(int err)
 
 void sl_stream_lookbehind(lua_State *L, sl_asocket *a, int receiving)
 {
-    sl_luasocket_lookbehind(L, a);
+    sl_object_lookbehind(L, a);
     if (!a->source.lent)
         sl_source_lend(&a->source);
     if (receiving && sl_buffer_count(&a->buffer) == 0 && a->source.fd >= 0)
-        sl_luasocket_drain(L, lua_gettop(L), a);
+        sl_object_drain(L, lua_gettop(L), a);
     lua_pop(L, 1);
 }
 
@@ -51,7 +51,7 @@ static int meth_shutdown(lua_State *L)
     if (a->transport == SL_FOREIGN)
         return sl_foreign_method(L, a, "shutdown");
     int how = hows[sl_arg_option(L, 2, "both", names)];
-    if (how == SHUT_RD || !sl_gather_end(&a->source))
+    if (how == SHUT_RD || !sl_cork_end(&a->source))
         shutdown(a->source.fd, how);
     else if (how == SHUT_RDWR)
         shutdown(a->source.fd, SHUT_RD);

@@ -41,10 +41,10 @@ static int get_descriptor(lua_State *L, sl_asocket *a, int family)
  * address. 0 or how it failed. */
 static int need_descriptor(lua_State *L, sl_asocket *a, const sl_datagram *d)
 {
-    sl_name receiver;
+    sl_sockaddr receiver;
     if (a->source.fd >= 0 || a->settled)
         return 0;
-    int err = sl_name_parse(d->host, d->to.port, AF_UNSPEC, &receiver);
+    int err = sl_sockaddr_parse(d->host, d->to.port, AF_UNSPEC, &receiver);
     if (err != 0)
         return err;
     do
@@ -62,7 +62,7 @@ static int meth_sendto(lua_State *L)
     d.host = sl_arg_name(L, 3);
     d.to.port = sl_arg_port(L, 4);
     int is_cut = *d.host == '\0' && sl_rawlen(L, 3) > 0;
-    if (is_cut || !sl_name_isport(d.to.port))
+    if (is_cut || !sl_sockaddr_isport(d.to.port))
         return sl_result_fail(L, SL_GAI - EAI_NONAME);
     int err = need_descriptor(L, a, &d);
     return err == 0 ? sl_datagram_send(L, a, "sendto", &d)
@@ -110,7 +110,7 @@ static int connect_object(lua_State *L, sl_asocket *a,
     int err = a->source.fd < 0 ? probe(ai) : 0;
     if (err != 0)
         return err;
-    if (!sl_address_format(ai->ai_addr, ai->ai_addrlen, host, port))
+    if (!sl_lookup_format(ai->ai_addr, ai->ai_addrlen, host, port))
         return EAFNOSUPPORT;
     return sl_bind_ask(L, a, "setpeername", host, port);
 }
@@ -124,11 +124,11 @@ static int connect_to(lua_State *L, sl_asocket *a, const char *host,
     sl_query query = {host, port, family, SOCK_DGRAM, 0};
     if (a->source.writer.thread != NULL)
         return EALREADY;
-    int err = sl_resolve_now(L, a, &query);
+    int err = sl_dns_now(L, a, &query);
     if (err != 0)
         return err;
     const struct addrinfo *ai;
-    for (int i = 0; (ai = sl_resolve_address(a, i)) != NULL;) {
+    for (int i = 0; (ai = sl_dns_address(a, i)) != NULL;) {
         err = a->has_object ? connect_object(L, a, ai)
                             : connect_natively(a, ai);
         if (err == 0)
@@ -136,21 +136,21 @@ static int connect_to(lua_State *L, sl_asocket *a, const char *host,
         if (!sl_reclaim_retry(L, a->source.loop, err))
             i++;
     }
-    sl_resolve_end(a);
+    sl_dns_end(a);
     return err;
 }
 
 /* Whatever the system says, as LuaSocket. */
 static void disconnect(lua_State *L, sl_asocket *a)
 {
-    sl_name nobody;
+    sl_sockaddr nobody;
     memset(&nobody, 0, sizeof nobody);
     nobody.address.any.sa_family = AF_UNSPEC;
     connect(a->source.fd, &nobody.address.any, sizeof(struct sockaddr_in6));
     a->kind = SL_UNCONNECTED;
     if (a->has_object) {
         sl_asocket_pushobject(L, 1);
-        sl_luasocket_setclass(L, lua_gettop(L), a);
+        sl_object_setclass(L, lua_gettop(L), a);
         lua_pop(L, 1);
     }
 }
@@ -176,7 +176,7 @@ static int meth_setpeername(lua_State *L)
 static int meth_getpeername(lua_State *L)
 {
     sl_asocket *a = sl_datagram_check(L, SL_CONNECTED);
-    return sl_address_push(L, a->source.fd, getpeername);
+    return sl_lookup_push(L, a->source.fd, getpeername);
 }
 
 const luaL_Reg sl_udp_methods[] = {

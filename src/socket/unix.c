@@ -42,7 +42,7 @@ static int need_descriptor(lua_State *L, sl_asocket *a)
 }
 
 /* There is a descriptor. 0 or how it failed. */
-static int bind_natively(sl_asocket *a, const sl_name *name)
+static int bind_natively(sl_asocket *a, const sl_sockaddr *name)
 {
     if (bind(a->source.fd, &name->address.any, name->size) < 0)
         return errno;
@@ -51,18 +51,18 @@ static int bind_natively(sl_asocket *a, const sl_name *name)
 }
 
 /* [-0, +0, v] The path at index as a name. 0 or how it failed. */
-static int check_path(lua_State *L, int index, sl_name *name)
+static int check_path(lua_State *L, int index, sl_sockaddr *name)
 {
     size_t size;
-    const char *path = sl_name_checkpath(L, index, &size);
-    return sl_name_setpath(path, size, name);
+    const char *path = sl_sockaddr_checkpath(L, index, &size);
+    return sl_sockaddr_setpath(path, size, name);
 }
 
 /* bind(path) -> 1 or nil, error */
 static int meth_bind(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    sl_name name;
+    sl_sockaddr name;
     sl_asocket_checkkind(L, a, SL_MASTER);
     int err = check_path(L, 2, &name);
     if (err == 0)
@@ -81,11 +81,11 @@ static int try_connect(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
     const sl_datagram *d = &a->writer.datagram;
-    sl_name name;
+    sl_sockaddr name;
     (void)L;
     if (source->fd < 0)
         return SL_CLOSED;
-    int err = sl_name_setpath(d->host, d->to.path_size, &name);
+    int err = sl_sockaddr_setpath(d->host, d->to.path_size, &name);
     if (err != 0 || connect(source->fd, &name.address.any, name.size) == 0)
         return err;
     if (errno == EAGAIN || errno == EINTR)    /* the server's queue is full */
@@ -102,7 +102,7 @@ static void become_connected(lua_State *L, sl_asocket *a)
     if (!a->has_object)
         return;
     sl_asocket_pushobject(L, 1);
-    sl_luasocket_setclass(L, lua_gettop(L), a);
+    sl_object_setclass(L, lua_gettop(L), a);
     lua_pop(L, 1);
 }
 
@@ -114,7 +114,7 @@ static int meth_connect(lua_State *L)
     sl_datagram d = {NULL, 0, NULL, {NULL}};
     if (sl_transports[a->transport].socktype == SOCK_STREAM)
         sl_asocket_checkkind(L, a, SL_MASTER);
-    d.host = sl_name_checkpath(L, 2, &d.to.path_size);
+    d.host = sl_sockaddr_checkpath(L, 2, &d.to.path_size);
     sl_wait_check(L, wait, "connect");
     int err = need_descriptor(L, a);
     a->writer.datagram = d;
@@ -133,13 +133,13 @@ static int meth_sendto(lua_State *L)
     sl_asocket *a = sl_datagram_check(L, SL_UNCONNECTED);
     sl_datagram d = {NULL, 0, NULL, {NULL}};
     d.data = sl_arg_lstring(L, 2, &d.size);
-    d.host = sl_name_checkpath(L, 3, &d.to.path_size);
+    d.host = sl_sockaddr_checkpath(L, 3, &d.to.path_size);
     return sl_datagram_send(L, a, "sendto", &d);
 }
 
 /* --- servers ----------------------------------------------------------- */
 
-int sl_local_ispath(lua_State *L, int index)
+int sl_unix_ispath(lua_State *L, int index)
 {
     size_t size;
     if (lua_type(L, index) != LUA_TSTRING)
@@ -155,7 +155,7 @@ static int is_same(const sl_file *file, const struct stat *now)
 }
 
 /* 0 if nobody listens there: a server went without removing its path. */
-static int check_stale(const sl_name *name)
+static int check_stale(const sl_sockaddr *name)
 {
     int fd;
     int err = sl_fd_socket(AF_UNIX, SOCK_STREAM, &fd);
@@ -183,7 +183,7 @@ static int is_there(int folder, const char *path, const sl_file *file)
 
 /* Removes a stale socket from the folder, which is locked. 0, or how it failed:
  * EADDRINUSE if there is something else. */
-static int remove_stale(int folder, const sl_name *name)
+static int remove_stale(int folder, const sl_sockaddr *name)
 {
     const char *path = name->address.un.sun_path;
     struct stat now;
@@ -243,7 +243,7 @@ static void unlock_folder(int folder)
 /* Binds and listens, in a folder that is locked or -1. Where it isn't locked
  * nothing is removed, and another server may have removed our path before we
  * listened. 0 or how it failed. */
-static int listen_at(sl_asocket *a, const sl_name *name, int folder,
+static int listen_at(sl_asocket *a, const sl_sockaddr *name, int folder,
                      int backlog)
 {
     const char *path = name->address.un.sun_path;
@@ -267,7 +267,7 @@ static int listen_at(sl_asocket *a, const sl_name *name, int folder,
 }
 
 /* Nothing that may raise while the folder is locked. */
-static int serve(sl_asocket *a, const sl_name *name, int backlog)
+static int serve(sl_asocket *a, const sl_sockaddr *name, int backlog)
 {
     const char *path = name->address.un.sun_path;
     int folder = -1;
@@ -280,9 +280,9 @@ static int serve(sl_asocket *a, const sl_name *name, int backlog)
     return err;
 }
 
-int sl_local_serve(lua_State *L, sl_asocket *a, int index, int backlog)
+int sl_unix_serve(lua_State *L, sl_asocket *a, int index, int backlog)
 {
-    sl_name name;
+    sl_sockaddr name;
     int err = check_path(L, index, &name);
     if (err != 0)
         return err;
@@ -292,9 +292,9 @@ int sl_local_serve(lua_State *L, sl_asocket *a, int index, int backlog)
     return err;
 }
 
-void sl_local_unlink(sl_asocket *a)
+void sl_unix_unlink(sl_asocket *a)
 {
-    sl_name name;
+    sl_sockaddr name;
     struct stat now;
     const char *path = name.address.un.sun_path;
     a->has_file = 0;
@@ -318,7 +318,7 @@ static int meth_setsockname(lua_State *L)
     return meth_bind(L);
 }
 
-const luaL_Reg sl_local_methods[] = {
+const luaL_Reg sl_unix_methods[] = {
     {"bind", meth_bind},
     {"connect", meth_connect},
     {"setpeername", meth_setpeername},
@@ -326,7 +326,7 @@ const luaL_Reg sl_local_methods[] = {
     {NULL, NULL}
 };
 
-const luaL_Reg sl_local_dgrammethods[] = {
+const luaL_Reg sl_unix_dgrammethods[] = {
     {"sendto", meth_sendto},
     {NULL, NULL}
 };

@@ -136,7 +136,7 @@ static inline const char *sl_arg_optname(lua_State *L, int arg,
 }
 
 /* [-0, +0, v] A port as a string, which is written to its place: a number or
- * the name of a service, or anything else (see sl_name_isport). */
+ * the name of a service, or anything else (see sl_sockaddr_isport). */
 const char *sl_arg_port(lua_State *L, int arg);
 
 /* The position of a string in the list, which ends with NULL. */
