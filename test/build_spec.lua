@@ -219,3 +219,70 @@ describe('The command of examples/copy.c', function()
         assert.truthy(package.loadlib(file, 'luaopen_copy'))
     end)
 end)
+
+describe('The check of the arrows', function()
+    after_each(process.cleanup)
+
+    -- Checks a src/ with these files, and with these exceptions.
+    local function check(files, exceptions)
+        local folder = process.tempdir()
+        process.write_file(folder .. '/list', exceptions or '')
+        for path, text in pairs(files) do
+            os.execute(('mkdir -p %s/$(dirname %s)'):format(
+                quote(folder .. '/src'), path))
+            process.write_file(folder .. '/src/' .. path, text)
+        end
+        return run('%s tools/arrows.lua %s/list %s/src',
+                   quote(process.interpreter), quote(folder), quote(folder))
+    end
+
+    local function refuses(line, files, exceptions)
+        local status, output = check(files, exceptions)
+        assert.equal(1, status, output)
+        assert.equal(line .. '\n', output)
+    end
+
+    it('counts what is right', function()
+        local _, output = check {
+            ['os/fd.h'] = '#include <unistd.h>\n#include <errno.h>\n',
+            ['loop/loop.h'] = '#include <lua.h>\n',
+            ['loop/loop.c'] = '#include "loop/loop.h"\n#include "os/fd.h"\n',
+            ['api.c'] = '#include "socketloop.h"\n#include "loop/loop.h"\n',
+        }
+        assert.equal('the arrows: 4 files, 7 includes, no exception\n', output)
+    end)
+
+    it('fails where one points up', function()
+        refuses('not allowed: loop/loop.c socket/a.h', {
+            ['loop/loop.c'] = '#include "socket/a.h"\n', ['socket/a.h'] = '',
+        })
+    end)
+
+    it('fails where a system header is used outside os/', function()
+        refuses('not allowed: loop/loop.c poll.h',
+                {['loop/loop.c'] = '#include <poll.h>\n'})
+    end)
+
+    it('fails where os/ uses Lua', function()
+        refuses('not allowed: os/fd.c lua.h',
+                {['os/fd.c'] = '#include <lua.h>\n'})
+    end)
+
+    it('fails where files form a circle', function()
+        refuses('not allowed: circle os/a\nnot allowed: circle os/b', {
+            ['os/a.c'] = '#include "os/a.h"\n#include "os/b.h"\n',
+            ['os/a.h'] = '',
+            ['os/b.h'] = '#include "os/c.h"\n#include "os/a.h"\n',
+            ['os/c.h'] = '',
+        })
+    end)
+
+    it('lets exceptions pass, while they are needed', function()
+        local files = {['loop/loop.c'] = '#include <poll.h>\n'}
+        local _, output = check(files, 'loop/loop.c poll.h\n')
+        assert.equal('the arrows: 1 files, 1 includes, 1 exceptions\n', output)
+        files['loop/loop.c'] = ''
+        refuses('no longer needed: loop/loop.c poll.h', files,
+                'loop/loop.c poll.h\n')
+    end)
+end)

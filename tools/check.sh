@@ -1,7 +1,7 @@
 #!/bin/bash
 # What can be checked without running anything: warnings of two compilers on
 # five Luas, exported names, the kqueue back-end (against a stub header),
-# luacheck, the style's cheap rules, and the rockspec.
+# who includes whom, luacheck, the style's cheap rules, and the rockspec.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -45,6 +45,8 @@ if [[ -n $variables ]]; then
     exit 1
 fi
 echo "no static variables"
+
+lua5.4 tools/arrows.lua
 
 luacheck -q --no-color .
 
