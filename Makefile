@@ -165,12 +165,8 @@ helpers: $(OUT)/test/memory $(OUT)/test/faults.so $(OUT)/test/clock.so
 helpers: $(OUT)/test/lossy $(OUT)/test/model.so $(OUT)/test/gate.so
 endif
 
-$(OUT)/test/getaddrinfo.so: test/getaddrinfo.c
-	@mkdir -p $(@D)
-	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $<
-
-preloaded := faults clock gate
-$(preloaded:%=$(OUT)/test/%.so): $(OUT)/test/%.so: test/%.c
+preloaded := getaddrinfo faults clock gate
+$(preloaded:%=$(OUT)/test/%.so): $(OUT)/test/%.so: test/preload/%.c
 	@mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $<
 
@@ -178,7 +174,7 @@ $(preloaded:%=$(OUT)/test/%.so): $(OUT)/test/%.so: test/%.c
 c_module = $(CC) $(SHARED) -std=c99 -D_POSIX_C_SOURCE=200809L -fPIC -Wall \
            -Wextra -pedantic -Iinclude $(lua_cflags) $(variant_flags) $(CFLAGS)
 
-$(OUT)/test/api.so: test/api.c include/socketloop.h $(OUT)/about
+$(OUT)/test/api.so: test/host/api.c include/socketloop.h $(OUT)/about
 	@mkdir -p $(@D)
 	$(c_module) -o $@ $<
 
@@ -186,11 +182,11 @@ $(OUT)/test/copy.so: examples/copy.c include/socketloop.h $(OUT)/about
 	@mkdir -p $(@D)
 	$(c_module) -o $@ $<
 
-$(OUT)/test/lossy: test/lossy.c
+$(OUT)/test/lossy: test/host/lossy.c
 	@mkdir -p $(@D)
 	$(CC) -Wall -Wextra $(CFLAGS) -o $@ $<
 
-$(OUT)/test/model.so: test/model/clock.c test/model/loopback.c
+$(OUT)/test/model.so: test/preload/model_clock.c test/preload/model_loopback.c
 	@mkdir -p $(@D)
 	$(CC) -shared -fPIC -Wall -Wextra $(CFLAGS) -o $@ $^
 
@@ -200,7 +196,7 @@ $(OUT)/test/receive: test/fuzz/receive.c test/fuzz/received.c $(objects) \
 	$(CC) $(flags) -fsanitize=fuzzer $(CFLAGS) -o $@ $(filter-out %.h,$^) \
 	    $(shell pkg-config --libs $(LUA)) -lm
 
-$(OUT)/test/host: test/host.c $(OUT)/about
+$(OUT)/test/host: test/host/host.c $(OUT)/about
 	@mkdir -p $(@D)
 	$(CC) $(flags) $(CFLAGS) -o $@ $< $(shell pkg-config --libs $(LUA))
 
@@ -213,7 +209,7 @@ wrapped := malloc calloc realloc free mmap munmap mprotect epoll_create1 \
            epoll_ctl pipe2 socket accept4 connect pthread_create getaddrinfo \
            freeaddrinfo
 
-$(OUT)/test/memory: test/memory.c $(objects)
+$(OUT)/test/memory: test/host/memory.c $(objects)
 	@mkdir -p $(@D)
 	$(CC) $(flags) $(CFLAGS) $(wrapped:%=-Wl,--wrap=%) -o $@ $^ \
 	    $(shell pkg-config --libs $(LUA)) -lm
@@ -223,8 +219,8 @@ $(OUT)/test/memory: test/memory.c $(objects)
 worker_sources := $(addprefix src/,os/worker.c os/pin.c os/lookup.c \
                   os/error.c)
 
-$(OUT)/test/workers: test/workers.c $(worker_sources) src/os/worker.h \
-                     $(OUT)/about
+$(OUT)/test/workers: test/host/workers.c $(worker_sources) \
+                     src/os/worker.h $(OUT)/about
 	@mkdir -p $(@D)
 	$(CC) $(flags) -fsanitize=thread -Isrc $(CFLAGS) -ffunction-sections \
 	    -Wl,--gc-sections -o $@ $(filter %.c,$^)
@@ -271,7 +267,7 @@ fuzz:
 	@echo 'SEED=$(SEED)'
 	@SOCKETLOOP_FUZZ_SEED='$(SEED)' SOCKETLOOP_FUZZ_CALLS='$(CALLS)' \
 	    SOCKETLOOP_FUZZ_PROGRAMS='$(PROGRAMS)' \
-	    SPECS='test/fuzz_spec.lua test/model_spec.lua' LIMIT=4000 \
+	    SPECS='fuzz model' LIMIT=4000 \
 	    tools/test.sh $(FUZZ_RUNS)
 
 RUNS ?= 1000000
@@ -286,7 +282,7 @@ libfuzzer:
 MEMORY_RUNS ?= $(LUAS:%=%:epoll) asan-lua5.4:epoll
 memory:
 	@tools/setup.sh test
-	@SOCKETLOOP_TEST_ALL=1 SPECS=test/memory_spec.lua LIMIT=7200 \
+	@SOCKETLOOP_TEST_ALL=1 SPECS=memory LIMIT=7200 \
 	    tools/test.sh $(MEMORY_RUNS)
 
 # The union of these runs.
@@ -305,7 +301,7 @@ soak:
 	@$(MAKE) -s all helpers
 	@for work in 'minutes $(MINUTES)' 'connections 1000000'; do \
 	    LD_PRELOAD=$(OUT)/test/getaddrinfo.so LUA_PATH='$(OUT)/?.lua;;' \
-	    LUA_CPATH='$(OUT)/?.so;;' $(LUA) test/soak.lua $$work || exit 1; \
+	    LUA_CPATH='$(OUT)/?.so;;' $(LUA) test/soak/run.lua $$work || exit 1; \
 	done
 
 # Without address space randomization, which gcc 12's runtime can't bear.
@@ -322,12 +318,12 @@ tsan: $(OUT)/test/workers
 tsan_host = LUA_PATH='$(OUT)/?.lua;;' LUA_CPATH='$(OUT)/?.so;;' $(1) \
             setarch -R timeout 300 $(OUT)/test/host
 tsan-states: all $(OUT)/test/host
-	$(call tsan_host) 4 3 0 test/states.lua
+	$(call tsan_host) 4 3 0 test/host/states.lua
 	@echo '$(LUA): states in four threads: passed'
 
 tsan-lookups: all $(OUT)/test/host $(OUT)/test/getaddrinfo.so
 	$(call tsan_host,LD_PRELOAD=$(OUT)/test/getaddrinfo.so) 4 4 100 \
-	    test/lookups.lua
+	    test/host/lookups.lua
 	@echo '$(LUA): look-ups in four threads: passed'
 
 platforms:

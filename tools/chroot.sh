@@ -37,7 +37,7 @@ prove() {
     mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
     mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
     mkdir "$root/dev/net"
-    mknod "$root/dev/net/tun" c 10 200      # for test/lossy.c
+    mknod "$root/dev/net/tun" c 10 200      # for lossy.c
     git clone -q --no-local . "$root/socketloop"
     echo "a fresh $SUITE after $SECONDS s: $(git log -1 --format='%h %s')"
     for ((i = 0; i < ${BUSY:-0}; i++)); do

@@ -82,8 +82,7 @@ if [[ ${#missing[@]} -gt 0 ]]; then
     touch "${missing[@]/#/$root/unpacked/}"
 fi
 
-export SPECS=${SPECS:-$(ls test/{fiber,recursion,thread,loop}*_spec.lua \
-    test/{coro,bothloops}*_spec.lua)}
+export SPECS=${SPECS:-fiber* recursion* thread* loop* coro* bothloops*}
 runs=()
 for lua in "${luas[@]}"; do
     runs+=("$architecture-$lua:epoll")

@@ -7,12 +7,12 @@
 # Luas on all pollers, and the ucontext build on one; Lua 5.5 where there is a
 # lua5.5. The environment may give
 #
-#     SPECS     files or folders, default test
+#     SPECS     files, folders, or names such as receive; default test
 #     FILTER    a Lua pattern: only the tests with such a name
 #     JOBS      how many runs at a time, default 4
 #     LIMIT     seconds until a file of specs is ended, default 300 (more
 #               where slow)
-#     SOCKETLOOP_TEST_GC    see test/gc.lua
+#     SOCKETLOOP_TEST_GC    see test/support/gc.lua
 #
 # A run that crashes, hangs, or executes no test counts as one failure. The
 # last line is `N passed, N failed`, with `, N skipped` if some were.
@@ -103,6 +103,24 @@ parse() {
     folder=build/$build
 }
 
+# Prints the files that the words of SPECS name.
+find_specs() {
+    local word name found
+    for word; do
+        name=${word##*/}
+        name=${name%_spec.lua}
+        found=$word
+        [[ -f $word ]] || found=$(find test -name "${name%_spec}_spec.lua")
+        [[ -n $found ]] ||
+            found=$(find "$word" -name "*_spec.lua" 2>/dev/null) || true
+        if [[ -z $found ]]; then
+            echo "$0: there are no specs $word" >&2
+            return 1
+        fi
+        echo "$found"
+    done
+}
+
 # Runs one file of specs, in a process of its own: what it leaves in memory
 # costs the others nothing, and if it crashes they still run. Uses run_one's
 # variables.
@@ -141,20 +159,20 @@ run_one() {
     *) export SOCKETLOOP_TEST_LIMIT=60 ;;
     esac
     [[ $variant != coverage ]] || export SOCKETLOOP_TEST_EXIT=1
-    [[ -z ${SOCKETLOOP_TEST_GC:-} ]] || options+=(--helper test/gc.lua)
+    [[ -z ${SOCKETLOOP_TEST_GC:-} ]] || options+=(--helper test/support/gc.lua)
     [[ -z ${FILTER:-} ]] || options+=(--filter "$FILTER")
     command=$root/$folder/lua
     [[ -x $command ]] || command=$(command -v "$lua")
     export SOCKETLOOP_POLLER=$poller
-    export LUA_PATH="$root/$folder/?.lua;$root/test/?.lua;;"
+    export LUA_PATH="$root/$folder/?.lua;$root/test/support/?.lua;\
+$root/test/?.lua;;"
     export LUA_CPATH="$root/$folder/?.so;;"
     "$command" -e 'require "busted.modules.files.moonscript"' 2>/dev/null ||
         runner=(tools/runner.lua "$report")
     : >"$report"
     : >"$report.log"
     local start=$SECONDS
-    # shellcheck disable=SC2086
-    for spec in $(find ${SPECS:-test} -name '*_spec.lua' | sort); do
+    for spec in "${specs[@]}"; do
         run_spec "$spec"
     done
 
@@ -215,6 +233,10 @@ if [[ $# -eq 0 ]]; then
         echo 'there is no lua5.5 here: not tested'
     fi
 fi
+
+# shellcheck disable=SC2086
+specs=$(find_specs ${SPECS:-test} | sort -u)
+mapfile -t specs <<<"$specs"
 
 mkdir -p build
 reports=$(mktemp -d build/report.XXXXXX)    # more than one may be at work

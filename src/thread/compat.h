@@ -95,7 +95,7 @@ static inline int sl_yieldk(lua_State *L, int n, sl_kcontext context,
 
 /* How large the C stack of a thread is: a power of two. Lua allows 200 nested C
  * calls, and some functions keep a luaL_Buffer while they call Lua. The deepest
- * recursions of test/recursion_spec.lua take, in KiB:
+ * recursions of recursion_spec.lua take, in KiB:
  *
  *                       64 bits       32 bits
  *     5.1, 5.2, 5.3   1792 (2068)   1716 (1832)    (Lua without optimization)

@@ -1,6 +1,6 @@
 -- Calls everything in any order with anything, from everywhere, and sees that
 -- the module still works then. In a process of its own, since a crash is what
--- it is looking for (see ../fuzz_spec.lua):
+-- it is looking for (see fuzz_spec.lua):
 --
 --     lua run.lua SEED CALLS SECONDS FOLDER
 --

@@ -1,6 +1,6 @@
 -- Runs random programs in the module, and compares what happens with what has
--- to. In a process of its own (see ../model_spec.lua), with a clock of its own
--- (clock.c):
+-- to. In a process of its own (see model_spec.lua), with a clock of its own
+-- (model_clock.c):
 --
 --     LD_PRELOAD=.../model.so lua run.lua SEED PROGRAMS SECONDS FOLDER
 --

@@ -1,4 +1,4 @@
--- What random calls of everything in any order have broken (../fuzz).
+-- What random calls of everything in any order have broken (test/fuzz).
 
 local coro = require 'coro'
 local loop = require 'socketloop'

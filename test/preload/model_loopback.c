@@ -1,6 +1,7 @@
 /*
- * loopback.c - connections over IPv4's loopback are made at once, loaded before
- * the system's together with clock.c, for which no time must pass meanwhile:
+ * model_loopback.c - connections over IPv4's loopback are made at once, loaded
+ * before the system's together with model_clock.c, for which no time must pass
+ * meanwhile:
  *
  *     LD_PRELOAD=.../model.so lua ...
  *

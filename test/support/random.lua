@@ -7,7 +7,7 @@ local quote = process.quote
 
 local seed = os.getenv 'SOCKETLOOP_FUZZ_SEED' or '1'
 
--- Runs the script of this folder with the arguments seed, how many, for how
+-- Runs the script of the folder test with the arguments seed, how many, for how
 -- many seconds at most, and a folder of its own to be in. before is what the
 -- shell does first; many is what the environment asks for, nil if it does not.
 return function(script, before, many, few, seconds)

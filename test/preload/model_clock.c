@@ -1,6 +1,6 @@
 /*
- * clock.c - time that passes only while a process waits, loaded before the
- * system's:
+ * model_clock.c - time that passes only while a process waits, loaded before
+ * the system's:
  *
  *     LD_PRELOAD=.../model.so lua ...
  *

@@ -39,11 +39,11 @@ local function run(settings, command)
     return output, counts
 end
 
--- Runs a file of this folder with arguments.
+-- Runs a file beside faults.c with arguments.
 function faulty.file(settings, name, ...)
-    return run(settings, ('%s; exec %s %s/%s %s'):format(preload(settings),
-        process.quote(process.interpreter), process.folder, name,
-        table.concat({...}, ' ')))
+    return run(settings, ('%s; exec %s %s/preload/%s %s'):format(
+        preload(settings), process.quote(process.interpreter), process.folder,
+        name, table.concat({...}, ' ')))
 end
 
 -- Runs a script given as text.

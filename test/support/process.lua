@@ -54,7 +54,7 @@ function process.which(name)
     return path:match '[^\n]+'
 end
 
--- The folder of this file; nil if the specs don't run by tools/test.sh.
+-- The folder test; nil if the specs don't run by tools/test.sh.
 process.folder = (os.getenv 'LUA_PATH' or ''):match '([^;]*/test)/%?%.lua'
 
 -- Where the programs and libraries of the specs were built: beside the module.

@@ -510,7 +510,7 @@ describe('a look-up that nobody waits for', function()
 
     host('is one of many that are given up at every stage', 3, 2, 100,
          process.read_file(((os.getenv 'LUA_PATH' or '')
-             :match '([^;]*/test)/%?%.lua' or 'test') .. '/lookups.lua'))
+             :match '([^;]*/test)/%?%.lua' or 'test') .. '/host/lookups.lua'))
 end)
 
 describe('after a fork', function()

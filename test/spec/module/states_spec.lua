@@ -226,7 +226,8 @@ describe('A Lua state', function()
 
     if names.available and folder then
         it('is one of many in as many threads of the system', function()
-            names.host(8, 3, 0, ('dofile %q'):format(folder .. '/states.lua'))
+            names.host(8, 3, 0, ('dofile %q'):format(folder ..
+                '/host/states.lua'))
         end)
     end
 end)

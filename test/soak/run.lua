@@ -1,7 +1,7 @@
 -- Everything at once for a long time: `make soak`.
 --
---     soak.lua minutes N        random work for N minutes
---     soak.lua connections N    N connections, one after another
+--     run.lua minutes N        random work for N minutes
+--     run.lua connections N    N connections, one after another
 --
 -- Now and then the work pauses, garbage is collected, and what the process
 -- has is looked at: Lua's heap, memory, descriptors, threads of the system
@@ -14,7 +14,7 @@ local socket = require 'socket'
 
 local mode, amount = arg[1], tonumber(arg[2])
 assert((mode == 'minutes' or mode == 'connections') and amount,
-       'usage: soak.lua minutes|connections N')
+       'usage: run.lua minutes|connections N')
 
 local WORKERS = 100
 local LOOKS = 20        -- at least

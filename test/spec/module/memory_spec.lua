@@ -3,7 +3,7 @@
 --
 -- Not every request is tried, unless SOCKETLOOP_TEST_ALL is in the
 -- environment (make memory). What failed is run alone by
--- `memory KIND WIDTH 0 test/memory.lua PART N` with these numbers from the
+-- `memory KIND WIDTH 0 test/host/memory.lua PART N` with these numbers from the
 -- message.
 
 local process = require 'process'
@@ -18,7 +18,7 @@ local function survives(name, kind, width, number)
             return pending 'the host is for Linux only'
         end
         process.limit = number == 0 and 3600 or 60
-        local status, output = process.run(('%s %s %d %d %s/memory.lua')
+        local status, output = process.run(('%s %s %d %d %s/host/memory.lua')
             :format(host, kind, width, number, process.folder))
         process.limit = 60
         if status ~= 0 then error(output, 0) end
