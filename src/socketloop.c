@@ -10,17 +10,19 @@
 #include "loop/cork.h"
 #include "loop/loops.h"
 #include "loop/stepper.h"
+#include "luasocket/foreign.h"
 #include "luasocket/install.h"
 #include "luasocket/replace.h"
 #include "luasocket/require.h"
+#include "luasocket/tls.h"
 #include "luasocket/wrap.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/lookup.h"
 #include "os/pin.h"
 #include "os/process.h"
-#include "socket/asocket.h"
 #include "socket/bind.h"
+#include "socket/class.h"
 #include "socket/client_limit.h"
 #include "socket/connect.h"
 #include "socket/dns.h"
@@ -262,7 +264,7 @@ static const luaL_Reg functions[] = {
 
 /* The methods of each transport. */
 static const luaL_Reg *const tcp_methods[] = {
-    sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
+    sl_class_methods, sl_wrap_methods, sl_foreign_methods,
     sl_property_methods, sl_property_inetmethods, sl_property_streammethods,
     sl_receive_methods, sl_send_methods, sl_stream_methods, sl_tls_methods,
     sl_accept_methods, sl_client_limit_methods, sl_bind_streammethods,
@@ -270,20 +272,20 @@ static const luaL_Reg *const tcp_methods[] = {
 };
 
 static const luaL_Reg *const udp_methods[] = {
-    sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
+    sl_class_methods, sl_wrap_methods, sl_foreign_methods,
     sl_property_methods, sl_property_inetmethods, sl_datagram_methods,
     sl_udp_methods, sl_bind_udpmethods, NULL
 };
 
 static const luaL_Reg *const unix_methods[] = {
-    sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
+    sl_class_methods, sl_wrap_methods, sl_foreign_methods,
     sl_property_methods, sl_property_streammethods, sl_receive_methods,
     sl_send_methods, sl_stream_methods, sl_tls_methods, sl_accept_methods,
     sl_client_limit_methods, sl_bind_streammethods, sl_unix_methods, NULL
 };
 
 static const luaL_Reg *const unixdgram_methods[] = {
-    sl_asocket_methods, sl_wrap_methods, sl_foreign_methods,
+    sl_class_methods, sl_wrap_methods, sl_foreign_methods,
     sl_property_methods, sl_datagram_methods, sl_unix_methods,
     sl_unix_dgrammethods, NULL
 };
@@ -338,7 +340,7 @@ static void push_loop(lua_State *L)
     lua_pushvalue(L, -2);
     lua_rawseti(L, -2, SL_ENV_MODULE);
     lua_pushvalue(L, self);
-    sl_asocket_classes(L, methods);
+    sl_class_make(L, methods);
     lua_rawseti(L, -2, SL_ENV_CLASSES);
     lua_pushvalue(L, self);
     lua_pushcclosure(L, sl_guard_closer, 1);

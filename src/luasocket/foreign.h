@@ -43,4 +43,6 @@ int sl_foreign_call(lua_State *L, sl_asocket *a, int first,
  * on, is the object's; an object without it gives nil and an error. */
 int sl_foreign_method(lua_State *L, sl_asocket *a, const char *name);
 
+extern const luaL_Reg sl_foreign_methods[];
+
 #endif

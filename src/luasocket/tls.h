@@ -11,4 +11,6 @@
  * handshake with the parameters at the next index is finished. */
 void sl_tls_wraphandler(lua_State *L, int index);
 
+extern const luaL_Reg sl_tls_methods[];
+
 #endif

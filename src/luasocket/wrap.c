@@ -14,7 +14,9 @@
 #include "os/error.h"
 #include "os/fd.h"
 #include "socket/client_limit.h"
+#include "socket/connect.h"
 #include "socket/send.h"
+#include "socket/unix.h"
 #include "thread/arg.h"
 
 #include <errno.h>

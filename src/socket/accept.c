@@ -9,6 +9,7 @@
 #include "loop/reclaim.h"
 #include "os/error.h"
 #include "os/fd.h"
+#include "socket/class.h"
 #include "socket/client_limit.h"
 #include "socket/stream.h"
 

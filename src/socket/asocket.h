@@ -72,6 +72,13 @@ enum {
     SL_IO_FAILED      /* for good: the user value has its error */
 };
 
+/* Places in the user value. */
+enum { SL_AT_OBJECT = 1, SL_AT_FIELDS, SL_AT_FAILURE };
+
+/* The metatable of asockets with fields or an object, in the list of
+ * metatables (class.h) after those of the transports. */
+enum { SL_CLASS_OF_ALL = SL_TRANSPORTS };
+
 typedef struct sl_asocket {
     sl_source source;         /* the first member: a source is an asocket */
     const void *mark;         /* tells it from other libraries' userdata */
@@ -155,12 +162,26 @@ static inline void sl_asocket_checkkind(lua_State *L, const sl_asocket *a,
 /* [-0, +1, e] Pushes a new asocket of that loop. */
 sl_asocket *sl_asocket_new(lua_State *L, sl_loop *loop, int transport);
 
+/* [-0, +0, -] Gives the asocket at index one of its loop's metatables: a
+ * transport's, or SL_CLASS_OF_ALL. */
+void sl_asocket_setclass(lua_State *L, int index, int which);
+
+/* [-0, +1, m] Pushes the value at a place in the user value, or nil. */
+void sl_asocket_pushvalue(lua_State *L, int index, int place);
+
+/* [-0, +1, m] Pushes the user value of the asocket at index, made if there is
+ * none. */
+void sl_asocket_pushvalues(lua_State *L, int index);
+
 /* Gives it a descriptor to own. 0 or an error, and then it's not owned. */
 int sl_asocket_take(sl_asocket *a, int fd, int kind);
 
 /* Wakes who waits, closes the descriptor; through the object if any. index
  * is where the asocket lies. */
 void sl_asocket_close(lua_State *L, int index);
+
+/* [-0, +0, -] Frees what the asocket has; its loop is NULL afterwards. */
+void sl_asocket_finalize(lua_State *L, sl_asocket *a);
 
 /* [-1, +0, m] The LuaSocket object on the top is the asocket's at index. */
 void sl_asocket_setobject(lua_State *L, int index);
@@ -185,39 +206,5 @@ void sl_asocket_claim(lua_State *L, sl_asocket *a, int fd);
 /* [-0, +0, e] After methods of the object at the index on the stack were
  * called: takes over its descriptor and class. */
 void sl_asocket_sync(lua_State *L, sl_asocket *a, int object);
-
-/* [-1, +1, m] For the loop on the top pushes the list of its asockets'
- * metatables: one for each transport, of those with neither fields nor an
- * object, and one for all others. lists are each transport's methods. */
-void sl_asocket_classes(lua_State *L, const luaL_Reg *const *const *lists);
-
-/* What the files about asockets add to the methods. */
-extern const luaL_Reg sl_asocket_methods[];
-extern const luaL_Reg sl_wrap_methods[];
-extern const luaL_Reg sl_property_methods[];
-extern const luaL_Reg sl_property_inetmethods[];
-extern const luaL_Reg sl_property_streammethods[];
-extern const luaL_Reg sl_receive_methods[];
-extern const luaL_Reg sl_send_methods[];
-extern const luaL_Reg sl_stream_methods[];
-extern const luaL_Reg sl_foreign_methods[];
-extern const luaL_Reg sl_tls_methods[];
-extern const luaL_Reg sl_accept_methods[];
-extern const luaL_Reg sl_client_limit_methods[];
-extern const luaL_Reg sl_bind_methods[];
-extern const luaL_Reg sl_bind_streammethods[];
-extern const luaL_Reg sl_bind_udpmethods[];
-extern const luaL_Reg sl_connect_methods[];
-extern const luaL_Reg sl_datagram_methods[];
-extern const luaL_Reg sl_udp_methods[];
-extern const luaL_Reg sl_unix_methods[];
-extern const luaL_Reg sl_unix_dgrammethods[];
-
-/* Removes the path of a unix server, if it is still that one (unix.c). */
-void sl_unix_unlink(sl_asocket *a);
-
-/* Ends a connect that was begun, which is there; in a finalizer while Lua is
- * asked to connect: as soon as it returns. */
-void sl_connect_abandon(lua_State *L, sl_asocket *a);
 
 #endif

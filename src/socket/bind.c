@@ -11,6 +11,8 @@
 #include "os/error.h"
 #include "os/fd.h"
 #include "os/lookup.h"
+#include "socket/class.h"
+#include "socket/connect.h"
 #include "socket/dns.h"
 #include "thread/arg.h"
 

@@ -23,6 +23,7 @@
 #include "os/fd.h"
 #include "os/lookup.h"
 #include "socket/bind.h"
+#include "socket/class.h"
 #include "socket/dns.h"
 #include "socket/happy_eyeballs.h"
 #include "thread/arg.h"

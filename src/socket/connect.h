@@ -12,4 +12,8 @@
 int sl_connect_start(lua_State *L, const char *host, const char *port,
                      int result);
 
+/* [-0, +0, -] Ends a connect that was begun, which is there; in a finalizer
+ * while Lua is asked to connect: as soon as it returns. */
+void sl_connect_abandon(lua_State *L, sl_asocket *a);
+
 #endif

@@ -15,6 +15,7 @@
 #include "os/error.h"
 #include "os/fd.h"
 #include "os/sockaddr.h"
+#include "socket/class.h"
 #include "socket/receive.h"
 #include "thread/arg.h"
 

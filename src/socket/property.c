@@ -14,6 +14,7 @@
 #include "os/error.h"
 #include "os/fd.h"
 #include "os/lookup.h"
+#include "socket/class.h"
 #include "socket/option.h"
 #include "socket/send.h"
 

@@ -8,6 +8,7 @@
 #include "luasocket/foreign.h"
 #include "os/error.h"
 #include "os/fd.h"
+#include "socket/class.h"
 #include "socket/stream.h"
 #include "thread/arg.h"
 

@@ -10,6 +10,8 @@
 #include "luasocket/foreign.h"
 #include "os/error.h"
 #include "os/fd.h"
+#include "socket/class.h"
+#include "socket/connect.h"
 #include "socket/stream.h"
 #include "thread/arg.h"
 

@@ -11,6 +11,7 @@
 #include "luasocket/foreign.h"
 #include "luasocket/object.h"
 #include "os/error.h"
+#include "socket/class.h"
 #include "thread/arg.h"
 
 #include <errno.h>

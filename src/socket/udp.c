@@ -13,6 +13,7 @@
 #include "os/lookup.h"
 #include "os/sockaddr.h"
 #include "socket/bind.h"
+#include "socket/class.h"
 #include "socket/datagram.h"
 #include "socket/dns.h"
 #include "thread/arg.h"

@@ -14,6 +14,7 @@
 #include "os/fd.h"
 #include "os/sockaddr.h"
 #include "socket/bind.h"
+#include "socket/class.h"
 #include "socket/datagram.h"
 #include "thread/arg.h"
 

@@ -17,4 +17,7 @@ int sl_unix_ispath(lua_State *L, int index);
  * removed when the asocket is closed. 0 or how it failed. */
 int sl_unix_serve(lua_State *L, sl_asocket *a, int index, int backlog);
 
+/* Removes the path of a unix server, if it is still that one. */
+void sl_unix_unlink(sl_asocket *a);
+
 #endif

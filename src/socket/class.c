@@ -1,0 +1,337 @@
+/*
+ * class.c - the metatables of asockets: fields, methods, and names that are
+ * neither, which are the LuaSocket object's.
+ *
+ * An asocket that has neither fields nor an object has its transport's
+ * metatable, all others have one in common. A finalized asocket has a third
+ * one, without a finalizer.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "socket/class.h"
+
+#include "luasocket/foreign.h"
+#include "luasocket/object.h"
+#include "os/error.h"
+#include "os/lookup.h"
+#include "thread/arg.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+/* --- methods of every socket ------------------------------------------- */
+
+/* Any method but close of an asocket whose finalizer has run; that of another
+ * object, which has it, may call it. */
+static int meth_finalized(lua_State *L)
+{
+    return sl_result_fail(L, SL_CLOSED);
+}
+
+static int meth_close(lua_State *L)
+{
+    const sl_asocket *a = sl_asocket_test(L, 1);
+    if (a == NULL || a->source.loop != NULL) {
+        sl_asocket_check(L);
+        sl_asocket_close(L, 1);
+    }
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+/* Upvalue 2 is the metatable of those that were finalized. */
+static int meth_gc(lua_State *L)
+{
+    sl_asocket *a = lua_touserdata(L, 1);
+    if (a->source.loop == NULL)
+        return 0;
+    sl_asocket_finalize(L, a);
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_setmetatable(L, 1);
+    return 0;
+}
+
+/* [-0, +n, m] Pushes the name to show: the peer's, if there is one that has
+ * one. */
+static int push_name(lua_State *L, const sl_asocket *a)
+{
+    int is_stream = sl_transports[a->transport].socktype != SOCK_DGRAM;
+    int far = a->kind == SL_CLIENT || (is_stream && a->kind == SL_MASTER);
+    int n = sl_lookup_push(L, a->source.fd, far ? getpeername : getsockname);
+    if (far && n == 1 && lua_tostring(L, -1)[0] == '\0') {
+        lua_pop(L, n);
+        n = sl_lookup_push(L, a->source.fd, getsockname);
+    }
+    return n;
+}
+
+static int meth_tostring(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_test(L, 1);
+    sl_arg_check(L, a != NULL, 1, "asocket expected");
+    if (a->source.fd < 0) {
+        lua_pushfstring(L, "%s: %s", sl_asocket_class(a),
+                        a->kind == SL_MASTER ? "no descriptor" : "closed");
+        return 1;
+    }
+    lua_pushfstring(L, "%s: fd %d", sl_asocket_class(a), a->source.fd);
+    int n = push_name(L, a);
+    if (n == 3)
+        lua_pushfstring(L, "%s, %s port %d", lua_tostring(L, -4),
+                        lua_tostring(L, -3), (int)lua_tointeger(L, -2));
+    else if (n == 1 && lua_tostring(L, -1)[0] != '\0')
+        lua_pushfstring(L, "%s, %s", lua_tostring(L, -2),
+                        lua_tostring(L, -1));
+    else
+        lua_pop(L, n);
+    return 1;
+}
+
+const luaL_Reg sl_class_methods[] = {
+    {"close", meth_close},
+    {NULL, NULL}
+};
+
+/* --- indexing ---------------------------------------------------------- */
+
+/* A method of the LuaSocket object, called on the asocket: upvalue 2 is its
+ * name. The object is looked up now, as setsocket may have changed it. */
+static int forward(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_asocket_needobject(L, 1);
+    lua_insert(L, 2);                            /* asocket object args */
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_gettable(L, 2);
+    sl_object_original(L);
+    lua_insert(L, 3);                            /* ... function args */
+    lua_pushvalue(L, 2);
+    lua_insert(L, 4);                            /* ... object args */
+    int n;
+    if (a->transport == SL_FOREIGN) {
+        n = sl_foreign_call(L, a, 3, "call_async");
+    } else {
+        lua_call(L, lua_gettop(L) - 3, LUA_MULTRET);
+        n = lua_gettop(L) - 2;
+    }
+    sl_asocket_sync(L, a, 2);
+    return n;
+}
+
+/* What is neither a field nor a method of ours: the object's. */
+static int index_object(lua_State *L, sl_asocket *a)
+{
+    if (a->source.loop == NULL) {
+        lua_pushnil(L);
+        return 1;
+    }
+    if (lua_type(L, 2) == LUA_TSTRING &&
+        strcmp(lua_tostring(L, 2), "socket") == 0) {
+        sl_asocket_needobject(L, 1);
+        return 1;
+    }
+    if (a->has_object) {
+        sl_asocket_pushobject(L, 1);
+        lua_pushvalue(L, 2);
+        lua_gettable(L, -2);
+    } else {
+        sl_object_index(L, a, 2);
+    }
+    if (lua_isfunction(L, -1)) {
+        lua_pushvalue(L, lua_upvalueindex(1));
+        lua_pushvalue(L, 2);
+        lua_pushcclosure(L, forward, 2);
+    }
+    return 1;
+}
+
+/* Of an asocket without fields or an object. Upvalue 2 is the table of its
+ * transport's methods. */
+static int meth_index_plain(lua_State *L)
+{
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(2));
+    return lua_isnil(L, -1) ? index_object(L, lua_touserdata(L, 1)) : 1;
+}
+
+/* Upvalue 2 is the table of our methods' tables, by transport. */
+static int meth_index(lua_State *L)
+{
+    sl_asocket *a = lua_touserdata(L, 1);
+    if (a->has_fields) {
+        sl_asocket_pushvalue(L, 1, SL_AT_FIELDS);
+        lua_pushvalue(L, 2);
+        lua_rawget(L, -2);
+        if (!lua_isnil(L, -1))
+            return 1;
+        lua_pop(L, 2);
+    }
+    lua_rawgeti(L, lua_upvalueindex(2), a->transport + 1);
+    lua_pushvalue(L, 2);
+    lua_rawget(L, -2);
+    if (!lua_isnil(L, -1))
+        return 1;
+    return index_object(L, a);
+}
+
+/* [-0, +0, m] Gives the asocket at 1 a table for fields, if no finalizer that
+ * runs meanwhile does. */
+static void make_fields(lua_State *L, sl_asocket *a)
+{
+    sl_asocket_pushvalues(L, 1);
+    lua_newtable(L);
+    if (!a->has_fields) {
+        lua_rawseti(L, -2, SL_AT_FIELDS);
+        a->has_fields = 1;
+        if (a->source.loop != NULL)
+            sl_asocket_setclass(L, 1, SL_CLASS_OF_ALL);
+    }
+}
+
+static int meth_newindex(lua_State *L)
+{
+    sl_asocket *a = lua_touserdata(L, 1);
+    if (lua_isnil(L, 2))
+        return luaL_error(L, "the name of a field is nil");
+    if (!a->has_fields)
+        make_fields(L, a);
+    sl_asocket_pushvalue(L, 1, SL_AT_FIELDS);
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 3);
+    lua_rawset(L, -3);
+    return 0;
+}
+
+/* --- metatables -------------------------------------------------------- */
+
+static const luaL_Reg metamethods[] = {
+    {"__close", meth_close},
+    {"__newindex", meth_newindex},
+    {"__tostring", meth_tostring},
+    {NULL, NULL}
+};
+
+/* [-0, +1, m] Pushes a table of the methods in the lists; the loop at that
+ * index is their upvalue. */
+static void push_methods(lua_State *L, int loop, const luaL_Reg *const *lists)
+{
+    lua_newtable(L);
+    for (; *lists != NULL; lists++) {
+        lua_pushvalue(L, loop);
+        sl_setfuncs(L, *lists, 1);
+    }
+    lua_pushliteral(L, "socketloop_socket");
+    lua_setfield(L, -2, "type");
+}
+
+/* [-1, +1, m] Pushes an __index function whose upvalue 2 is on the top. */
+static void push_index(lua_State *L, int loop, lua_CFunction index)
+{
+    lua_pushvalue(L, loop);
+    lua_insert(L, -2);
+    lua_pushcclosure(L, index, 2);
+}
+
+/* [-1, +1, e] Pushes the __index function for meth_index_plain. LuaJIT calls Lua functions for
+ * a fifth of what a C function costs it, so there it is asked second. */
+static void push_plain_index(lua_State *L, int loop)
+{
+    static const char first[] =
+        "local methods, index = ...\n"
+        "return function(asocket, name)\n"
+        "    local method = methods[name]\n"
+        "    if method ~= nil then return method end\n"
+        "    return index(asocket, name)\n"
+        "end\n";
+    int methods = lua_gettop(L);
+    lua_pushvalue(L, methods);
+    push_index(L, loop, meth_index_plain);
+    if (SL_LUAJIT) {
+        if (luaL_loadbuffer(L, first, sizeof first - 1, "=socketloop") != 0)
+            lua_error(L);
+        lua_pushvalue(L, methods);
+        lua_pushvalue(L, -3);
+        lua_call(L, 2, 1);
+        lua_replace(L, -2);
+    }
+    lua_remove(L, methods);
+}
+
+/* [-1, +1, m] Pushes a metatable with the __index function on the top. */
+static void push_class(lua_State *L, int loop)
+{
+    lua_newtable(L);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "__index");
+    lua_pushvalue(L, loop);
+    sl_setfuncs(L, metamethods, 1);
+    lua_pushliteral(L, "socketloop_socket");
+    lua_setfield(L, -2, "__metatable");
+}
+
+/* [-1, +1, m] Pushes a metatable with that __index function and a finalizer,
+ * after which asockets have the metatable at index `finalized`. */
+static void push_live_class(lua_State *L, int loop, int finalized)
+{
+    push_class(L, loop);
+    lua_pushvalue(L, loop);
+    lua_pushvalue(L, finalized);
+    lua_pushcclosure(L, meth_gc, 2);
+    lua_setfield(L, -2, "__gc");
+}
+
+/* [-0, +1, m] Pushes a table with what is left of the methods in the lists
+ * once an asocket was finalized. */
+static void push_finalized_methods(lua_State *L, int loop,
+                                   const luaL_Reg *const *lists)
+{
+    lua_newtable(L);
+    lua_pushcfunction(L, meth_finalized);
+    for (; *lists != NULL; lists++)
+        for (const luaL_Reg *method = *lists; method->name != NULL; method++) {
+            lua_pushvalue(L, -1);
+            lua_setfield(L, -3, method->name);
+        }
+    lua_pop(L, 1);
+    lua_pushvalue(L, loop);
+    lua_pushcclosure(L, meth_close, 1);
+    lua_setfield(L, -2, "close");
+    lua_pushliteral(L, "socketloop_socket");
+    lua_setfield(L, -2, "type");
+}
+
+/* [-0, +1, m] Pushes their metatable. It has no finalizer, and they get
+ * nothing any more that would have to be freed. */
+static void push_finalized_class(lua_State *L, int loop,
+                                 const luaL_Reg *const *const *lists)
+{
+    lua_createtable(L, SL_TRANSPORTS, 0);
+    for (int i = 0; i < SL_TRANSPORTS; i++) {
+        push_finalized_methods(L, loop, lists[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    push_index(L, loop, meth_index);
+    push_class(L, loop);
+}
+
+void sl_class_make(lua_State *L, const luaL_Reg *const *const *lists)
+{
+    int loop = lua_gettop(L), finalized = loop + 1, classes = loop + 2;
+    push_finalized_class(L, loop, lists);
+    lua_createtable(L, SL_TRANSPORTS + 1, 0);
+    lua_createtable(L, SL_TRANSPORTS, 0);
+    for (int i = 0; i < SL_TRANSPORTS; i++) {
+        push_methods(L, loop, lists[i]);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -3, i + 1);
+        push_plain_index(L, loop);
+        push_live_class(L, loop, finalized);
+        lua_rawseti(L, classes, i + 1);
+    }
+    push_index(L, loop, meth_index);
+    push_live_class(L, loop, finalized);
+    lua_rawseti(L, classes, SL_CLASS_OF_ALL + 1);
+    lua_replace(L, loop);
+    lua_settop(L, loop);
+}
