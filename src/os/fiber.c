@@ -58,9 +58,9 @@ static void forget_calls(sl_fiber *fiber)
 
 /* --- fibers ------------------------------------------------------------ */
 
-static char *stack_bottom(sl_fiber *fiber)
+static char *stack_bottom(sl_fiber *fiber, size_t stack_size)
 {
-    return (char *)((uintptr_t)fiber & ~(uintptr_t)(SL_STACK_SIZE - 1));
+    return (char *)((uintptr_t)fiber & ~(uintptr_t)(stack_size - 1));
 }
 
 /* The body of every fiber. It never returns: nothing lies above it. */
@@ -71,7 +71,7 @@ void sl_fiber_serve(sl_fiber *fiber)
     for (;;) {
         fiber->function(fiber->arg);
         fiber->function = NULL;
-        sl_fiber_freeze(fiber);
+        sl_fiber_leave(fiber, fiber->back);
     }
 }
 
@@ -82,13 +82,13 @@ static void serve_halves(unsigned high, unsigned low)
     sl_fiber_serve((sl_fiber *)(((uintptr_t)high << 16 << 16) | low));
 }
 
-static void reset(sl_fiber *fiber)
+static void reset(sl_fiber *fiber, char *bottom)
 {
     ucontext_t *machine = &fiber->here.machine;
     uintptr_t address = (uintptr_t)fiber;
     getcontext(machine);
-    machine->uc_stack.ss_sp = stack_bottom(fiber);
-    machine->uc_stack.ss_size = (size_t)((char *)fiber - stack_bottom(fiber));
+    machine->uc_stack.ss_sp = bottom;
+    machine->uc_stack.ss_size = (size_t)((char *)fiber - bottom);
     machine->uc_link = NULL;
     makecontext(machine, (void (*)(void))serve_halves, 2,
                 (unsigned)(address >> 16 >> 16), (unsigned)address);
@@ -127,8 +127,9 @@ __asm__(
     ".size sl_fiber_entry,.-sl_fiber_entry\n"
 );
 
-static void reset(sl_fiber *fiber)
+static void reset(sl_fiber *fiber, char *bottom)
 {
+    (void)bottom;
     fiber->here.sp = (uintptr_t)fiber & ~(uintptr_t)63;
     fiber->here.fp = (uintptr_t)fiber;
     fiber->here.pc = (uintptr_t)sl_fiber_entry;
@@ -156,14 +157,14 @@ int sl_fibers_shadowed(void)
 #endif
 
 /* Makes the fiber's stack as if nothing had ever run on it. */
-static void empty(sl_fiber *fiber)
+static void empty(sl_fiber *fiber, size_t stack_size)
 {
-    char *bottom = stack_bottom(fiber);
+    char *bottom = stack_bottom(fiber, stack_size);
     size_t size = (size_t)((char *)fiber - bottom);
     forget_bytes(bottom, size);
     forget_calls(fiber);
     fiber->function = NULL;
-    reset(fiber);
+    reset(fiber, bottom);
 #if defined(SL_ASAN)
     fiber->here.fake_stack = NULL;
     fiber->here.bottom = bottom;
@@ -183,17 +184,18 @@ static void unmap(char *base, size_t size)
 static int map_stacks(sl_fibers *pool, size_t n)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
-    size_t size = (n + 1) * SL_STACK_SIZE;    /* begins anywhere */
+    size_t one = pool->stack_size;
+    size_t size = (n + 1) * one;    /* begins anywhere */
     char *base = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (base == MAP_FAILED)
         return ENOMEM;
 #if defined(MADV_NOHUGEPAGE)
     madvise(base, size, MADV_NOHUGEPAGE);
 #endif
-    size_t surplus = (size_t)(-(uintptr_t)base % SL_STACK_SIZE);
+    size_t surplus = (size_t)(-(uintptr_t)base % one);
     unmap(base, surplus);
     pool->fresh = base + surplus;
-    unmap(pool->fresh + n * SL_STACK_SIZE, SL_STACK_SIZE - surplus);
+    unmap(pool->fresh + n * one, one - surplus);
     pool->fresh_count = n;
     return 0;
 }
@@ -219,11 +221,11 @@ static sl_fiber *create(sl_fibers *pool)
     if (pool->count < GUARDED_MAX &&
         mprotect(base, GUARD_SIZE, PROT_NONE) != 0)
         return NULL;
-    pool->fresh += SL_STACK_SIZE;
+    pool->fresh += pool->stack_size;
     pool->fresh_count--;
-    sl_fiber *fiber = sl_fiber_at(base);
+    sl_fiber *fiber = sl_fiber_at(base, pool->stack_size);
     fiber->deep = 0;
-    empty(fiber);
+    empty(fiber, pool->stack_size);
 #if defined(SL_VALGRIND)
     fiber->valgrind_id = VALGRIND_STACK_REGISTER(base, (char *)fiber);
 #endif
@@ -238,11 +240,11 @@ static int destroy(sl_fibers *pool, sl_fiber *fiber)
 #if defined(SL_VALGRIND)
     unsigned id = fiber->valgrind_id;
 #endif
-    char *bottom = stack_bottom(fiber);
+    char *bottom = stack_bottom(fiber, pool->stack_size);
     forget_calls(fiber);
-    forget_bytes(bottom, SL_STACK_SIZE);
-    if (munmap(bottom, SL_STACK_SIZE) != 0) {
-        empty(fiber);
+    forget_bytes(bottom, pool->stack_size);
+    if (munmap(bottom, pool->stack_size) != 0) {
+        empty(fiber, pool->stack_size);
         return 0;
     }
 #if defined(SL_VALGRIND)
@@ -253,17 +255,17 @@ static int destroy(sl_fibers *pool, sl_fiber *fiber)
 }
 
 /* The pages of a deep stack go back to the system, but for the upper ones. */
-static void release_pages(sl_fiber *fiber)
+static void release_pages(sl_fiber *fiber, size_t stack_size)
 {
-    char *bottom = stack_bottom(fiber) + GUARD_SIZE;
-    madvise(bottom, SL_STACK_SIZE - SL_FIBER_SHALLOW - GUARD_SIZE,
+    char *bottom = stack_bottom(fiber, stack_size) + GUARD_SIZE;
+    madvise(bottom, stack_size - SL_FIBER_SHALLOW - GUARD_SIZE,
             MADV_DONTNEED);
     fiber->deep = 0;
 }
 
-void sl_fibers_init(sl_fibers *pool)
+void sl_fibers_init(sl_fibers *pool, size_t stack_size)
 {
-    *pool = (sl_fibers){NULL, 0, 0, NULL, 0};
+    *pool = (sl_fibers){NULL, 0, 0, stack_size, NULL, 0};
 }
 
 void sl_fibers_free(sl_fibers *pool)
@@ -274,7 +276,7 @@ void sl_fibers_free(sl_fibers *pool)
         destroy(pool, fiber);
     }
     pool->idle_count = 0;
-    unmap(pool->fresh, pool->fresh_count * SL_STACK_SIZE);
+    unmap(pool->fresh, pool->fresh_count * pool->stack_size);
     pool->fresh_count = 0;
 }
 
@@ -304,9 +306,9 @@ void sl_fiber_give(sl_fibers *pool, sl_fiber *fiber)
     if (pool->idle_count >= IDLE_MAX && destroy(pool, fiber))
         return;
     if (fiber->function != NULL)
-        empty(fiber);
+        empty(fiber, pool->stack_size);
     if (fiber->deep)
-        release_pages(fiber);
+        release_pages(fiber, pool->stack_size);
     fiber->next = pool->idle;
     pool->idle = fiber;
     pool->idle_count++;

@@ -7,15 +7,15 @@
  * A fiber whose function has returned is empty and can serve anybody.
  *
  * Stacks are mapped, never allocated: only the pages that were touched cost
- * memory. Nothing here knows Lua, but for the size of a stack (compat.h).
- * Errors must not be thrown across a switch.
+ * memory. Errors must not be thrown across a switch.
+ *
+ * A stack's size is the pool's. On the hot path it is an argument, a constant.
  */
 
 #ifndef SL_FIBER_H
 #define SL_FIBER_H
 
 #include "os/context.h"
-#include "thread/compat.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -36,10 +36,11 @@ enum { SL_FIBER_SHALLOW = 64 * 1024 };
 
 /* A pool of empty fibers. Owned by whoever calls init; not shared. */
 typedef struct sl_fibers {
-    sl_fiber *idle;    /* linked by their next */
+    sl_fiber *idle;       /* linked by their next */
     size_t idle_count;
-    size_t count;      /* all of the pool, idle or not */
-    char *fresh;       /* mapped, not yet in use: so many stacks */
+    size_t count;         /* all of the pool, idle or not */
+    size_t stack_size;
+    char *fresh;          /* mapped, not yet in use: so many stacks */
     size_t fresh_count;
 } sl_fibers;
 
@@ -48,15 +49,11 @@ typedef struct sl_fibers {
  * the processor's caches. */
 enum { SL_STACK_SHADE = 12 * 64, SL_STACK_SHADES = 4 };
 
-typedef char sl_stack_size_is_a_power_of_two
-    [SL_STACK_SIZE >= 256 * 1024 &&
-     (SL_STACK_SIZE & (SL_STACK_SIZE - 1)) == 0 ? 1 : -1];
-
 /* The fiber on whose stack the address is, if there is one. */
-static inline sl_fiber *sl_fiber_at(const void *address)
+static inline sl_fiber *sl_fiber_at(const void *address, size_t stack_size)
 {
-    uintptr_t end = ((uintptr_t)address | (SL_STACK_SIZE - 1)) + 1;
-    end -= end / SL_STACK_SIZE % SL_STACK_SHADES * SL_STACK_SHADE;
+    uintptr_t end = ((uintptr_t)address | (stack_size - 1)) + 1;
+    end -= end / stack_size % SL_STACK_SHADES * SL_STACK_SHADE;
     return (sl_fiber *)end - 1;
 }
 
@@ -64,7 +61,8 @@ static inline sl_fiber *sl_fiber_at(const void *address)
  * does not switch: then no fiber can run. */
 int sl_fibers_shadowed(void);
 
-void sl_fibers_init(sl_fibers *pool);
+/* stack_size is a power of two, and at least 256 KiB. */
+void sl_fibers_init(sl_fibers *pool, size_t stack_size);
 
 /* Unmaps the idle fibers. The others must have been taken back before. */
 void sl_fibers_free(sl_fibers *pool);
@@ -116,10 +114,10 @@ static inline void sl_fiber_leave(sl_fiber *fiber, sl_context *to)
  * sl_fiber_run of this fiber. The stack pointer tells a processor which fiber
  * that is sooner than the records do, of which each was found in another; so it
  * goes on by that, and finds out later that it was right to. */
-static inline void sl_fiber_freeze(sl_fiber *fiber)
+static inline void sl_fiber_freeze(sl_fiber *fiber, size_t stack_size)
 {
     char here;
-    sl_fiber *guess = sl_fiber_at(&here);
+    sl_fiber *guess = sl_fiber_at(&here, stack_size);
     if (fiber == sl_context_opaque(guess))
         sl_fiber_leave(guess, guess->back);
     else

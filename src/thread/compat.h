@@ -113,6 +113,10 @@ static inline int sl_yieldk(lua_State *L, int n, sl_kcontext context,
 #endif
 #endif
 
+typedef char sl_stack_size_is_a_power_of_two
+    [SL_STACK_SIZE >= 256 * 1024 &&
+     (SL_STACK_SIZE & (SL_STACK_SIZE - 1)) == 0 ? 1 : -1];
+
 /* Resumes co; *nresults is how many values it yielded or returned. */
 static inline int sl_resume(lua_State *co, lua_State *from, int nargs,
                             int *nresults)

@@ -301,7 +301,7 @@ int sl_hook_leave(lua_State *L)
 {
     sl_thread *t = sl_record_ofmark(lua_tonumber(L, 1));
     turn_off(L, t->all);
-    sl_fiber_freeze(t->fiber);
+    sl_fiber_freeze(t->fiber, SL_STACK_SIZE);
     muted m = mute(L);
     sl_thread_settle(L, t->all);
     unmute(L, m);

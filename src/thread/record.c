@@ -482,7 +482,7 @@ sl_threads *sl_threads_get(lua_State *L)
                        "the threads of socketloop cannot run");
         all = sl_newuserdata(L, sizeof *all);
         memset(all, 0, sizeof *all);
-        sl_fibers_init(&all->fibers);
+        sl_fibers_init(&all->fibers, SL_STACK_SIZE);
         all->stacks_limit = STACKS_MIN;
         all->main = sl_mainthread(L);
         push_class(L, threads_gc);

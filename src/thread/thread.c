@@ -95,7 +95,7 @@ static inline void freeze(lua_State *L, sl_thread *t, int n)
     if (SL_LUAJIT && t->hook == SL_HOOK_OWN)
         sl_hook_freeze(L, t, n);
     else
-        sl_fiber_freeze(t->fiber);
+        sl_fiber_freeze(t->fiber, SL_STACK_SIZE);
 }
 
 static inline void stop(lua_State *L, sl_thread *t, int state)
