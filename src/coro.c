@@ -5,10 +5,9 @@
  * Each function has the threads of the Lua state as its first upvalue.
  */
 
+#include "os/process.h"
 #include "socketloop.h"
 #include "thread/arg.h"
-
-#include "os/pin.h"
 #include "thread/compat.h"
 #include "thread/hook.h"
 #include "thread/record.h"

@@ -8,10 +8,11 @@
  * which nobody asks. Threads of the system need no lock for it.
  */
 
-#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+#define _GNU_SOURCE    /* dladdr, RTLD_NOLOAD, RTLD_NODELETE */
 
 #include "os/process.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -140,4 +141,14 @@ int sl_process_notice(void)
     is_noticed = err == 0;
     pthread_mutex_unlock(&lock);
     return err;
+}
+
+/* --- the module's code ------------------------------------------------- */
+
+void sl_process_pin(void)
+{
+    static const char here = 0;
+    Dl_info module;
+    if (dladdr(&here, &module) != 0)
+        dlopen(module.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }

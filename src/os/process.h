@@ -1,8 +1,9 @@
 /*
- * process.h - noticing fork(2). A child shares its parent's poller and has none
- * of its parent's threads.
+ * process.h - the state of the whole process: how often it was forked, which
+ * descriptors a fork inherits, and the module's code in memory.
  *
- * It has its parent's descriptors, too, and may close them by number, as those
+ * A child of fork(2) shares its parent's poller and has none of its parent's
+ * threads. It has its parent's descriptors, too, and may close them by number, as those
  * do that become daemons: then a number remembered from before is nobody's, or
  * somebody else's. So the module notes its descriptors here, in a table for the
  * whole process. Each child, before anything else runs in it, notes in turn
@@ -38,5 +39,10 @@ static inline int sl_process_isours(int fd, unsigned short forks)
     return forks == (unsigned short)sl_process_forks ||
            sl_process_isinherited(fd, forks);
 }
+
+/* Keeps the module's code in memory for good. Lua unloads its modules when a
+ * state is closed, but a worker thread may still run then, and LuaJIT calls
+ * finalizers after that. */
+void sl_process_pin(void);
 
 #endif
