@@ -9,6 +9,7 @@
 
 #include "loop/watch.h"
 
+#include "loop/result.h"
 #include "loop/source.h"
 #include "loop/wait.h"
 #include "os/error.h"

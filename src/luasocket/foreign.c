@@ -7,6 +7,7 @@
 
 #include "luasocket/foreign.h"
 
+#include "loop/result.h"
 #include "luasocket/exchange.h"
 #include "luasocket/object.h"
 #include "os/clock.h"

@@ -9,6 +9,7 @@
 #include "luasocket/install.h"
 
 #include "loop/loop.h"
+#include "loop/result.h"
 #include "loop/source.h"
 #include "loop/watch.h"
 #include "luasocket/genuine.h"

@@ -8,6 +8,7 @@
 #include "luasocket/look.h"
 
 #include "loop/loop.h"
+#include "loop/result.h"
 #include "os/error.h"
 #include "os/fd.h"
 #include "socket/stream.h"

@@ -7,11 +7,13 @@
 
 #include "luasocket/tls.h"
 
+#include "loop/result.h"
 #include "luasocket/object.h"
 #include "luasocket/require.h"
 #include "os/error.h"
 #include "os/lookup.h"
 #include "socket/asocket.h"
+#include "socket/push.h"
 #include "thread/arg.h"
 
 #include <sys/socket.h>
@@ -32,7 +34,7 @@ static void push_host(lua_State *L, const sl_asocket *a)
         lua_pushstring(L, a->host);
         return;
     }
-    int n = sl_lookup_push(L, a->source.fd, getpeername);
+    int n = sl_push_peername(L, a->source.fd);
     lua_pop(L, n - 1);
 }
 

@@ -96,10 +96,3 @@ int sl_error_gai(int gai)
         return 0;
     return gai == EAI_SYSTEM ? errno : SL_GAI - gai;
 }
-
-int sl_result_fail(lua_State *L, int err)
-{
-    lua_pushnil(L);
-    lua_pushstring(L, sl_error_message(err));
-    return 2;
-}

@@ -9,8 +9,6 @@
 #ifndef SL_ERROR_H
 #define SL_ERROR_H
 
-#include <lua.h>
-
 enum {
     SL_CLOSED = -1,    /* the connection or the socket is closed */
     SL_TIMEOUT = -2,   /* the time set with settimeout is over */
@@ -42,8 +40,5 @@ int sl_error_prefer(int former, int latter);
 
 /* getaddrinfo's result as one of our codes; uses errno. */
 int sl_error_gai(int gai);
-
-/* [-0, +2, m] Pushes nil and the message; returns 2. */
-int sl_result_fail(lua_State *L, int err);
 
 #endif

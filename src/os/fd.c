@@ -250,17 +250,27 @@ void sl_fd_hurry(int fd)
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &least, sizeof least);
 }
 
+int sl_fd_sockname(int fd, sl_sockaddr *name)
+{
+    name->size = sizeof name->address;
+    return getsockname(fd, &name->address.any, &name->size) < 0 ? errno : 0;
+}
+
+int sl_fd_peername(int fd, sl_sockaddr *name)
+{
+    name->size = sizeof name->address;
+    return getpeername(fd, &name->address.any, &name->size) < 0 ? errno : 0;
+}
+
 int sl_fd_connected(int fd)
 {
+    sl_sockaddr peer;
     int pending = 0;
     int err = int_option(fd, SO_ERROR, &pending);
     if (err != 0 || pending != 0)
         return err != 0 ? err : pending;
-    struct sockaddr_storage peer;
-    socklen_t size = sizeof peer;
-    if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0)
-        return 0;
-    return errno == ENOTCONN ? EINPROGRESS : errno;
+    err = sl_fd_peername(fd, &peer);
+    return err == ENOTCONN ? EINPROGRESS : err;
 }
 
 /* An attempt has failed if it is hung up, also when somebody else has asked
@@ -273,9 +283,8 @@ int sl_fd_attempted(int fd)
 
 int sl_fd_haspeer(int fd)
 {
-    struct sockaddr_storage peer;
-    socklen_t size = sizeof peer;
-    return getpeername(fd, (struct sockaddr *)&peer, &size) == 0;
+    sl_sockaddr peer;
+    return sl_fd_peername(fd, &peer) == 0;
 }
 
 int sl_fd_listens(int fd)
@@ -286,11 +295,8 @@ int sl_fd_listens(int fd)
 
 int sl_fd_family(int fd)
 {
-    struct sockaddr_storage name;
-    socklen_t size = sizeof name;
-    if (getsockname(fd, (struct sockaddr *)&name, &size) < 0)
-        return -1;
-    return name.ss_family;
+    sl_sockaddr name;
+    return sl_fd_sockname(fd, &name) == 0 ? name.address.any.sa_family : -1;
 }
 
 int sl_fd_type(int fd)

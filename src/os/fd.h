@@ -83,6 +83,10 @@ int sl_fd_listens(int fd);
 /* Whether fd is connected. */
 int sl_fd_haspeer(int fd);
 
+/* The names that a socket has: its own, and its peer's. */
+int sl_fd_sockname(int fd, sl_sockaddr *name);
+int sl_fd_peername(int fd, sl_sockaddr *name);
+
 /* AF_INET, ...; or -1 when fd is not a socket. */
 int sl_fd_family(int fd);
 

@@ -9,9 +9,7 @@
 
 #include "os/error.h"
 #include "os/sockaddr.h"
-#include "thread/compat.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,20 +95,4 @@ int sl_lookup_format(const struct sockaddr *address, socklen_t size,
 {
     return getnameinfo(address, size, host, NI_MAXHOST, port, NI_MAXSERV,
                        NI_NUMERICHOST | NI_NUMERICSERV) == 0;
-}
-
-int sl_lookup_push(lua_State *L, int fd, sl_lookup_getter getter)
-{
-    sl_sockaddr name;
-    name.size = sizeof name.address;
-    if (getter(fd, &name.address.any, &name.size) < 0)
-        return sl_result_fail(L, errno);
-    int n = sl_sockaddr_push(L, &name);
-    if (n == 0)
-        return sl_result_fail(L, EAFNOSUPPORT);
-    if (n == 1)
-        return 1;
-    lua_pushstring(L, name.address.any.sa_family == AF_INET6 ? "inet6"
-                                                             : "inet");
-    return 3;
 }

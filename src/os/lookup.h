@@ -1,12 +1,10 @@
 /*
- * lookup.h - names and addresses: getaddrinfo, getnameinfo, and the two
- * names every socket has.
+ * lookup.h - names and addresses: getaddrinfo and getnameinfo.
  */
 
 #ifndef SL_LOOKUP_H
 #define SL_LOOKUP_H
 
-#include <lua.h>
 #include <netdb.h>
 #include <sys/socket.h>
 
@@ -41,13 +39,5 @@ char *sl_lookup_names(const struct addrinfo *list);
 /* An address as text; false if it has none. */
 int sl_lookup_format(const struct sockaddr *address, socklen_t size,
                      char host[NI_MAXHOST], char port[NI_MAXSERV]);
-
-/* getpeername(2) or getsockname(2). */
-typedef int (*sl_lookup_getter)(int fd, struct sockaddr *name,
-                                socklen_t *size);
-
-/* [-0, +n, m] Pushes LuaSocket's results: host, port, family; a path; or nil
- * and the error. Returns how many. */
-int sl_lookup_push(lua_State *L, int fd, sl_lookup_getter getter);
 
 #endif

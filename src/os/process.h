@@ -3,8 +3,8 @@
  * descriptors a fork inherits, and the module's code in memory.
  *
  * A child of fork(2) shares its parent's poller and has none of its parent's
- * threads. It has its parent's descriptors, too, and may close them by number, as those
- * do that become daemons: then a number remembered from before is nobody's, or
+ * threads. It has its parent's descriptors, too, and may close them by number,
+ * as programs do that become daemons: a remembered number is then nobody's, or
  * somebody else's. So the module notes its descriptors here, in a table for the
  * whole process. Each child, before anything else runs in it, notes in turn
  * which open file each of them is.

@@ -7,12 +7,10 @@
 #include "os/sockaddr.h"
 
 #include "os/error.h"
-#include "thread/arg.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
-#include <lauxlib.h>
 #include <netdb.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -81,39 +79,28 @@ int sl_sockaddr_setpath(const char *path, size_t size, sl_sockaddr *name)
     return 0;
 }
 
-const char *sl_sockaddr_checkpath(lua_State *L, int index, size_t *size)
-{
-    const char *path = sl_arg_lstring(L, index, size);
-    sl_arg_check(L, path[0] == '\0' || strlen(path) == *size, index,
-                 "there is a zero byte in the path");
-    return path;
-}
-
-/* The system's size counts a zero byte after a path, or the whole array. */
-static void push_path(lua_State *L, const sl_sockaddr *name)
+const char *sl_sockaddr_path(const sl_sockaddr *name, size_t *size)
 {
     const struct sockaddr_un *un = &name->address.un;
     size_t start = offsetof(struct sockaddr_un, sun_path);
-    size_t size = name->size > start ? name->size - start : 0;
     const char *end = NULL;
-    if (size > 0 && un->sun_path[0] != '\0')
-        end = memchr(un->sun_path, '\0', size);
+    if (name->size > 0 && un->sun_family != AF_UNIX)
+        return NULL;
+    *size = name->size > start ? name->size - start : 0;
+    if (*size > 0 && un->sun_path[0] != '\0')
+        end = memchr(un->sun_path, '\0', *size);
     if (end != NULL)
-        size = (size_t)(end - un->sun_path);
-    lua_pushlstring(L, un->sun_path, size);
+        *size = (size_t)(end - un->sun_path);
+    return un->sun_path;
 }
 
-int sl_sockaddr_push(lua_State *L, const sl_sockaddr *name)
+int sl_sockaddr_format(const sl_sockaddr *name, char host[SL_HOST_SIZE],
+                       int *port)
 {
-    char host[NI_MAXHOST], port[NI_MAXSERV];
-    if (name->size == 0 || name->address.any.sa_family == AF_UNIX) {
-        push_path(L, name);
-        return 1;
-    }
-    if (getnameinfo(&name->address.any, name->size, host, sizeof host, port,
-                    sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    char digits[NI_MAXSERV];
+    if (getnameinfo(&name->address.any, name->size, host, SL_HOST_SIZE, digits,
+                    sizeof digits, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
         return 0;
-    lua_pushstring(L, host);
-    lua_pushinteger(L, strtol(port, NULL, 10));
-    return 2;
+    *port = (int)strtol(digits, NULL, 10);
+    return 1;
 }

@@ -6,10 +6,11 @@
 #ifndef SL_SOCKADDR_H
 #define SL_SOCKADDR_H
 
-#include <lua.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+
+enum { SL_HOST_SIZE = 80 };    /* of a numeric address, with its scope */
 
 typedef struct sl_sockaddr {
     union {
@@ -34,11 +35,13 @@ int sl_sockaddr_parse(const char *host, const char *port, int family,
  * no file. 0, or ENAMETOOLONG. */
 int sl_sockaddr_setpath(const char *path, size_t size, sl_sockaddr *name);
 
-/* The path at index of the running method's arguments. */
-const char *sl_sockaddr_checkpath(lua_State *L, int index, size_t *size);
+/* The path, and its size; '' if there is no name; NULL if the name is of
+ * another family. The system's size counts a zero byte after a path, or the
+ * whole array. */
+const char *sl_sockaddr_path(const sl_sockaddr *name, size_t *size);
 
-/* [-0, +n, m] Pushes address and port, or a path, '' if there is none.
- * Returns how many values; 0: it is of no family we know. */
-int sl_sockaddr_push(lua_State *L, const sl_sockaddr *name);
+/* A numeric address and port; false if the name is of a family without. */
+int sl_sockaddr_format(const sl_sockaddr *name, char host[SL_HOST_SIZE],
+                       int *port);
 
 #endif

@@ -7,6 +7,7 @@
 #include "socket/accept.h"
 
 #include "loop/reclaim.h"
+#include "loop/result.h"
 #include "os/error.h"
 #include "os/fd.h"
 #include "socket/class.h"

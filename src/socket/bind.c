@@ -7,6 +7,7 @@
 #include "socket/bind.h"
 
 #include "loop/reclaim.h"
+#include "loop/result.h"
 #include "luasocket/object.h"
 #include "os/error.h"
 #include "os/fd.h"

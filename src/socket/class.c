@@ -11,10 +11,12 @@
 
 #include "socket/class.h"
 
+#include "loop/result.h"
 #include "luasocket/foreign.h"
 #include "luasocket/object.h"
 #include "os/error.h"
 #include "os/lookup.h"
+#include "socket/push.h"
 #include "thread/arg.h"
 
 #include <string.h>
@@ -58,10 +60,11 @@ static int push_name(lua_State *L, const sl_asocket *a)
 {
     int is_stream = sl_transports[a->transport].socktype != SOCK_DGRAM;
     int far = a->kind == SL_CLIENT || (is_stream && a->kind == SL_MASTER);
-    int n = sl_lookup_push(L, a->source.fd, far ? getpeername : getsockname);
+    int fd = a->source.fd;
+    int n = far ? sl_push_peername(L, fd) : sl_push_sockname(L, fd);
     if (far && n == 1 && lua_tostring(L, -1)[0] == '\0') {
         lua_pop(L, n);
-        n = sl_lookup_push(L, a->source.fd, getsockname);
+        n = sl_push_sockname(L, fd);
     }
     return n;
 }

@@ -17,6 +17,7 @@
 #include "socket/connect.h"
 
 #include "loop/reclaim.h"
+#include "loop/result.h"
 #include "luasocket/foreign.h"
 #include "luasocket/object.h"
 #include "os/error.h"

@@ -11,11 +11,13 @@
 
 #include "socket/datagram.h"
 
+#include "loop/result.h"
 #include "luasocket/object.h"
 #include "os/error.h"
 #include "os/fd.h"
 #include "os/sockaddr.h"
 #include "socket/class.h"
+#include "socket/push.h"
 #include "socket/receive.h"
 #include "thread/arg.h"
 
@@ -115,7 +117,7 @@ static int give_datagram(lua_State *L, sl_wait *wait, int with_name)
     if (size > r.wanted)
         size = r.wanted;
     sl_receive_push(L, a, &r, sizeof sender, size);
-    int names = with_name ? sl_sockaddr_push(L, &sender) : 0;
+    int names = with_name ? sl_push_sockaddr(L, &sender) : 0;
     sl_receive_settle(L, a, with_name ? "receivefrom" : "receive");
     sl_buffer_free(&a->buffer, &a->source.loop->scratch);
     return 1 + names;

@@ -9,6 +9,7 @@
 #include "socket/dns.h"
 
 #include "loop/reclaim.h"
+#include "loop/result.h"
 #include "loop/wait.h"
 #include "os/clock.h"
 #include "os/error.h"

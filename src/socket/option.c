@@ -7,6 +7,7 @@
 
 #include "socket/option.h"
 
+#include "loop/result.h"
 #include "os/error.h"
 #include "socket/transport.h"
 #include "thread/arg.h"

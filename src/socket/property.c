@@ -6,6 +6,7 @@
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
 
 #include "socket/asocket.h"
+#include "socket/push.h"
 #include "thread/arg.h"
 
 #include "loop/cork.h"
@@ -174,12 +175,12 @@ static int meth_getfamily(lua_State *L)
 /* getpeername() -> address, port, 'inet' or 'inet6'; or nil, error */
 static int meth_getpeername(lua_State *L)
 {
-    return sl_lookup_push(L, sl_asocket_check(L)->source.fd, getpeername);
+    return sl_push_peername(L, sl_asocket_check(L)->source.fd);
 }
 
 static int meth_getsockname(lua_State *L)
 {
-    return sl_lookup_push(L, sl_asocket_check(L)->source.fd, getsockname);
+    return sl_push_sockname(L, sl_asocket_check(L)->source.fd);
 }
 
 /* How an option of a socket without a descriptor fails. */

@@ -5,6 +5,7 @@
 
 #include "socket/receive.h"
 
+#include "loop/result.h"
 #include "luasocket/foreign.h"
 #include "os/error.h"
 #include "os/fd.h"

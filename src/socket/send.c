@@ -7,6 +7,7 @@
 #include "socket/send.h"
 
 #include "loop/cork.h"
+#include "loop/result.h"
 #include "luasocket/foreign.h"
 #include "os/error.h"
 #include "os/fd.h"

@@ -7,6 +7,7 @@
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
 
 #include "loop/reclaim.h"
+#include "loop/result.h"
 #include "luasocket/object.h"
 #include "os/error.h"
 #include "os/fd.h"
@@ -16,6 +17,7 @@
 #include "socket/class.h"
 #include "socket/datagram.h"
 #include "socket/dns.h"
+#include "socket/push.h"
 #include "thread/arg.h"
 
 #include <errno.h>
@@ -177,7 +179,7 @@ static int meth_setpeername(lua_State *L)
 static int meth_getpeername(lua_State *L)
 {
     sl_asocket *a = sl_datagram_check(L, SL_CONNECTED);
-    return sl_lookup_push(L, a->source.fd, getpeername);
+    return sl_push_peername(L, a->source.fd);
 }
 
 const luaL_Reg sl_udp_methods[] = {

@@ -9,6 +9,7 @@
 #include "socket/unix.h"
 
 #include "loop/reclaim.h"
+#include "loop/result.h"
 #include "luasocket/object.h"
 #include "os/error.h"
 #include "os/fd.h"
@@ -51,11 +52,20 @@ static int bind_natively(sl_asocket *a, const sl_sockaddr *name)
     return 0;
 }
 
+/* [-0, +0, v] The path at index of a method's arguments. */
+static const char *check_path(lua_State *L, int index, size_t *size)
+{
+    const char *path = sl_arg_lstring(L, index, size);
+    sl_arg_check(L, path[0] == '\0' || strlen(path) == *size, index,
+                 "there is a zero byte in the path");
+    return path;
+}
+
 /* [-0, +0, v] The path at index as a name. 0 or how it failed. */
-static int check_path(lua_State *L, int index, sl_sockaddr *name)
+static int check_name(lua_State *L, int index, sl_sockaddr *name)
 {
     size_t size;
-    const char *path = sl_sockaddr_checkpath(L, index, &size);
+    const char *path = check_path(L, index, &size);
     return sl_sockaddr_setpath(path, size, name);
 }
 
@@ -65,7 +75,7 @@ static int meth_bind(lua_State *L)
     sl_asocket *a = sl_asocket_check(L);
     sl_sockaddr name;
     sl_asocket_checkkind(L, a, SL_MASTER);
-    int err = check_path(L, 2, &name);
+    int err = check_name(L, 2, &name);
     if (err == 0)
         err = need_descriptor(L, a);
     if (err == 0)
@@ -115,7 +125,7 @@ static int meth_connect(lua_State *L)
     sl_datagram d = {NULL, 0, NULL, {NULL}};
     if (sl_transports[a->transport].socktype == SOCK_STREAM)
         sl_asocket_checkkind(L, a, SL_MASTER);
-    d.host = sl_sockaddr_checkpath(L, 2, &d.to.path_size);
+    d.host = check_path(L, 2, &d.to.path_size);
     sl_wait_check(L, wait, "connect");
     int err = need_descriptor(L, a);
     a->writer.datagram = d;
@@ -134,7 +144,7 @@ static int meth_sendto(lua_State *L)
     sl_asocket *a = sl_datagram_check(L, SL_UNCONNECTED);
     sl_datagram d = {NULL, 0, NULL, {NULL}};
     d.data = sl_arg_lstring(L, 2, &d.size);
-    d.host = sl_sockaddr_checkpath(L, 3, &d.to.path_size);
+    d.host = check_path(L, 3, &d.to.path_size);
     return sl_datagram_send(L, a, "sendto", &d);
 }
 
@@ -284,7 +294,7 @@ static int serve(sl_asocket *a, const sl_sockaddr *name, int backlog)
 int sl_unix_serve(lua_State *L, sl_asocket *a, int index, int backlog)
 {
     sl_sockaddr name;
-    int err = check_path(L, index, &name);
+    int err = check_name(L, index, &name);
     if (err != 0)
         return err;
     do
