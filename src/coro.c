@@ -46,7 +46,7 @@ static int func_status(lua_State *L)
         [SL_IS_CALLING] = "normal", [SL_IS_NORMAL] = "normal",
     };
     sl_arg_type(L, 1, LUA_TTHREAD);
-    lua_pushstring(L, names[sl_thread_where(L, get_threads(L), 1)]);
+    lua_pushstring(L, names[sl_where_get(L, get_threads(L), 1)]);
     return 1;
 }
 
@@ -72,7 +72,7 @@ static int func_create(lua_State *L)
 static int give(lua_State *L, enum sl_outcome outcome, int is_protected)
 {
     if (outcome == SL_FAILED && !is_protected) {
-        sl_thread_message(L);
+        sl_failure_message(L);
         return lua_error(L);
     }
     if (outcome == SL_FAILED)
@@ -105,7 +105,7 @@ static int transfer_other(lua_State *L, sl_threads *all, int n,
         sl_run_checktarget(L, all, 1);
         lua_pushvalue(L, 1);
         if (all->running != NULL)
-            return sl_thread_transfer(L, all, n, is_protected);
+            return sl_stop_transfer(L, all, n, is_protected);
         t = sl_run_ready(L, all, n);
     }
     return sl_run_drive(L, t, 0, is_protected ? after_ptransfer
@@ -120,7 +120,7 @@ static inline int transfer(lua_State *L, int is_protected)
     int n = lua_gettop(L) - 1;
     if (to != NULL && to->state == SL_SUSPENDED && n <= SL_FEW &&
         all->running != NULL)
-        return sl_thread_switch(L, to, n, is_protected);
+        return sl_stop_switch(L, to, n, is_protected);
     return transfer_other(L, all, n, is_protected);
 }
 
@@ -170,7 +170,7 @@ static int after_pcall(lua_State *L, enum sl_outcome outcome)
 /* [-0, +0, e] Why the thread at index 1 cannot be resumed, or NULL. */
 static const char *check_resumable(lua_State *L)
 {
-    enum sl_where where = sl_thread_where(L, get_threads(L), 1);
+    enum sl_where where = sl_where_get(L, get_threads(L), 1);
     if (where == SL_IS_FRESH || where == SL_IS_SUSPENDED)
         return NULL;
     if (where == SL_IS_DEAD)
@@ -223,7 +223,7 @@ static int func_yield(lua_State *L)
             return luaL_error(L, "yielding from a non-resumed thread");
     }
     t->home = SL_HOME_NOBODY;
-    return sl_thread_transfer(L, all, n, 0);
+    return sl_stop_transfer(L, all, n, 0);
 }
 
 /* isyieldable() -> whether yield is possible */
@@ -281,11 +281,11 @@ static int call_safewrapped(lua_State *L)
     sl_run_checktarget(L, all, 1);
     push_running(L);
     lua_rawseti(L, state, CALLER);
-    enum sl_where where = sl_thread_where(L, all, 1);
+    enum sl_where where = sl_where_get(L, all, 1);
     int n = lua_gettop(L) - 1;
     lua_pushvalue(L, 1);
     if (where == SL_IS_BELOW)    /* others have made it go on since */
-        return sl_thread_transfer(L, all, n, 0);
+        return sl_stop_transfer(L, all, n, 0);
     sl_thread *t = sl_run_ready(L, all, n);
     if (where == SL_IS_FRESH) {
         lua_pushvalue(L, state);
@@ -311,7 +311,7 @@ static int yield_safely(lua_State *L)
     sl_run_checktarget(L, all, lua_gettop(L));
     push_running(L);
     lua_rawseti(L, state, YIELDER);
-    return sl_thread_transfer(L, all, n, 0);
+    return sl_stop_transfer(L, all, n, 0);
 }
 
 /* The body of the coroutine: the function and its yield come first. */
@@ -341,7 +341,7 @@ static int func_close(lua_State *L)
     sl_arg_type(L, 1, LUA_TTHREAD);
     lua_settop(L, 1);
     lua_State *co = lua_tothread(L, 1);
-    enum sl_where where = sl_thread_where(L, all, 1);
+    enum sl_where where = sl_where_get(L, all, 1);
     sl_thread *t = sl_record_held(L, all, 1);
     /* Another coroutine that it has resumed can't be closed with it. */
     int is_alone = t != NULL ? where == SL_IS_SUSPENDED && t->stack == co

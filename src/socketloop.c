@@ -104,7 +104,7 @@ static int func_connect(lua_State *L)
     lua_settop(L, 4);
     const char *host = sl_arg_name(L, 1);
     const char *port = sl_arg_port(L, 2);
-    sl_thread_check(L, loop->threads, "connect");
+    sl_stop_check(L, loop->threads, "connect");
     int err = push_socket(L, SL_TCP, 3);
     if (err != 0)
         return fail_locally(L, err);
@@ -138,7 +138,7 @@ static int func_newserver(lua_State *L)
 static int raise_failure(lua_State *L)
 {
     sl_guard_failed(L, lua_gettop(L) - 2);
-    sl_thread_message(L);
+    sl_failure_message(L);
     return lua_error(L);
 }
 
@@ -177,8 +177,8 @@ static int func_suspend(lua_State *L)
 {
     sl_threads *threads = sl_loop_check(L)->threads;
     if (threads->running == NULL)
-        sl_thread_check(L, threads, "suspend");
-    return sl_thread_suspend(L, threads);
+        sl_stop_check(L, threads, "suspend");
+    return sl_stop_suspend(L, threads);
 }
 
 static int after_resume(lua_State *L, enum sl_outcome outcome)
@@ -200,7 +200,7 @@ static int func_sleep(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
     double seconds = sl_arg_seconds(L, 1);
-    sl_thread_check(L, loop->threads, "sleep");
+    sl_stop_check(L, loop->threads, "sleep");
     return sl_loop_sleep(L, loop, seconds);
 }
 

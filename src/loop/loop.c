@@ -56,7 +56,7 @@ static int no_results(lua_State *L, void *wait)
 /* [-0, +0, e] The thread that runs, which will be woken in so many seconds. */
 static sl_thread *fall_asleep(lua_State *L, sl_loop *loop, double seconds)
 {
-    sl_thread *t = sl_thread_current(L, loop->threads);
+    sl_thread *t = sl_stop_current(L, loop->threads);
     t->loop = loop;
     t->wait = NULL;
     t->timer.kind = SL_OF_SLEEP;
@@ -65,7 +65,7 @@ static sl_thread *fall_asleep(lua_State *L, sl_loop *loop, double seconds)
     } else {
         double due = sl_clock_now() + seconds;
         if (sl_timer_set(&loop->timers, &t->timer, due) != 0) {
-            sl_thread_disown(L, t);
+            sl_stop_disown(L, t);
             luaL_error(L, "not enough memory");
         }
         loop->waiting++;
@@ -75,12 +75,12 @@ static sl_thread *fall_asleep(lua_State *L, sl_loop *loop, double seconds)
 
 int sl_loop_sleep(lua_State *L, sl_loop *loop, double seconds)
 {
-    return sl_thread_wait(L, fall_asleep(L, loop, seconds), no_results);
+    return sl_stop_wait(L, fall_asleep(L, loop, seconds), no_results);
 }
 
 void sl_loop_pause(lua_State *L, sl_loop *loop, double seconds)
 {
-    sl_thread_freeze(L, fall_asleep(L, loop, seconds));
+    sl_stop_freeze(L, fall_asleep(L, loop, seconds));
 }
 
 /* --- failures ---------------------------------------------------------- */
@@ -95,7 +95,7 @@ static void fail(lua_State *L, const sl_loop *loop)
     lua_remove(L, -2);
     if (lua_isnil(L, -1) || sl_interrupt_isone(L, -3, loop->has_sigint)) {
         lua_pop(L, 1);
-        sl_thread_message(L);
+        sl_failure_message(L);
         lua_error(L);
     }
     lua_insert(L, -4);
@@ -118,7 +118,7 @@ void sl_loop_fail_later(lua_State *L, sl_loop *loop)
 /* [-0, +0, e] Tells the failures that were put off. */
 static void tell_failures(lua_State *L, sl_loop *loop)
 {
-    sl_thread_settle(L, loop->threads);
+    sl_thread_sync_vm(L, loop->threads);
     while (loop->failures > 0) {
         sl_loop_env(L, SL_ENV_FAILURES);
         lua_rawgeti(L, -1, 1);
@@ -216,7 +216,7 @@ static void take_turn(lua_State *L, sl_loop *loop, sl_thread *t)
     if (wait != NULL && wait->status == SL_BUSY &&
         !advance(L, loop, t, wait))
         return;
-    int waits = sl_thread_prepare(L, t);
+    int waits = sl_run_prepare(L, t);
     if (!waits && wait != NULL)
         sl_wait_drop(L, wait);
     sl_wait_unready(loop, t);

@@ -107,7 +107,7 @@ static int run_loop(lua_State *L, lua_CFunction body, const char *what)
         loop->stop_asked = 0;
     if (status == LUA_OK)
         return lua_gettop(L) - 1;
-    sl_thread_settle(L, loop->threads);
+    sl_thread_sync_vm(L, loop->threads);
     return lua_error(L);
 }
 

@@ -184,7 +184,7 @@ void sl_wait_refuse(lua_State *L, const char *what)
 
 void sl_wait_checkall(lua_State *L, sl_wait *wait, const char *what)
 {
-    sl_thread_check(L, sl_wait_source(wait)->loop->threads, what);
+    sl_stop_check(L, sl_wait_source(wait)->loop->threads, what);
     int reserved = wait->reserved && sl_wait_source(wait)->fd >= 0;
     if (reserved || sl_wait_occupied(L, wait))
         sl_wait_refuse(L, what);
@@ -194,7 +194,7 @@ void sl_wait_checkall(lua_State *L, sl_wait *wait, const char *what)
 static int begin(lua_State *L, sl_wait *wait)
 {
     sl_loop *loop = sl_wait_source(wait)->loop;
-    sl_thread *t = sl_thread_current(L, loop->threads);
+    sl_thread *t = sl_stop_current(L, loop->threads);
     wait->thread = t;
     t->loop = loop;
     t->wait = wait;
@@ -207,7 +207,7 @@ static int begin(lua_State *L, sl_wait *wait)
         wait->thread = NULL;
         wait->status = err;
         t->wait = NULL;
-        sl_thread_disown(L, t);
+        sl_stop_disown(L, t);
     }
     return err;
 }
@@ -257,7 +257,7 @@ int sl_wait_operate(lua_State *L, sl_wait *wait, const sl_operation *operation,
     if (wait->status == 0)
         try_first(L, wait, operation);
     if (must_wait(L, wait) && begin(L, wait) == 0)
-        return sl_thread_wait(L, wait->thread, give_results);
+        return sl_stop_wait(L, wait->thread, give_results);
     return operation->results(L, wait);
 }
 
@@ -268,7 +268,7 @@ int sl_wait_block(lua_State *L, sl_wait *wait, const sl_operation *operation,
     if (wait->status == 0)
         try_first(L, wait, operation);
     if (must_wait(L, wait) && begin(L, wait) == 0) {
-        sl_thread_freeze(L, wait->thread);
+        sl_stop_freeze(L, wait->thread);
         wait->thread = NULL;
     }
     return wait->status;
@@ -296,7 +296,7 @@ static int take_turn(lua_State *L, sl_wait *wait)
     wait->operation = &sl_wait_turn;
     wait->status = SL_BUSY;
     begin(L, wait);
-    sl_thread_freeze(L, wait->thread);
+    sl_stop_freeze(L, wait->thread);
     wait->thread = NULL;
     return wait->status;
 }

@@ -37,7 +37,7 @@ static int check_finalizer(lua_State *L, void *arg)
 static int is_finalizing(lua_State *L, sl_threads *all)
 {
     if (!SL_LUAJIT || sl_collects(L) ||
-        sl_thread_pcall(L, all, check_finalizer, NULL, 0) == LUA_OK)
+        sl_pcall_body(L, all, check_finalizer, NULL, 0) == LUA_OK)
         return 0;
     lua_pop(L, 1);
     return 1;

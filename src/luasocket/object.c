@@ -250,7 +250,7 @@ int sl_object_connect(lua_State *L, sl_threads *all, const void *key,
 {
     attempt a = {key, address, fresh, fd, 0};
     *fd = -1;
-    if (sl_thread_pcall(L, all, connect_body, &a, 0) != LUA_OK) {
+    if (sl_pcall_body(L, all, connect_body, &a, 0) != LUA_OK) {
         lua_pop(L, 1);
         return ENOMEM;
     }

@@ -148,7 +148,7 @@ int sl_dns_names(lua_State *L, int purpose)
     if (!lua_isnoneornil(L, 2))
         query.port = sl_arg_port(L, 2);
     double timeout = sl_arg_optseconds(L, 3, -1);
-    sl_thread_check(L, loop->threads, "resolve");
+    sl_stop_check(L, loop->threads, "resolve");
     sl_asocket *a = sl_asocket_new(L, loop, SL_TCP);
     int err;
     do

@@ -232,8 +232,8 @@ static int push_slice(lua_State *L, void *arg)
 static void push_locked(lua_State *L, sl_asocket *a, slice s)
 {
     a->receive.locked = 1;
-    int status = sl_thread_pcall(L, a->source.loop->threads, push_slice, &s,
-                                 1);
+    int status = sl_pcall_body(L, a->source.loop->threads, push_slice, &s,
+                               1);
     a->receive.locked = 0;
     if (status != LUA_OK)
         lua_error(L);

@@ -194,7 +194,7 @@ int sl_server_new(lua_State *L)
     lua_pushvalue(L, 3);
     lua_pushcclosure(L, serve, 3);
     if (sl_run_start(L, loop->threads, 0, loop)) {
-        sl_thread_message(L);
+        sl_failure_message(L);
         return lua_error(L);
     }
     lua_settop(L, 4);

@@ -83,7 +83,7 @@ void sl_failure_keep(lua_State *L, sl_thread *t)
 {
     t->status = SL_CLOSING;
     sl_record_anchor(L, t);
-    if (sl_thread_pcall(L, t->all, keep, t, 0) != LUA_OK)
+    if (sl_pcall_body(L, t->all, keep, t, 0) != LUA_OK)
         lua_pop(L, 1);
 }
 
@@ -139,7 +139,7 @@ static void push_kept(lua_State *L, sl_thread *t)
     pick(L, KEPT_TRACEBACK);
     if (lua_isnil(L, -1)) {    /* for want of memory */
         lua_pop(L, 1);
-        sl_thread_pcall(L, t->all, trace, t, 1);
+        sl_pcall_body(L, t->all, trace, t, 1);
     }
 }
 
@@ -150,7 +150,7 @@ void sl_failure_push(lua_State *L, sl_thread *t)
         push_kept(L, t);
     } else {
         lua_xmove(t->co, L, 1);
-        sl_thread_pcall(L, t->all, trace, t, 1);
+        sl_pcall_body(L, t->all, trace, t, 1);
     }
     lua_settop(t->co, 0);
 }
@@ -159,5 +159,5 @@ void sl_failure_pushlost(lua_State *L, sl_thread *t)
 {
     sl_thread_push(L, t);
     sl_anchor_push(L, t->all->values, SL_VALUE_LEFT);
-    sl_thread_pcall(L, t->all, trace, t, 1);
+    sl_pcall_body(L, t->all, trace, t, 1);
 }

@@ -171,7 +171,7 @@ static int turn_off(lua_State *L, sl_threads *all)
     }
     all->prober = NULL;
     lua_xmove(prober, L, 1);
-    sl_thread_settle(L, all);
+    sl_thread_sync_vm(L, all);
     return lua_error(L);
 }
 
@@ -191,7 +191,7 @@ static int find(lua_State *L, void *arg)
     f->hook = SL_HOOK_OFF;
     if (turn_off(L, f->all)) {
         f->hook = SL_HOOK_ON;
-        sl_thread_settle(L, f->all);
+        sl_thread_sync_vm(L, f->all);
         lua_pushnil(L);
         lua_error(L);
     }
@@ -204,7 +204,7 @@ enum sl_hook sl_hook_find(lua_State *L, sl_threads *all)
     if (!SL_LUAJIT)
         return SL_HOOK_OFF;
     muted m = mute(L);
-    int status = sl_thread_pcall(L, all, find, &f, 0);
+    int status = sl_pcall_body(L, all, find, &f, 0);
     unmute(L, m);
     if (status != LUA_OK && f.hook == SL_HOOK_FINALIZER)
         lua_pop(L, 1);
@@ -303,7 +303,7 @@ int sl_hook_leave(lua_State *L)
     turn_off(L, t->all);
     sl_fiber_freeze(t->fiber, SL_STACK_SIZE);
     muted m = mute(L);
-    sl_thread_settle(L, t->all);
+    sl_thread_sync_vm(L, t->all);
     unmute(L, m);
     lua_pushnil(L);
     return lua_error(L);
@@ -332,7 +332,7 @@ void sl_hook_end(lua_State *L, sl_thread *t)
     if (has_base_in_hook(t))
         return;
     muted m = mute(L);
-    int status = sl_thread_pcall(L, t->all, clear, t->all, 0);
+    int status = sl_pcall_body(L, t->all, clear, t->all, 0);
     unmute(L, m);
     if (status != LUA_OK)
         put_off(L, t->all, status);

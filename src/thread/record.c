@@ -388,7 +388,7 @@ static int do_nothing(lua_State *L)
 }
 
 typedef struct call {
-    sl_thread_body body;
+    sl_pcall_function body;
     void *arg;
 } call;
 
@@ -415,8 +415,8 @@ static int call_body(lua_State *L)
     return c->body(L, c->arg);
 }
 
-int sl_thread_pcall(lua_State *L, sl_threads *all, sl_thread_body body,
-                    void *arg, int nresults)
+int sl_pcall_body(lua_State *L, sl_threads *all, sl_pcall_function body,
+                  void *arg, int nresults)
 {
     call c = {body, arg};
     sl_anchor_push(L, all->values, SL_VALUE_CALLER);

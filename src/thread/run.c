@@ -16,7 +16,7 @@ static void bring(lua_State *L, sl_threads *all, lua_State *from)
 {
     int n = all->nvalues + 1;
     if (all->passing == SL_FAILURE)
-        sl_thread_settle(L, all);
+        sl_thread_sync_vm(L, all);
     if (n > SL_FEW && !sl_thread_hasroom(L, all, L, n + LUA_MINSTACK)) {
         lua_settop(from, -n - 1);
         luaL_error(L, "too many values");
@@ -168,7 +168,7 @@ static void *settle(lua_State *L, sl_thread *t)
 /* Whether the coroutine on the top is fresh or has yielded, by Lua's means. */
 static int is_revivable(lua_State *L, sl_threads *all)
 {
-    enum sl_where where = sl_thread_where(L, all, lua_gettop(L));
+    enum sl_where where = sl_where_get(L, all, lua_gettop(L));
     return where == SL_IS_FRESH ||
            (where == SL_IS_SUSPENDED && sl_record_held(L, all, -1) == NULL);
 }
@@ -239,7 +239,7 @@ void sl_run_forget(lua_State *L, sl_threads *all, int index)
         lua_pop(t->stack, 1);
         t->home = SL_HOME_NOBODY;
     } else if (t == NULL) {
-        enum sl_where where = sl_thread_where(L, all, index);
+        enum sl_where where = sl_where_get(L, all, index);
         if (where == SL_IS_WAITING || where == SL_IS_BELOW)
             forget_unheld(L, all, index);
     }
@@ -263,7 +263,7 @@ static enum sl_outcome leave(lua_State *L, sl_thread *base)
     sl_record_anchor(L, base);
     base->stack = L;
     base->left(base);
-    sl_thread_freeze(L, base);
+    sl_stop_freeze(L, base);
     return SL_STOPPED;
 }
 
@@ -464,7 +464,7 @@ int sl_run_close(lua_State *L, sl_threads *all, sl_thread *t)
     if (!ok)
         lua_insert(L, 2);
     if (is_awaited && give_failure(L, all, loop)) {
-        sl_thread_message(L);
+        sl_failure_message(L);
         return lua_error(L);
     }
     return lua_gettop(L);
@@ -485,7 +485,7 @@ static const char *const not_resumable[] = {
 static sl_thread *ready_other(lua_State *L, sl_threads *all, int n)
 {
     sl_arg_type(L, 1, LUA_TTHREAD);
-    enum sl_where where = sl_thread_where(L, all, 1);
+    enum sl_where where = sl_where_get(L, all, 1);
     if (where != SL_IS_FRESH && where != SL_IS_SUSPENDED)
         luaL_error(L, "%s", not_resumable[where]);
     lua_pushvalue(L, 1);
@@ -526,7 +526,7 @@ int sl_run_resume(lua_State *L, sl_threads *all, void *loop,
 
 void sl_run_checktarget(lua_State *L, sl_threads *all, int index)
 {
-    switch (sl_thread_where(L, all, index)) {
+    switch (sl_where_get(L, all, index)) {
     case SL_IS_FRESH: case SL_IS_SUSPENDED: case SL_IS_BELOW:
     case SL_IS_CALLING:
         return;

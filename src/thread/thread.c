@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-void sl_thread_settle(lua_State *L, sl_threads *all)
+void sl_thread_sync_vm(lua_State *L, sl_threads *all)
 {
     if (SL_LUAJIT) {
         sl_anchor_push(L, all->values, SL_VALUE_NOTHING);
@@ -20,7 +20,7 @@ void sl_thread_settle(lua_State *L, sl_threads *all)
 
 int sl_thread_nomemory(lua_State *L, sl_threads *all)
 {
-    sl_thread_settle(L, all);
+    sl_thread_sync_vm(L, all);
     return luaL_error(L, "not enough memory for another C stack of %d KiB: "
                       "raise the limits ('ulimit -v', vm.max_map_count), or "
                       "build socketloop with a smaller SL_STACK_SIZE",
@@ -33,7 +33,7 @@ int sl_thread_hasroom(lua_State *L, sl_threads *all, lua_State *co, int n)
         return 1;
     sl_anchor_push(co, all->values, SL_VALUE_ROOM);
     int has = sl_checkstack(L, co, n);
-    sl_thread_settle(L, all);
+    sl_thread_sync_vm(L, all);
     return has;
 }
 
@@ -207,7 +207,7 @@ static int may_wait(lua_State *co)
 }
 
 /* Of a coroutine that has yielded. In a wait the record lies on its top, where
- * that can be seen (see sl_thread_wait). */
+ * that can be seen (see sl_stop_wait). */
 static enum sl_where where_yielded(lua_State *L, sl_threads *all, int index)
 {
     lua_State *co = lua_tothread(L, index);
@@ -245,7 +245,7 @@ static enum sl_where where_begun(lua_State *L, sl_threads *all, int index)
          : t->state == SL_CALLING ? SL_IS_CALLING : SL_IS_WAITING;
 }
 
-enum sl_where sl_thread_where(lua_State *L, sl_threads *all, int index)
+enum sl_where sl_where_get(lua_State *L, sl_threads *all, int index)
 {
     lua_State *co = lua_tothread(L, index);
     lua_Debug unused;
@@ -262,14 +262,14 @@ enum sl_where sl_thread_where(lua_State *L, sl_threads *all, int index)
 
 /* --- waiting ----------------------------------------------------------- */
 
-void sl_thread_check(lua_State *L, sl_threads *all, const char *what)
+void sl_stop_check(lua_State *L, sl_threads *all, const char *what)
 {
     if (all->running == NULL && sl_cannotyield(L))
         luaL_error(L, "%s must be called from a loop thread (see newthread)",
                    what);
 }
 
-sl_thread *sl_thread_current(lua_State *L, sl_threads *all)
+sl_thread *sl_stop_current(lua_State *L, sl_threads *all)
 {
     sl_hook_check(L, all);
     if (all->running != NULL) {
@@ -281,7 +281,7 @@ sl_thread *sl_thread_current(lua_State *L, sl_threads *all)
     return t;
 }
 
-void sl_thread_disown(lua_State *L, sl_thread *t)
+void sl_stop_disown(lua_State *L, sl_thread *t)
 {
     if (t->adopted != NULL)
         sl_record_release(L, t);
@@ -315,7 +315,7 @@ static int go_on(lua_State *L, int status, sl_kcontext context)
 /* Its arguments stay on the stack below the record, so they stay alive: without
  * SL_CONTINUES only as they are yielded. What an adopted thread yields its
  * resumer gets. */
-int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results)
+int sl_stop_wait(lua_State *L, sl_thread *t, sl_thread_results results)
 {
     void *wait = t->wait;
     note_caller(L, t);
@@ -327,19 +327,19 @@ int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results)
         return sl_yieldk(L, t->adopted != NULL ? 0 : t->index,
                          (sl_kcontext)t->all, go_on);
     }
-    sl_thread_freeze(L, t);
+    sl_stop_freeze(L, t);
     return results(L, wait);
 }
 
-void sl_thread_freeze(lua_State *L, sl_thread *t)
+void sl_stop_freeze(lua_State *L, sl_thread *t)
 {
     note_caller(L, t);
     t->state = SL_WAITING;
     freeze(L, t, 0);
-    sl_thread_settle(L, t->all);
+    sl_thread_sync_vm(L, t->all);
 }
 
-int sl_thread_prepare(lua_State *L, sl_thread *t)
+int sl_run_prepare(lua_State *L, sl_thread *t)
 {
     if (sl_thread_isfrozen(t))
         return 1;
@@ -360,7 +360,7 @@ int sl_thread_prepare(lua_State *L, sl_thread *t)
 
 /* --- suspending and handing over --------------------------------------- */
 
-int sl_thread_suspend(lua_State *L, sl_threads *all)
+int sl_stop_suspend(lua_State *L, sl_threads *all)
 {
     sl_thread *t = all->running;
     if (lua_gettop(L) > 0)
@@ -383,8 +383,8 @@ static inline int take_control(lua_State *L, sl_thread *t, int is_protected)
     return take(L, t) + is_protected;
 }
 
-int sl_thread_transfer(lua_State *L, sl_threads *all, int n,
-                       int is_protected)
+int sl_stop_transfer(lua_State *L, sl_threads *all, int n,
+                     int is_protected)
 {
     sl_thread *t = all->running;
     luaL_checkstack(L, 4, "too many values");
@@ -396,13 +396,13 @@ int sl_thread_transfer(lua_State *L, sl_threads *all, int n,
 }
 
 /* The base takes notice when control comes back to it. */
-int sl_thread_switch(lua_State *L, sl_thread *to, int n, int is_protected)
+int sl_stop_switch(lua_State *L, sl_thread *to, int n, int is_protected)
 {
     sl_threads *all = to->all;
     sl_thread *t = all->running;
     lua_pushvalue(L, 1);
     if (!sl_hook_isoutside(L, t))
-        return sl_thread_transfer(L, all, n, is_protected);
+        return sl_stop_transfer(L, all, n, is_protected);
     sl_record_pushmark(L, t);
     lua_replace(L, 1);
     put_home(L, t, n + 1);
@@ -419,7 +419,7 @@ int sl_thread_switch(lua_State *L, sl_thread *to, int n, int is_protected)
 
 /* --- errors ------------------------------------------------------------ */
 
-void sl_thread_message(lua_State *L)
+void sl_failure_message(lua_State *L)
 {
     if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING &&
         strstr(lua_tostring(L, -2), "\nstack traceback:\n") == NULL) {

@@ -61,7 +61,7 @@ typedef struct sl_holder sl_holder;
 typedef int (*sl_thread_results)(lua_State *L, void *wait);
 
 /* Called without arguments; returns how many results. */
-typedef int (*sl_thread_body)(lua_State *L, void *arg);
+typedef int (*sl_pcall_function)(lua_State *L, void *arg);
 
 enum sl_home {
     SL_HOME_BASE,              /* the base that runs it, which gets no values */
@@ -142,7 +142,7 @@ enum sl_threads_value {
     SL_VALUE_HOLDER_CLASS,
     SL_VALUE_NOTHING,          /* a function that does it */
     SL_VALUE_ROOM,             /* sl_giveroom */
-    SL_VALUE_CALLER,           /* sl_thread_pcall's */
+    SL_VALUE_CALLER,           /* sl_pcall_body's */
     SL_VALUE_LOST,             /* the error of who ended without a home */
     SL_VALUE_FAILURES,         /* a table with weak keys; see failure.c */
     SL_VALUE_LEFT,             /* the error of who will not go on: likewise */
@@ -186,20 +186,20 @@ void sl_thread_push(lua_State *L, sl_thread *t);
 /* --- waiting, suspending, handing over --------------------------------- */
 
 /* Whether L can stop: raises the misuse error in the main program. */
-void sl_thread_check(lua_State *L, sl_threads *all, const char *what);
+void sl_stop_check(lua_State *L, sl_threads *all, const char *what);
 
 /* [-0, +0, e] The thread that is running, or L's coroutine made one. Only
- * after sl_thread_check, and only to wait with it at once. */
-sl_thread *sl_thread_current(lua_State *L, sl_threads *all);
+ * after sl_stop_check, and only to wait with it at once. */
+sl_thread *sl_stop_current(lua_State *L, sl_threads *all);
 
-/* Ends the running C function in a wait: `return sl_thread_wait(...)`. What
+/* Ends the running C function in a wait: `return sl_stop_wait(...)`. What
  * somebody else who resumes the coroutine meanwhile passes is dropped, and the
  * wait goes on; without SL_CONTINUES it ends the wait. */
-int sl_thread_wait(lua_State *L, sl_thread *t, sl_thread_results results);
+int sl_stop_wait(lua_State *L, sl_thread *t, sl_thread_results results);
 
 /* For straight-line C: waits with the C stack frozen; returns after it. Only
  * where a thread is running. */
-void sl_thread_freeze(lua_State *L, sl_thread *t);
+void sl_stop_freeze(lua_State *L, sl_thread *t);
 
 /* Whether what it does lies on a fiber, which it does while it runs, too. */
 static inline int sl_thread_isfrozen(const sl_thread *t)
@@ -219,25 +219,25 @@ int sl_thread_waits(const sl_thread *t);
 
 /* Readies a waiting thread: gives a yielded one its results. Raises before
  * it changes anything. False if it does not wait any more. */
-int sl_thread_prepare(lua_State *L, sl_thread *t);
+int sl_run_prepare(lua_State *L, sl_thread *t);
 
-/* The thread will not wait, which matters if sl_thread_current made it of L's
+/* The thread will not wait, which matters if sl_stop_current made it of L's
  * coroutine. */
-void sl_thread_disown(lua_State *L, sl_thread *t);
+void sl_stop_disown(lua_State *L, sl_thread *t);
 
-/* Ends the running C function in a suspension: `return sl_thread_suspend`. */
-int sl_thread_suspend(lua_State *L, sl_threads *all);
+/* Ends the running C function in a suspension: `return sl_stop_suspend`. */
+int sl_stop_suspend(lua_State *L, sl_threads *all);
 
 /* Ends the running C function in handing control over: above its first
  * argument, which may be anything, lie n values and the thread they are for
  * (true: the base). When control comes back it brings values; is_protected:
  * true before them. Only where a thread is running. */
-int sl_thread_transfer(lua_State *L, sl_threads *all, int n,
-                       int is_protected);
+int sl_stop_transfer(lua_State *L, sl_threads *all, int n,
+                     int is_protected);
 
 /* The same for few values above the first argument, which is a thread that is
  * held and suspended: directly from one C stack to the other. */
-int sl_thread_switch(lua_State *L, sl_thread *to, int n, int is_protected);
+int sl_stop_switch(lua_State *L, sl_thread *to, int n, int is_protected);
 
 /* Where a coroutine is. */
 enum sl_where {
@@ -249,21 +249,21 @@ enum sl_where {
 };
 
 /* [-0, +0, -] Of the coroutine at index. */
-enum sl_where sl_thread_where(lua_State *L, sl_threads *all, int index);
+enum sl_where sl_where_get(lua_State *L, sl_threads *all, int index);
 
 /* --- errors ------------------------------------------------------------ */
 
 /* After threads have run, and before anything is thrown on L: LuaJIT's VM
  * learns that it is L's turn only when a C function returns or calls. */
-void sl_thread_settle(lua_State *L, sl_threads *all);
+void sl_thread_sync_vm(lua_State *L, sl_threads *all);
 
 /* [-0, +(nresults|1), -] lua_pcall of a C function that isn't made first, so
  * that it can be called when there is no memory. */
-int sl_thread_pcall(lua_State *L, sl_threads *all, sl_thread_body body,
-                    void *arg, int nresults);
+int sl_pcall_body(lua_State *L, sl_threads *all, sl_pcall_function body,
+                  void *arg, int nresults);
 
 /* [-3, +1, m] Makes of thread, error and traceback the one error value: the
  * error itself, or a string with the traceback if it has none yet. */
-void sl_thread_message(lua_State *L);
+void sl_failure_message(lua_State *L);
 
 #endif
