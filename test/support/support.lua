@@ -44,7 +44,7 @@ function support.stacks(many)
 end
 
 -- How long run, check and eventually wait before they give up, in seconds.
-support.limit = tonumber(os.getenv 'SOCKETLOOP_TEST_LIMIT') or 10
+support.limit = tonumber(os.getenv 'SOCKETLOOP_TEST_LIMIT') or 30
 
 -- The wall clock is LuaSocket's: the loop's own clock is under test.
 local now = socket.gettime
