@@ -17,12 +17,12 @@
 #include "loop/watch.h"
 #include "os/clock.h"
 #include "os/error.h"
+#include "os/fd.h"
 #include "socketloop.h"
 #include "thread/hook.h"
 
 #include <errno.h>
 #include <math.h>
-#include <poll.h>
 #include <stddef.h>
 
 /* --- loops ------------------------------------------------------------- */
@@ -67,11 +67,7 @@ static int look(int fd, int events, int *ready)
     const short wanted = (short)((events & SOCKETLOOP_READABLE ? POLLIN : 0) |
                                  (events & SOCKETLOOP_WRITABLE ? POLLOUT : 0));
     struct pollfd p = {fd, wanted, 0};
-    int n;
-    do
-        n = poll(&p, 1, 0);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
+    if (sl_fd_poll(&p, 1) < 0)
         return errno;
     if (fd < 0 || p.revents & POLLNVAL)
         return EBADF;

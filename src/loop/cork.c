@@ -19,7 +19,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     ROOM = 8 * 1024,      /* of a block */
@@ -136,11 +135,11 @@ static void finish(sl_cork *g)
         gather_in(loop, NULL);
     source->unsent = NULL;
     if (g->ends && is_ours(g))
-        shutdown(fd, SHUT_WR);
+        sl_fd_shutdown(fd, SHUT_WR);
     if (is_inherited(g)) {
         sl_source_release(source, 1);
         if (fd >= 0)
-            close(fd);
+            sl_fd_close(fd);
     }
     if (heirs != NULL)
         leave_heirs(g);
@@ -234,7 +233,7 @@ static int transmit(sl_cork *g, const char *data, size_t size, size_t *n)
     g->first += sent;
     *n -= sent;
     source->writer.progress |= sent > 0;
-    if (err != 0 && err != EAGAIN && err != EWOULDBLOCK) {
+    if (err != 0 && err != EAGAIN) {
         lose(g, err);
     } else if (g->first == g->last) {
         finish(g);

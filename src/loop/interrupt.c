@@ -2,11 +2,10 @@
  * interrupt.c - see interrupt.h.
  */
 
-#define _POSIX_C_SOURCE 200809L
-
 #include "loop/interrupt.h"
 
-#include <signal.h>
+#include "os/signal.h"
+
 #include <string.h>
 
 static int do_nothing(lua_State *L)
@@ -23,9 +22,7 @@ void sl_interrupt_call(lua_State *L)
 
 int sl_interrupt_handled(void)
 {
-    struct sigaction action;
-    return sigaction(SIGINT, NULL, &action) == 0 &&
-           action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
+    return sl_signal_isinterrupthandled();
 }
 
 /* The words are luajit's own, whose handler takes itself away. Words alone may

@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { LISTS = 64 };         /* of inquiries, by hash */
 
@@ -59,9 +58,9 @@ static void close_pipe(sl_resolver *r)
     if (is_child(r))
         return;
     sl_workers_notify(r->workers, -1);
-    close(fd);
+    sl_fd_close(fd);
     sl_process_forget(r->announcements);
-    close(r->announcements);
+    sl_fd_close(r->announcements);
 }
 
 /* 0 or how it failed. */
@@ -81,8 +80,8 @@ static int open_pipe(sl_resolver *r)
         if (err != 0)
             close_pipe(r);
     } else {
-        close(ends[0]);
-        close(ends[1]);
+        sl_fd_close(ends[0]);
+        sl_fd_close(ends[1]);
     }
     return err;
 }

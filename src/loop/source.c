@@ -10,11 +10,11 @@
 #include "loop/cork.h"
 #include "loop/wait.h"
 #include "os/error.h"
+#include "os/fd.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 void sl_source_init(sl_source *source, sl_loop *loop)
 {
@@ -119,18 +119,15 @@ int sl_source_claim(sl_source *source, int fd)
 
 void sl_source_lend(sl_source *source)
 {
-    struct stat file;
-    if (source->fd < 0 || fstat(source->fd, &file) != 0)
-        return;
-    source->inode = (uint32_t)file.st_ino;
-    source->lent = 1;
+    if (source->fd >= 0 && sl_fd_inode(source->fd, &source->inode) == 0)
+        source->lent = 1;
 }
 
 int sl_source_checkstranger(const sl_source *source)
 {
-    struct stat file;
-    return source->fd >= 0 && fstat(source->fd, &file) == 0 &&
-           (uint32_t)file.st_ino != source->inode;
+    uint32_t inode;
+    return source->fd >= 0 && sl_fd_inode(source->fd, &inode) == 0 &&
+           inode != source->inode;
 }
 
 void sl_source_move(sl_source *from, sl_source *to)

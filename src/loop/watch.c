@@ -13,10 +13,10 @@
 #include "loop/source.h"
 #include "loop/wait.h"
 #include "os/error.h"
+#include "os/fd.h"
 #include "thread/arg.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -322,10 +322,7 @@ int sl_watch_ready(lua_State *L)
     struct pollfd *set = lua_newuserdata(L, (size_t)(count + 1) * sizeof *set);
     fill(L, set, 1, reads, POLLIN);
     fill(L, set + reads, 2, writes, POLLOUT);
-    int n;
-    do
-        n = poll(set, (nfds_t)count, 0);
-    while (n < 0 && errno == EINTR);
+    int n = sl_fd_poll(set, (size_t)count);
     if (n < 0)
         return luaL_error(L, "poll: %s", strerror(errno));
     lua_pushinteger(L, n);

@@ -13,6 +13,7 @@
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/fd.h"
+#include "os/signal.h"
 #include "socket/receive.h"
 #include "socket/send.h"
 #include "thread/arg.h"
@@ -52,7 +53,7 @@ int sl_foreign_istls(lua_State *L, int index)
 
 void sl_foreign_prepare(lua_State *L, int index)
 {
-    sl_fd_ignorepipe();
+    sl_signal_ignorepipe();
     lua_getfield(L, index, "settimeout");
     if (lua_isfunction(L, -1))
         sl_object_nonblock(L, index);

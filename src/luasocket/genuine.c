@@ -8,13 +8,14 @@
 
 #include "luasocket/genuine.h"
 
-#include <signal.h>
+#include "os/signal.h"
 
 enum { DEPTH = 2 };    /* of tables that are copied */
 
 typedef struct module {
     lua_CFunction loader;
     const char *name;    /* borrowed */
+    lua_State *L;        /* the state that it is loaded in */
 } module;
 
 /* (module) Loads it, and keeps it in the registry under its name. */
@@ -26,6 +27,13 @@ static int load_module(lua_State *L)
     lua_call(L, 1, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, m->name);
     return 0;
+}
+
+/* [-0, +0, -] How that ended. */
+static int try_loading(void *arg)
+{
+    module *m = arg;
+    return sl_cpcall(m->L, load_module, m);
 }
 
 static int state_gc(lua_State *L)
@@ -76,15 +84,13 @@ static void copy_table(lua_State *L, lua_State *other, int depth)
  * metatables; nil if it cannot be loaded. */
 int sl_genuine_load(lua_State *L)
 {
-    module m = {lua_tocfunction(L, 1), luaL_checkstring(L, 2)};
+    module m = {lua_tocfunction(L, 1), luaL_checkstring(L, 2), NULL};
     if (m.loader == NULL)
         return 0;
     lua_State **other = push_state(L);
-    struct sigaction ignored;
-    sigaction(SIGPIPE, NULL, &ignored);
-    int status = sl_cpcall(*other, load_module, &m);
-    sigaction(SIGPIPE, &ignored, NULL);    /* LuaSocket changes it */
-    if (status != LUA_OK)
+    m.L = *other;
+    if (sl_signal_keeppipe(try_loading, &m) != LUA_OK)    /* LuaSocket's loader
+                                                             changes SIGPIPE */
         return 0;
     lua_pushvalue(*other, LUA_REGISTRYINDEX);
     copy_table(L, *other, DEPTH);

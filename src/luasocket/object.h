@@ -5,9 +5,8 @@
 #ifndef SL_OBJECT_H
 #define SL_OBJECT_H
 
+#include "os/lookup.h"
 #include "socket/asocket.h"
-
-#include <netdb.h>
 
 /* Whether it is one of LuaSocket's sockets; if so, its class becomes that of
  * the asocket (or NULL). */

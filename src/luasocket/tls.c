@@ -11,12 +11,11 @@
 #include "luasocket/object.h"
 #include "luasocket/require.h"
 #include "os/error.h"
+#include "os/fd.h"
 #include "os/lookup.h"
 #include "socket/asocket.h"
 #include "socket/push.h"
 #include "thread/arg.h"
-
-#include <sys/socket.h>
 
 /* [-0, +1, e] Pushes a function of socketloop/tls.lua. */
 static void push_function(lua_State *L, const char *name)

@@ -21,9 +21,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* --- wrapping ---------------------------------------------------------- */
 
@@ -105,6 +102,7 @@ static int check_type(lua_State *L, int fd)
     };
     int family = sl_fd_family(fd), type = sl_fd_type(fd);
     int transport = sl_transport_find(family, type);
+    sl_arg_check(L, type >= 0, 1, "not a socket");
     sl_arg_check(L, transport >= 0, 1, "not a TCP, UDP or unix socket");
     if (lua_isnoneornil(L, 2))
         return transport;
@@ -120,18 +118,16 @@ static int check_type(lua_State *L, int fd)
 static int wrap_descriptor(lua_State *L)
 {
     int fd;
-    struct stat file;
+    uint32_t inode;
     sl_arg_check(L, sl_arg_toint((double)sl_arg_integer(L, 1), &fd), 1,
                  "number out of range");
-    sl_arg_check(L, fd >= 0 && fstat(fd, &file) == 0, 1,
+    sl_arg_check(L, fd >= 0 && sl_fd_inode(fd, &inode) == 0, 1,
                  "not an open descriptor");
-    sl_arg_check(L, S_ISSOCK(file.st_mode), 1, "not a socket");
     int transport = check_type(L, fd);
     lua_settop(L, 1);
     find_wrapper(L, 1);
     sl_asocket *a = lua_touserdata(L, -1);
-    if (a != NULL && a->source.fd == fd &&
-        a->source.inode == (uint32_t)file.st_ino)
+    if (a != NULL && a->source.fd == fd && a->source.inode == inode)
         return 1;
     a = sl_asocket_new(L, sl_loop_check(L), transport);
     sl_loop_env(L, SL_ENV_WRAPPERS);
@@ -146,7 +142,7 @@ static int wrap_descriptor(lua_State *L)
     while (err == ENOMEM && sl_reclaim_retry(L, a->source.loop, err));
     if (err != 0)
         return luaL_error(L, "%s", sl_error_message(err));
-    a->source.inode = (uint32_t)file.st_ino;
+    a->source.inode = inode;
     a->settled = 1;
     sl_fd_nonblock(fd);
     return 1;
@@ -208,7 +204,7 @@ static int meth_setsocket(lua_State *L)
         sl_unix_unlink(a);
     sl_source_release(&a->source, old >= 0);
     if (old >= 0)
-        close(old);
+        sl_fd_close(old);
     take_object(L, 1, 2);
     return 0;
 }

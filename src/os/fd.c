@@ -9,11 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -23,6 +23,27 @@ enum { SEND_FLAGS = MSG_NOSIGNAL };
 #else
 enum { SEND_FLAGS = 0 };
 #endif
+
+/* Sets *n to what a call that transfers bytes returned. 0 or an errno. */
+static int transferred(ssize_t result, size_t *n)
+{
+    *n = result < 0 ? 0 : (size_t)result;
+    return result >= 0 ? 0 : errno == EWOULDBLOCK ? EAGAIN : errno;
+}
+
+void sl_fd_close(int fd)
+{
+    close(fd);
+}
+
+int sl_fd_inode(int fd, uint32_t *inode)
+{
+    struct stat file;
+    if (fstat(fd, &file) < 0)
+        return errno;
+    *inode = (uint32_t)file.st_ino;
+    return 0;
+}
 
 int sl_fd_nonblock(int fd)
 {
@@ -47,7 +68,7 @@ int sl_fd_accept(int listener, int *fd)
     do
         *fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     while (*fd < 0 && errno == EINTR);
-    return *fd < 0 ? errno : 0;
+    return *fd >= 0 ? 0 : errno == EWOULDBLOCK ? EAGAIN : errno;
 }
 
 int sl_fd_pipe(int ends[2])
@@ -59,9 +80,9 @@ int sl_fd_pipe(int ends[2])
 
 static int prepare(int *fd)
 {
-    int err = *fd < 0 ? errno : sl_fd_nonblock(*fd);
     if (*fd < 0)
-        return err;
+        return errno == EWOULDBLOCK ? EAGAIN : errno;
+    int err = sl_fd_nonblock(*fd);
 #if defined(SO_NOSIGPIPE)
     int on = 1;
     setsockopt(*fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
@@ -124,14 +145,36 @@ int sl_fd_connect(int fd, const struct sockaddr *address, socklen_t size)
     return errno == EINTR ? EINPROGRESS : errno;
 }
 
+void sl_fd_disconnect(int fd)
+{
+    struct sockaddr_in6 nobody;
+    memset(&nobody, 0, sizeof nobody);
+    nobody.sin6_family = AF_UNSPEC;
+    connect(fd, (struct sockaddr *)&nobody, sizeof nobody);
+}
+
+int sl_fd_bind(int fd, const struct sockaddr *address, socklen_t size)
+{
+    return bind(fd, address, size) < 0 ? errno : 0;
+}
+
+int sl_fd_listen(int fd, int backlog)
+{
+    return listen(fd, backlog) < 0 ? errno : 0;
+}
+
+void sl_fd_shutdown(int fd, int how)
+{
+    shutdown(fd, how);
+}
+
 int sl_fd_recv(int fd, char *data, size_t size, size_t *n)
 {
     ssize_t got;
     do
         got = recv(fd, data, size, 0);
     while (got < 0 && errno == EINTR);
-    *n = got < 0 ? 0 : (size_t)got;
-    return got < 0 ? errno : 0;
+    return transferred(got, n);
 }
 
 int sl_fd_peek(int fd, char *data, size_t size, size_t *n)
@@ -140,8 +183,7 @@ int sl_fd_peek(int fd, char *data, size_t size, size_t *n)
     do
         got = recv(fd, data, size, MSG_PEEK | MSG_DONTWAIT);
     while (got < 0 && errno == EINTR);
-    *n = got < 0 ? 0 : (size_t)got;
-    return got < 0 ? errno : 0;
+    return transferred(got, n);
 }
 
 size_t sl_fd_pending(int fd)
@@ -156,8 +198,7 @@ int sl_fd_send(int fd, const char *data, size_t size, size_t *n)
     do
         put = send(fd, data, size, SEND_FLAGS);
     while (put < 0 && errno == EINTR);
-    *n = put < 0 ? 0 : (size_t)put;
-    return put < 0 ? errno : 0;
+    return transferred(put, n);
 }
 
 int sl_fd_sendtwo(int fd, const char *first, size_t first_size,
@@ -173,8 +214,7 @@ int sl_fd_sendtwo(int fd, const char *first, size_t first_size,
     do
         put = sendmsg(fd, &message, SEND_FLAGS);
     while (put < 0 && errno == EINTR);
-    *n = put < 0 ? 0 : (size_t)put;
-    return put < 0 ? errno : 0;
+    return transferred(put, n);
 }
 
 int sl_fd_recvfrom(int fd, char *data, size_t size, size_t *n,
@@ -185,39 +225,34 @@ int sl_fd_recvfrom(int fd, char *data, size_t size, size_t *n,
         from->size = sizeof from->address;
         got = recvfrom(fd, data, size, 0, &from->address.any, &from->size);
     } while (got < 0 && errno == EINTR);
-    *n = got < 0 ? 0 : (size_t)got;
-    return got < 0 ? errno : 0;
+    return transferred(got, n);
 }
 
 int sl_fd_sendto(int fd, const char *data, size_t size, const sl_sockaddr *to)
 {
     const struct sockaddr *name = to->size > 0 ? &to->address.any : NULL;
+    size_t n;
     ssize_t put;
     do
         put = sendto(fd, data, size, SEND_FLAGS, name, to->size);
     while (put < 0 && errno == EINTR);
-    return put < 0 ? errno : 0;
+    return transferred(put, &n);
 }
 
-void sl_fd_ignorepipe(void)
+int sl_fd_poll(struct pollfd *set, size_t count)
 {
-    struct sigaction action;
-    if (sigaction(SIGPIPE, NULL, &action) == 0 &&
-        action.sa_handler == SIG_DFL) {
-        action.sa_handler = SIG_IGN;
-        sigaction(SIGPIPE, &action, NULL);
-    }
+    int n;
+    do
+        n = poll(set, (nfds_t)count, 0);
+    while (n < 0 && errno == EINTR);
+    return n;
 }
 
 /* Whether one of the events has happened to it, or an error has. */
 static int has_happened(int fd, short events)
 {
     struct pollfd p = {fd, events, 0};
-    int n;
-    do
-        n = poll(&p, 1, 0);
-    while (n < 0 && errno == EINTR);
-    return n > 0;
+    return sl_fd_poll(&p, 1) > 0;
 }
 
 int sl_fd_ready(int fd, int writing)
@@ -235,6 +270,12 @@ int sl_fd_error(int fd)
 {
     int err = 0;
     return int_option(fd, SO_ERROR, &err) == 0 ? err : 0;
+}
+
+void sl_fd_reusing(int fd)
+{
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 }
 
 void sl_fd_resetting(int fd)

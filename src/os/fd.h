@@ -1,7 +1,8 @@
 /*
  * fd.h - the system calls on socket descriptors, made alike: each new
  * descriptor is non-blocking and close-on-exec, none raises SIGPIPE, and a
- * signal (EINTR) is never seen. Functions return 0 or an errno.
+ * signal (EINTR) is never seen; nor is EWOULDBLOCK, only EAGAIN. Functions
+ * return 0 or an errno.
  */
 
 #ifndef SL_FD_H
@@ -9,7 +10,9 @@
 
 #include "os/sockaddr.h"
 
+#include <poll.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 /* A new socket of that family and type; of IPv6: for IPv6 only. */
@@ -18,10 +21,28 @@ int sl_fd_socket(int family, int type, int *fd);
 /* Connects, or begins to: EINPROGRESS. */
 int sl_fd_connect(int fd, const struct sockaddr *address, socklen_t size);
 
+/* The peer of a connected datagram socket is forgotten. */
+void sl_fd_disconnect(int fd);
+
+int sl_fd_bind(int fd, const struct sockaddr *address, socklen_t size);
+
+/* bind succeeds while connections of another socket's address last. */
+void sl_fd_reusing(int fd);
+
+int sl_fd_listen(int fd, int backlog);
+
 /* The next connection of a listening socket. */
 int sl_fd_accept(int listener, int *fd);
 
+void sl_fd_close(int fd);
+
+/* how is SHUT_RD, SHUT_WR or SHUT_RDWR. */
+void sl_fd_shutdown(int fd, int how);
+
 int sl_fd_nonblock(int fd);
+
+/* Which open file the descriptor is: the lower 32 bits of its inode. */
+int sl_fd_inode(int fd, uint32_t *inode);
 
 /* Reads at most size bytes; *n is 0 at the end of the stream. */
 int sl_fd_recv(int fd, char *data, size_t size, size_t *n);
@@ -62,9 +83,9 @@ void sl_fd_resetting(int fd);
  * peer. From now on that does not take long. */
 void sl_fd_hurry(int fd);
 
-/* Others' writes don't raise SIGPIPE from now on, unless the program handles
- * it: LuaSocket sees to that, too, but may not be loaded. */
-void sl_fd_ignorepipe(void);
+/* Asks which of `count` descriptors are ready now: how many; or -1, and
+ * errno. */
+int sl_fd_poll(struct pollfd *set, size_t count);
 
 /* Whether reading or writing would not block now. */
 int sl_fd_ready(int fd, int writing);

@@ -15,7 +15,6 @@
 #include "socket/stream.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 enum { ROUNDS_MAX = 16 };    /* before it is others' turn */
 
@@ -57,7 +56,7 @@ static int try_accept(lua_State *L, sl_source *source)
         if (round == ROUNDS_MAX)
             return SL_BUSY;
         err = accept_one(a);
-        if (err == EAGAIN || err == EWOULDBLOCK)
+        if (err == EAGAIN)
             source->readable = 0;
         else if (err != 0 && !is_transient(err))
             return sl_reclaim_later(source->loop, &a->tried_again,
@@ -81,7 +80,7 @@ static int push_accepted(lua_State *L, sl_asocket *listener)
     if (sl_process_isours(fd, listener->accepted_forks)) {
         err = sl_asocket_take(a, fd, SL_CLIENT);
         if (err != 0)
-            close(fd);
+            sl_fd_close(fd);
     }
     if (err != 0) {
         lua_pop(L, 1);

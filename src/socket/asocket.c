@@ -12,6 +12,7 @@
 #include "luasocket/object.h"
 #include "os/clock.h"
 #include "os/error.h"
+#include "os/fd.h"
 #include "socket/client_limit.h"
 #include "socket/connect.h"
 #include "socket/dns.h"
@@ -22,8 +23,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 const char sl_asocket_mark = 0;
 
@@ -242,7 +241,7 @@ void sl_asocket_close(lua_State *L, int index)
         lua_insert(L, -2);
         lua_call(L, 1, 0);
     } else if (fd >= 0 && a->owned) {
-        close(fd);
+        sl_fd_close(fd);
     }
     a->owned = 0;
 }
@@ -255,10 +254,10 @@ void sl_asocket_finalize(lua_State *L, sl_asocket *a)
     int fd = sl_source_owned(&a->source);
     sl_source_free(&a->source);
     if (fd >= 0 && a->owned)
-        close(fd);
+        sl_fd_close(fd);
     if (a->accepted >= 0 &&
         sl_process_isours(a->accepted, a->accepted_forks))
-        close(a->accepted);
+        sl_fd_close(a->accepted);
     if (a->connect != NULL)
         sl_connect_abandon(L, a);
     sl_dns_end(a);

@@ -18,9 +18,6 @@
 #include "thread/arg.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 int sl_bind_open(sl_asocket *a, int family)
 {
@@ -31,7 +28,7 @@ int sl_bind_open(sl_asocket *a, int family)
         return err;
     err = sl_asocket_take(a, fd, a->kind);
     if (err != 0)
-        close(fd);
+        sl_fd_close(fd);
     return err;
 }
 
@@ -40,7 +37,7 @@ void sl_bind_drop(sl_asocket *a)
     int fd = sl_source_owned(&a->source);
     sl_source_detach(&a->source, 1);
     if (fd >= 0)
-        close(fd);
+        sl_fd_close(fd);
 }
 
 int sl_bind_ask(lua_State *L, sl_asocket *a, const char *method,
@@ -71,13 +68,12 @@ static int bind_object(lua_State *L, sl_asocket *a, const struct addrinfo *ai)
 
 static int bind_natively(sl_asocket *a, const struct addrinfo *ai, int reuse)
 {
-    int on = 1;
     int err = a->source.fd < 0 ? sl_bind_open(a, ai->ai_family) : 0;
     if (err != 0)
         return err;
     if (reuse)
-        setsockopt(a->source.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    return bind(a->source.fd, ai->ai_addr, ai->ai_addrlen) < 0 ? errno : 0;
+        sl_fd_reusing(a->source.fd);
+    return sl_fd_bind(a->source.fd, ai->ai_addr, ai->ai_addrlen);
 }
 
 /* [-0, +0, e] The same for one address. Without a descriptor if it had none
@@ -125,8 +121,9 @@ int sl_bind_to(lua_State *L, sl_asocket *a, const char *host,
 
 int sl_bind_listen(sl_asocket *a, int backlog)
 {
-    if (listen(a->source.fd, backlog) < 0)
-        return errno;
+    int err = sl_fd_listen(a->source.fd, backlog);
+    if (err != 0)
+        return err;
     a->kind = SL_SERVER;
     a->source.readable = 1;
     return 0;

@@ -15,12 +15,12 @@
 #include "luasocket/foreign.h"
 #include "luasocket/object.h"
 #include "os/error.h"
+#include "os/fd.h"
 #include "os/lookup.h"
 #include "socket/push.h"
 #include "thread/arg.h"
 
 #include <string.h>
-#include <sys/socket.h>
 
 /* --- methods of every socket ------------------------------------------- */
 

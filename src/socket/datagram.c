@@ -24,7 +24,6 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum {
     DEFAULT_SIZE = 8192,    /* socket._DATAGRAMSIZE */
@@ -34,7 +33,7 @@ enum {
 /* How a system call failed, in our codes. */
 static int failure(int err)
 {
-    if (err == EAGAIN || err == EWOULDBLOCK)
+    if (err == EAGAIN)
         return SL_AGAIN;
     return err == EBADF ? SL_CLOSED : err;    /* closed behind our back */
 }

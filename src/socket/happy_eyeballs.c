@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Seconds until the next attempt begins if there is no news before. */
 static const double attempt_delay = 0.25;
@@ -116,7 +115,7 @@ static void drop(attempt *a)
     int fd = sl_source_owned(&a->callback.source);
     sl_source_detach(&a->callback.source, 1);
     if (fd >= 0)
-        close(fd);
+        sl_fd_close(fd);
 }
 
 /* What has become of an attempt: 0, SL_AGAIN, or how it failed, and then it
@@ -143,7 +142,7 @@ static int begin(attempt *a)
         return err;
     err = sl_source_claim(&a->callback.source, fd);
     if (err != 0) {
-        close(fd);
+        sl_fd_close(fd);
         return err;
     }
     return judge(a, sl_fd_connect(fd, a->address->ai_addr,

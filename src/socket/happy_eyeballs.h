@@ -11,8 +11,7 @@
 #define SL_HAPPY_EYEBALLS_H
 
 #include "loop/loop.h"
-
-#include <netdb.h>
+#include "os/lookup.h"
 
 typedef struct sl_happy_eyeballs sl_happy_eyeballs;
 

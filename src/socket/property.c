@@ -20,7 +20,6 @@
 #include "socket/send.h"
 
 #include <string.h>
-#include <sys/socket.h>
 
 /* The asocket of the method that runs, which may show what was sent: nothing
  * is kept back. */

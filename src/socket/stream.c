@@ -11,15 +11,15 @@
 #include "luasocket/foreign.h"
 #include "luasocket/object.h"
 #include "os/error.h"
+#include "os/fd.h"
 #include "socket/class.h"
 #include "thread/arg.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 
 int sl_stream_failure(int err)
 {
-    if (err == EAGAIN || err == EWOULDBLOCK)
+    if (err == EAGAIN)
         return SL_AGAIN;
     if (err == EPIPE || err == ECONNRESET || err == EBADF)
         return SL_CLOSED;    /* EBADF: closed behind our back */
@@ -42,7 +42,7 @@ void sl_stream_lookbehind(lua_State *L, sl_asocket *a, int receiving)
     lua_pop(L, 1);
 }
 
-/* shutdown(['receive' | 'send' | 'both']) -> 1 */
+/* sl_fd_shutdown(['receive' | 'send' | 'both']) -> 1 */
 static int meth_shutdown(lua_State *L)
 {
     static const char *const names[] = {"receive", "send", "both", NULL};
@@ -53,9 +53,9 @@ static int meth_shutdown(lua_State *L)
         return sl_foreign_method(L, a, "shutdown");
     int how = hows[sl_arg_option(L, 2, "both", names)];
     if (how == SHUT_RD || !sl_cork_end(&a->source))
-        shutdown(a->source.fd, how);
+        sl_fd_shutdown(a->source.fd, how);
     else if (how == SHUT_RDWR)
-        shutdown(a->source.fd, SHUT_RD);
+        sl_fd_shutdown(a->source.fd, SHUT_RD);
     lua_pushinteger(L, 1);
     return 1;
 }

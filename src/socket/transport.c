@@ -6,7 +6,7 @@
 
 #include "socket/transport.h"
 
-#include <sys/socket.h>
+#include "os/fd.h"
 
 const sl_transport sl_transports[SL_TRANSPORTS] = {
     {{"tcp{master}", "tcp{client}", "tcp{server}"},

@@ -21,11 +21,7 @@
 #include "thread/arg.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 /* [-0, +0, e] Gives it a descriptor of that family. 0 or how it failed. */
 static int get_descriptor(lua_State *L, sl_asocket *a, int family)
@@ -80,14 +76,13 @@ static int connect_natively(sl_asocket *a, const struct addrinfo *ai)
     int err = fresh ? sl_bind_open(a, ai->ai_family) : 0;
     if (err != 0)
         return err;
-    if (connect(a->source.fd, ai->ai_addr, ai->ai_addrlen) == 0) {
+    err = sl_fd_connect(a->source.fd, ai->ai_addr, ai->ai_addrlen);
+    if (err == 0) {
         a->kind = SL_CONNECTED;
         a->settled = 1;
-        return 0;
-    }
-    err = errno;
-    if (fresh)
+    } else if (fresh) {
         sl_bind_drop(a);
+    }
     return err;
 }
 
@@ -99,9 +94,8 @@ static int probe(const struct addrinfo *ai)
     int err = sl_fd_socket(ai->ai_family, SOCK_DGRAM, &fd);
     if (err != 0)
         return err;
-    if (connect(fd, ai->ai_addr, ai->ai_addrlen) < 0)
-        err = errno;
-    close(fd);
+    err = sl_fd_connect(fd, ai->ai_addr, ai->ai_addrlen);
+    sl_fd_close(fd);
     return err;
 }
 
@@ -146,10 +140,7 @@ static int connect_to(lua_State *L, sl_asocket *a, const char *host,
 /* Whatever the system says, as LuaSocket. */
 static void disconnect(lua_State *L, sl_asocket *a)
 {
-    sl_sockaddr nobody;
-    memset(&nobody, 0, sizeof nobody);
-    nobody.address.any.sa_family = AF_UNSPEC;
-    connect(a->source.fd, &nobody.address.any, sizeof(struct sockaddr_in6));
+    sl_fd_disconnect(a->source.fd);
     a->kind = SL_UNCONNECTED;
     if (a->has_object) {
         sl_asocket_pushobject(L, 1);

@@ -175,7 +175,7 @@ static int check_stale(const sl_sockaddr *name)
     if (connect(fd, &name->address.any, name->size) == 0 ||
         errno != ECONNREFUSED)
         err = EADDRINUSE;
-    close(fd);
+    sl_fd_close(fd);
     return err;
 }
 
@@ -236,7 +236,7 @@ static int lock_folder(const char *path, int *folder)
     if (*folder < 0)
         return errno == EACCES ? 0 : errno;
     if (!lock(*folder)) {
-        close(*folder);
+        sl_fd_close(*folder);
         *folder = -1;
     }
     return 0;
@@ -248,7 +248,7 @@ static void unlock_folder(int folder)
     if (folder < 0)
         return;
     flock(folder, LOCK_UN);
-    close(folder);
+    sl_fd_close(folder);
 }
 
 /* Binds and listens, in a folder that is locked or -1. Where it isn't locked
