@@ -33,11 +33,11 @@ done
 echo "only luaopen_* is exported"
 
 # Lua states in several threads share what is static: constants, the count of
-# forks, and the key of what a thread gathers.
+# forks, and the key of the pointer that each thread has.
 variables=$(size -A build/gcc-lua5.4/obj/{,*/}*.o | awk '
     $2 == ":" { file = $1 }
     $1 ~ /^\.t?(data|bss)/ && $1 !~ /rel\.ro/ && $2 > 0 &&
-    file !~ /\/(process|cork)\.o/ {
+    file !~ /\/(process|perthread)\.o/ {
         print file, $1
     }')
 if [[ -n $variables ]]; then

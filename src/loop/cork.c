@@ -11,11 +11,11 @@
 #include "loop/source.h"
 #include "os/clock.h"
 #include "os/fd.h"
+#include "os/perthread.h"
 #include "os/process.h"
 
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,11 +43,6 @@ struct sl_cork {
     char data[ROOM];
 };
 
-/* Has the block in which each OS thread is gathering. While it does, a turn of
- * its loop is running; and at most one block is not parked. */
-static pthread_key_t current;
-static int has_current;
-
 static int is_inherited(const sl_cork *g)
 {
     return g->source == &g->heir.source;
@@ -70,11 +65,12 @@ static void give_back(sl_loop *loop, sl_cork *g)
         free(g);
 }
 
+/* The thread of the system gathers in the block, or in none: while it does, a
+ * turn of its loop is running; and at most one block is not parked. */
 static void gather_in(sl_loop *loop, sl_cork *g)
 {
     loop->gathering = g;
-    if (has_current)
-        pthread_setspecific(current, g);
+    sl_perthread_set(g);
 }
 
 static void unpark(sl_loop *loop, sl_cork *g)
@@ -409,20 +405,11 @@ void sl_cork_free(sl_loop *loop)
 
 /* --- the end of the process -------------------------------------------- */
 
-/* A __thread variable would do, but LeakSanitizer crashes now and then where a
- * library that is loaded later has one. */
-__attribute__((constructor)) static void make_current(void)
-{
-    has_current = pthread_key_create(&current, NULL) == 0;
-}
-
 /* os.exit in the middle of a turn ends the process, but not the loop. */
 __attribute__((destructor)) static void send_at_exit(void)
 {
-    if (!has_current)
-        return;
-    sl_cork *g = pthread_getspecific(current);
+    sl_cork *g = sl_perthread_get();
     if (g != NULL)
         transmit_bytes(g);
-    pthread_key_delete(current);
+    sl_perthread_end();
 }

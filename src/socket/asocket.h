@@ -17,10 +17,9 @@
 #include "loop/loop.h"
 #include "loop/source.h"
 #include "loop/wait.h"
+#include "os/path.h"
 #include "socket/transport.h"
 #include "thread/compat.h"
-
-#include <sys/types.h>
 
 /* Seconds without the peer taking anything, until a closed socket's bytes are
  * given up. */
@@ -53,13 +52,6 @@ typedef struct sl_datagram {
         size_t path_size;
     } to;                  /* belongs to it */
 } sl_datagram;
-
-/* The path of a unix socket that listens, to be removed with it. */
-typedef struct sl_file {
-    dev_t device;
-    ino_t inode;
-    pid_t owner;           /* the process; not one forked off it */
-} sl_file;
 
 typedef struct sl_connect sl_connect;    /* of connect.c */
 typedef struct sl_client_limit sl_client_limit;        /* of client_limit.c */
@@ -116,7 +108,7 @@ typedef struct sl_asocket {
     union {
         sl_send send;
         sl_datagram datagram;
-        sl_file file;         /* of a listening one, if has_file */
+        sl_path_file file;         /* of a listening one, if has_file */
     } writer;                 /* its operation, if not connect */
     sl_connect *connect;      /* begun and not finished; owned, or NULL */
     struct sl_lookup *lookup; /* owned, or NULL */

@@ -13,6 +13,7 @@
 #include "luasocket/object.h"
 #include "os/error.h"
 #include "os/fd.h"
+#include "os/path.h"
 #include "os/sockaddr.h"
 #include "socket/bind.h"
 #include "socket/class.h"
@@ -20,15 +21,7 @@
 #include "thread/arg.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
-
-enum { LOCK_TRIES = 1000 };    /* of locking a folder, one a millisecond */
 
 /* [-0, +0, e] A stream gets its descriptor when it needs one. 0 or how it
  * failed. */
@@ -46,10 +39,10 @@ static int need_descriptor(lua_State *L, sl_asocket *a)
 /* There is a descriptor. 0 or how it failed. */
 static int bind_natively(sl_asocket *a, const sl_sockaddr *name)
 {
-    if (bind(a->source.fd, &name->address.any, name->size) < 0)
-        return errno;
-    a->settled = 1;
-    return 0;
+    int err = sl_fd_bind(a->source.fd, &name->address.any, name->size);
+    if (err == 0)
+        a->settled = 1;
+    return err;
 }
 
 /* [-0, +0, v] The path at index of a method's arguments. */
@@ -97,11 +90,11 @@ static int try_connect(lua_State *L, sl_source *source)
     if (source->fd < 0)
         return SL_CLOSED;
     int err = sl_sockaddr_setpath(d->host, d->to.path_size, &name);
-    if (err != 0 || connect(source->fd, &name.address.any, name.size) == 0)
-        return err;
-    if (errno == EAGAIN || errno == EINTR)    /* the server's queue is full */
+    if (err == 0)
+        err = sl_fd_connect(source->fd, &name.address.any, name.size);
+    if (err == EAGAIN || err == EINPROGRESS)    /* the server's queue is full */
         return SL_AGAIN;
-    return errno == EBADF ? SL_CLOSED : errno;
+    return err == EBADF ? SL_CLOSED : err;
 }
 
 /* [-0, +0, m] */
@@ -159,98 +152,6 @@ int sl_unix_ispath(lua_State *L, int index)
     return size > 0 && (path[0] == '\0' || memchr(path, '/', size) != NULL);
 }
 
-static int is_same(const sl_file *file, const struct stat *now)
-{
-    return S_ISSOCK(now->st_mode) && file->device == now->st_dev &&
-           file->inode == now->st_ino;
-}
-
-/* 0 if nobody listens there: a server went without removing its path. */
-static int check_stale(const sl_sockaddr *name)
-{
-    int fd;
-    int err = sl_fd_socket(AF_UNIX, SOCK_STREAM, &fd);
-    if (err != 0)
-        return err;
-    if (connect(fd, &name->address.any, name->size) == 0 ||
-        errno != ECONNREFUSED)
-        err = EADDRINUSE;
-    sl_fd_close(fd);
-    return err;
-}
-
-static const char *last_part(const char *path)
-{
-    return strrchr(path, '/') + 1;
-}
-
-/* Whether the file is in that folder. */
-static int is_there(int folder, const char *path, const sl_file *file)
-{
-    struct stat now;
-    return fstatat(folder, last_part(path), &now, AT_SYMLINK_NOFOLLOW) == 0 &&
-           is_same(file, &now);
-}
-
-/* Removes a stale socket from the folder, which is locked. 0, or how it failed:
- * EADDRINUSE if there is something else. */
-static int remove_stale(int folder, const sl_sockaddr *name)
-{
-    const char *path = name->address.un.sun_path;
-    struct stat now;
-    if (fstatat(folder, last_part(path), &now, AT_SYMLINK_NOFOLLOW) < 0 ||
-        !S_ISSOCK(now.st_mode))
-        return EADDRINUSE;
-    sl_file file = {now.st_dev, now.st_ino, 0};
-    int err = check_stale(name);
-    if (err == 0 && (!is_there(folder, path, &file) ||
-                     unlinkat(folder, last_part(path), 0) < 0))
-        err = EADDRINUSE;
-    return err;
-}
-
-/* Locks the folder for this process, if that is possible in a second: other
- * servers hold it for moments, but anybody who may read it could for ever. */
-static int lock(int folder)
-{
-    const struct timespec pause = {0, 1000000};
-    for (int i = 0; i < LOCK_TRIES; i++) {
-        if (flock(folder, LOCK_EX | LOCK_NB) == 0)
-            return 1;
-        if (errno != EWOULDBLOCK)
-            return 0;
-        nanosleep(&pause, NULL);
-    }
-    return 0;
-}
-
-/* Opens and locks the folder of the path; *folder is -1 if it cannot be
- * locked. 0 or how it failed. */
-static int lock_folder(const char *path, int *folder)
-{
-    char name[sizeof ((struct sockaddr_un *)NULL)->sun_path];
-    size_t size = (size_t)(last_part(path) - path);
-    memcpy(name, path, size);
-    name[size] = '\0';
-    *folder = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*folder < 0)
-        return errno == EACCES ? 0 : errno;
-    if (!lock(*folder)) {
-        sl_fd_close(*folder);
-        *folder = -1;
-    }
-    return 0;
-}
-
-/* Also for a process that was forked meanwhile. */
-static void unlock_folder(int folder)
-{
-    if (folder < 0)
-        return;
-    flock(folder, LOCK_UN);
-    sl_fd_close(folder);
-}
-
 /* Binds and listens, in a folder that is locked or -1. Where it isn't locked
  * nothing is removed, and another server may have removed our path before we
  * listened. 0 or how it failed. */
@@ -258,21 +159,18 @@ static int listen_at(sl_asocket *a, const sl_sockaddr *name, int folder,
                      int backlog)
 {
     const char *path = name->address.un.sun_path;
-    struct stat now;
     int err = bind_natively(a, name);
     if (err == EADDRINUSE && folder >= 0) {
-        err = remove_stale(folder, name);
+        err = sl_path_removestale(folder, name);
         if (err == 0)
             err = bind_natively(a, name);
     }
-    if (err == 0 && path[0] != '\0' && lstat(path, &now) == 0) {
-        a->writer.file = (sl_file){now.st_dev, now.st_ino, getpid()};
+    if (err == 0 && path[0] != '\0' && sl_path_note(path, &a->writer.file))
         a->has_file = 1;
-    }
     if (err == 0)
         err = sl_bind_listen(a, backlog);
     if (err == 0 && a->has_file && folder < 0 &&
-        (lstat(path, &now) < 0 || !is_same(&a->writer.file, &now)))
+        !sl_path_isthere(path, &a->writer.file))
         err = EADDRINUSE;
     return err;
 }
@@ -284,10 +182,10 @@ static int serve(sl_asocket *a, const sl_sockaddr *name, int backlog)
     int folder = -1;
     int err = a->source.fd < 0 ? sl_bind_open(a, AF_UNIX) : 0;
     if (err == 0 && path[0] != '\0')
-        err = lock_folder(path, &folder);
+        err = sl_path_lock(path, &folder);
     if (err == 0)
         err = listen_at(a, name, folder, backlog);
-    unlock_folder(folder);
+    sl_path_unlock(folder);
     return err;
 }
 
@@ -305,16 +203,8 @@ int sl_unix_serve(lua_State *L, sl_asocket *a, int index, int backlog)
 
 void sl_unix_unlink(sl_asocket *a)
 {
-    sl_sockaddr name;
-    struct stat now;
-    const char *path = name.address.un.sun_path;
     a->has_file = 0;
-    name.size = sizeof name.address - 1;
-    memset(&name.address, 0, sizeof name.address);
-    if (a->writer.file.owner == getpid() &&
-        getsockname(a->source.fd, &name.address.any, &name.size) == 0 &&
-        lstat(path, &now) == 0 && is_same(&a->writer.file, &now))
-        unlink(path);
+    sl_path_unlink(a->source.fd, &a->writer.file);
 }
 
 /* The other name of connect: see arg.h. */
