@@ -1,7 +1,8 @@
 #!/bin/bash
 # What can be checked without running anything: warnings of two compilers on
-# five Luas, exported names, the kqueue back-end (against a stub header),
-# who includes whom, luacheck, the style's cheap rules, and the rockspec.
+# five Luas, exported names, the kqueue back-end (against a stub header), who
+# includes whom, who calls the system, luacheck, the style's cheap rules, and
+# the rockspec.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -47,6 +48,17 @@ fi
 echo "no static variables"
 
 lua5.4 tools/arrows.lua
+
+# To the system leads only os/, also where a header of it has more than types.
+calls=$(nm -Au build/gcc-lua5.4/obj/{,[^o]*/}*.o | awk '
+    $2 == "U" && $3 !~ /^(sl_|lua|_GLOBAL_|__errno_location$|__.*_chk)/ &&
+    $3 !~ /^(mem|str)/ && $3 !~ /^(calloc|malloc|realloc|free|getenv)$/ &&
+    $3 !~ /^(fmin|fmax|floor|ceil|fmod|pow)$/ { print $1, $3 }')
+if [[ -n $calls ]]; then
+    echo "calls of the system outside src/os/: $calls"
+    exit 1
+fi
+echo "outside src/os/ only functions of standard C are called"
 
 luacheck -q --no-color .
 

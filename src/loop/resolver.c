@@ -116,8 +116,7 @@ static sl_inquiry *find_inquiry(sl_resolver *r, const sl_query *query,
 
 static void free_inquiry(sl_inquiry *q)
 {
-    if (q->list != NULL)
-        freeaddrinfo(q->list);
+    sl_lookup_free(q->list);
     free(q->names);
     free(q);
 }
@@ -327,8 +326,8 @@ void sl_resolver_end(sl_lookup *lookup)
         leave_inquiry(r, lookup);
         if (r != NULL && r->count == 0)
             close_pipe(r);
-    } else if (lookup->list != NULL) {
-        freeaddrinfo(lookup->list);
+    } else {
+        sl_lookup_free(lookup->list);
     }
     free(lookup);
 }

@@ -55,6 +55,12 @@ int sl_lookup_known(const sl_query *query, struct addrinfo **list)
     return look_up(query, flags, list) == 0 ? 0 : SL_AGAIN;
 }
 
+void sl_lookup_free(struct addrinfo *list)
+{
+    if (list != NULL)
+        freeaddrinfo(list);
+}
+
 /* Where nobody can be asked, the address is its own name, as it is where there
  * is none. */
 static void find_name(const struct addrinfo *ai, char host[NI_MAXHOST],

@@ -25,11 +25,14 @@ typedef struct sl_query {
     int purpose;         /* of enum sl_purpose */
 } sl_query;
 
-/* Both: 0 or how it failed (error.h). Free *list with freeaddrinfo. resolve
- * asks the system, and blocks; known gives SL_AGAIN if that is needed, which
- * it isn't for numbers. */
+/* Both: 0 or how it failed (error.h). Free *list with sl_lookup_free.
+ * resolve asks the system, and blocks; known gives SL_AGAIN if that is needed,
+ * which it isn't for numbers. */
 int sl_lookup_resolve(const sl_query *query, struct addrinfo **list);
 int sl_lookup_known(const sl_query *query, struct addrinfo **list);
+
+/* list may be NULL. */
+void sl_lookup_free(struct addrinfo *list);
 
 /* The names of the addresses, which may be looked up, and block: that of the
  * port, then each host's, with a zero byte after each. NULL: no memory. Free

@@ -16,6 +16,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+int sl_sockaddr_parsehost(const char *text, int family, void *address)
+{
+    return inet_pton(family, text, address) == 1;
+}
+
+void sl_sockaddr_formathost(const struct in_addr *address,
+                            char text[SL_HOST_SIZE])
+{
+    text[0] = '\0';
+    inet_ntop(AF_INET, address, text, SL_HOST_SIZE);
+}
+
 int sl_sockaddr_isport(const char *text)
 {
     size_t digits = strspn(text, "0123456789");

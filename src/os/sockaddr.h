@@ -22,6 +22,12 @@ typedef struct sl_sockaddr {
     socklen_t size;    /* of what is in it; 0: no name */
 } sl_sockaddr;
 
+/* The address of that family in digits, for a struct in_addr or in6_addr;
+ * false if the text is none. And back, for IPv4. */
+int sl_sockaddr_parsehost(const char *text, int family, void *address);
+void sl_sockaddr_formathost(const struct in_addr *address,
+                            char text[SL_HOST_SIZE]);
+
 /* Whether the text may be a port: a decimal number up to 65535, or like the
  * name of a service. The system takes signs and blanks, and what is left of a
  * number that is too large. */

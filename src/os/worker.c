@@ -58,8 +58,7 @@ static sl_job *make_job(const sl_query *query, void *submitter)
 
 void sl_job_free(sl_job *job)
 {
-    if (job->list != NULL)
-        freeaddrinfo(job->list);
+    sl_lookup_free(job->list);
     free(job->names);
     free(job);
 }
