@@ -58,8 +58,7 @@ describe('A network that loses packets', function()
     it('loses no byte of a conversation', function()
         local output = run(30, 8, ('env HOST=10.99.0.2 %s %s %d %d'):format(
             process.quote(process.interpreter),
-            process.folder .. '/preload/faults.lua', 10,
-                    10))
+            process.folder .. '/preload/faults.lua', 10, 10))
         if output then assert.matches('10 complete, 0 broken', output) end
     end)
 

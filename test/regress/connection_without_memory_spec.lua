@@ -1,4 +1,5 @@
--- Found where there was no memory at times.
+-- A connection for whose result there was no memory stayed open in an object of
+-- install's own until that was used again, while the peer waited.
 
 local loop = require 'socketloop'
 local own = require 'socketloop.own'
@@ -19,8 +20,6 @@ describe('install', function()
         end)
     end)
 
-    -- It stayed open in an object of install's own until that was used again,
-    -- while the peer waited.
     it('closes a connection for whose result there is no memory', function()
         own.method = function(name, f, ...)
             if tostring(f) ~= connect then return method(name, f, ...) end
