@@ -82,7 +82,8 @@ if [[ ${#missing[@]} -gt 0 ]]; then
     touch "${missing[@]/#/$root/unpacked/}"
 fi
 
-export SPECS=${SPECS:-fiber* recursion* thread* loop* coro* bothloops*}
+export SPECS=${SPECS:-fiber* recursion thread* suspend program_end loop sleep \
+    coro* bothloops*}
 runs=()
 for lua in "${luas[@]}"; do
     runs+=("$architecture-$lua:epoll")

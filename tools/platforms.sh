@@ -16,7 +16,8 @@ unset MAKEFLAGS MFLAGS
 
 # Specs of threads and of what waits in the loop. They need no program, no
 # library and nearly nothing of LuaSocket's.
-core='fiber recursion stack thread loop timeout receive send coro* bothloops*'
+core='fiber* recursion stack thread suspend program_end loop sleep timeout*
+    receive* send* coro* bothloops*'
 
 # Runs all specs, or unless SPECS says otherwise those of core on the last of
 # the runs when it has to be quick.

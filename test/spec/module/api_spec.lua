@@ -1,7 +1,6 @@
 -- Waiting in the loop from another C module, which knows of socketloop what is
--- in its header. How such waits end is in api_end_spec.
+-- in its header. See also api_misuse_spec and api_end_spec.
 
-local coro = require 'coro'
 local cwait = require 'cwait'
 local loop = require 'socketloop'
 local places = require 'places'
@@ -11,7 +10,6 @@ local support = require 'support'
 local api, script, with_pipe = cwait.api, cwait.script, cwait.with_pipe
 local with_pair, fill, empty = cwait.with_pair, cwait.fill, cwait.empty
 local begin, results_of = cwait.begin, cwait.results_of
-local coroloop = loop.coro      -- made here, not in one of the tests
 local run, some = support.run, support.some
 
 describe('In C', function()
@@ -479,149 +477,6 @@ describe('In C', function()
                     assert.equal('r', results_of(first))
                     assert.equal('r', results_of(third))
                 end)
-            end)
-        end)
-    end)
-
-    describe('misuse raises:', function()
-        local outside = 'must be called from a loop thread (see newthread)'
-
-        it('to wait in the main program', function()
-            with_pair(function(a)
-                assert.is_false(api.inthread())
-                support.raises('wait ' .. outside, api.wait, a, 'w', 5)
-                support.raises('wait ' .. outside, api.wait, a, 'w', 0)
-                support.raises('sleep ' .. outside, api.sleep, 0)
-            end)
-        end)
-
-        it("to wait in a coroutine of the main program's", function()
-            with_pair(function(a)
-                coroutine.wrap(function()
-                    assert.is_false(api.inthread())
-                    support.raises('wait ' .. outside, api.wait, a, 'w', 5)
-                    support.raises('sleep ' .. outside, api.sleep, 0)
-                end)()
-            end)
-        end)
-
-        it('to wait in onerror', function()
-            local err
-            loop.onerror = function()
-                err = support.failure(api.sleep, 0)
-            end
-            loop.newthread(function()
-                loop.sleep(0)
-                error 'boom'
-            end)
-            support.drain()
-            loop.onerror = nil
-            assert.matches(outside, err, 1, true)
-        end)
-
-        it('to wait for nothing, or for something else', function()
-            with_pair(function(a)
-                run(function()
-                    support.raises('wait: invalid events (0)',
-                                   api.wait, a, '', 5)
-                    support.raises('wait: invalid events (7)',
-                                   api.wait, a, 'rwx', 5)
-                end)
-            end)
-        end)
-
-        it('a time that is not a number', function()
-            with_pair(function(a)
-                run(function()
-                    local nan = 0 / 0
-                    support.raises('wait: the time is not a number',
-                                   api.wait, a, 'w', nan)
-                    support.raises('sleep: the time is not a number',
-                                   api.sleep, nan)
-                end)
-            end)
-        end)
-
-        if support.luajit then
-            it("to wait in a finalizer of LuaJIT's", function()
-                with_pair(function(a)
-                    run(function()
-                        local sleeping, waiting, ready
-                        local proxy = newproxy(true)    -- luacheck: ignore
-                        getmetatable(proxy).__gc = function()
-                            sleeping = support.failure(api.sleep, 0)
-                            waiting = support.failure(api.wait, a, 'r', 5)
-                            ready = api.wait(a, 'w', 5)
-                        end
-                        proxy = nil                     -- luacheck: ignore
-                        support.collect()
-                        assert.is_string(sleeping)
-                        assert.is_string(waiting)
-                        assert.equal('w', ready)
-                    end)
-                end)
-            end)
-        end
-    end)
-
-    describe('the caller is in a thread', function()
-        it('of either loop, and in what is nested there', function()
-            for _, which in ipairs {loop, coroloop} do
-                support.run_in(which, function()
-                    assert.is_true(api.inthread())
-                    coroutine.wrap(function()
-                        assert.is_true(api.inthread())
-                    end)()
-                    which.sleep(0)
-                    assert.is_true(api.inthread())
-                end)
-                assert.is_false(api.inthread())
-            end
-        end)
-    end)
-
-    describe('it is waited in', function()
-        it('the loop that runs the thread', function()
-            with_pipe(function(r, w)
-                local result
-                coroloop.newthread(function()
-                    api.sleep(0.001)
-                    result = api.wait(r, 'r', 5)
-                end)
-                assert.is_false(loop.step(0))
-                api.write(w, 'x')
-                support.drain(coroloop)
-                assert.equal('r', result)
-            end)
-        end)
-
-        it('the loop below a coroutine that has none', function()
-            with_pipe(function(r, w)
-                local result
-                coroloop.newthread(function()
-                    coro.resume(coro.create(function()
-                        result = api.wait(r, 'r', 5)
-                    end))
-                end)
-                assert.is_false(loop.step(0))
-                api.write(w, 'x')
-                support.drain(coroloop)
-                assert.equal('r', result)
-            end)
-        end)
-
-        it("the plain loop, where no loop runs the thread", function()
-            with_pipe(function(r, w)
-                local result
-                assert(coro.resume(coro.create(function()
-                    assert.is_true(api.inthread())
-                    api.sleep(0.001)
-                    result = api.wait(r, 'r', 5)
-                end)))
-                assert.is_nil(result)
-                api.write(w, 'x')
-                support.drain()
-                assert.equal('r', result)
             end)
         end)
     end)

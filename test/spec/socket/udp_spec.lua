@@ -1,10 +1,9 @@
--- UDP sockets in the loop. See also udp_luasocket_spec.
+-- UDP sockets in the loop. See also udp_object_spec, udp_names_spec and
+-- udp_luasocket_spec.
 
 local loop = require 'socketloop'
 local datagrams = require 'datagrams'
-local names = require 'names'
 local process = require 'process'
-local socket = require 'socket'
 local support = require 'support'
 
 local pack, unpack, run = support.pack, support.unpack, support.run
@@ -241,48 +240,6 @@ describe('A UDP socket in the loop', function()
         end)
     end)
 
-    it('is closed when its object was closed', function()
-        run(function()
-            local object = assert(socket.udp4())
-            assert(object:setsockname('127.0.0.1', 0))
-            local s = loop.wrap(object)
-            object:close()
-            assert.same(pack(nil, 'closed'), pack(s:receive()))
-            assert.same(pack(nil, 'closed'),
-                pack(s:sendto('x', '127.0.0.1', 9)))
-            s:close()
-        end)
-    end)
-
-    it('is closed when its bare descriptor was closed', function()
-        run(function()
-            local object = assert(socket.udp4())
-            assert(object:setsockname('127.0.0.1', 0))
-            local s = loop.wrap(object:getfd(), 'udp')
-            object:close()
-            assert.same(pack(nil, 'closed'), pack(s:receive()))
-            assert.same(pack(nil, 'closed'),
-                pack(s:sendto('x', '127.0.0.1', 9)))
-            s:setfd(-1)     -- it is somebody else's by now
-            s:close()
-        end)
-    end)
-
-    it('follows what is done to its object', function()
-        run(function()
-            local a, port = bound(make)
-            local object = socket.udp()
-            local s = loop.wrap(object)
-            assert(object:setpeername('127.0.0.1', port))
-            assert.equal(1, s:send('1'))
-            assert.equal('1', a:receive())
-            assert(object:setpeername('*'))
-            assert.equal(1, s:sendto('2', '127.0.0.1', port))
-            assert.equal('2', a:receive())
-            close(a, s)
-        end)
-    end)
-
     it('stays usable after a timeout', function()
         run(function()
             local a, port = bound(make)
@@ -367,63 +324,6 @@ describe('A UDP socket in the loop', function()
                 assert.is_string(err)
             end
             a:close()
-        end)
-    end)
-
-    it('makes a LuaSocket object on demand', function()
-        run(function()
-            local a, b = connected(make)
-            local c = bound(make)
-            local object = a:getsocket()
-            assert.matches('udp{connected}', tostring(object), 1, true)
-            assert.equal(a:getfd(), object:getfd())
-            assert.equal(a, loop.wrap(object))
-            assert.equal('inet4', object:getfamily())
-            assert.same(support.name(a:getpeername()),
-                support.name(object:getpeername()))
-            assert.equal('userdata', type(c.socket))
-            assert.matches('udp{unconnected}', tostring(c.socket), 1, true)
-            -- It is the same socket still.
-            b:send('hello')
-            assert.equal('hello', a:receive())
-            b:send('object')
-            object:settimeout(1)
-            assert.equal('object', object:receive())
-            object:settimeout(0)
-            close(a, b, c)
-            assert.equal(-1, object:getfd())
-        end)
-    end)
-
-    it('makes a LuaSocket object before it has a descriptor', function()
-        run(function()
-            local a, port = bound(make)
-            local s = loop.udp()
-            local object = s:getsocket()
-            assert.equal(-1, object:getfd())
-            assert.equal(5, s:sendto('hello', '127.0.0.1', port))
-            assert.is_true(object:getfd() >= 0)
-            assert.equal(object:getfd(), s:getfd())
-            assert.equal('hello', a:receive())
-            close(a, s)
-            assert.equal(-1, object:getfd())
-        end)
-    end)
-
-    it('can be swapped by setsocket', function()
-        run(function()
-            local a, port = bound(make)
-            local s = loop.udp('127.0.0.1', 0)
-            local fresh = assert(socket.udp4())
-            s:setsocket(fresh)
-            assert.equal(fresh, s:getsocket())
-            assert.equal(1, s:sendto('x', '127.0.0.1', port))
-            assert.equal('x', a:receive())
-            -- A socket of another kind has other methods.
-            s:setsocket(socket.tcp())
-            assert.equal('function', type(s.accept))
-            assert.is_nil(s.sendto)
-            close(a, s)
         end)
     end)
 
@@ -563,109 +463,4 @@ describe('A UDP socket in the loop', function()
             close(a, b)
         end)
     end)
-end)
-
--- In a Lua of its own, with a name service of its own: see names.lua.
-describe('A UDP socket and names', function()
-    after_each(process.cleanup)
-
-    local script = names.tests(it, pending)
-
-    script('looks its peer up while others run', [[
-        for _, make in ipairs {loop.udp, function()
-            return loop.wrap(socket.udp())
-        end} do
-            run(function()
-                local s = make()
-                beside(function()
-                    expect(1, s:setpeername('wait100+127.0.0.1', 9))
-                end)
-                local host, port = s:getpeername()
-                expect('127.0.0.1', host)
-                expect(9, port)
-                s:close()
-            end)
-        end
-    ]])
-
-    script('tries all addresses', [[
-        for _, make in ipairs {loop.udp, function()
-            return loop.wrap(socket.udp())
-        end} do
-            run(function()
-                -- A broadcast address takes an option, and a route.
-                local s = make()
-                expect(1, s:setpeername('+255.255.255.255+127.0.0.1', 9))
-                expect('127.0.0.1', (s:getpeername()))
-                s:close()
-                s = make()
-                local ok, err = s:setpeername('+255.255.255.255', 9)
-                expect(nil, ok)
-                assert(err == 'permission denied' or
-                       err == 'Network is unreachable', err)
-                -- And can be used all the same.
-                expect(1, s:sendto('x', '127.0.0.1', 9))
-                s:close()
-                s = make()
-                local other = assert(socket.udp6())
-                if other:setsockname('::1', 0) then
-                    expect(1, s:setpeername('+255.255.255.255+::1', 9))
-                    expect('::1', (s:getpeername()))
-                end
-                other:close()
-                s:close()
-            end)
-        end
-    ]])
-
-    script('takes its timeout for the look-up', [[
-        run(function()
-            local s = loop.udp()
-            s:settimeout(0.01)
-            local took, ok, err = timed(s.setpeername, s,
-                'wait1000+127.0.0.1', 9)
-            expect_error('timeout', ok, err)
-            assert(took < 0.5)
-            s:settimeout(5)
-            expect(1, s:setpeername('wait10+127.0.0.1', 9))
-            s:close()
-        end)
-    ]])
-
-    script('is closed during the look-up', [[
-        run(function()
-            local fresh, bound = loop.udp(), loop.udp('127.0.0.1', 0)
-            for _, s in ipairs {fresh, bound} do
-                local result = async(s.setpeername, s, 'wait200+127.0.0.1', 9)
-                loop.sleep(0.005)
-                s:close()
-                expect_error('closed', result())
-            end
-        end)
-    ]])
-
-    script('refuses a second use of its far end during the look-up', [[
-        run(function()
-            local s = loop.udp('127.0.0.1', 0)
-            local result = async(s.setpeername, s, 'wait50+127.0.0.1', 9)
-            assert(not s:setpeername('127.0.0.1', 9))
-            assert(not pcall(s.sendto, s, 'x', '127.0.0.1', 9))
-            expect(1, (result()))
-            expect(1, s:send('x'))
-            s:close()
-        end)
-    ]])
-
-    script('binds to names, also outside of threads', [[
-        local s = loop.udp('wait10+127.0.0.1', 0)
-        expect('127.0.0.1', (s:getsockname()))
-        expect(1, s:setpeername('wait10+127.0.0.1', 9))
-        s:close()
-        run(function()
-            local t = loop.udp()
-            expect(1, t:setsockname('wait10+127.0.0.1', 0))
-            expect('127.0.0.1', (t:getsockname()))
-            t:close()
-        end)
-    ]])
 end)

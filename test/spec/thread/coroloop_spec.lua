@@ -1,5 +1,5 @@
--- What holds of both loops alike, whose threads are coro threads: newthread,
--- suspend, resume, waits, errors, misuse.
+-- The coro loop, and what holds of both loops alike: newthread, suspend, resume
+-- and coro.running.
 
 local loop = require 'socketloop'
 local coro = require 'coro'
@@ -9,8 +9,8 @@ local support = require 'support'
 
 local pack, unpack, failure = support.pack, support.unpack, support.failure
 local count, push, numbers = support.count, support.push, lists.numbers
-local drain, errors_of_steps = support.drain, support.errors_of_steps
-local alive, run, mixed = support.alive, support.run_in, loops.mixed
+local drain = support.drain
+local alive, run = support.alive, support.run_in
 local serve, inside = loops.serve, loops.inside
 
 -- A spec runs in the main program.
@@ -240,7 +240,7 @@ for name, which in pairs(loops.all) do
         it('raises an error before the first wait', function()
             local function culprit() error 'boom' end
             local err = failure(which.newthread, function() culprit() end)
-            assert.matches('coroloop_spec%.lua:%d+: boom\n', err)
+            assert.matches('_spec%.lua:%d+: boom\n', err)
             assert.matches('culprit', err)
             assert.equal(1, count(err, 'stack traceback:'))
             local value = {}
@@ -401,166 +401,6 @@ for name, which in pairs(loops.all) do
         end)
     end)
 
-    describe('In ' .. name .. ' a wait', function()
-        loops.hooks(before_each, after_each)
-
-        for where, around in pairs(inside) do
-            it('sleeps inside ' .. where, function()
-                local log = {}
-                local inner
-                local thread = which.newthread(function()
-                    for i = 1, 3 do
-                        around(function()
-                            inner = coro.running()
-                            which.sleep(0)
-                            log[#log + 1] = i
-                        end)
-                    end
-                end)
-                assert.equal('suspended', coro.status(inner))
-                support.collect()
-                drain(which)
-                assert.same({1, 2, 3}, log)
-                assert.equal('dead', coro.status(thread))
-            end)
-
-            it('receives and sends inside ' .. where, function()
-                local client, peer = mixed(which)
-                local got
-                which.newthread(function()
-                    around(function()
-                        got = pack(client:receive())
-                        client:send 'answer\n'
-                    end)
-                end)
-                assert.is_nil(got)
-                support.collect()
-                peer:send 'question\n'
-                drain(which)
-                assert.equal('question', got[1])
-                assert.equal('answer', peer:receive())
-                client:close()
-                peer:close()
-            end)
-
-            it('connects and accepts inside ' .. where, function()
-                local listener = support.track(which.tcp('127.0.0.1', 0))
-                assert(listener:listen())
-                local line
-                which.newthread(function()
-                    around(function()
-                        local server = assert(listener:accept())
-                        server:send 'hello\n'
-                        server:close()
-                        listener:close()
-                    end)
-                end)
-                which.newthread(function()
-                    around(function()
-                        local client = assert(which.connect('127.0.0.1',
-                            support.port(listener)))
-                        line = client:receive()
-                        client:close()
-                    end)
-                end)
-                drain(which)
-                assert.equal('hello', line)
-            end)
-
-            it('fails inside ' .. where, function()
-                local value = {}
-                which.newthread(function()
-                    around(function()
-                        which.sleep(0)
-                        error(value)
-                    end)
-                end)
-                local errors = errors_of_steps(which)
-                assert.equal(1, errors.n)
-                assert.equal(value, errors[1])
-            end)
-
-            it('times out inside ' .. where, function()
-                local client, peer = mixed(which)
-                local results
-                client:settimeout(0.002)
-                which.newthread(function()
-                    around(function() results = pack(client:receive()) end)
-                end)
-                drain(which)
-                assert.is_nil(results[1])
-                assert.equal('timeout', results[2])
-                client:close()
-                peer:close()
-            end)
-
-            it('ends inside ' .. where .. ' when the socket is closed',
-            function()
-                local client, peer = mixed(which)
-                local results
-                which.newthread(function()
-                    around(function() results = pack(client:receive()) end)
-                end)
-                client:close()
-                drain(which)
-                assert.is_nil(results[1])
-                assert.equal('closed', results[2])
-                peer:close()
-            end)
-        end
-
-        it('keeps alive a thread that nobody refers to', function()
-            local woken = 0
-            for _, around in pairs(inside) do
-                which.newthread(function()
-                    around(function()
-                        which.sleep(0.002)
-                        woken = woken + 1
-                    end)
-                    woken = woken + 1
-                end)
-            end
-            support.collect()
-            drain(which)
-            local expected = 0
-            for _ in pairs(inside) do expected = expected + 2 end
-            assert.equal(expected, woken)
-        end)
-
-        it('lets no other thread in by transfer or resume', function()
-            for where, around in pairs(inside) do
-                local inner, woken
-                which.newthread(function()
-                    around(function()
-                        inner = coro.running()
-                        which.sleep(0.001)
-                        woken = true
-                    end)
-                end)
-                assert.equal('suspended', coro.status(inner), where)
-                assert.matches('waits', failure(coro.transfer, inner), nil,
-                               nil, where)
-                local results = pack(pcall(coro.resume, inner))
-                if results[1] then table.remove(results, 1) end
-                assert.is_false(results[1], where)
-                assert.matches('waits', results[2], nil, nil, where)
-                assert.is_nil(woken)
-                assert.matches('waits', run(which, function()
-                    return failure(coro.transfer, inner)
-                end), nil, nil, where)
-                drain(which)
-                assert.is_true(woken, where)
-            end
-        end)
-
-        it('must be made in a loop thread', function()
-            for _, other in pairs(loops.all) do
-                local err = failure(other.sleep, 0)
-                assert.matches('must be called from a loop thread', err)
-            end
-        end)
-    end)
-
     describe('In ' .. name .. ' coro.running', function()
         loops.hooks(before_each, after_each)
 
@@ -602,158 +442,6 @@ for name, which in pairs(loops.all) do
             assert.equal(main, thread)
             assert.is_true(ismain)
             assert.equal(main, (coro.running()))
-        end)
-    end)
-
-    describe('In ' .. name .. ' an error', function()
-        loops.hooks(before_each, after_each)
-
-        it('leaves step with its message and one traceback', function()
-            which.newthread(function()
-                which.sleep(0)
-                local function culprit() error 'boom' end
-                culprit()
-            end)
-            local errors = errors_of_steps(which)
-            assert.equal(1, errors.n)
-            assert.matches('^[^\n]*coroloop_spec%.lua:%d+: boom\n', errors[1])
-            assert.matches('culprit', errors[1])
-            assert.equal(1, count(errors[1], 'stack traceback:'))
-            assert.not_matches('busted', errors[1])
-        end)
-
-        it('leaves step as it is when it is no string', function()
-            for _, value in ipairs {{}, true, false, print, main} do
-                which.newthread(function()
-                    which.sleep(0)
-                    error(value)
-                end)
-                local errors = errors_of_steps(which)
-                assert.equal(1, errors.n)
-                assert.equal(value, errors[1])
-            end
-        end)
-
-        it('does not keep the others from running', function()
-            local ran = 0
-            for i = 1, 30 do
-                which.newthread(function()
-                    which.sleep(0)
-                    if i % 3 == 0 then error {} end
-                    ran = ran + 1
-                    which.sleep(0.001)
-                    ran = ran + 1
-                end)
-            end
-            local errors = errors_of_steps(which)
-            assert.equal(10, errors.n)
-            assert.equal(40, ran)
-        end)
-
-        it('leaves start, which can be called again', function()
-            local woken = false
-            which.newthread(function()
-                which.sleep(0)
-                error {}
-            end)
-            which.newthread(function()
-                which.sleep(0.003)
-                woken = true
-            end)
-            assert.is_false((pcall(which.start)))
-            which.start()
-            assert.is_true(woken)
-        end)
-
-        it('goes to onerror with the thread and a traceback', function()
-            local calls = {}
-            which.onerror = function(...) calls[#calls + 1] = pack(...) end
-            local value = {}
-            local thread = which.newthread(function()
-                which.sleep(0)
-                local function culprit() error(value) end
-                culprit()
-            end)
-            which.start()
-            assert.equal(1, #calls)
-            assert.equal(3, calls[1].n)
-            assert.equal(thread, calls[1][1])
-            assert.equal(value, calls[1][2])
-            assert.matches('^stack traceback:\n', calls[1][3])
-            assert.matches('culprit', calls[1][3])
-        end)
-
-        it('leaves the thread dead and garbage', function()
-            local list = setmetatable({}, {__mode = 'k'})
-            local thread = which.newthread(function()
-                which.sleep(0)
-                error {}
-            end)
-            list[thread] = true
-            errors_of_steps(which)
-            assert.equal('dead', coro.status(thread))
-            thread = nil    -- luacheck: ignore
-            assert.equal(0, alive(list))
-        end)
-
-        it('in a server\'s handler leaves the server working', function()
-            local port, listener = serve(which, function(client)
-                local line = client:receive()
-                if line == 'fail' then error 'boom' end
-                client:send(line .. '\n')
-                client:close()
-            end)
-            local answers = {}
-            local errors = 0
-            which.onerror = function() errors = errors + 1 end
-            which.newthread(function()
-                for _, line in ipairs {'one', 'fail', 'two'} do
-                    local client = assert(which.connect('127.0.0.1', port))
-                    client:send(line .. '\n')
-                    answers[#answers + 1] = client:receive() or 'none'
-                    client:close()
-                end
-                listener:close()
-            end)
-            which.start()
-            assert.same({'one', 'none', 'two'}, answers)
-            assert.equal(1, errors)
-        end)
-    end)
-
-    describe('In ' .. name .. ' misuse', function()
-        loops.hooks(before_each, after_each)
-
-        it('of start and step in a thread raises an error', function()
-            local errors = run(which, function()
-                local errors = {}
-                for i, f in ipairs {which.start, which.step} do
-                    errors[i] = failure(f, 0)
-                    coro.wrap(function()
-                        errors[i + 2] = failure(f, 0)
-                    end)()
-                end
-                return errors
-            end)
-            assert.equal(4, #errors)
-            for i, err in ipairs(errors) do
-                assert.matches(i % 2 == 1 and 'start' or 'step', err)
-            end
-        end)
-
-        it('of a socket by two readers raises an error', function()
-            local client, peer = mixed(which)
-            local err
-            which.newthread(function() client:receive() end)
-            which.newthread(function()
-                coro.wrap(function()
-                    err = failure(client.receive, client)
-                end)()
-            end)
-            assert.matches('already waited on by another thread', err)
-            peer:close()
-            drain(which)
-            client:close()
         end)
     end)
 end

@@ -1,0 +1,36 @@
+-- Timeouts of call_async.
+
+local support = require 'support'
+
+local run, timed = support.run, support.timed
+
+-- Clocks are compared with this much tolerance, in seconds.
+local tick = 0.002
+
+-- Calls f(socket, peer) in the loop and closes both.
+local function with_mixed(f)
+    run(function()
+        local s, peer = support.mixed()
+        f(s, peer)
+        s:close()
+        peer:close()
+    end)
+end
+
+describe('A timeout', function()
+    support.hooks(before_each, after_each)
+
+    describe('of call_async', function()
+        it('is nil, timeout', function()
+            with_mixed(function(s)
+                s:settimeout(0.01)
+                local took, ok, err = timed(s.call_async, s, function()
+                    return nil, 'wantread'
+                end)
+                assert.is_nil(ok)
+                assert.equal('timeout', err)
+                assert.is_true(took >= 0.01 - tick and took < 5, took)
+            end)
+        end)
+    end)
+end)
