@@ -1,7 +1,7 @@
 -- The name for bind was looked up by LuaSocket, and no other thread ran
 -- meanwhile.
 
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 
 local script = names.tests(it, pending)

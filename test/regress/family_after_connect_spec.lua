@@ -4,7 +4,7 @@
 -- listened on 127.0.0.1 only. LuaSocket keeps the family only of addresses
 -- that it tries without waiting, as we make it do.
 
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 local support = require 'support'
 

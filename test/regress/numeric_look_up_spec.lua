@@ -1,7 +1,7 @@
 -- With install, names of digits, dots and colons were left to LuaSocket, which
 -- blocks.
 
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 
 local script = names.tests(it, pending)

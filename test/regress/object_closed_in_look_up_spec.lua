@@ -1,7 +1,7 @@
 -- With install, an object that was closed during its look-up was connected, and
 -- open again.
 
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 
 local script = names.tests(it, pending)

@@ -1,7 +1,7 @@
 -- A LuaSocket object that was made while bind looked a name up did not get the
 -- descriptor, which stayed the loop socket's.
 
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 
 local script = names.tests(it, pending)

@@ -1,6 +1,6 @@
 -- Connects to names of hosts, in scripts with a name service of their own.
 
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 
 local script = names.tests(it, pending)

@@ -1,8 +1,8 @@
 -- One look-up for all who ask for the same, and how many there are at a time;
--- in scripts that run with a name service of their own: see names.lua.
+-- in scripts that run with a name service of their own: see name_service.lua.
 
 local loop = require 'socketloop'
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 
 local script, host = names.tests(it, pending)

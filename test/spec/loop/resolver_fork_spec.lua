@@ -1,6 +1,6 @@
 -- Look-ups after a fork.
 
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 
 local _, host = names.tests(it, pending)

@@ -2,7 +2,7 @@
 -- run with a name service of their own: see name_service.lua.
 
 local loop = require 'socketloop'
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 local socket = require 'socket'
 local support = require 'support'

@@ -2,7 +2,7 @@
 -- need no network are looked up.
 
 local loop = require 'socketloop'
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 local socket = require 'socket'
 local support = require 'support'

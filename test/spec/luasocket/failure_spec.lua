@@ -1,20 +1,20 @@
 -- Objects that do their own I/O, after it has failed or where it gets nowhere:
--- those of foreign.lua, and LuaSec's.
+-- those of own_io.lua, and LuaSec's.
 
 local loop = require 'socketloop'
 local certificates = require 'certificates'
-local foreign = require 'foreign'
+local own_io = require 'own_io'
 local process = require 'process'
-local relay = require 'relay'
+local relay = require 'tls_relay'
 local support = require 'support'
 
 local pack, run, track = support.pack, support.run, support.track
 local close, eventually = support.close, support.eventually
-local methods = foreign.methods
+local methods = own_io.methods
 
 local function pair(opts)
     local client, peer = support.plain.pair()
-    local o = foreign.object(client, opts)
+    local o = own_io.object(client, opts)
     return track(loop.wrap(o)), peer, o
 end
 
@@ -107,7 +107,7 @@ describe('An error of a foreign object', function()
             local s, peer, o = pair()
             failing(o, 'receive', 'bad record')
             s:receive()
-            s:setsocket(foreign.object(o.inner))
+            s:setsocket(own_io.object(o.inner))
             peer:send 'line\n'
             assert.equal('line', s:receive())
             close(s, peer)

@@ -1,12 +1,12 @@
 -- The end of a socket around an object that does its own I/O.
 
 local loop = require 'socketloop'
-local foreign = require 'foreign'
+local own_io = require 'own_io'
 local support = require 'support'
 
 local pack = support.pack
 local run, plain, close = support.run, support.plain, support.close
-local eventually, object = support.eventually, foreign.object
+local eventually, object = support.eventually, own_io.object
 
 -- An asocket with such an object, and its plain peer.
 local function pair(opts)

@@ -1,13 +1,13 @@
 -- Objects that do their own I/O, here those of own_io.lua.
 
 local loop = require 'socketloop'
-local foreign = require 'foreign'
+local own_io = require 'own_io'
 local support = require 'support'
 
 local pack, unpack = support.pack, support.unpack
 local run, plain, close = support.run, support.plain, support.close
-local eventually, object = support.eventually, foreign.object
-local methods = foreign.methods
+local eventually, object = support.eventually, own_io.object
+local methods = own_io.methods
 
 -- An asocket with such an object, and its plain peer.
 local function pair(opts)

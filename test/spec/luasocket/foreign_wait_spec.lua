@@ -1,14 +1,14 @@
 -- Several threads wait on an object that does its own I/O.
 
 local loop = require 'socketloop'
-local foreign = require 'foreign'
+local own_io = require 'own_io'
 local socket = require 'socket'
 local support = require 'support'
 
 local pack = support.pack
 local run, plain, close = support.run, support.plain, support.close
-local eventually, object = support.eventually, foreign.object
-local methods = foreign.methods
+local eventually, object = support.eventually, own_io.object
+local methods = own_io.methods
 
 -- An asocket with such an object, and its plain peer.
 local function pair(opts)

@@ -3,7 +3,7 @@
 local loop = require 'socketloop'
 local certificates = require 'certificates'
 local process = require 'process'
-local relay = require 'relay'
+local relay = require 'tls_relay'
 local support = require 'support'
 
 local run, track = support.run, support.track

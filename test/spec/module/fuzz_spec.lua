@@ -7,9 +7,9 @@
 -- The same calls each time, and few of them; `make fuzz` makes more. What was
 -- found so is told in regress/.
 
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
-local random = require 'random'
+local random = require 'random_script'
 
 describe('Random calls', function()
     after_each(process.cleanup)

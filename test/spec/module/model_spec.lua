@@ -3,7 +3,7 @@
 -- `make fuzz` takes others, and more of them.
 
 local process = require 'process'
-local random = require 'random'
+local random = require 'random_script'
 
 local clock = process.helper 'model.so'
 

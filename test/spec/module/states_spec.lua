@@ -1,7 +1,7 @@
 -- Several Lua states in one process, each with the module; and how one ends
 -- in the middle of everything. `make tsan` runs states.lua, too.
 
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 
 local folder = process.folder

@@ -2,7 +2,7 @@
 -- deadlines are met, and what waiting for them costs.
 
 local loop = require 'socketloop'
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 local support = require 'support'
 

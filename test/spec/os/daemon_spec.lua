@@ -2,7 +2,7 @@
 -- daemons: the numbers that its loop remembers become somebody else's, whom it
 -- leaves alone.
 
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 
 -- What each script begins with.

@@ -2,7 +2,7 @@
 -- what it inherited, the parent doesn't notice. The other specs about forks
 -- are with names (resolver_spec.lua) and paths (unix_server_spec.lua).
 
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 
 -- Conversations between clients and servers of one process.

@@ -4,7 +4,7 @@
 local loop = require 'socketloop'
 local certificates = require 'certificates'
 local process = require 'process'
-local relay = require 'relay'
+local relay = require 'tls_relay'
 local socket = require 'socket'
 local support = require 'support'
 

@@ -1,6 +1,6 @@
 -- What was gathered or is unsent when the process forks.
 
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 
 describe('After a fork', function()

@@ -3,7 +3,7 @@
 
 local process = require 'process'
 local faulty = require 'faulty'
-local names = require 'names'
+local names = require 'name_service'
 
 local prelude = [[
 local loop = require 'socketloop'

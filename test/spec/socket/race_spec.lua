@@ -1,7 +1,7 @@
 -- Connecting to a host with several addresses. The scripts run with a name
--- service of their own: see names.lua.
+-- service of their own: see name_service.lua.
 
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 
 local script = names.tests(it, pending)

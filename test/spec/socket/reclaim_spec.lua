@@ -1,7 +1,7 @@
 -- Sockets that nobody refers to hold descriptors: when these run out, and
 -- before, in a program whose own objects give the collector little to do.
 
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 
 local script, host = names.tests(it, pending)

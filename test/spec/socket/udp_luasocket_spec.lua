@@ -1,7 +1,7 @@
 -- What UDP sockets give, compared with what LuaSocket's own objects give.
 
 local loop = require 'socketloop'
-local compare = require 'compare'
+local compare = require 'side_by_side'
 local datagrams = require 'datagrams'
 local socket = require 'socket'
 local support = require 'support'

@@ -1,9 +1,9 @@
 -- Names of hosts for UDP sockets of the loop.
 
-local names = require 'names'
+local names = require 'name_service'
 local process = require 'process'
 
--- In a Lua of its own, with a name service of its own: see names.lua.
+-- In a Lua of its own, with a name service of its own: see name_service.lua.
 describe('A UDP socket and names', function()
     after_each(process.cleanup)
 

@@ -1,7 +1,7 @@
 -- Unix datagram sockets, side by side with LuaSocket's, and in the loop.
 
 local loop = require 'socketloop'
-local paths = require 'paths'
+local paths = require 'socket_paths'
 local process = require 'process'
 local support = require 'support'
 

@@ -2,9 +2,9 @@
 
 local loop = require 'socketloop'
 local lfs = require 'lfs'
-local names = require 'names'
+local names = require 'name_service'
 local nginx = require 'nginx'
-local paths = require 'paths'
+local paths = require 'socket_paths'
 local process = require 'process'
 local support = require 'support'
 

@@ -2,7 +2,7 @@
 
 local loop = require 'socketloop'
 local lfs = require 'lfs'
-local paths = require 'paths'
+local paths = require 'socket_paths'
 local process = require 'process'
 local support = require 'support'
 

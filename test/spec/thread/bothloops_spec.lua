@@ -2,7 +2,7 @@
 
 local loop = require 'socketloop'
 local coro = require 'coro'
-local loops = require 'loops'
+local loops = require 'both_loops'
 local process = require 'process'
 local support = require 'support'
 

@@ -1,7 +1,7 @@
 -- coro.ptransfer, and how a thread ends that was entered by a transfer.
 
 local coro = require 'coro'
-local lists = require 'lists'
+local lists = require 'value_lists'
 local places = require 'places'
 local support = require 'support'
 

@@ -1,7 +1,7 @@
 -- coro.resume and yield, and how they go together with transfer.
 
 local coro = require 'coro'
-local lists = require 'lists'
+local lists = require 'value_lists'
 local places = require 'places'
 local support = require 'support'
 

@@ -1,7 +1,7 @@
 -- coro.transfer inside C functions, metamethods and nested coroutines.
 
 local coro = require 'coro'
-local lists = require 'lists'
+local lists = require 'value_lists'
 local places = require 'places'
 local support = require 'support'
 

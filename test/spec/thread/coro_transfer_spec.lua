@@ -1,7 +1,7 @@
 -- coro.transfer: threads that hand control to each other.
 
 local coro = require 'coro'
-local lists = require 'lists'
+local lists = require 'value_lists'
 local support = require 'support'
 
 local pack, unpack, failure = support.pack, support.unpack, support.failure

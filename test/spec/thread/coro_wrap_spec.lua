@@ -1,7 +1,7 @@
 -- coro.wrap and safewrap: iterators.
 
 local coro = require 'coro'
-local lists = require 'lists'
+local lists = require 'value_lists'
 local support = require 'support'
 
 local pack, failure, count = support.pack, support.failure, support.count

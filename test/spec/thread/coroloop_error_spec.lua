@@ -1,7 +1,7 @@
 -- Errors and misuse in threads of both loops.
 
 local coro = require 'coro'
-local loops = require 'loops'
+local loops = require 'both_loops'
 local support = require 'support'
 
 local pack, failure = support.pack, support.failure

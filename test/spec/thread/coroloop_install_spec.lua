@@ -1,7 +1,7 @@
 -- coro.install() in both loops.
 
 local coro = require 'coro'
-local loops = require 'loops'
+local loops = require 'both_loops'
 local support = require 'support'
 
 local drain = support.drain

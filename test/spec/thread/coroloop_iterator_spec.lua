@@ -1,8 +1,8 @@
 -- Iterators of coro, which wait in both loops.
 
 local coro = require 'coro'
-local lists = require 'lists'
-local loops = require 'loops'
+local lists = require 'value_lists'
+local loops = require 'both_loops'
 local support = require 'support'
 
 local pack, unpack, failure = support.pack, support.unpack, support.failure

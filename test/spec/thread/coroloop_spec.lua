@@ -3,8 +3,8 @@
 
 local loop = require 'socketloop'
 local coro = require 'coro'
-local lists = require 'lists'
-local loops = require 'loops'
+local lists = require 'value_lists'
+local loops = require 'both_loops'
 local support = require 'support'
 
 local pack, unpack, failure = support.pack, support.unpack, support.failure

@@ -1,7 +1,7 @@
 -- Threads of both loops that switch by coro's own functions.
 
 local coro = require 'coro'
-local loops = require 'loops'
+local loops = require 'both_loops'
 local support = require 'support'
 
 local pack, unpack, failure = support.pack, support.unpack, support.failure

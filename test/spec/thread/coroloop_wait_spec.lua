@@ -1,7 +1,7 @@
 -- Waits of threads in both loops, with functions of coro around them.
 
 local coro = require 'coro'
-local loops = require 'loops'
+local loops = require 'both_loops'
 local support = require 'support'
 
 local pack, failure = support.pack, support.failure

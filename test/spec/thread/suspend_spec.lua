@@ -1,7 +1,7 @@
 -- suspend and resume.
 
 local loop = require 'socketloop'
-local lists = require 'lists'
+local lists = require 'value_lists'
 local places = require 'places'
 local support = require 'support'
 

@@ -1,7 +1,7 @@
 -- Threads: newthread, current, and coroutines that the loop did not start.
 
 local loop = require 'socketloop'
-local lists = require 'lists'
+local lists = require 'value_lists'
 local places = require 'places'
 local support = require 'support'
 

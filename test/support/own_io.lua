@@ -4,11 +4,11 @@
 
 local methods = {}
 
-local foreign = {methods = methods}
+local own_io = {methods = methods}
 
 -- opts: step, the bytes a call moves; read and write, its words for that it
 -- must wait (a list is gone through, then its last one stays).
-function foreign.object(inner, opts)
+function own_io.object(inner, opts)
     inner:settimeout(0)
     local self = {
         inner = inner, opts = opts or {}, calls = 0, prefixes = 0,
@@ -84,4 +84,4 @@ function methods:sum(...)
     return self, sum
 end
 
-return foreign
+return own_io

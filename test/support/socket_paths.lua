@@ -1,6 +1,6 @@
 -- A folder for each test, and paths in it, for the specs of unix sockets.
 
-local compare = require 'compare'
+local compare = require 'side_by_side'
 local lfs = require 'lfs'
 local process = require 'process'
 
