@@ -1,16 +1,16 @@
 /*
- * context.h - where execution left a C stack, and the switch to another one:
- * a few instructions for x86-64 and aarch64, ucontext elsewhere (or when
- * built with -DSL_FIBER_UCONTEXT). The sanitizers of addresses and threads are
- * told about switches.
+ * context.h - the saved registers of a C stack, and the switch to another
+ * stack: a few instructions on x86-64 and aarch64, ucontext elsewhere or with
+ * -DSL_FIBER_UCONTEXT. AddressSanitizer and ThreadSanitizer are notified of
+ * switches.
  *
- * The switch is inline for a reason: processors predict where a function
- * returns to from the calls they saw. If the two sides of a switch are equally
- * deep in calls, they guess right.
+ * The switch is inline because processors predict return addresses from the
+ * calls they have seen. If both sides of a switch are equally deep in calls,
+ * the prediction is right.
  *
- * Shadow stacks of x86-64 (SHSTK) are not switched: the Makefile does not let
- * the module say that they are, and sl_fibers_shadowed finds out. Where an
- * indirect branch may go (IBT on x86-64, BTI on aarch64) is marked.
+ * Shadow stacks of x86-64 (SHSTK) are not switched. The Makefile does not mark
+ * the module as compatible with them; sl_fibers_shadowed detects them. Targets
+ * of indirect branches (IBT on x86-64, BTI on aarch64) are marked.
  *
  * The floating-point environment (rounding mode, ...) is not switched: threads
  * share it, as Lua's coroutines do.
@@ -56,7 +56,7 @@ typedef struct sl_context {
 #if defined(SL_FIBER_UCONTEXT)
     ucontext_t machine;
 #else
-    uint64_t sp, fp, pc;    /* stack and frame pointer, where to go on */
+    uint64_t sp, fp, pc;    /* stack and frame pointer, program counter */
 #endif
 #if defined(SL_ASAN)
     void *fake_stack;
@@ -91,7 +91,7 @@ static inline void sl_context_swap(sl_context *from, sl_context *to)
 #define SL_LANDING ""
 #endif
 
-/* Whatever is not saved here counts as overwritten, so the compiler saves what
+/* All other registers are declared as clobbered: the compiler saves those that
  * it needs. */
 static inline void sl_context_swap(sl_context *from, sl_context *to)
 {
@@ -147,7 +147,7 @@ static inline void sl_context_swap(sl_context *from, sl_context *to)
 
 #endif
 
-/* The same pointer; compilers do not know that. */
+/* Returns the pointer. Compilers do not see that it is the same. */
 static inline void *sl_context_opaque(void *pointer)
 {
     __asm__("" : "+r"(pointer));
@@ -166,8 +166,9 @@ static inline void sl_context_switch(sl_context *from, sl_context *to)
     sl_context_swap(from, to);
 }
 
-/* Here was switched to. Whoever comes from a runner of fibers first notes
- * where the runner's stack is, which AddressSanitizer asks for later. */
+/* Completes a switch, on the stack that was switched to. When a fiber starts
+ * or goes on, the runner's stack is noted: AddressSanitizer asks for it when
+ * control returns. */
 static inline void sl_context_arrive(sl_context *here, sl_context *runner)
 {
 #if defined(SL_ASAN)

@@ -13,11 +13,11 @@ enum {
     SL_CLOSED = -1,    /* the connection or the socket is closed */
     SL_TIMEOUT = -2,   /* the time set with settimeout is over */
     SL_AGAIN = -3,     /* not ready: wait (never reaches Lua) */
-    SL_BUSY = -4,      /* used up its share: go on later (never reaches Lua) */
+    SL_BUSY = -4,      /* budget used up: continue later (never reaches Lua) */
     SL_TOO_BIG = -5,   /* the poller cannot hold so high a descriptor */
     SL_TOO_LONG = -6,  /* a line is longer than setmaxline allows */
     SL_UNNAMED = -7,   /* no descriptor before the socket has a name or peer */
-    SL_TOO_MUCH = -8,  /* it is more than setmaxread allows */
+    SL_TOO_MUCH = -8,  /* more bytes than setmaxread allows */
     SL_GAI = -1000     /* SL_GAI - n: getaddrinfo's error n */
 };
 
@@ -27,15 +27,15 @@ const char *sl_error_message(int err);
 /* The system's own words for an error of getaddrinfo, or NULL for others. */
 const char *sl_error_gaimessage(int err);
 
-/* The err whose message that is: LuaSocket's objects tell only that. */
+/* The error with that message: LuaSocket's objects return only messages. */
 int sl_error_code(const char *message);
 
-/* Whether that is the system's message for a connection that is closed, which
- * LuaSocket has another word for. */
+/* Whether that is the system's message for EPIPE, for which LuaSocket has the
+ * word 'closed'. */
 int sl_error_isclosed(const char *message);
 
-/* Which of two failures to tell (former may be 0): the latter, but rather what
- * a host answered than that there is no way to it. */
+/* The failure to report of two. The latter wins, but 'unreachable' does not
+ * replace an answer from a host. former may be 0. */
 int sl_error_prefer(int former, int latter);
 
 /* getaddrinfo's result as one of our codes; uses errno. */

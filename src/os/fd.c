@@ -1,6 +1,5 @@
 /*
- * fd.c - system calls on descriptors; the only file with their
- * differences between systems.
+ * fd.c - see fd.h. The differences between systems are in this file.
  */
 
 #define _GNU_SOURCE    /* accept4, pipe2 */
@@ -248,7 +247,7 @@ int sl_fd_poll(struct pollfd *set, size_t count)
     return n;
 }
 
-/* Whether one of the events has happened to it, or an error has. */
+/* Whether one of the events, an error or a hang-up has occurred. */
 static int has_happened(int fd, short events)
 {
     struct pollfd p = {fd, events, 0};
@@ -314,8 +313,8 @@ int sl_fd_connected(int fd)
     return err == ENOTCONN ? EINPROGRESS : err;
 }
 
-/* An attempt has failed if it is hung up, also when somebody else has asked
- * for the reason, which the system tells once. */
+/* An attempt that is hung up has failed, also if its error was read before: the
+ * system reports an error once. */
 int sl_fd_attempted(int fd)
 {
     int err = sl_fd_connected(fd);

@@ -47,25 +47,25 @@ int sl_fd_inode(int fd, uint32_t *inode);
 /* Reads at most size bytes; *n is 0 at the end of the stream. */
 int sl_fd_recv(int fd, char *data, size_t size, size_t *n);
 
-/* The same, and leaves the bytes there. Never blocks. */
+/* Like sl_fd_recv, but leaves the bytes in the socket, and never blocks. */
 int sl_fd_peek(int fd, char *data, size_t size, size_t *n);
 
-/* How many bytes can be read, at least 1; there are some. */
+/* The number of bytes that can be read; at least 1. */
 size_t sl_fd_pending(int fd);
 
-/* The error that the system has kept for the socket, or 0; it forgets it. */
+/* The socket's pending error, which is cleared; or 0. */
 int sl_fd_error(int fd);
 
 int sl_fd_send(int fd, const char *data, size_t size, size_t *n);
 
-/* The same for the bytes at two places, one after the other. */
+/* Like sl_fd_send, for two pieces one after the other. */
 int sl_fd_sendtwo(int fd, const char *first, size_t first_size,
                   const char *second, size_t second_size, size_t *n);
 
 /* A pipe: the end to read and the end to write. */
 int sl_fd_pipe(int ends[2]);
 
-/* Reads from a pipe all that is there. */
+/* Reads all bytes that are in a pipe. */
 void sl_fd_drain(int fd);
 
 /* Receives a datagram: its first size bytes, and who sent it. */
@@ -75,12 +75,12 @@ int sl_fd_recvfrom(int fd, char *data, size_t size, size_t *n,
 /* Sends a datagram; without a name to the peer. */
 int sl_fd_sendto(int fd, const char *data, size_t size, const sl_sockaddr *to);
 
-/* When it is closed the connection is reset, and the system drops what it has
- * not sent. */
+/* From now on close resets the connection, and the system drops unsent
+ * bytes. */
 void sl_fd_resetting(int fd);
 
-/* LuaSec's close makes the descriptor blocking before it says goodbye to the
- * peer. From now on that does not take long. */
+/* From now on blocking writes time out at once (SO_SNDTIMEO): LuaSec's close
+ * makes the descriptor blocking before it sends its last bytes. */
 void sl_fd_hurry(int fd);
 
 /* Asks which of `count` descriptors are ready now: how many; or -1, and
@@ -90,12 +90,11 @@ int sl_fd_poll(struct pollfd *set, size_t count);
 /* Whether reading or writing would not block now. */
 int sl_fd_ready(int fd, int writing);
 
-/* 0 if fd is connected, EINPROGRESS if it is not or not yet, or how that
+/* 0: fd is connected; EINPROGRESS: it is not, or not yet; else how connecting
  * failed. */
 int sl_fd_connected(int fd);
 
-/* How a connection attempt that was in progress ended; EINPROGRESS when it
- * has not. */
+/* The result of a connection attempt; EINPROGRESS while it lasts. */
 int sl_fd_attempted(int fd);
 
 /* Whether fd is a listening socket. */

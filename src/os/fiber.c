@@ -1,6 +1,6 @@
 /*
- * fiber.c - stacks from mmap with a guard below, and where they begin. Valgrind
- * is told about them when built with -DSL_VALGRIND.
+ * fiber.c - stacks from mmap, with a guard below, and their first frame. With
+ * -DSL_VALGRIND they are registered with valgrind.
  */
 
 #define _DEFAULT_SOURCE    /* MAP_ANONYMOUS, madvise */
@@ -25,16 +25,16 @@
 enum {
     IDLE_MAX = 256,
     SLAB_MIN = 8, SLAB_MAX = 64,    /* stacks mapped at once */
-    /* Below a stack. Frames of Lua's functions are larger than a page, and
-     * could begin on the other side of one. */
+    /* Below a stack. Some functions of Lua have frames larger than a page: a
+     * guard of one page could be skipped. */
     GUARD_SIZE = 64 * 1024,
-    /* A guard splits a mapping, and Linux allows a process 65530 of
-     * them (vm.max_map_count). Beyond so many stacks go without; they merge,
-     * and Lua's limit on nested C calls is what guards them. */
+    /* A guard splits a mapping, and Linux allows a process 65530 mappings
+     * (vm.max_map_count). Further stacks have no guard, so that their mappings
+     * merge; Lua's limit on nested C calls protects them. */
     GUARDED_MAX = 16384
 };
 
-/* What was on these bytes of stack is gone. */
+/* Frames on these bytes of stack are gone. */
 static void forget_bytes(char *bottom, size_t size)
 {
 #if defined(SL_ASAN)
@@ -44,7 +44,7 @@ static void forget_bytes(char *bottom, size_t size)
 #endif
 }
 
-/* ThreadSanitizer's idea of the fiber begins and ends with what runs on it. */
+/* Ends ThreadSanitizer's fiber, which lasts as long as a function runs. */
 static void forget_calls(sl_fiber *fiber)
 {
 #if defined(SL_TSAN)
@@ -96,8 +96,8 @@ static void reset(sl_fiber *fiber, char *bottom)
 
 #else
 
-/* Where a new stack begins: calls sl_fiber_serve with what it finds in the
- * frame pointer. Unwinders stop here. */
+/* The first frame of a stack: calls sl_fiber_serve with the frame pointer as
+ * its argument. Unwinders stop here. */
 void sl_fiber_entry(void);
 
 __asm__(
@@ -156,7 +156,7 @@ int sl_fibers_shadowed(void)
 
 #endif
 
-/* Makes the fiber's stack as if nothing had ever run on it. */
+/* Resets the stack to its first frame. */
 static void empty(sl_fiber *fiber, size_t stack_size)
 {
     char *bottom = stack_bottom(fiber, stack_size);
@@ -180,7 +180,7 @@ static void unmap(char *base, size_t size)
         munmap(base, size);
 }
 
-/* Maps n fresh stacks; the others must be in use. 0 or ENOMEM. */
+/* Maps n fresh stacks; there are none. 0 or ENOMEM. */
 static int map_stacks(sl_fibers *pool, size_t n)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
@@ -233,8 +233,8 @@ static sl_fiber *create(sl_fibers *pool)
     return fiber;
 }
 
-/* Whether the stack could be unmapped: there may be too many mappings to make
- * two of one. */
+/* Unmaps the stack. False: it stays, as the process has too many mappings to
+ * split one. */
 static int destroy(sl_fibers *pool, sl_fiber *fiber)
 {
 #if defined(SL_VALGRIND)
@@ -254,7 +254,7 @@ static int destroy(sl_fibers *pool, sl_fiber *fiber)
     return 1;
 }
 
-/* The pages of a deep stack go back to the system, but for the upper ones. */
+/* Returns the lower pages of a deep stack to the system. */
 static void release_pages(sl_fiber *fiber, size_t stack_size)
 {
     char *bottom = stack_bottom(fiber, stack_size) + GUARD_SIZE;

@@ -1,15 +1,16 @@
 /*
  * fiber.h - C stacks on demand, and the switch between them.
  *
- * A fiber is a C stack that runs one function over and over: each sl_fiber_run
- * calls it once. The function may stop half-way with sl_fiber_freeze, which
- * returns to whoever ran the fiber; the next sl_fiber_run goes on from there.
- * A fiber whose function has returned is empty and can serve anybody.
+ * A fiber is a C stack that runs one function at a time: sl_fiber_run calls it.
+ * The function may stop half-way with sl_fiber_freeze, which returns to the
+ * caller of sl_fiber_run; the next sl_fiber_run continues it. A fiber whose
+ * function has returned is empty, and can run another one.
  *
  * Stacks are mapped, never allocated: only the pages that were touched cost
  * memory. Errors must not be thrown across a switch.
  *
- * A stack's size is the pool's. On the hot path it is an argument, a constant.
+ * All stacks of a pool have one size. Inline functions take it as an argument,
+ * which is a constant at the callers.
  */
 
 #ifndef SL_FIBER_H
@@ -23,30 +24,31 @@
 /* Lives at the upper end of its stack: see sl_fiber_at. */
 typedef struct sl_fiber {
     struct sl_fiber *next;      /* in the pool's idle list */
-    void (*function)(void *);   /* what runs on it; NULL when empty */
+    void (*function)(void *);   /* runs on it; NULL: empty */
     void *arg;
     sl_context here;            /* where the fiber was left */
-    sl_context *back;           /* where its runner was left (his stack) */
+    sl_context *back;           /* of its runner; lies on the runner's stack */
     int deep;                   /* it was frozen below SL_FIBER_SHALLOW */
     unsigned valgrind_id;
 } sl_fiber;
 
-/* A stack that was frozen deeper than this gives its pages back at the end. */
+/* A stack that was frozen at a greater depth is unmapped in part when its
+ * function ends. */
 enum { SL_FIBER_SHALLOW = 64 * 1024 };
 
-/* A pool of empty fibers. Owned by whoever calls init; not shared. */
+/* A pool of empty fibers; of one thread of the system. */
 typedef struct sl_fibers {
     sl_fiber *idle;       /* linked by their next */
     size_t idle_count;
-    size_t count;         /* all of the pool, idle or not */
+    size_t count;         /* of all fibers, idle or not */
     size_t stack_size;
-    char *fresh;          /* mapped, not yet in use: so many stacks */
+    char *fresh;          /* stacks that are mapped and unused: */
     size_t fresh_count;
 } sl_fibers;
 
-/* A stack begins at a multiple of its size. What is above its fiber is not the
- * same on all of them, or those in use would compete for the same few lines of
- * the processor's caches. */
+/* Cache colouring: a stack begins at a multiple of its size, and its upper end
+ * is shifted by one of four distances. Else the upper ends of all stacks would
+ * compete for the same lines of the processor's caches. */
 enum { SL_STACK_SHADE = 12 * 64, SL_STACK_SHADES = 4 };
 
 /* The fiber on whose stack the address is, if there is one. */
@@ -57,8 +59,8 @@ static inline sl_fiber *sl_fiber_at(const void *address, size_t stack_size)
     return (sl_fiber *)end - 1;
 }
 
-/* Whether the processor checks returns against a shadow stack, which the switch
- * does not switch: then no fiber can run. */
+/* Whether the processor checks returns against a shadow stack. No fiber can run
+ * then, as shadow stacks are not switched. */
 int sl_fibers_shadowed(void);
 
 /* stack_size is a power of two, and at least 256 KiB. */
@@ -73,17 +75,17 @@ int sl_fibers_reserve(sl_fibers *pool);
 /* An empty fiber, from the pool or new; NULL when there is no memory. */
 sl_fiber *sl_fiber_take(sl_fibers *pool);
 
-/* Gives a fiber back, empty or not: what was frozen on it is forgotten. */
+/* Gives a fiber back; a frozen function is dropped. */
 void sl_fiber_give(sl_fibers *pool, sl_fiber *fiber);
 
-/* Whether it is frozen; false: empty. */
+/* Whether a function is frozen on the fiber; false: the fiber is empty. */
 static inline int sl_fiber_isfrozen(const sl_fiber *fiber)
 {
     return fiber->function != NULL;
 }
 
-/* Calls function(arg) on the fiber, or, where it was frozen, goes on with
- * that. Returns when the function froze or returned. */
+/* Calls function(arg) on an empty fiber, or continues the frozen function.
+ * Returns when the function freezes or returns. */
 static inline void sl_fiber_run(sl_fiber *fiber, void (*function)(void *arg),
                                 void *arg)
 {
@@ -100,7 +102,7 @@ static inline void sl_fiber_run(sl_fiber *fiber, void (*function)(void *arg),
     sl_context_arrive(&runner, &runner);
 }
 
-/* Called on the fiber: leaves it for another stack. */
+/* Called on the fiber: switches to another stack. */
 static inline void sl_fiber_leave(sl_fiber *fiber, sl_context *to)
 {
     char here;
@@ -110,10 +112,13 @@ static inline void sl_fiber_leave(sl_fiber *fiber, sl_context *to)
     sl_context_arrive(&fiber->here, fiber->back);
 }
 
-/* Called on the fiber: back to the caller of sl_fiber_run, until the next
- * sl_fiber_run of this fiber. The stack pointer tells a processor which fiber
- * that is sooner than the records do, of which each was found in another; so it
- * goes on by that, and finds out later that it was right to. */
+/* Called on the fiber: returns to the caller of sl_fiber_run, until the next
+ * sl_fiber_run of this fiber.
+ *
+ * An optimization: `fiber` comes from four dependent loads, but sl_fiber_at
+ * computes it from the stack pointer. Branching on the comparison lets the
+ * processor continue with the computed address while the loads are in flight.
+ */
 static inline void sl_fiber_freeze(sl_fiber *fiber, size_t stack_size)
 {
     char here;
@@ -124,8 +129,9 @@ static inline void sl_fiber_freeze(sl_fiber *fiber, size_t stack_size)
         sl_fiber_leave(fiber, fiber->back);
 }
 
-/* The same, but another frozen fiber goes on; when that one freezes or ends,
- * it returns to the caller of this fiber's sl_fiber_run. */
+/* Called on the fiber: freezes it, and continues another frozen fiber. When
+ * that one freezes or ends, it returns to the caller of this fiber's
+ * sl_fiber_run. */
 static inline void sl_fiber_pass(sl_fiber *fiber, sl_fiber *other)
 {
     other->back = fiber->back;

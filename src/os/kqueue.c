@@ -56,8 +56,8 @@ static void kqueue_forget(void *state, int fd)
     kevent(descriptor(state), both + 1, 1, NULL, 0, NULL);
 }
 
-/* A pipe whose other end is closed is watched for reading only: EPIPE. The
- * event for that is about both directions. */
+/* A pipe whose other end is closed can be registered for reading only (EPIPE).
+ * Its event then counts for both directions. */
 static int kqueue_watch(void *state, int fd, uint32_t generation,
                         unsigned interest)
 {
@@ -80,8 +80,8 @@ static int is_pipe(int fd)
     return fstat(fd, &file) == 0 && S_ISFIFO(file.st_mode);
 }
 
-/* Urgent data is not reported apart, so whatever is readable counts as hung up.
- * A pipe ends in both directions at once. */
+/* Urgent data is not reported, so a readable descriptor counts as hung up (see
+ * poller.h). A pipe ends in both directions at once. */
 static unsigned readiness(const struct kevent *event)
 {
     int at_end = event->flags & EV_EOF;

@@ -31,7 +31,7 @@ static int look_up(const sl_query *query, int flags, struct addrinfo **list)
                        list);
 }
 
-/* Whether the system is to see it at all: it takes more for a port. */
+/* Whether to ask the system, which accepts more ports than we do. */
 static int is_sound(const sl_query *query)
 {
     return *query->host != '\0' &&
@@ -61,8 +61,7 @@ void sl_lookup_free(struct addrinfo *list)
         freeaddrinfo(list);
 }
 
-/* Where nobody can be asked, the address is its own name, as it is where there
- * is none. */
+/* The name of the address; its digits if it has no name or asking failed. */
 static void find_name(const struct addrinfo *ai, char host[NI_MAXHOST],
                       char port[NI_MAXSERV])
 {

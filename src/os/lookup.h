@@ -8,7 +8,7 @@
 #include <netdb.h>
 #include <sys/socket.h>
 
-/* What for. */
+/* The purpose of a look-up. */
 enum sl_purpose {
     SL_TO_CONNECT,
     SL_TO_BIND,          /* host "*" is any */
@@ -16,7 +16,7 @@ enum sl_purpose {
     SL_TO_REVERSE        /* also the names of its addresses */
 };
 
-/* What to look up. */
+/* A question. */
 typedef struct sl_query {
     const char *host;
     const char *port;    /* number or service; NULL: none */
@@ -25,7 +25,7 @@ typedef struct sl_query {
     int purpose;         /* of enum sl_purpose */
 } sl_query;
 
-/* Both: 0 or how it failed (error.h). Free *list with sl_lookup_free.
+/* 0 or how it failed (error.h). Free *list with sl_lookup_free.
  * resolve asks the system, and blocks; known gives SL_AGAIN if that is needed,
  * which it isn't for numbers. */
 int sl_lookup_resolve(const sl_query *query, struct addrinfo **list);
@@ -34,9 +34,8 @@ int sl_lookup_known(const sl_query *query, struct addrinfo **list);
 /* list may be NULL. */
 void sl_lookup_free(struct addrinfo *list);
 
-/* The names of the addresses, which may be looked up, and block: that of the
- * port, then each host's, with a zero byte after each. NULL: no memory. Free
- * it. */
+/* The names of the addresses: of the port, then of each host, with a zero byte
+ * after each. Asks the system, and blocks. NULL: no memory. Free it. */
 char *sl_lookup_names(const struct addrinfo *list);
 
 /* An address as text; false if it has none. */

@@ -1,6 +1,6 @@
 /*
- * poll.c - POSIX poll(2): one array of those who are waited for, and
- * by descriptor its place in that array.
+ * poll.c - POSIX poll(2): an array of the watched descriptors, and the place
+ * of each of them in that array.
  */
 
 #include "os/poller.h"
@@ -11,7 +11,7 @@
 
 typedef struct place {
     uint32_t generation;
-    int index;    /* in set, + 1; 0 when nobody waits */
+    int index;    /* in set, + 1; 0: not watched */
 } place;
 
 typedef struct poll_state {
@@ -19,7 +19,7 @@ typedef struct poll_state {
     int count, size;
     place *places;         /* owned; by descriptor */
     int places_size;
-    int next;              /* where reporting goes on, so that all get it */
+    int next;              /* the first place to report: each gets its turn */
 } poll_state;
 
 static int poll_open(void **state)

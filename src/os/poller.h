@@ -1,22 +1,23 @@
 /*
  * poller.h - readiness of many descriptors behind one table of functions.
  *
- * Two kinds of back-ends. An edge-triggered one (epoll, kqueue) is told of a
- * descriptor once, for both directions, and reports each change: whoever
- * waits must remember it. A level-triggered one (poll, select) is told of
- * each interest when a wait begins and ends, and reports what is ready now.
+ * There are two kinds of back-ends. With an edge-triggered one (epoll, kqueue)
+ * a descriptor is registered once, for both directions, and each change of its
+ * readiness is reported once: the caller remembers it. With a level-triggered
+ * one (poll, select) the caller registers its interest when a wait begins and
+ * removes it when the wait ends, and present readiness is reported.
  *
- * One rule for all of them: an error or a full hang-up makes a descriptor
- * readable, writable and hung up, so that the next operation finds out; the
- * peer's half-close makes it readable and, where the system tells, hung up.
- * A read ends in front of urgent data, however much comes after. So where
- * urgent data came an edge-triggered one calls it hung up, too: epoll reports
- * that it came; kqueue does not, so there a readable descriptor always counts
- * as hung up, and is read until nothing is left.
+ * All back-ends report errors alike. An error or a full hang-up makes a
+ * descriptor readable, writable and hung up, so that the next operation
+ * returns the error. The peer's half-close makes it readable and, where the
+ * system reports half-closes, hung up. A read stops before urgent data, though
+ * more bytes may follow. So edge-triggered back-ends report urgent data as a
+ * hang-up, too: epoll where it has arrived; kqueue, which does not report it,
+ * for every readable descriptor, which is then read until nothing is left.
  *
- * A poller knows descriptors and nothing about who waits. The generation is
- * the caller's: it comes back in the event, so that an event for a closed and
- * reused descriptor can be told from a fresh one.
+ * A poller knows descriptors, not waiting threads. The generation is chosen by
+ * the caller and returned in the event: it distinguishes a stale event, for a
+ * descriptor that was closed and reused, from a fresh one.
  */
 
 #ifndef SL_POLLER_H
@@ -35,32 +36,31 @@ typedef struct sl_event {
 typedef struct sl_poller_type {
     const char *name;
     int edge_triggered;
-    int is_inherited;    /* a child of fork(2) has the state, too, and has to
-                            close it */
+    int is_inherited;    /* a child of fork(2) has the state, and closes it */
 
-    /* Makes *state. 0 or an errno; nothing is left behind on failure. */
+    /* Makes *state. 0 or an errno; nothing is allocated on failure. */
     int (*open)(void **state);
     void (*close)(void *state);
 
-    /* Whether so high a descriptor can be watched at all. */
+    /* Whether a descriptor is low enough to be watched. */
     int (*holds)(int fd);
 
-    /* Edge-triggered: begins to watch both directions, interest is ignored.
-     * Level-triggered: what is waited for from now on, may be 0. */
+    /* Edge-triggered: registers both directions, and ignores the interest.
+     * Level-triggered: sets the interest, which may be 0. 0 or an errno. */
     int (*watch)(void *state, int fd, uint32_t generation, unsigned interest);
 
-    /* Before a descriptor that was watched leaves us, open or closed. */
+    /* Called before a watched descriptor is closed or given away. */
     void (*forget)(void *state, int fd);
 
-    /* Waits at most ms (-1 for ever); how many events, or -errno, which is
-     * -EINTR when a signal came. */
+    /* Waits at most ms milliseconds (-1: no limit). Returns the number of
+     * events, or -errno: -EINTR after a signal. */
     int (*wait)(void *state, int ms, sl_event *events, int max);
 } sl_poller_type;
 
-/* The back-end of that name, the best one for NULL, or NULL if unknown. */
+/* The back-end of that name, or NULL; without a name the best one. */
 const sl_poller_type *sl_poller_find(const char *name);
 
-/* The i-th back-end built in, best first, or NULL. */
+/* The i-th back-end of those built in, best first, or NULL. */
 const sl_poller_type *sl_poller_at(int i);
 
 #if defined(__linux__)

@@ -1,11 +1,11 @@
 /*
  * process.c - counts the forks between this process and the one that loaded the
- * module: what remembers another count is the parent's. To ask for the
- * process's id would take a system call in each step.
+ * module: state with another count belongs to the parent. Comparing process ids
+ * would take a system call in each step.
  *
- * The table of descriptors has a byte for each that there may be, of which the
- * system gives only the pages that are used; it may have stale entries, for
- * which nobody asks. Threads of the system need no lock for it.
+ * The table of descriptors has a byte for each possible one; the system maps
+ * only the pages that are used. It may have stale entries, which are never
+ * asked for. Threads of the system use it without a lock.
  */
 
 #define _GNU_SOURCE    /* dladdr, RTLD_NOLOAD, RTLD_NODELETE */
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 enum {
-    DESCRIPTORS = 1 << 20,    /* none above is ever taken for inherited */
+    DESCRIPTORS = 1 << 20,    /* higher ones never count as inherited */
     BLOCK = 4096              /* a page of them */
 };
 
@@ -40,7 +40,7 @@ unsigned sl_process_forks = 0;
 static unsigned char states[DESCRIPTORS];
 static unsigned char is_used[DESCRIPTORS / BLOCK];    /* the block */
 
-/* Of the inherited ones; only a child changes it, before all else. */
+/* The files of inherited descriptors; changed only in a new child. */
 static file *files;
 static int file_count;
 
@@ -98,7 +98,7 @@ static int reserve_files(int fd)
     return 1;
 }
 
-/* Notes which file a shared descriptor is. False if that can't be known. */
+/* Notes which file a shared descriptor is. False: unknown. */
 static int note_file(int fd)
 {
     struct stat now;

@@ -13,17 +13,17 @@
 #ifndef SL_PROCESS_H
 #define SL_PROCESS_H
 
-/* How many forks ago the module was loaded. It changes only in a child before
- * anything else runs there. */
+/* The number of forks since the module was loaded. It changes only in a child,
+ * before other code runs there. */
 extern unsigned sl_process_forks;
 
-/* From now on forks are counted, once for the whole process: 0 or ENOMEM. */
+/* Installs the after-fork hook, once for the whole process. 0 or ENOMEM. */
 int sl_process_notice(void);
 
 /* The descriptor is one of the module's: children may use it, too. */
 void sl_process_share(int fd);
 
-/* The same, but it is of no use to children, who close it at once. */
+/* The descriptor is one of the module's: children close it at once. */
 void sl_process_hide(int fd);
 
 /* The descriptor is about to be closed, or is not the module's any more. */
@@ -33,7 +33,8 @@ void sl_process_forget(int fd);
  * that a child has inherited since, is still the same open file there. */
 int sl_process_isinherited(int fd, unsigned short forks);
 
-/* The same; it may have been shared after the last fork. */
+/* Whether a descriptor that was shared at the count of `forks` is the module's
+ * in this process. */
 static inline int sl_process_isours(int fd, unsigned short forks)
 {
     return forks == (unsigned short)sl_process_forks ||

@@ -12,10 +12,10 @@
 #include <sys/select.h>
 
 typedef struct select_state {
-    fd_set readers, writers;    /* who is waited for */
+    fd_set readers, writers;    /* the watched descriptors */
     uint32_t generation[FD_SETSIZE];
-    int end;                    /* above the highest descriptor of them */
-    int next;                   /* where reporting goes on */
+    int end;                    /* above the highest of them */
+    int next;                   /* the first to report: each gets its turn */
 } select_state;
 
 static int select_open(void **state)
@@ -71,7 +71,8 @@ static void select_forget(void *state, int fd)
         select_watch(state, fd, 0, 0);
 }
 
-/* One bad descriptor fails the whole call: then only the bad are ready. */
+/* One bad descriptor fails the whole call: then the bad ones are reported as
+ * ready, and no others. */
 static void keep_bad_ones(const select_state *s, fd_set *readable,
                           fd_set *writable)
 {

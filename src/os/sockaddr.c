@@ -44,7 +44,7 @@ static long port_number(const char *port)
     return digits > 0 && port[digits] == '\0' ? strtol(port, NULL, 10) : -1;
 }
 
-/* The form nearly all are of, which needs no getaddrinfo. */
+/* The most common form, without getaddrinfo. */
 static int parse_quickly(const char *host, long number, sl_sockaddr *name)
 {
     struct sockaddr_in *in = &name->address.in;

@@ -29,8 +29,8 @@ void sl_sockaddr_formathost(const struct in_addr *address,
                             char text[SL_HOST_SIZE]);
 
 /* Whether the text may be a port: a decimal number up to 65535, or like the
- * name of a service. The system takes signs and blanks, and what is left of a
- * number that is too large. */
+ * name of a service. (The system accepts signs, blanks and numbers that
+ * overflow.) */
 int sl_sockaddr_isport(const char *text);
 
 /* A numeric address and port. 0 or how it failed (error.h). */

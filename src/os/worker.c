@@ -1,5 +1,5 @@
 /*
- * worker.c - the threads that look names up, their queue, and who frees what.
+ * worker.c - see worker.h.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 enum {
-    LOST_MAX = 3,        /* times as many may be at work for nobody; beyond
-                            that they count, too */
+    LOST_MAX = 3,        /* times max workers with a cancelled job are not
+                            counted */
     IDLE_SECONDS = 2     /* until a worker without a job ends */
 };
 
@@ -27,14 +27,14 @@ typedef struct queue {
 } queue;
 
 struct sl_workers {
-    pthread_mutex_t lock;      /* of everything below */
-    pthread_cond_t wanted;     /* there is a job, or the end has come */
+    pthread_mutex_t lock;      /* guards all fields below */
+    pthread_cond_t wanted;     /* there is a job, or the pool is closed */
     queue waiting, finished;
     int jobs;                  /* in waiting */
     int count, idle;           /* of the workers */
-    int lost;                  /* those whose job was cancelled, */
-    int max;                   /* and how many there may be without them */
-    int fd;                    /* to write to, or -1 */
+    int lost;                  /* workers whose job was cancelled */
+    int max;                   /* of the workers that count: count_needed */
+    int fd;                    /* to write to, or -1; borrowed */
     int closed;                /* the last worker frees all this */
 };
 
@@ -98,16 +98,16 @@ static void take_out(queue *q, sl_job *job)
 
 /* --- a worker's life --------------------------------------------------- */
 
-/* How many workers count. */
+/* The number of workers that count against max. */
 static int count_needed(const sl_workers *w)
 {
     int lost_max = LOST_MAX * w->max;
     return w->count - (w->lost < lost_max ? w->lost : lost_max);
 }
 
-/* Waits, idle and with the lock, until there is a job. False if it is not worth
- * waiting any longer, or there are too many workers. If the clock is set
- * meanwhile that is sooner or later than it should be, and harmless. */
+/* Called with the lock by an idle worker: waits for a job. False: the worker
+ * ends, after IDLE_SECONDS without a job or because there are too many workers.
+ * Setting the system's clock makes that time shorter or longer: harmless. */
 static int wait_for_job(sl_workers *w)
 {
     struct timespec end;
@@ -120,7 +120,7 @@ static int wait_for_job(sl_workers *w)
     return w->jobs > 0 && !w->closed && count_needed(w) <= w->max;
 }
 
-/* The job is done; tells the submitter, or frees it if he is gone. */
+/* The job is done: notifies the submitter, or frees a cancelled job. */
 static void finish(sl_workers *w, sl_job *job)
 {
     if (job->state == CANCELLED) {
@@ -133,7 +133,7 @@ static void finish(sl_workers *w, sl_job *job)
     append(&w->finished, job);
     while (is_news && w->fd >= 0 && write(w->fd, "", 1) < 0 &&
            errno == EINTR)
-        ;    /* and a pipe that is full has news enough */
+        ;    /* a full pipe is readable already */
 }
 
 static void destroy(sl_workers *w)
@@ -168,7 +168,7 @@ static void *work(void *arg)
         w->idle++;
     }
     w->count--;
-    if (w->jobs > 0)    /* another one may sleep */
+    if (w->jobs > 0)    /* another worker may be asleep */
         pthread_cond_signal(&w->wanted);
     int is_last = w->closed && w->count == 0;
     pthread_mutex_unlock(&w->lock);
@@ -177,8 +177,8 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Starts a worker, which is idle already. No signal is handled on it: the
- * program's handlers run where they always did. 0 or an errno. */
+/* Starts a worker and counts it as idle. It blocks all signals: the program's
+ * handlers run on the program's own threads. 0 or an errno. */
 static int start_worker(sl_workers *w)
 {
     sigset_t all, old;
@@ -205,8 +205,7 @@ static int has_too_few(const sl_workers *w)
     return w->jobs > w->idle && count_needed(w) < w->max;
 }
 
-/* Starts a worker if there are too few. 0, also if there are enough, or an
- * errno. */
+/* Starts a worker if there are too few. 0 or an errno. */
 static int need_worker(sl_workers *w)
 {
     return has_too_few(w) ? start_worker(w) : 0;
@@ -246,7 +245,7 @@ void sl_workers_close(sl_workers *w)
 
 void sl_workers_desert(sl_workers *w)
 {
-    free(w);    /* a worker may have held the lock: don't touch it */
+    free(w);    /* a worker of the parent may have held the lock */
 }
 
 void sl_workers_setmax(sl_workers *w, int max)
@@ -275,7 +274,7 @@ int sl_workers_submit(sl_workers *w, const sl_query *query, void *submitter,
     append(&w->waiting, *job);
     w->jobs++;
     int err = need_worker(w);
-    if (w->count > 0) {    /* even if there should be more */
+    if (w->count > 0) {    /* fewer workers than wanted will do */
         pthread_cond_signal(&w->wanted);
         err = 0;
     } else {
@@ -303,8 +302,7 @@ void sl_workers_cancel(sl_workers *w, sl_job *job)
         job->state = CANCELLED;
         job = NULL;
         w->lost++;
-        need_worker(w);    /* in its place; if there's none, it will come back
-                              some time */
+        need_worker(w);    /* if that fails, jobs wait for a busy worker */
     } else if (job->state == QUEUED) {
         take_out(&w->waiting, job);
         w->jobs--;

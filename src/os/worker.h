@@ -1,14 +1,14 @@
 /*
- * worker.h - getaddrinfo in a few threads of the system, which know neither
+ * worker.h - a pool of system threads that call getaddrinfo. They know neither
  * Lua nor the loop.
  *
- * A job is its submitter's until it is cancelled; one that a worker is at
- * then is freed by the worker. Everything else is behind a lock, which is
- * never held while an address is looked up.
+ * A job belongs to its submitter until it is cancelled. If a worker is running
+ * a cancelled job, the worker frees it. All other state is guarded by one lock,
+ * which is not held during a look-up.
  *
- * Workers are made when there is more to do than there are idle ones, and end
- * when there was nothing to do for a while. Nobody waits for them: one that
- * is still busy when its submitter has gone ends by itself.
+ * A worker is started if there are more jobs than idle workers, and ends after
+ * some idle time. No function joins workers: a worker that is busy when the
+ * pool is closed ends by itself.
  */
 
 #ifndef SL_WORKER_H
@@ -21,36 +21,36 @@ typedef struct sl_workers sl_workers;
 typedef struct sl_job {
     struct sl_job *next;       /* in the queue, or among the finished */
     int state;                 /* of worker.c */
-    void *submitter;           /* untouched here */
+    void *submitter;           /* borrowed; the pool does not use it */
     sl_query query;            /* its strings are in this block of memory */
     int err;                   /* once finished: 0, or how it failed */
     struct addrinfo *list;     /* once finished: the addresses; owned */
     char *names;               /* and their names if asked for; owned */
 } sl_job;
 
-/* At most so many workers, without those whose job was cancelled; of these
- * three times as many. NULL: no memory. */
+/* A pool of at most max workers. Workers with a cancelled job don't count, up
+ * to three times max of them. NULL: no memory. */
 sl_workers *sl_workers_new(int max);
 void sl_workers_setmax(sl_workers *workers, int max);
 
-/* No job may be left. Idle workers end now. */
+/* Precondition: there are no jobs. Idle workers end now, busy ones later. */
 void sl_workers_close(sl_workers *workers);
 
-/* In the child after a fork, where there are no workers: frees the memory. */
+/* In a child of fork(2), which has no workers: frees the memory only. */
 void sl_workers_desert(sl_workers *workers);
 
-/* From now on workers write a byte to fd when the first job is finished that
- * the submitter has not taken; to nothing if it is -1. */
+/* From now on a worker that finishes a job while the list of finished jobs is
+ * empty writes one byte to fd. -1: to no descriptor. */
 void sl_workers_notify(sl_workers *workers, int fd);
 
 /* Submits a job for the query. 0 or how it failed. */
 int sl_workers_submit(sl_workers *workers, const sl_query *query,
                       void *submitter, sl_job **job);
 
-/* Takes a finished job, or gives NULL. sl_job_free it. */
+/* A finished job, to be freed with sl_job_free; or NULL. */
 sl_job *sl_workers_take(sl_workers *workers);
 
-/* The submitter has no use for a job that he has not taken. */
+/* Cancels a job that was not returned by sl_workers_take. */
 void sl_workers_cancel(sl_workers *workers, sl_job *job);
 
 void sl_job_free(sl_job *job);
