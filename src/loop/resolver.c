@@ -359,7 +359,7 @@ int sl_resolver_restart(sl_resolver *r)
     if (workers == NULL)
         return ENOMEM;
     close_pipe(r);
-    sl_workers_desert(r->workers);
+    sl_workers_atfork(r->workers);
     r->workers = workers;
     r->forks = sl_process_forks;
     for (int i = 0; i < LISTS; i++) {
@@ -385,7 +385,7 @@ void sl_resolver_free(sl_loop *loop)
         }
     close_pipe(r);
     if (is_child(r))
-        sl_workers_desert(r->workers);
+        sl_workers_atfork(r->workers);
     else
         sl_workers_close(r->workers);
     free(r);

@@ -59,7 +59,7 @@ void sl_foreign_prepare(lua_State *L, int index)
         sl_object_nonblock(L, index);
     lua_pop(L, 1);
     if (sl_foreign_istls(L, index))
-        sl_fd_hurry(sl_object_fd(L, index));
+        sl_fd_boundsend(sl_object_fd(L, index));
 }
 
 /* --- receive and send -------------------------------------------------- */

@@ -78,7 +78,7 @@ static int func_release(lua_State *L)
 /* hurry(fd): LuaSec is about to say goodbye on it. */
 static int func_hurry(lua_State *L)
 {
-    sl_fd_hurry(sl_arg_int(L, 1));
+    sl_fd_boundsend(sl_arg_int(L, 1));
     return 0;
 }
 

@@ -283,7 +283,7 @@ void sl_fd_resetting(int fd)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-void sl_fd_hurry(int fd)
+void sl_fd_boundsend(int fd)
 {
     struct timeval least = {0, 1};
     if (fd >= 0)

@@ -81,7 +81,7 @@ void sl_fd_resetting(int fd);
 
 /* From now on blocking writes time out at once (SO_SNDTIMEO): LuaSec's close
  * makes the descriptor blocking before it sends its last bytes. */
-void sl_fd_hurry(int fd);
+void sl_fd_boundsend(int fd);
 
 /* Asks which of `count` descriptors are ready now: how many; or -1, and
  * errno. */

@@ -82,7 +82,7 @@ static void serve_halves(unsigned high, unsigned low)
     sl_fiber_serve((sl_fiber *)(((uintptr_t)high << 16 << 16) | low));
 }
 
-static void reset(sl_fiber *fiber, char *bottom)
+static void reset_context(sl_fiber *fiber, char *bottom)
 {
     ucontext_t *machine = &fiber->here.machine;
     uintptr_t address = (uintptr_t)fiber;
@@ -127,7 +127,7 @@ __asm__(
     ".size sl_fiber_entry,.-sl_fiber_entry\n"
 );
 
-static void reset(sl_fiber *fiber, char *bottom)
+static void reset_context(sl_fiber *fiber, char *bottom)
 {
     (void)bottom;
     fiber->here.sp = (uintptr_t)fiber & ~(uintptr_t)63;
@@ -157,14 +157,14 @@ int sl_fibers_shadowed(void)
 #endif
 
 /* Resets the stack to its first frame. */
-static void empty(sl_fiber *fiber, size_t stack_size)
+static void empty_fiber(sl_fiber *fiber, size_t stack_size)
 {
     char *bottom = stack_bottom(fiber, stack_size);
     size_t size = (size_t)((char *)fiber - bottom);
     forget_bytes(bottom, size);
     forget_calls(fiber);
     fiber->function = NULL;
-    reset(fiber, bottom);
+    reset_context(fiber, bottom);
 #if defined(SL_ASAN)
     fiber->here.fake_stack = NULL;
     fiber->here.bottom = bottom;
@@ -174,7 +174,7 @@ static void empty(sl_fiber *fiber, size_t stack_size)
 #endif
 }
 
-static void unmap(char *base, size_t size)
+static void unmap_stacks(char *base, size_t size)
 {
     if (size > 0)
         munmap(base, size);
@@ -193,9 +193,9 @@ static int map_stacks(sl_fibers *pool, size_t n)
     madvise(base, size, MADV_NOHUGEPAGE);
 #endif
     size_t surplus = (size_t)(-(uintptr_t)base % one);
-    unmap(base, surplus);
+    unmap_stacks(base, surplus);
     pool->fresh = base + surplus;
-    unmap(pool->fresh + n * one, one - surplus);
+    unmap_stacks(pool->fresh + n * one, one - surplus);
     pool->fresh_count = n;
     return 0;
 }
@@ -213,7 +213,7 @@ static int map_slab(sl_fibers *pool)
     return ENOMEM;
 }
 
-static sl_fiber *create(sl_fibers *pool)
+static sl_fiber *create_fiber(sl_fibers *pool)
 {
     if (map_slab(pool) != 0)
         return NULL;
@@ -225,7 +225,7 @@ static sl_fiber *create(sl_fibers *pool)
     pool->fresh_count--;
     sl_fiber *fiber = sl_fiber_at(base, pool->stack_size);
     fiber->deep = 0;
-    empty(fiber, pool->stack_size);
+    empty_fiber(fiber, pool->stack_size);
 #if defined(SL_VALGRIND)
     fiber->valgrind_id = VALGRIND_STACK_REGISTER(base, (char *)fiber);
 #endif
@@ -235,7 +235,7 @@ static sl_fiber *create(sl_fibers *pool)
 
 /* Unmaps the stack. False: it stays, as the process has too many mappings to
  * split one. */
-static int destroy(sl_fibers *pool, sl_fiber *fiber)
+static int destroy_fiber(sl_fibers *pool, sl_fiber *fiber)
 {
 #if defined(SL_VALGRIND)
     unsigned id = fiber->valgrind_id;
@@ -244,7 +244,7 @@ static int destroy(sl_fibers *pool, sl_fiber *fiber)
     forget_calls(fiber);
     forget_bytes(bottom, pool->stack_size);
     if (munmap(bottom, pool->stack_size) != 0) {
-        empty(fiber, pool->stack_size);
+        empty_fiber(fiber, pool->stack_size);
         return 0;
     }
 #if defined(SL_VALGRIND)
@@ -273,10 +273,10 @@ void sl_fibers_free(sl_fibers *pool)
     while (pool->idle != NULL) {
         sl_fiber *fiber = pool->idle;
         pool->idle = fiber->next;
-        destroy(pool, fiber);
+        destroy_fiber(pool, fiber);
     }
     pool->idle_count = 0;
-    unmap(pool->fresh, pool->fresh_count * pool->stack_size);
+    unmap_stacks(pool->fresh, pool->fresh_count * pool->stack_size);
     pool->fresh_count = 0;
 }
 
@@ -284,7 +284,7 @@ int sl_fibers_reserve(sl_fibers *pool)
 {
     if (pool->idle != NULL)
         return 0;
-    sl_fiber *fiber = create(pool);
+    sl_fiber *fiber = create_fiber(pool);
     if (fiber == NULL)
         return ENOMEM;
     sl_fiber_give(pool, fiber);
@@ -295,7 +295,7 @@ sl_fiber *sl_fiber_take(sl_fibers *pool)
 {
     sl_fiber *fiber = pool->idle;
     if (fiber == NULL)
-        return create(pool);
+        return create_fiber(pool);
     pool->idle = fiber->next;
     pool->idle_count--;
     return fiber;
@@ -303,10 +303,10 @@ sl_fiber *sl_fiber_take(sl_fibers *pool)
 
 void sl_fiber_give(sl_fibers *pool, sl_fiber *fiber)
 {
-    if (pool->idle_count >= IDLE_MAX && destroy(pool, fiber))
+    if (pool->idle_count >= IDLE_MAX && destroy_fiber(pool, fiber))
         return;
     if (fiber->function != NULL)
-        empty(fiber, pool->stack_size);
+        empty_fiber(fiber, pool->stack_size);
     if (fiber->deep)
         release_pages(fiber, pool->stack_size);
     fiber->next = pool->idle;

@@ -49,13 +49,13 @@ typedef struct sl_fibers {
 /* Cache colouring: a stack begins at a multiple of its size, and its upper end
  * is shifted by one of four distances. Else the upper ends of all stacks would
  * compete for the same lines of the processor's caches. */
-enum { SL_STACK_SHADE = 12 * 64, SL_STACK_SHADES = 4 };
+enum { SL_STACK_COLOR = 12 * 64, SL_STACK_COLORS = 4 };
 
 /* The fiber on whose stack the address is, if there is one. */
 static inline sl_fiber *sl_fiber_at(const void *address, size_t stack_size)
 {
     uintptr_t end = ((uintptr_t)address | (stack_size - 1)) + 1;
-    end -= end / stack_size % SL_STACK_SHADES * SL_STACK_SHADE;
+    end -= end / stack_size % SL_STACK_COLORS * SL_STACK_COLOR;
     return (sl_fiber *)end - 1;
 }
 

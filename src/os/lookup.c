@@ -15,7 +15,7 @@
 
 /* '*' is any address of IPv4, unless IPv6 is asked for: the order in which
  * the system gives the two depends on its network. */
-static int look_up(const sl_query *query, int flags, struct addrinfo **list)
+static int ask_system(const sl_query *query, int flags, struct addrinfo **list)
 {
     struct addrinfo hints;
     int to_bind = query->purpose == SL_TO_BIND;
@@ -42,7 +42,7 @@ int sl_lookup_resolve(const sl_query *query, struct addrinfo **list)
 {
     if (!is_sound(query))
         return SL_GAI - EAI_NONAME;
-    return sl_error_gai(look_up(query, 0, list));
+    return sl_error_gai(ask_system(query, 0, list));
 }
 
 int sl_lookup_known(const sl_query *query, struct addrinfo **list)
@@ -52,7 +52,7 @@ int sl_lookup_known(const sl_query *query, struct addrinfo **list)
         return SL_GAI - EAI_NONAME;
     if (query->purpose == SL_TO_REVERSE)
         return SL_AGAIN;
-    return look_up(query, flags, list) == 0 ? 0 : SL_AGAIN;
+    return ask_system(query, flags, list) == 0 ? 0 : SL_AGAIN;
 }
 
 void sl_lookup_free(struct addrinfo *list)

@@ -66,7 +66,7 @@ void sl_path_unlock(int folder)
 
 /* --- the file ---------------------------------------------------------- */
 
-static int is_same(const sl_path_file *file, const struct stat *now)
+static int is_same_file(const sl_path_file *file, const struct stat *now)
 {
     return S_ISSOCK(now->st_mode) && file->device == now->st_dev &&
            file->inode == now->st_ino;
@@ -84,7 +84,7 @@ int sl_path_note(const char *path, sl_path_file *file)
 int sl_path_isthere(const char *path, const sl_path_file *file)
 {
     struct stat now;
-    return lstat(path, &now) == 0 && is_same(file, &now);
+    return lstat(path, &now) == 0 && is_same_file(file, &now);
 }
 
 /* 0 if nobody listens there. */
@@ -112,7 +112,7 @@ int sl_path_removestale(int folder, const sl_sockaddr *name)
     if (err != 0)
         return err;
     int is_stale = fstatat(folder, last, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
-                   is_same(&file, &now) && unlinkat(folder, last, 0) == 0;
+                   is_same_file(&file, &now) && unlinkat(folder, last, 0) == 0;
     return is_stale ? 0 : EADDRINUSE;
 }
 

@@ -59,7 +59,7 @@ static int reserve_place(poll_state *s, int fd)
     return 0;
 }
 
-static int append(poll_state *s, int fd)
+static int append_place(poll_state *s, int fd)
 {
     if (s->count == s->size) {
         int size = s->size > 0 ? s->size * 2 : 64;
@@ -96,7 +96,7 @@ static int poll_watch(void *state, int fd, uint32_t generation,
     }
     if (reserve_place(s, fd) != 0)
         return ENOMEM;
-    if (s->places[fd].index == 0 && append(s, fd) != 0)
+    if (s->places[fd].index == 0 && append_place(s, fd) != 0)
         return ENOMEM;
     s->places[fd].generation = generation;
     s->set[s->places[fd].index - 1].events =

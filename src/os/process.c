@@ -109,7 +109,7 @@ static int note_file(int fd)
     return 1;
 }
 
-static void inherit(int fd)
+static void inherit_descriptor(int fd)
 {
     if (states[fd] == SHARED) {
         states[fd] = note_file(fd) ? INHERITED : UNKNOWN;
@@ -126,7 +126,7 @@ static void become_child(void)
     sl_process_forks++;
     for (int i = 0; i < DESCRIPTORS / BLOCK; i++)
         for (int fd = i * BLOCK; is_used[i] && fd < (i + 1) * BLOCK; fd++)
-            inherit(fd);
+            inherit_descriptor(fd);
     errno = err;
 }
 

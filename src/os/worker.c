@@ -63,7 +63,7 @@ void sl_job_free(sl_job *job)
     free(job);
 }
 
-static void append(queue *q, sl_job *job)
+static void queue_append(queue *q, sl_job *job)
 {
     job->next = NULL;
     if (q->last != NULL)
@@ -73,7 +73,7 @@ static void append(queue *q, sl_job *job)
     q->last = job;
 }
 
-static sl_job *take_first(queue *q)
+static sl_job *queue_pop(queue *q)
 {
     sl_job *job = q->first;
     if (job != NULL)
@@ -83,7 +83,7 @@ static sl_job *take_first(queue *q)
     return job;
 }
 
-static void take_out(queue *q, sl_job *job)
+static void queue_remove(queue *q, sl_job *job)
 {
     sl_job *previous = NULL;
     for (sl_job *each = q->first; each != job; each = each->next)
@@ -121,7 +121,7 @@ static int wait_for_job(sl_workers *w)
 }
 
 /* The job is done: notifies the submitter, or frees a cancelled job. */
-static void finish(sl_workers *w, sl_job *job)
+static void finish_job(sl_workers *w, sl_job *job)
 {
     if (job->state == CANCELLED) {
         w->lost--;
@@ -130,20 +130,20 @@ static void finish(sl_workers *w, sl_job *job)
     }
     int is_news = w->finished.first == NULL;
     job->state = FINISHED;
-    append(&w->finished, job);
+    queue_append(&w->finished, job);
     while (is_news && w->fd >= 0 && write(w->fd, "", 1) < 0 &&
            errno == EINTR)
         ;    /* a full pipe is readable already */
 }
 
-static void destroy(sl_workers *w)
+static void destroy_workers(sl_workers *w)
 {
     pthread_cond_destroy(&w->wanted);
     pthread_mutex_destroy(&w->lock);
     free(w);
 }
 
-static void look_up(sl_job *job)
+static void run_job(sl_job *job)
 {
     job->err = sl_lookup_resolve(&job->query, &job->list);
     if (job->err != 0 || job->query.purpose != SL_TO_REVERSE)
@@ -153,18 +153,18 @@ static void look_up(sl_job *job)
         job->err = ENOMEM;
 }
 
-static void *work(void *arg)
+static void *run_worker(void *arg)
 {
     sl_workers *w = arg;
     pthread_mutex_lock(&w->lock);
     while (wait_for_job(w)) {
-        sl_job *job = take_first(&w->waiting);
+        sl_job *job = queue_pop(&w->waiting);
         w->jobs--;
         job->state = TAKEN;
         pthread_mutex_unlock(&w->lock);
-        look_up(job);
+        run_job(job);
         pthread_mutex_lock(&w->lock);
-        finish(w, job);
+        finish_job(w, job);
         w->idle++;
     }
     w->count--;
@@ -173,7 +173,7 @@ static void *work(void *arg)
     int is_last = w->closed && w->count == 0;
     pthread_mutex_unlock(&w->lock);
     if (is_last)
-        destroy(w);
+        destroy_workers(w);
     return NULL;
 }
 
@@ -190,7 +190,7 @@ static int start_worker(sl_workers *w)
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    err = pthread_create(&thread, &detached, work, w);
+    err = pthread_create(&thread, &detached, run_worker, w);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&detached);
     if (err == 0) {
@@ -240,10 +240,10 @@ void sl_workers_close(sl_workers *w)
     pthread_cond_broadcast(&w->wanted);
     pthread_mutex_unlock(&w->lock);
     if (is_last)
-        destroy(w);
+        destroy_workers(w);
 }
 
-void sl_workers_desert(sl_workers *w)
+void sl_workers_atfork(sl_workers *w)
 {
     free(w);    /* a worker of the parent may have held the lock */
 }
@@ -271,14 +271,14 @@ int sl_workers_submit(sl_workers *w, const sl_query *query, void *submitter,
     if (*job == NULL)
         return ENOMEM;
     pthread_mutex_lock(&w->lock);
-    append(&w->waiting, *job);
+    queue_append(&w->waiting, *job);
     w->jobs++;
     int err = need_worker(w);
     if (w->count > 0) {    /* fewer workers than wanted will do */
         pthread_cond_signal(&w->wanted);
         err = 0;
     } else {
-        take_out(&w->waiting, *job);
+        queue_remove(&w->waiting, *job);
         w->jobs--;
     }
     pthread_mutex_unlock(&w->lock);
@@ -290,7 +290,7 @@ int sl_workers_submit(sl_workers *w, const sl_query *query, void *submitter,
 sl_job *sl_workers_take(sl_workers *w)
 {
     pthread_mutex_lock(&w->lock);
-    sl_job *job = take_first(&w->finished);
+    sl_job *job = queue_pop(&w->finished);
     pthread_mutex_unlock(&w->lock);
     return job;
 }
@@ -304,10 +304,10 @@ void sl_workers_cancel(sl_workers *w, sl_job *job)
         w->lost++;
         need_worker(w);    /* if that fails, jobs wait for a busy worker */
     } else if (job->state == QUEUED) {
-        take_out(&w->waiting, job);
+        queue_remove(&w->waiting, job);
         w->jobs--;
     } else {
-        take_out(&w->finished, job);
+        queue_remove(&w->finished, job);
     }
     pthread_mutex_unlock(&w->lock);
     if (job != NULL)

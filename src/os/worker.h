@@ -37,7 +37,7 @@ void sl_workers_setmax(sl_workers *workers, int max);
 void sl_workers_close(sl_workers *workers);
 
 /* In a child of fork(2), which has no workers: frees the memory only. */
-void sl_workers_desert(sl_workers *workers);
+void sl_workers_atfork(sl_workers *workers);
 
 /* From now on a worker that finishes a job while the list of finished jobs is
  * empty writes one byte to fd. -1: to no descriptor. */
