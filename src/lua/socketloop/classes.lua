@@ -1,27 +1,28 @@
--- The classes of LuaSocket's and LuaSec's objects, whose methods are replaced.
--- Their tables of methods are those of the objects' metatables, so this
--- reaches all objects, whenever they were made.
+-- Replaces the methods of LuaSocket's and LuaSec's classes. All objects of a
+-- class share its table of methods through their metatable, so the replacement
+-- reaches every object, whenever it was made.
 
 local genuine = require 'socketloop.genuine'
 local loops = require 'socketloop.loops'
 local methods = require 'socketloop.methods'
 local own = require 'socketloop.own'
 
--- Set by install: class(name) and originals(table), of install.c.
+-- Set by install.lua: the C functions class(name) and originals(table).
 local classes = {}
 
--- Table of methods -> {name, table, own =, put =, is_tls =, is_done =}:
--- LuaSocket's own methods, and those of ours.
+-- Table of methods -> {name, table, own =, put =, is_tls =, is_done =}, where
+-- `own` has LuaSocket's methods and `put` their replacements.
 local replaced = {}
 
--- What took a method's place -> that method. C has it, too: it calls only
--- LuaSocket's own.
+-- Replacement -> original method. C also uses this table, to call only
+-- LuaSocket's own methods.
 local originals = {}
 
 -------------------------------------------------------------------------------
--- What takes the place of a method
+-- Replacements of methods
 
--- Results of a call in a thread, in which install may have been undone.
+-- Passes on the results of a call in a thread. install may have been undone
+-- during the call.
 local function results(self, ...)
     if not loops.used then methods.leave(self) end
     return ...
@@ -47,7 +48,7 @@ local function everywhere(class, _, replacement)
 end
 
 -------------------------------------------------------------------------------
--- Putting it there
+-- Putting them in place
 
 local function put(class, name, replacement, make)
     local original = class.own[name]
@@ -55,7 +56,7 @@ local function put(class, name, replacement, make)
     local f = class.put[name] or make(class, name, replacement)
     originals[f] = original
     class.put[name] = f
-    -- What the program has put there instead goes on to call ours.
+    -- A replacement of the program's own stays, and calls ours.
     if class.table[name] == original then class.table[name] = f end
 end
 
@@ -70,7 +71,7 @@ local function new_class(name, table_)
     return class
 end
 
--- May fail half-way, and then be called again.
+-- Can be called again after it has failed half-way.
 local function replace_class(name, table_)
     local class = replaced[table_] or new_class(name, table_)
     replaced[table_] = class
@@ -81,10 +82,10 @@ local function replace_class(name, table_)
     class.is_done = true
 end
 
--- Replaces the methods of all classes that exist by now and that it has not
--- replaced before; a class whose module was loaded again is another one.
--- Returns two tables: original -> replacement, and its inverse, which is in
--- the registry, and not to be changed.
+-- Replaces the methods of all classes that exist and were not replaced before.
+-- A class whose module was loaded again is another class. Returns two tables:
+-- original -> replacement, and the inverse, which replace.c must not rewrite
+-- although it can be reached from the registry.
 function classes.replace()
     for name in pairs(methods.in_threads) do
         local table_ = classes.class(name)
@@ -99,14 +100,14 @@ function classes.replace()
     return by_original, originals
 end
 
--- The method that took the place of LuaSocket's.
+-- The replacement of a class's method.
 function classes.method(name, key)
     return replaced[classes.class(name)].put[key]
 end
 
--- Puts back what was there, not where somebody else has replaced ours. That
--- goes on to work, and does what the original does. Returns the inverse of
--- what replace does, and a table that is not to be changed.
+-- Puts the original methods back, except where the program has replaced ours
+-- since; ours then act as the originals. Returns two tables: replacement ->
+-- original, and the table that replace.c must not rewrite.
 function classes.restore()
     methods.leave_all()
     for table_, class in pairs(replaced) do

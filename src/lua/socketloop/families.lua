@@ -1,11 +1,11 @@
--- TCP objects that may still take an address of either family, as those of
--- socket.tcp() may until they are bound or connected.
+-- Connecting TCP objects without a family, as socket.tcp() makes them: they
+-- take an address of either family until they are bound or connected.
 --
--- LuaSocket's connect without waiting leaves such an object with the family
--- of the first address for good, also when that fails, and then refuses those
--- of the other one. So an object of ours, of the address's family, begins,
--- and its descriptor goes on to the one that is to be connected; which takes
--- the family when it is.
+-- A non-blocking connect of LuaSocket fixes the object's family to that of the
+-- first address, even if the attempt fails, and later refuses addresses of the
+-- other family. So a helper object of the address's family starts the attempt,
+-- and its descriptor is moved to the program's object. That object takes the
+-- family when it is connected.
 
 local genuine = require 'socketloop.genuine'
 local own = require 'socketloop.own'
@@ -18,7 +18,7 @@ local makers = {
     inet6 = genuine.of('socket', 'tcp6', socket.tcp6) or socket.tcp6,
 }
 
--- One object of each family, without a descriptor between its uses.
+-- One helper object for each family. It has no descriptor between uses.
 local helpers = {}
 
 local function helper(class, family)
@@ -35,7 +35,7 @@ local function helper(class, family)
     return object
 end
 
--- The descriptor of one object becomes that of another, which has none.
+-- Moves the descriptor of one object to another, which has none.
 local function pass(class, from, to)
     local fd = class.own.getfd(from)
     class.own.setfd(from, -1)
@@ -52,22 +52,22 @@ function families.of(class, self)
         local family = select(3, class.own.getsockname(self))
         return family ~= 'unspec' and family or nil
     end
-    -- LuaSocket calls none 'inet4', too. Then connect finds out.
+    -- LuaSocket also says 'inet4' for no family; connect finds that out.
     local is_ipv6 = class.own.getfamily and
         class.own.getfamily(self) == 'inet6'
     return is_ipv6 and 'inet6' or nil
 end
 
--- What a call gave that used the helper; if it failed, of no memory say, the
--- helper doesn't keep the connection that it may have by then.
+-- Returns the results of a protected call that used the helper. If it failed,
+-- of no memory for example, closes the helper and raises the error.
 local function results(class, object, ok, ...)
     if ok then return ... end
     class.own.close(object)
     error(..., 0)
 end
 
--- Begins to connect an object that has neither family nor descriptor: what
--- its method connect gives.
+-- Starts to connect an object that has neither family nor descriptor. Returns
+-- the results of LuaSocket's connect.
 function families.begin(class, self, address, ...)
     local family = family_of(address)
     local object, err = helper(class, family)
@@ -84,9 +84,9 @@ function families.begin(class, self, address, ...)
     return ok, err
 end
 
--- The object that begin has given a descriptor takes the family of the
--- address, which LuaSocket does only when it is bound, and the class of those
--- that are connected. Where it can't be bound, just the class.
+-- Completes families.begin: gives the object the family of the address and the
+-- class of connected objects. LuaSocket sets the family only when an object is
+-- bound; if it cannot be bound only the class is set.
 function families.settle(here, class, self, address)
     local object = helper(class, family_of(address))
     pass(class, self, object)

@@ -1,5 +1,6 @@
--- LuaSocket's functions that wait, as they are in loop threads. Those that
--- make objects stay LuaSocket's: methods.lua is about these.
+-- Replacements of LuaSocket's functions that wait: connect, select, sleep and
+-- dns. Functions that make objects are not replaced; methods.lua replaces
+-- methods.
 
 local genuine = require 'socketloop.genuine'
 local is_text = require 'socketloop.names'.is_text
@@ -9,8 +10,8 @@ local socket = require 'socket'
 
 local unpack = table.unpack or unpack      -- luacheck: ignore
 
--- Set by install: ready and searcher of install.c, method of classes.lua, and
--- loaded, which is to be called when a module of C was loaded.
+-- Set by install.lua: ready and searcher of install.c, method of classes.lua,
+-- and loaded, which is called after a C module was loaded.
 local functions = {}
 
 -------------------------------------------------------------------------------
@@ -51,7 +52,7 @@ end
 -------------------------------------------------------------------------------
 -- select
 
--- As socket.select asks an object for its descriptor; nil if it has none.
+-- An object's descriptor, obtained as socket.select does; nil if it has none.
 local function descriptor_of(object)
     local getfd = object.getfd
     local fd = getfd and getfd(object)
@@ -72,8 +73,8 @@ local function add(list, object)
     list[object] = n
 end
 
--- The objects of a list that have a descriptor, these descriptors, and, if
--- the list is one to read from, the objects that have bytes already.
+-- Returns the objects of a list that have a descriptor, these descriptors, and,
+-- in a list to read from, the objects with buffered bytes.
 local function sort(list, may_be_dirty)
     local objects, fds, ready = {}, {}, {}
     for _, object in ipairs(list or {}) do
@@ -88,7 +89,7 @@ local function sort(list, may_be_dirty)
     return objects, fds, ready
 end
 
--- Adds those that are ready.
+-- Adds the ready objects.
 local function add_ready(result, objects, is_ready)
     for i, object in ipairs(objects) do
         if is_ready[i] then add(result, object) end
@@ -147,8 +148,8 @@ function dns.getaddrinfo(original, here, host)
     return here.loop.resolve(host)
 end
 
--- What LuaSocket knows about a host, of the Internet before IPv6: from its name
--- the addresses, from its address the name.
+-- LuaSocket's description of a host, which is limited to IPv4: the addresses of
+-- a name, or the name of an address.
 local function describe(here, host)
     local is_address = tostring(host):find '^[%d.]+$'
     local list = (is_address and here.reverse or here.name)(host)
@@ -159,7 +160,7 @@ local function describe(here, host)
     end
     info.name = is_address and list[1].name or list.name or host
     if not is_address and info.name ~= host then info.alias[1] = host end
-    -- An address without a name is given as its own.
+    -- The name of an address without a name is the address itself.
     return info.ip[1] and info.name ~= info.ip[1] and info
 end
 
@@ -194,7 +195,7 @@ end
 -------------------------------------------------------------------------------
 -- Putting them in place
 
--- { table, key, original, what takes its place }
+-- { table, key, original, replacement }
 local replaced = {}
 
 local function in_threads(name, original, replacement)
@@ -205,7 +206,8 @@ local function in_threads(name, original, replacement)
     end
 end
 
--- Is it replaced already? If replace failed half-way, some are.
+-- Whether the function is replaced already, by a call of replace that failed
+-- half-way for example.
 local function is_put(table_, key)
     for _, entry in ipairs(replaced) do
         if entry[1] == table_ and entry[2] == key then
@@ -222,13 +224,14 @@ local function put(kind, table_, key, replacement)
     if not original then return end
     local f = in_threads(key, original, replacement)
     replaced[#replaced + 1] = {table_, key, original, f}
-    -- What the program has put there instead goes on to call ours.
+    -- A replacement of the program's own stays, and calls ours.
     if table_[key] == original then table_[key] = f end
 end
 
--- The functions that search for modules: when one of C is loaded classes may
--- appear. They are found in their list only, not wherever they are held.
-local searchers = {}    -- ours -> the program's
+-- The searchers of modules are replaced, since a C module may bring new
+-- classes. They are replaced in their list only, not wherever the program
+-- refers to them.
+local searchers = {}    -- replacement -> original
 
 local function put_searchers()
     local list = package.searchers or package.loaders
@@ -246,7 +249,7 @@ local function restore_searchers()
     searchers = {}
 end
 
--- Replaces what waits in LuaSocket's table of functions.
+-- Replaces the waiting functions in LuaSocket's table.
 function functions.replace_in(module)
     put('socket', module, 'connect', connect)
     put('socket', module, 'select', select)
@@ -254,8 +257,8 @@ function functions.replace_in(module)
     for name, f in pairs(dns) do put('dns', module.dns, name, f) end
 end
 
--- Replaces the functions, but for those that it has already. Returns a table:
--- original -> replacement.
+-- Replaces all functions that are not replaced yet. Returns a table: original
+-- -> replacement.
 function functions.replace()
     functions.replace_in(socket)
     put_searchers()
@@ -264,8 +267,8 @@ function functions.replace()
     return by_original
 end
 
--- Puts them back, where nobody else has replaced ours. Returns a table:
--- replacement -> original.
+-- Puts the originals back, except where the program has replaced ours since.
+-- Returns a table: replacement -> original.
 function functions.restore()
     local by_replacement = {}
     for _, entry in ipairs(replaced) do

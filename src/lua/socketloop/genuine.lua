@@ -1,17 +1,19 @@
--- LuaSocket's own functions and methods. A program may have put others in their
--- place, which go on to call them.
+-- LuaSocket's own functions and methods. A program may have replaced them by
+-- functions that call the original ones.
 
 local socket = require 'socket'
 
 local genuine = {}
 
--- Set by install: class(name), genuine(loader, name) and same(f, g) of C.
+-- Set by install.lua: the C functions class(name), genuine(loader, name) and
+-- same(f, g).
 genuine.tools = nil
 
--- Name of a class, 'socket' or 'dns' -> key -> LuaSocket's own function.
+-- known[class][key]: LuaSocket's own function. The class is the name of an
+-- object's class, 'socket' or 'dns'.
 local known = {}
 
--- The functions of C that make its modules.
+-- The luaopen_ function of a C module, or nil.
 local function loader_of(name)
     for _, search in ipairs(package.searchers or package.loaders) do
         local ok, loader = pcall(search, name)
@@ -26,7 +28,8 @@ local function has_any(tools, functions, table_)
     return false
 end
 
--- Is it the library that the program has loaded, and not another copy?
+-- Whether the functions are of the library that the program has loaded, and not
+-- of another copy.
 local function is_loaded(tools, found)
     for name, functions in pairs(found) do
         local table_ = name == 'socket' and socket or tools.class(name)
@@ -57,8 +60,8 @@ function genuine.load(tools)
     end
 end
 
--- What LuaSocket has under that key, where the program has the value: the
--- value itself if it is LuaSocket's, nil if that is unknown.
+-- LuaSocket's own function for a key of a class. `value` is the program's
+-- current value; it is returned if it is LuaSocket's. nil if that is unknown.
 function genuine.of(kind, key, value)
     local same = genuine.tools.same
     local f = known[kind] and known[kind][key]

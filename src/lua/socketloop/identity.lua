@@ -1,12 +1,12 @@
--- Whether a certificate is for a host (RFC 9525): the names and addresses in
--- its subjectAltName count, the common name of its subject does not.
+-- Checks whether a certificate matches a host (RFC 9525). The names and
+-- addresses in the subjectAltName count, the subject's common name does not.
 
 local identity = {}
 
 local subject_alt_name = '2.5.29.17'
 
--- The four numbers of an IPv4 address, or nil. With a zero in front it would be
--- in octal for some.
+-- The four numbers of an IPv4 address, or nil. Leading zeros are refused, since
+-- some programs read such a number as octal.
 local function parse4(text)
     local parts = {text:match '^(%d+)%.(%d+)%.(%d+)%.(%d+)$'}
     if not parts[1] then return nil end
@@ -17,7 +17,8 @@ local function parse4(text)
     return parts
 end
 
--- Appends the groups of a part of an IPv6 address; false if it is none.
+-- Appends the groups of a part of an IPv6 address; false if the text is not
+-- one.
 local function add_groups(groups, text)
     for group in text:gmatch '[^:]+' do
         local four = parse4(group)
@@ -55,8 +56,7 @@ local function parse6(text)
     return ('%x:%x:%x:%x:%x:%x:%x:%x'):format((table.unpack or unpack)(groups))
 end
 
--- An address in the one way of writing it that can be compared; nil if the
--- host is a name.
+-- The canonical text of an address; nil if the host is a name.
 function identity.address(host)
     local text = host:match '^%[(.*)%]$' or host
     local four = parse4(text)
@@ -64,13 +64,12 @@ function identity.address(host)
         parse6((text:gsub('%%.*', '')))
 end
 
--- A name as it is compared: case and the root's dot don't matter.
+-- The canonical form of a name: lower case, without the root's dot.
 local function plain(name)
     return (name:lower():gsub('%.$', ''))
 end
 
--- Whether a name of a certificate, perhaps with '*' as its first label, is
--- that of the host.
+-- Whether a certificate's name matches the host. Its first label may be '*'.
 function identity.matches(pattern, host)
     pattern, host = plain(pattern), plain(host)
     if pattern == host then return not pattern:find '*' end
@@ -83,7 +82,7 @@ local function list(names)
     return names[1] and table.concat(names, ', ') or 'no host at all'
 end
 
--- True, or false and why the certificate is not for the host.
+-- True; or false and a message if the certificate does not match the host.
 function identity.check(certificate, host)
     local names = certificate:extensions()[subject_alt_name] or {}
     local all, address = {}, identity.address(host)

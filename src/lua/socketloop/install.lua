@@ -1,33 +1,32 @@
 -- install: makes LuaSocket cooperative in loop threads.
 --
--- What waits is replaced by a function that waits in the loop when it is
--- called in one of its threads, and elsewhere calls what it has replaced:
--- the methods of the classes of LuaSocket's and LuaSec's objects, and the
--- functions that wait by themselves (connect, select, sleep, dns).
+-- The methods of LuaSocket's and LuaSec's objects that wait, and the functions
+-- that wait (connect, select, sleep, dns), are replaced. A replacement waits in
+-- the loop when it is called in one of the loop's threads. Elsewhere it calls
+-- the original function.
 --
--- socket.tcp and its kin stay as they are and give LuaSocket's objects, in
--- threads too. So it doesn't matter who made an object, when and where, and
--- with a function remembered from when; LuaSec, whose wrap takes the
--- descriptor of an object, and libraries that look into an object's metatable
--- find what they expect; and an object that came from a thread works in the
--- main program. What somebody remembered of what is replaced is replaced
--- there, too (replace.c).
+-- socket.tcp and similar functions are not replaced and return LuaSocket's
+-- objects, in threads too. So the place and time at which an object was made do
+-- not matter; LuaSec, whose wrap takes the descriptor of an object, and
+-- libraries that inspect an object's metatable find what they expect; and an
+-- object made in a thread works in the main program. References that the
+-- program keeps to replaced functions are replaced, too (replace.c).
 --
--- It is in effect for threads of those loops whose install was called, and
--- until each of these calls was undone.
+-- The replacements are in effect for threads of the loops whose install was
+-- called, until each of these calls is undone.
 
 local loops = require 'socketloop.loops'
 local own = require 'socketloop.own'
 
-local require = require    -- later the global one may be another
+local require = require    -- the global one may be replaced later
 
 local classes, functions    -- loaded with LuaSocket
 
-local is_replaced = false   -- all that is to be replaced
+local is_replaced = false   -- the replacements are in place
 local is_changing = false   -- adjust is running
 
--- A module of C was loaded, which may have brought classes, or be LuaSocket
--- once more.
+-- Called after a C module was loaded: it may have added classes, or be another
+-- copy of LuaSocket.
 local function loaded(name, module)
     if not is_replaced then return end
     if name == 'socket.core' then functions.replace_in(module) end
@@ -45,22 +44,23 @@ local function load_all(tools)
     classes.class, classes.originals = tools.class, tools.originals
 end
 
--- Compiled code has functions for constants. LuaJIT refuses to drop it in a
--- finalizer.
+-- Discards compiled code, in which functions are constants. False in a
+-- finalizer, where LuaJIT refuses that.
 local function flush()
     local jit = package.loaded.jit
     return not jit or pcall(jit.flush)
 end
 
--- map: what takes the place of what, everywhere but in that table of ours.
+-- Replaces each key of `map` by its value wherever the program refers to it,
+-- except in the module's table `ours`.
 local function replace_everywhere(tools, map, of_methods, ours)
     for value, other in pairs(of_methods) do map[value] = other end
     tools.replace(map, ours, flush)
     flush()
 end
 
--- If this fails, what is replaced does what it did before, and the next one
--- goes on.
+-- If this fails half-way, the functions replaced so far act as the original
+-- ones, and the next call continues.
 local function put_in_place(tools)
     if not classes then load_all(tools) end
     replace_everywhere(tools, functions.replace(), classes.replace())
@@ -78,9 +78,9 @@ local function change(tools)
     end
 end
 
--- Puts in place what is to be replaced, or back, by whether install is in
--- effect for a loop. A finalizer may call install meanwhile, or undo it: the
--- call that is running does that, too.
+-- Puts the replacements in place if install is in effect for any loop, else
+-- puts the originals back. A finalizer may call or undo install meanwhile: the
+-- running call handles that, too.
 local function adjust(tools)
     if is_changing then return end
     is_changing = true
@@ -89,8 +89,8 @@ local function adjust(tools)
     if not ok then error(err, 0) end
 end
 
--- loop: the module's table; tools: what install.c offers for it. Returns a
--- function that undoes it.
+-- install(loop, tools) -> function that undoes the call. `loop` is the module's
+-- table, `tools` the C functions of install.c for this loop.
 return function(loop, tools)
     if not flush() then
         own.misuse('install: cannot be called in a finalizer')

@@ -1,24 +1,24 @@
--- The loops for which install is in effect, and waiting in the one whose
--- thread is running.
+-- The loops for which install is in effect, and waiting in the loop of the
+-- running thread.
 
 local loops = {}
 
--- By id, as tools.running gives it. Each entry is what install.c gives for the
--- loop (its tools), and
+-- Loops by id, the result of tools.running. Each entry is the loop's tools
+-- table of install.c, with these fields added:
 --
 --     loop     the module's table
---     users    how many installs are not undone yet
---     idle     watchers that nobody uses
---     spent    calls that did not wait, since the last that did
+--     users    number of calls of install that are not undone
+--     idle     unused watchers
+--     spent    calls that did not wait since the last call that did
 local all = {}
 local running
 
-local TURN = 64         -- so many calls, and the other threads get their turn
-local BYTES = 1024      -- count as a call
+local TURN = 64         -- the budget: calls before other threads run
+local BYTES = 1024      -- so many bytes count as one call
 
 local coroutine_running, status = coroutine.running, coroutine.status
 
--- Is there any loop for which install is in effect?
+-- Whether install is in effect for any loop.
 loops.used = false
 
 function loops.add(loop, tools)
@@ -40,8 +40,8 @@ function loops.remove(here)
     loops.used = next(all) ~= nil
 end
 
--- The loop in whose thread we are, nil outside. A coroutine of coro's that was
--- transferred to is in the thread of the loop that runs it.
+-- The loop of the running thread, nil outside threads. A coroutine that was
+-- entered by coro.transfer belongs to the loop that runs it.
 function loops.here()
     local id = running()
     if id then return all[id] end
@@ -53,15 +53,15 @@ function loops.here()
     return nil
 end
 
--- In the place of a watcher: the coroutine is there, and waits for its turn.
+-- A stand-in for a watcher while the coroutine only yields its turn.
 local turn = {}
 turn.__index = turn
 
 function turn:waits() return status(self.coroutine) ~= 'dead' end
 function turn:wake() return self end
 
--- The others get their turn. If there is a key, the thread waits under it
--- meanwhile.
+-- Lets other ready threads run. With a table `waiters` the thread is registered
+-- under the key meanwhile.
 function loops.turn(here, waiters, key)
     here.spent = 0
     if waiters then
@@ -71,22 +71,21 @@ function loops.turn(here, waiters, key)
     if waiters then waiters[key] = nil end
 end
 
--- A call that moved so many bytes did not wait; whoever makes many of them has
--- to let others run.
+-- Charges a call that did not wait and moved so many bytes to the budget. Lets
+-- other threads run when the budget is used up.
 function loops.count(here, bytes)
     local spent = here.spent + 1 + (bytes or 0) / BYTES
     here.spent = spent
     if spent >= TURN then loops.turn(here) end
 end
 
--- Whether whoever resumes a coroutine that waits ends the wait: where C
--- functions can't go on after a yield.
+-- Whether coroutine.resume of a waiting coroutine ends the wait: on Luas whose
+-- C functions cannot continue after a yield.
 local ends_early = tonumber(_VERSION:match '%d+%.%d+') < 5.3
 
--- Waits until one of the descriptors may be ready: true; false when the time
--- is over (negative: never) or the wait ended early; or nil, error. Who waits
--- for something that only one thread may wait for gives a table and the key in
--- it, for busy.
+-- Waits until one of the descriptors may be ready: true; false when the time is
+-- over (negative: no limit) or the wait ended early; or nil, error. Where only
+-- one thread may wait, the caller passes a table and a key for loops.busy.
 function loops.wait(here, seconds, reads, writes, waiters, key)
     local idle = here.idle
     local watcher = idle[#idle]
@@ -104,18 +103,19 @@ function loops.wait(here, seconds, reads, writes, waiters, key)
     return ok, err
 end
 
--- Does a thread wait under that key? One whose coroutine was closed doesn't.
+-- Whether a thread waits under that key. A closed coroutine does not wait.
 function loops.busy(waiters, key)
     local watcher = waiters[key]
     return watcher ~= nil and watcher:waits()
 end
 
--- Whoever waits under that key looks again.
+-- Wakes the thread that waits under that key, which tries again.
 function loops.wake(waiters, key)
     if waiters[key] then waiters[key]:wake() end
 end
 
--- A descriptor is about to be closed: in every loop those who wait are woken.
+-- To be called before a descriptor is closed: wakes the threads of all loops
+-- that wait for it.
 function loops.release(fd)
     for _, here in pairs(all) do here.release(fd) end
 end

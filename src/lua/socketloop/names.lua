@@ -1,10 +1,11 @@
--- Host names: looked up by the loop, as LuaSocket's functions would block.
+-- Look-ups of host names by the loop. LuaSocket's own functions would block.
 
 local identity = require 'socketloop.identity'
 
 local names = {}
 
--- Would LuaSocket take it for a string? What it wouldn't, it says itself.
+-- Whether LuaSocket accepts the value as a string. LuaSocket itself reports
+-- other values.
 function names.is_text(value)
     return type(value) == 'string' or type(value) == 'number'
 end
@@ -15,8 +16,8 @@ function names.has_zero(value)
     return type(value) == 'string' and value:find('\0', 1, true) ~= nil
 end
 
--- Is that no port, though the system may take it for one? It takes signs and
--- blanks, and what is left of a number that is too large.
+-- Whether the value is not a port, although getaddrinfo may accept it:
+-- getaddrinfo accepts signs and blanks, and truncates large numbers.
 local function is_no_port(port)
     if not names.is_text(port) then return false end
     local text = tostring(port)
@@ -24,20 +25,21 @@ local function is_no_port(port)
     return not text:find '^%d*%a' or text:find '^0x' or names.has_zero(text)
 end
 
--- Are host and port to be refused? LuaSocket would cut them at a zero byte.
+-- Whether host or port must be refused. LuaSocket would truncate them at a zero
+-- byte.
 function names.are_wrong(host, port)
     return names.has_zero(host) or is_no_port(port)
 end
 
--- Nothing to look up; '*' is LuaSocket's name for any address. What only looks
--- like an address may be asked for in the network.
+-- Whether the host needs no look-up. '*' is LuaSocket's name for any address.
+-- Text that only resembles an address may cause a query in the network.
 local function is_address(host)
     return host == '*' or
         not host:find '^%[' and identity.address(host) ~= nil
 end
 
--- The addresses of the host, as strings, within so many seconds (negative: no
--- limit); or nil, error. With a family ('inet' or 'inet6') only these.
+-- Returns the host's addresses as strings, of the family ('inet' or 'inet6') if
+-- one is given; or nil, error. Waits at most `seconds`; negative: no limit.
 function names.addresses(here, host, seconds, family)
     if is_address(host) then return {host} end
     local list, err = here.loop.resolve(host, nil,

@@ -1,20 +1,20 @@
--- Calling what was LuaSocket's own before it was replaced, so that misuse is
--- reported as if it had been called by the program itself.
+-- Calls LuaSocket's own functions for the program. Errors about arguments are
+-- reported as if the program had called the functions itself.
 
 local own = {}
 
 local getinfo = debug and debug.getinfo or function() end
 
--- The folder that this file is in, which holds nobody else's.
+-- The folder of this file. It has only files of this module.
 local folder = (getinfo(1, 'S') or {source = ''}).source:match '^.*/'
 
--- Is that the source of one of our functions? It may be, where we don't know:
--- there is no debug library, or the files were put into one, or stripped.
+-- Whether a function with that source is the module's. True if the folder is
+-- unknown: without the debug library, or if the files were bundled or stripped.
 function own.is_ours(source)
     return folder == nil or source:sub(1, #folder) == folder
 end
 
--- Where the program called us: 'file:line: ', or ''.
+-- The program's position in the call: 'file:line: ', or ''.
 local function position()
     for level = 3, math.huge do
         local info = getinfo(level, 'Sl')
@@ -25,8 +25,8 @@ local function position()
     end
 end
 
--- Of a C function that pcall calls Lua knows no name, and not that it is a
--- method, whose self doesn't count as an argument.
+-- Corrects Lua's argument errors of a C function that was called by pcall: Lua
+-- does not know its name then, and counts a method's self as argument 1.
 local function reword(message, name, is_method)
     local number, rest = message:match "^bad argument #(%d+) to '[^']*'(.*)"
     if not number then return message end
@@ -45,7 +45,8 @@ local function results(name, is_method, ok, ...)
     error(err, 0)
 end
 
--- f(self, ...) and f(...), known to the program under that name.
+-- own.method calls f(self, ...), own.call calls f(...). `name` is the name in
+-- error messages.
 function own.method(name, f, ...)
     return results(name, true, pcall(f, ...))
 end
@@ -54,7 +55,7 @@ function own.call(name, f, ...)
     return results(name, false, pcall(f, ...))
 end
 
--- Raises an error of ours in the name of the program.
+-- Raises an error at the program's position.
 function own.misuse(message)
     error(position() .. message, 0)
 end

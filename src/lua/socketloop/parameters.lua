@@ -1,13 +1,13 @@
 -- The TLS parameters of starttls and newserver: LuaSec's, and our own. LuaSec
--- overlooks many values that it has no meaning for, so a slip could turn a
--- check off. Here they are errors.
+-- ignores many invalid values, so a slip could turn a check off. Here invalid
+-- values are errors.
 
 local own = require 'socketloop.own'
 
 local parameters = {}
 
 -------------------------------------------------------------------------------
--- Values. Each function gives the value to use; or nil and what it should be.
+-- Values. Each function returns the value to use; or nil and the expected type.
 
 local function set(list)
     local members = {}
@@ -33,7 +33,7 @@ local function password(value)
     return text(value)
 end
 
--- A copy of a list that has something in it, and nothing but a list.
+-- Copies a list. It must not be empty, and must have no other fields.
 local function list(value)
     local copy, n = {}, 0
     if type(value) ~= 'table' then return nil, 'list expected' end
@@ -43,7 +43,7 @@ local function list(value)
     return copy
 end
 
--- Strings, each of which is known; one may be no list.
+-- A list of known words; a single string is accepted, too.
 local function words(value, known)
     local copy = list(type(value) == 'string' and {value} or value)
     if not copy then return nil, 'word or list of words expected' end
@@ -65,7 +65,7 @@ local function mode(value)
     return word(value, set {'client', 'server'})
 end
 
--- Without 'peer' OpenSSL ignores the words but 'none'.
+-- Without 'peer' OpenSSL ignores all words except 'none'.
 local function verify(value)
     local copy, problem = words(value, set {'none', 'peer', 'client_once',
                                             'fail_if_no_peer_cert'})
@@ -86,7 +86,8 @@ local function config()
     return require 'ssl'.config or {}
 end
 
--- What an old LuaSec can't tell it checks itself.
+-- Accepts every word. For an old LuaSec, which has no list of words and checks
+-- them itself.
 local any_word = setmetatable({}, {__index = function() return true end})
 
 local function protocol(value)
@@ -147,7 +148,7 @@ local function psk(value, of)
     return {hint = hint, callback = f}
 end
 
--- LuaSec's contexts have no name but what tostring gives.
+-- Only tostring reveals that a value is one of LuaSec's contexts.
 local function is_context(value)
     return type(value) == 'userdata' and tostring(value):find '^SSL context'
 end
@@ -206,8 +207,8 @@ function check_all(params, checks, default_mode)
     return copy
 end
 
--- A copy of the parameters, a table or a context; raises if anything is wrong
--- with them. what is 'bad argument ...'.
+-- Returns a checked copy of the parameters, which are a table or a context.
+-- Raises if they are wrong; `what` begins the message ('bad argument ...').
 function parameters.check(what, params, default_mode)
     if params == nil then params = {} end
     if is_context(params) then params = {context = params} end

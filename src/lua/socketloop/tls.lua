@@ -1,20 +1,20 @@
--- starttls: TLS by LuaSec, with the defaults that are safe. Clients verify the
--- server's certificates and that they are for the host, and say which host
--- they want (SNI). LuaSec is loaded when it is needed.
+-- starttls: TLS by LuaSec, with safe defaults. A client verifies the server's
+-- certificates and that they match the host, and sends the host's name (SNI).
+-- LuaSec is loaded at the first use.
 
 local identity = require 'socketloop.identity'
 local own = require 'socketloop.own'
 local parameters = require 'socketloop.parameters'
 
-local require = require    -- later the global one may be another
+local require = require    -- the global one may be replaced later
 
 local tls = {}
 
--- Seconds a client of a TLS server has for its handshake.
+-- The default time limit of a client's handshake with a TLS server, in seconds.
 local handshake_timeout = 10
 
--- Where systems keep the certificates they trust: Debian, Fedora, openSUSE,
--- Alpine and the BSDs, FreeBSD's package.
+-- The trusted certificates of Debian, Fedora, openSUSE, Alpine and the BSDs,
+-- and FreeBSD's package.
 local bundles = {
     '/etc/ssl/certs/ca-certificates.crt',
     '/etc/pki/tls/certs/ca-bundle.crt',
@@ -34,8 +34,8 @@ local function luasec()
     return ssl
 end
 
--- The system's trusted certificates, where OpenSSL's environment variables
--- don't say otherwise.
+-- Sets the trusted certificates: those of OpenSSL's environment variables, else
+-- the system's.
 local function add_authorities(settings)
     if settings.cafile or settings.capath then return true end
     settings.cafile = os.getenv 'SSL_CERT_FILE'
@@ -56,9 +56,10 @@ local function asks_to_verify(settings)
     return not settings.verify or settings.verify[1] ~= 'none'
 end
 
--- OpenSSL always verifies what a server sends, and can be asked how that
--- went: it tells more than the error of a handshake that breaks off for it.
--- But one's own certificate is for nobody who was not verified.
+-- OpenSSL verifies a server's certificates in any mode, and getpeerverification
+-- reports the reason in more detail than a failed handshake does. So the mode
+-- is 'none', unless the client has a certificate: it must not be sent to a
+-- server that is not verified.
 local function complete_client(settings)
     if not asks_to_verify(settings) then return true end
     local shows_itself = settings.certificate or settings.certificates
@@ -66,7 +67,7 @@ local function complete_client(settings)
     return add_authorities(settings)
 end
 
--- Adds our defaults to LuaSec's parameters. true; or nil, error.
+-- Adds the defaults to LuaSec's parameters. Returns true; or nil, error.
 local function complete(settings, mode)
     settings.mode = settings.mode or mode
     settings.protocol = settings.protocol or 'any'
@@ -75,11 +76,11 @@ local function complete(settings, mode)
     return settings.mode == 'server' or complete_client(settings)
 end
 
--- Contexts of clients, by what they were made of, as long as they are used:
--- reading the system's certificates takes a while.
+-- Cache of the contexts of clients, by their parameters, as long as they are
+-- used. Reading the system's certificates is slow.
 local contexts = setmetatable({}, {__mode = 'v'})
 
--- What a client's context is made of, or nil if it must be made each time.
+-- The key of a context in the cache; nil if the context cannot be shared.
 local function key_of(settings)
     if settings.mode ~= 'client' or settings.certificate or
         settings.certificates or settings.psk then
@@ -109,15 +110,15 @@ local function newcontext(settings)
     return context
 end
 
--- The modes of the contexts that the program has made. LuaSec does not say
--- it, but a method of its connections wants something else in each.
+-- Cache of the modes of the program's contexts. LuaSec does not report a
+-- context's mode, but the argument type of the method sni depends on it.
 local modes = setmetatable({}, {__mode = 'k'})
 
 local function find_mode(context)
     local core = require 'ssl.core'
     local connection, err = core.create(context)
     if not connection then error(err, 0) end
-    core.setfd(connection, -1)    -- else its finalizer closes just any
+    core.setfd(connection, -1)    -- or its finalizer closes any descriptor
     local _, reason = pcall(connection.sni, connection)
     return tostring(reason):find('table expected', 1, true) and 'server' or
         'client'
@@ -132,16 +133,16 @@ local function mode_of(what, context)
     return modes[context]
 end
 
--- A server's context has its own.
+-- `verify` cannot be given with a server's context, which has its own.
 local function check_verify(what, settings)
     if settings.mode == 'server' and settings.verify then
         own.misuse(what .. ' (verify: it is part of the context of a server)')
     end
 end
 
--- What a handshake needs, a table: context, mode, and whether to verify the
--- server; or nil, error. Raises for wrong parameters; what is 'bad argument
--- ...'.
+-- Returns a table for the handshake: context, mode, and whether to verify the
+-- server; or nil, error. Raises for wrong parameters; `what` begins the message
+-- ('bad argument ...').
 local function prepare(what, params, mode)
     local settings = parameters.check(what, params, mode)
     local is_default = next(settings) == nil
@@ -154,7 +155,7 @@ local function prepare(what, params, mode)
         if not ok then return nil, err end
         context, err = newcontext(settings)
         if not context then return nil, err end
-        if is_default then tls.context = context end    -- for good
+        if is_default then tls.context = context end    -- is never collected
     end
     return {context = context, mode = settings.mode, verify = verify}
 end
@@ -189,7 +190,7 @@ local function shake(s, prepared, host)
     if s:dirty() then
         return nil, 'received bytes are still buffered'
     end
-    -- LuaSec takes the descriptor away from the loop socket.
+    -- wrap moves the descriptor from the loop socket to LuaSec's object.
     local connection, err = luasec().wrap(s, prepared.context)
     if not connection then return nil, err end
     s:setsocket(connection)
@@ -207,9 +208,9 @@ local function check_host(host)
     end
 end
 
--- The method starttls of loop sockets. host is the one it was connected to if
--- the caller gave none, mode the one that is likely. The caller closes the
--- socket if this raises or fails.
+-- The method starttls of loop sockets. By default `host` is the argument of
+-- connect, and `mode` depends on whether the socket was accepted. The caller
+-- closes the socket if this raises or fails.
 function tls.starttls(s, params, host, mode)
     check_host(host)
     luasec()
@@ -220,8 +221,8 @@ function tls.starttls(s, params, host, mode)
     return nil, err or 'TLS handshake failed'
 end
 
--- The handler for newserver that calls the user's once the handshake is
--- finished.
+-- Returns a handler for newserver that makes the handshake and then calls the
+-- program's handler.
 function tls.handler(handler, params)
     luasec()
     local prepared, err = prepare("bad argument #4 to 'newserver'", params,
