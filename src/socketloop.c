@@ -12,6 +12,7 @@
 #include "loop/result.h"
 #include "loop/stepper.h"
 #include "luasocket/foreign.h"
+#include "luasocket/forward.h"
 #include "luasocket/install.h"
 #include "luasocket/replace.h"
 #include "luasocket/require.h"
@@ -27,6 +28,7 @@
 #include "socket/connect.h"
 #include "socket/dns.h"
 #include "socket/guard.h"
+#include "socket/methods.h"
 #include "socket/server.h"
 #include "thread/arg.h"
 #include "thread/hook.h"
@@ -129,6 +131,9 @@ static int func_setmaxlookups(lua_State *L)
 /* newserver(ip, port, handler [, TLS parameters or context]) -> asocket */
 static int func_newserver(lua_State *L)
 {
+    sl_arg_body(L, 3);
+    if (!lua_isnoneornil(L, 4))
+        sl_tls_wraphandler(L, 3);
     return sl_server_new(L);
 }
 
@@ -266,8 +271,8 @@ static const luaL_Reg functions[] = {
 static const luaL_Reg *const tcp_methods[] = {
     sl_class_methods, sl_wrap_methods, sl_foreign_methods,
     sl_property_methods, sl_property_inetmethods, sl_property_streammethods,
-    sl_receive_methods, sl_send_methods, sl_stream_methods, sl_tls_methods,
-    sl_accept_methods, sl_client_limit_methods, sl_bind_streammethods,
+    sl_receive_methods, sl_send_methods, sl_tls_methods, sl_accept_methods,
+    sl_client_limit_methods, sl_bind_streammethods,
     sl_bind_methods, sl_connect_methods, NULL
 };
 
@@ -280,7 +285,7 @@ static const luaL_Reg *const udp_methods[] = {
 static const luaL_Reg *const unix_methods[] = {
     sl_class_methods, sl_wrap_methods, sl_foreign_methods,
     sl_property_methods, sl_property_streammethods, sl_receive_methods,
-    sl_send_methods, sl_stream_methods, sl_tls_methods, sl_accept_methods,
+    sl_send_methods, sl_tls_methods, sl_accept_methods,
     sl_client_limit_methods, sl_bind_streammethods, sl_unix_methods, NULL
 };
 
@@ -291,7 +296,7 @@ static const luaL_Reg *const unixdgram_methods[] = {
 };
 
 static const luaL_Reg *const *const methods[SL_TRANSPORTS] = {
-    tcp_methods, udp_methods, unix_methods, unixdgram_methods, tcp_methods
+    tcp_methods, udp_methods, unix_methods, unixdgram_methods
 };
 
 /* [-0, +0, m] Errors about arguments know the names of all of them. */
@@ -340,7 +345,7 @@ static void push_loop(lua_State *L)
     lua_pushvalue(L, -2);
     lua_rawseti(L, -2, SL_ENV_MODULE);
     lua_pushvalue(L, self);
-    sl_class_make(L, methods);
+    sl_class_make(L, methods, &sl_forward_names);
     lua_rawseti(L, -2, SL_ENV_CLASSES);
     lua_pushvalue(L, self);
     lua_pushcclosure(L, sl_guard_closer, 1);

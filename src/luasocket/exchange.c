@@ -6,6 +6,7 @@
 
 #include "luasocket/exchange.h"
 
+#include "luasocket/attach.h"
 #include "luasocket/object.h"
 #include "os/clock.h"
 #include "os/error.h"
@@ -150,16 +151,7 @@ int sl_exchange_await(lua_State *L, sl_exchange *x)
 
 int sl_exchange_isdirty(lua_State *L, const sl_exchange *x)
 {
-    sl_object_method(L, x->object, "dirty");
-    if (!lua_isfunction(L, -1)) {
-        lua_pop(L, 1);
-        return 0;
-    }
-    lua_pushvalue(L, x->object);
-    lua_call(L, 1, 1);
-    int dirty = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return dirty;
+    return sl_object_isdirty(L, x->object);
 }
 
 /* The wait ends if it is for the other direction than its own, or if what
@@ -175,7 +167,7 @@ static void wake_crossed(sl_wait *wait, unsigned own, unsigned wanted)
 static void wake_others(lua_State *L, const sl_exchange *x)
 {
     sl_wait *reader = &x->a->source.reader;
-    if (x->a->transport != SL_FOREIGN)
+    if (!x->a->driver->does_io)
         return;
     if (reader->parked && reader->interest == SL_READABLE &&
         sl_exchange_isdirty(L, x))
@@ -234,8 +226,10 @@ static void remember(lua_State *L, sl_asocket *a, int index)
         lua_pushliteral(L, "unknown error");
         lua_replace(L, index);
     }
+    sl_asocket_pushvalues(L, 1);
     lua_pushvalue(L, index);
-    sl_asocket_keepfailure(L, 1);
+    lua_rawseti(L, -2, SL_AT_FAILURE);
+    lua_pop(L, 1);
 }
 
 void sl_exchange_called(lua_State *L, sl_exchange *x, int does_io, int first)
@@ -284,10 +278,8 @@ sl_exchange sl_exchange_begin(lua_State *L, sl_asocket *a, sl_wait *wait,
         luaL_error(L, "%s: the TLS handshake is not finished", name);
     if (a->total >= 0)
         x.until = sl_clock_now() + a->total;
-    sl_asocket_pushobject(L, 1);
+    sl_attach_push(L, 1);
     x.object = lua_gettop(L);
-    if (sl_object_fd(L, x.object) != a->source.fd)
-        sl_asocket_sync(L, a, x.object);
     return x;
 }
 
@@ -298,7 +290,7 @@ void sl_exchange_call(lua_State *L, sl_exchange *x, const char *method,
     if (x->a->outcome == SL_IO_FAILED) {
         lua_settop(L, first - 1);
         lua_pushnil(L);
-        sl_asocket_pushfailure(L, 1);
+        sl_asocket_pushvalue(L, 1, SL_AT_FAILURE);
         lua_pushnil(L);
         x->wanted = 0;
         return;

@@ -8,6 +8,7 @@
 #include "luasocket/foreign.h"
 
 #include "loop/result.h"
+#include "luasocket/attach.h"
 #include "luasocket/exchange.h"
 #include "luasocket/object.h"
 #include "os/clock.h"
@@ -193,9 +194,10 @@ static int go_on_receiving(lua_State *L, sl_exchange *x)
     return -1;
 }
 
-int sl_foreign_receive(lua_State *L, sl_asocket *a)
+static int foreign_receive(lua_State *L, sl_asocket *a,
+                           const sl_receive *pattern)
 {
-    const sl_receive r = a->receive;
+    const sl_receive r = a->receive = *pattern;
     lua_settop(L, 4);
     sl_exchange x = sl_exchange_begin(L, a, &a->source.reader, "receive");
     x.receive = &r;
@@ -249,9 +251,9 @@ static int fail_sent(lua_State *L, const sl_send *s)
     return 3;
 }
 
-int sl_foreign_send(lua_State *L, sl_asocket *a)
+static int foreign_send(lua_State *L, sl_asocket *a, const sl_send *part)
 {
-    sl_send s = a->writer.send;
+    sl_send s = *part;
     lua_settop(L, 2);
     sl_exchange x = sl_exchange_begin(L, a, &a->source.writer, "send");
     while (s.next < s.end) {
@@ -290,14 +292,15 @@ static int call_once(lua_State *L, sl_exchange *x, int first)
     int n = lua_gettop(L) - x->object;
     int result = x->object + 1;
     int failed = n >= 2 && !lua_toboolean(L, result) &&
-                 x->a->transport == SL_FOREIGN;
+                 x->a->driver->does_io;
     x->wait = NULL;    /* which one depends on what it wants */
     sl_exchange_called(L, x, failed && sl_exchange_doesio(L, x, first),
                        result);
     return n;
 }
 
-int sl_foreign_call(lua_State *L, sl_asocket *a, int first, const char *name)
+static int call_again(lua_State *L, sl_asocket *a, int first,
+                      const char *name)
 {
     sl_exchange x = {a, NULL, name, -1, 0, 0, 0, 0, NULL};
     if (a->total >= 0)
@@ -306,12 +309,12 @@ int sl_foreign_call(lua_State *L, sl_asocket *a, int first, const char *name)
     lua_pushvalue(L, first);
     sl_object_original(L);
     lua_replace(L, first);
-    sl_asocket_pushobject(L, 1);
+    sl_attach_push(L, 1);
     x.object = lua_gettop(L);
     for (int err = 0; err == 0;) {
         if (a->outcome == SL_IO_FAILED && sl_exchange_doesio(L, &x, first)) {
             lua_pushnil(L);
-            sl_asocket_pushfailure(L, 1);
+            sl_asocket_pushvalue(L, 1, SL_AT_FAILURE);
             return 2;
         }
         int n = call_once(L, &x, first);
@@ -326,16 +329,67 @@ int sl_foreign_call(lua_State *L, sl_asocket *a, int first, const char *name)
     return 0;
 }
 
-int sl_foreign_method(lua_State *L, sl_asocket *a, const char *name)
+static int foreign_method(lua_State *L, sl_asocket *a, const char *name)
 {
-    sl_asocket_pushobject(L, 1);
+    sl_attach_push(L, 1);
     sl_object_method(L, -1, name);
     if (!lua_isfunction(L, -1))
         return sl_result_fail(L, EOPNOTSUPP);
     lua_insert(L, 2);
     lua_insert(L, 3);                /* asocket function object args */
-    return sl_foreign_call(L, a, 2, name);
+    return call_again(L, a, 2, name);
 }
+
+static int foreign_call(lua_State *L, sl_asocket *a, int first)
+{
+    return call_again(L, a, first, "call_async");
+}
+
+/* --- the driver -------------------------------------------------------- */
+
+static void foreign_resync(lua_State *L, sl_asocket *a)
+{
+    sl_attach_push(L, 1);
+    int object = lua_gettop(L);
+    if (sl_object_fd(L, object) != a->source.fd)
+        sl_attach_sync(L, a, object);
+    lua_pop(L, 1);
+}
+
+static int foreign_dirty(lua_State *L, sl_asocket *a)
+{
+    (void)a;
+    sl_attach_push(L, 1);
+    int dirty = sl_object_isdirty(L, lua_gettop(L));
+    lua_pop(L, 1);
+    return dirty;
+}
+
+static void foreign_close(lua_State *L, int index, int fd, int again)
+{
+    (void)fd;    /* the object closes it, or does not */
+    if (!again)
+        sl_attach_close(L, index);
+}
+
+static const char *const foreign_classes[SL_KINDS] = {
+    "foreign{master}", "foreign{client}", "foreign{server}"
+};
+
+/* A foreign object is always a client: the rest is never asked for. */
+const sl_driver sl_foreign_driver = {
+    .name = "foreign", .classes = foreign_classes, .does_io = 1,
+    .resync = foreign_resync,
+    .receive = foreign_receive,
+    .send = foreign_send,
+    .method = foreign_method,
+    .call = foreign_call,
+    .dirty = foreign_dirty,
+    .setfd = sl_attach_setfd,
+    .close = foreign_close
+};
+
+/* --- call_async -------------------------------------------------------- */
 
 /* call_async(f, ...) -> all results of f(...), which is called again, after
  * waiting for that, while it returns nil or false and 'wantread' or
@@ -347,11 +401,11 @@ static int meth_call_async(lua_State *L)
     if (a->source.loop->threads->running == NULL)
         return luaL_error(L, "call_async must be called from a loop thread "
                              "(see newthread)");
-    sl_send_settle(L, a, "call_async");
+    sl_send_drain(L, a, "call_async");
     if (sl_foreign_istls(L, 3))    /* it would block if no asocket has it yet */
         sl_foreign_prepare(L, 3);
-    int n = sl_foreign_call(L, a, 2, "call_async");
-    a->source.readable = a->source.writable = 1;
+    int n = call_again(L, a, 2, "call_async");
+    sl_asocket_assumeready(a);
     return n;
 }
 

@@ -28,20 +28,7 @@ int sl_foreign_istls(lua_State *L, int index);
  * methods return instead of waiting. */
 void sl_foreign_prepare(lua_State *L, int index);
 
-/* [-0, +n, e] receive and send, their operation set in the asocket at 1. */
-int sl_foreign_receive(lua_State *L, sl_asocket *a);
-int sl_foreign_send(lua_State *L, sl_asocket *a);
-
-/* [-0, +n, e] Calls the function at index first with the values above it,
- * again each time it wants to read or write, after waiting for that. Pushes
- * all it gives, or nil and why it could not wait; returns how many. name is
- * what misuse is told about; the asocket lies at 1. */
-int sl_foreign_call(lua_State *L, sl_asocket *a, int first,
-                    const char *name);
-
-/* [-0, +n, e] The asocket's method of that name, with the arguments from 2
- * on, is the object's; an object without it gives nil and an error. */
-int sl_foreign_method(lua_State *L, sl_asocket *a, const char *name);
+extern const sl_driver sl_foreign_driver;
 
 extern const luaL_Reg sl_foreign_methods[];
 

@@ -11,7 +11,6 @@
 #include "loop/result.h"
 #include "os/error.h"
 #include "os/fd.h"
-#include "socket/stream.h"
 #include "thread/arg.h"
 
 #include <errno.h>
@@ -58,7 +57,7 @@ int sl_look_ahead(lua_State *L)
     int err = size > 0 ? look_for_line(loop, fd, sl_arg_tosize(size), &n,
                                          &found)
                        : count_bytes(fd, &n);
-    int failure = err != 0 ? sl_stream_failure(err) : 0;
+    int failure = err != 0 ? sl_error_ofstream(err) : 0;
     if (failure != 0 && failure != SL_AGAIN)
         return sl_result_fail(L, failure);
     if (failure == SL_AGAIN)
@@ -72,9 +71,9 @@ int sl_look_ahead(lua_State *L)
 int sl_look_failure(lua_State *L)
 {
     int err = sl_fd_error(sl_arg_int(L, 1));
-    if (!sl_stream_broke(err))
+    if (!sl_error_isbroken(err))
         return 0;
-    lua_pushstring(L, sl_error_message(sl_stream_failure(err)));
+    lua_pushstring(L, sl_error_message(sl_error_ofstream(err)));
     return 1;
 }
 

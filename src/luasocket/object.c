@@ -40,16 +40,6 @@ int sl_object_class(lua_State *L, int index, sl_asocket *a)
     return 0;
 }
 
-int sl_object_lookbehind(lua_State *L, sl_asocket *a)
-{
-    sl_asocket_pushobject(L, 1);
-    int object = lua_gettop(L);
-    if (sl_object_fd(L, object) == a->source.fd)
-        return 0;
-    sl_asocket_sync(L, a, object);
-    return 1;
-}
-
 void sl_object_setoriginals(lua_State *L)
 {
     sl_rawsetp(L, LUA_REGISTRYINDEX, &originals_key);
@@ -107,17 +97,26 @@ void sl_object_nonblock(lua_State *L, int index)
     lua_call(L, 2, 0);
 }
 
+int sl_object_isdirty(lua_State *L, int index)
+{
+    sl_object_method(L, index, "dirty");
+    if (!lua_isfunction(L, -1)) {
+        lua_pop(L, 1);
+        return 0;
+    }
+    lua_pushvalue(L, index);
+    lua_call(L, 1, 1);
+    int dirty = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return dirty;
+}
+
 /* One byte at a time, since asking for more than there is reads from the
  * socket; the buffer has 8 KiB, and this is rare. */
 void sl_object_drain(lua_State *L, int index, sl_asocket *a)
 {
     sl_scratch *scratch = &a->source.loop->scratch;
-    for (;;) {
-        call(L, index, "dirty", 0, 1);
-        int dirty = lua_toboolean(L, -1);
-        lua_pop(L, 1);
-        if (!dirty)
-            return;
+    while (sl_object_isdirty(L, index)) {
         lua_pushinteger(L, 1);
         call(L, index, "receive", 1, 1);
         if (lua_type(L, -1) != LUA_TSTRING)
@@ -178,7 +177,7 @@ void sl_object_new(lua_State *L, const sl_asocket *a)
 /* The descriptor that the asocket can still give to an object, or -1. */
 static int owned_fd(const sl_asocket *a)
 {
-    return a->has_object ? -1 : a->source.fd;
+    return a->driver->owns ? a->source.fd : -1;
 }
 
 void sl_object_setfd(lua_State *L, int index, const sl_asocket *a)

@@ -18,10 +18,6 @@ void sl_object_setclass(lua_State *L, int index, const sl_asocket *a);
 /* [-0, +0, e] The descriptor of the object at index, -1 for none. */
 int sl_object_fd(lua_State *L, int index);
 
-/* [-0, +1, e] Pushes the object of the asocket at 1, which has one, after
- * taking over the descriptor that others gave it; true if they did. */
-int sl_object_lookbehind(lua_State *L, sl_asocket *a);
-
 /* [-1, +1, -] A method that install has put in the place of another becomes
  * that one again: what we call must not wait by itself. */
 void sl_object_original(lua_State *L);
@@ -35,6 +31,10 @@ void sl_object_setoriginals(lua_State *L);
 
 /* [-0, +0, e] Makes its methods return instead of waiting. */
 void sl_object_nonblock(lua_State *L, int index);
+
+/* [-0, +0, e] Whether the object at index has bytes that can be received
+ * without waiting. */
+int sl_object_isdirty(lua_State *L, int index);
 
 /* [-0, +0, e] Moves what lies in the object's own buffer to the asocket's. */
 void sl_object_drain(lua_State *L, int index, sl_asocket *a);

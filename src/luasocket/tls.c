@@ -8,12 +8,11 @@
 #include "luasocket/tls.h"
 
 #include "loop/result.h"
-#include "luasocket/object.h"
 #include "luasocket/require.h"
 #include "os/error.h"
 #include "os/fd.h"
 #include "os/lookup.h"
-#include "socket/asocket.h"
+#include "socket/close.h"
 #include "socket/push.h"
 #include "thread/arg.h"
 
@@ -37,23 +36,13 @@ static void push_host(lua_State *L, const sl_asocket *a)
     lua_pop(L, n - 1);
 }
 
-/* [-0, +0, e] Closed behind our back, and its number is another's now? */
-static void look_behind(lua_State *L, sl_asocket *a)
-{
-    if (!a->has_object || a->transport == SL_FOREIGN)
-        return;
-    sl_object_lookbehind(L, a);
-    lua_pop(L, 1);
-}
-
 /* [-0, +0, v] The socket of the method that runs may go on in the clear if
  * this raises: it has TLS, or will have, or there is no connection. */
 static sl_asocket *check_socket(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    look_behind(L, a);
-    sl_asocket_checkkind(L, a, SL_CLIENT);
-    int is_secure = a->source.fd >= 0 && a->transport == SL_FOREIGN &&
+    sl_asocket_begin(L, a, SL_CLIENT);
+    int is_secure = a->source.fd >= 0 && a->driver->does_io &&
                     a->is_tls;
     sl_arg_check(L, !is_secure && !a->handshaking, 1,
                  "socket without TLS expected");
@@ -64,7 +53,7 @@ static sl_asocket *check_socket(lua_State *L)
 static int check_fitness(lua_State *L)
 {
     sl_asocket *a = lua_touserdata(L, 1);
-    if (a->transport == SL_FOREIGN && a->source.fd >= 0)
+    if (a->driver->does_io && a->source.fd >= 0)
         luaL_error(L, "starttls: TLS on an object of a foreign class");
     sl_wait_check(L, &a->source.reader, "starttls");
     sl_wait_check(L, &a->source.writer, "starttls");
@@ -78,7 +67,7 @@ static int check_fitness(lua_State *L)
 static int fail(lua_State *L)
 {
     sl_asocket *a = lua_touserdata(L, 1);
-    sl_asocket_close(L, 1);
+    sl_close_asocket(L, 1);
     a->handshaking = 0;
     return lua_error(L);
 }
@@ -109,7 +98,7 @@ static int call_starttls(lua_State *L)
         return sl_result_fail(L, SL_CLOSED);
     push_function(L, "starttls");
     lua_insert(L, 1);
-    lua_pushstring(L, a->passive ? "server" : "client");
+    lua_pushstring(L, a->was_accepted ? "server" : "client");
     lua_call(L, 4, 2);
     return 2;
 }
@@ -133,7 +122,7 @@ static int meth_starttls(lua_State *L)
     if (lua_toboolean(L, 4))
         lua_settop(L, 4);
     else
-        sl_asocket_close(L, 1);
+        sl_close_asocket(L, 1);
     a->handshaking = 0;
     return lua_gettop(L) - 3;
 }

@@ -7,14 +7,16 @@
 
 #include "luasocket/wrap.h"
 
-#include "loop/loops.h"
 #include "loop/reclaim.h"
+#include "luasocket/attach.h"
 #include "luasocket/foreign.h"
 #include "luasocket/object.h"
+#include "luasocket/object_driver.h"
 #include "os/error.h"
 #include "os/fd.h"
 #include "socket/client_limit.h"
 #include "socket/connect.h"
+#include "socket/native.h"
 #include "socket/send.h"
 #include "socket/unix.h"
 #include "thread/arg.h"
@@ -33,8 +35,8 @@ static void find_wrapper(lua_State *L, int index)
     lua_remove(L, -2);
 }
 
-/* What was made of a client by ssl.wrap is that client. */
-static void inherit_crowd(sl_asocket *a, int fd)
+/* An object that ssl.wrap has made of a client counts as that client. */
+static void inherit_client_limit(sl_asocket *a, int fd)
 {
     const sl_loop *loop = a->source.loop;
     sl_source *old = fd >= 0 && fd < loop->sources_size ? loop->sources[fd]
@@ -43,30 +45,37 @@ static void inherit_crowd(sl_asocket *a, int fd)
         sl_client_limit_pass((sl_asocket *)old, a);
 }
 
+/* [-0, +0, e] Before the object becomes an asocket's: its methods return
+ * instead of waiting. The driver for it. */
+static const sl_driver *prepare_object(lua_State *L, sl_asocket *a, int object)
+{
+    if (sl_object_class(L, object, a)) {
+        sl_fd_nonblock(sl_object_fd(L, object));
+        sl_object_nonblock(L, object);
+        return &sl_object_driver;
+    }
+    a->transport = SL_TCP;
+    a->kind = SL_CLIENT;
+    sl_foreign_prepare(L, object);
+    return &sl_foreign_driver;
+}
+
 /* The asocket at one index takes over the object at the other. */
 static void take_object(lua_State *L, int index, int object)
 {
     sl_asocket *a = lua_touserdata(L, index);
+    const sl_driver *driver = prepare_object(L, a, object);
     int fd = sl_object_fd(L, object);
-    int is_foreign = !sl_object_class(L, object, a);
-    if (is_foreign)
-        inherit_crowd(a, fd);
-    if (fd >= 0)
-        sl_asocket_claim(L, a, fd);
-    if (is_foreign) {
-        a->transport = SL_FOREIGN;
-        a->kind = SL_CLIENT;
-        a->let_go = 0;
+    if (driver->does_io) {
+        inherit_client_limit(a, fd);
         a->is_tls = (unsigned char)sl_foreign_istls(L, object);
         a->outcome = SL_IO_GOES_ON;
-        sl_foreign_prepare(L, object);
-    } else {
-        sl_fd_nonblock(fd);
-        sl_object_nonblock(L, object);
     }
-    lua_pushvalue(L, object);
-    sl_asocket_setobject(L, index);
-    if (a->kind == SL_CLIENT &&
+    sl_attach_keep(L, index, object);
+    sl_attach_setdriver(L, index, driver);
+    if (fd >= 0)
+        sl_attach_claim(L, a, fd);
+    if (a->kind == SL_CLIENT && !driver->does_io &&
         sl_transports[a->transport].socktype == SOCK_STREAM)
         sl_object_drain(L, object, a);
 }
@@ -138,12 +147,13 @@ static int wrap_descriptor(lua_State *L)
     int kind = find_kind(fd, sl_transports[transport].socktype);
     int err;
     do
-        err = sl_asocket_take(a, fd, kind);
+        err = sl_native_take(a, fd);
     while (err == ENOMEM && sl_reclaim_retry(L, a->source.loop, err));
     if (err != 0)
         return luaL_error(L, "%s", sl_error_message(err));
     a->source.inode = inode;
-    a->settled = 1;
+    a->kind = (unsigned char)kind;
+    sl_asocket_enter(a, SL_PHASE_OPEN);
     sl_fd_nonblock(fd);
     return 1;
 }
@@ -174,7 +184,7 @@ int sl_wrap_value(lua_State *L)
 static int meth_getsocket(lua_State *L)
 {
     sl_asocket_check(L);
-    sl_asocket_needobject(L, 1);
+    sl_object_driver_need(L, 1);
     return 1;
 }
 
@@ -183,24 +193,18 @@ static int meth_setsocket(lua_State *L)
     sl_asocket *a = sl_asocket_check(L);
     sl_arg_check(L, is_object(L, 2), 2, "socket object expected");
     lua_settop(L, 2);
-    sl_send_settle(L, a, "setsocket");
+    sl_send_drain(L, a, "setsocket");
     if (sl_buffer_count(&a->buffer) > 0)
         return luaL_error(L, "setsocket: received bytes are still buffered; "
                              "receive them before");
     if (a->source.reader.thread != NULL || a->source.writer.thread != NULL)
         return luaL_error(L, "setsocket: a thread waits on the socket");
-    if (a->has_object) {    /* whose asocket it is no longer */
-        sl_loops_pushenv(L, a->source.loop, SL_ENV_WRAPPERS);
-        sl_asocket_pushobject(L, 1);
-        lua_pushnil(L);
-        lua_rawset(L, -3);
-        lua_pop(L, 1);
-    }
+    sl_attach_forget(L, 1);
     if (a->connect != NULL)
         sl_connect_abandon(L, a);
     a->ended = a->overlong = a->overfull = 0;
-    int old = a->owned ? sl_source_owned(&a->source) : -1;
-    if (a->has_file)
+    int old = a->driver->owns ? sl_source_owned(&a->source) : -1;
+    if (a->pending_kind == SL_PENDING_FILE)
         sl_unix_unlink(a);
     sl_source_release(&a->source, old >= 0);
     if (old >= 0)

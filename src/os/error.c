@@ -79,6 +79,21 @@ int sl_error_isclosed(const char *message)
     return strcmp(message, strerror(EPIPE)) == 0;
 }
 
+int sl_error_ofstream(int err)
+{
+    if (err == EAGAIN)
+        return SL_AGAIN;
+    if (err == EPIPE || err == ECONNRESET || err == EBADF)
+        return SL_CLOSED;    /* EBADF: closed by others */
+    return err;
+}
+
+int sl_error_isbroken(int err)
+{
+    return err == ECONNRESET || err == ECONNABORTED || err == ETIMEDOUT ||
+           err == EHOSTUNREACH || err == ENETUNREACH;
+}
+
 static int is_unreachable(int err)
 {
     return err == ENETUNREACH || err == EHOSTUNREACH || err == ENETDOWN ||

@@ -34,6 +34,12 @@ int sl_error_code(const char *message);
  * word 'closed'. */
 int sl_error_isclosed(const char *message);
 
+/* The code for how reading from or writing to a stream failed. */
+int sl_error_ofstream(int err);
+
+/* Whether that error means that the connection broke. */
+int sl_error_isbroken(int err);
+
 /* The failure to report of two. The latter wins, but 'unreachable' does not
  * replace an answer from a host. former may be 0. */
 int sl_error_prefer(int former, int latter);

@@ -10,9 +10,9 @@
 #include "loop/result.h"
 #include "os/error.h"
 #include "os/fd.h"
-#include "socket/class.h"
 #include "socket/client_limit.h"
-#include "socket/stream.h"
+#include "socket/methods.h"
+#include "socket/native.h"
 
 #include <errno.h>
 
@@ -33,10 +33,10 @@ static int is_transient(int err)
 /* 0 or an errno. */
 static int accept_one(sl_asocket *a)
 {
-    int err = sl_fd_accept(a->source.fd, &a->accepted);
+    int err = sl_fd_accept(a->source.fd, &a->pending_fd);
     if (err == 0) {
-        sl_process_share(a->accepted);
-        a->accepted_forks = (unsigned short)sl_process_forks;
+        sl_process_share(a->pending_fd);
+        a->pending_forks = (unsigned short)sl_process_forks;
     }
     return err;
 }
@@ -45,7 +45,7 @@ static int try_accept(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
     (void)L;
-    for (int round = 0; a->accepted < 0; round++) {
+    for (int round = 0; a->pending_fd < 0; round++) {
         if (source->fd < 0)
             return SL_CLOSED;
         int err = sl_client_limit_admit(a);
@@ -60,7 +60,7 @@ static int try_accept(lua_State *L, sl_source *source)
             source->readable = 0;
         else if (err != 0 && !is_transient(err))
             return sl_reclaim_later(source->loop, &a->tried_again,
-                                    sl_stream_failure(err));
+                                    sl_error_ofstream(err));
     }
     a->tried_again = 0;
     return 0;
@@ -71,14 +71,14 @@ static int push_accepted(lua_State *L, sl_asocket *listener)
 {
     sl_asocket *a = sl_asocket_new(L, listener->source.loop,
                                    listener->transport);
-    int fd = listener->accepted;
+    int fd = listener->pending_fd;
     if (fd < 0)    /* a finalizer has accepted it meanwhile */
         sl_wait_refuse(L, "accept");
-    listener->accepted = -1;
-    a->passive = 1;
+    listener->pending_fd = -1;
+    a->was_accepted = 1;
     int err = ECONNABORTED;
-    if (sl_process_isours(fd, listener->accepted_forks)) {
-        err = sl_asocket_take(a, fd, SL_CLIENT);
+    if (sl_process_isours(fd, listener->pending_forks)) {
+        err = sl_native_take(a, fd);
         if (err != 0)
             sl_fd_close(fd);
     }
@@ -86,6 +86,8 @@ static int push_accepted(lua_State *L, sl_asocket *listener)
         lua_pop(L, 1);
         return err;
     }
+    a->kind = SL_CLIENT;
+    sl_asocket_enter(a, SL_PHASE_OPEN);
     a->max_line = listener->max_line;
     a->max_read = listener->max_read;
     a->linger = listener->linger;

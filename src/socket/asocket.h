@@ -1,13 +1,13 @@
 /*
- * asocket.h - the object that users hold: a source with a receive buffer, the
- * operations of its two directions, and perhaps a LuaSocket object.
+ * asocket.h - the object that users hold: a source with a receive buffer and
+ * the operations of its two directions. A driver does the I/O (driver.h).
  *
- * Who owns the descriptor: an asocket born in the loop does, until a
- * LuaSocket object for it is made; then that object does, and the asocket
- * closes through it, since the object may pass the descriptor on (to TLS).
- *
- * Its user value, made when needed, is a table with the LuaSocket object and
+ * The user value, made when needed, is a table with the driver's object and
  * the fields that users set.
+ *
+ * A method that does I/O begins with sl_asocket_check and sl_asocket_begin:
+ * the driver takes over what others have changed, and the kind is checked.
+ * Then, once the arguments are read, sl_wait_check: nobody else waits there.
  */
 
 #ifndef SL_ASOCKET_H
@@ -18,6 +18,7 @@
 #include "loop/source.h"
 #include "loop/wait.h"
 #include "os/path.h"
+#include "socket/driver.h"
 #include "socket/transport.h"
 #include "thread/compat.h"
 
@@ -71,21 +72,32 @@ enum { SL_AT_OBJECT = 1, SL_AT_FIELDS, SL_AT_FAILURE };
  * metatables (class.h) after those of the transports. */
 enum { SL_CLASS_OF_ALL = SL_TRANSPORTS };
 
+/* The life of a socket. Where it is open the source says whether there is a
+ * descriptor: another socket may have got the number. */
+enum sl_phase {
+    SL_PHASE_NEW,          /* no descriptor for good; connect may try some */
+    SL_PHASE_OPEN,         /* has a descriptor, or had it until it was lost */
+    SL_PHASE_CLOSED,       /* until setfd or setsocket gives it another one */
+    SL_PHASE_FINALIZED     /* the collector has freed what it had */
+};
+
+/* What is in the union a->pending. */
+enum sl_pending_kind {
+    SL_PENDING_NONE, SL_PENDING_SEND, SL_PENDING_DATAGRAM, SL_PENDING_FILE
+};
+
 typedef struct sl_asocket {
     sl_source source;         /* the first member: a source is an asocket */
     const void *mark;         /* tells it from other libraries' userdata */
     sl_buffer buffer;
     unsigned char transport;  /* its class: a row and a column of the */
     unsigned char kind;       /* table in transport.h */
-    unsigned char owned;      /* we close the descriptor ourselves */
+    unsigned char phase;      /* of enum sl_phase */
+    unsigned char pending_kind;    /* of enum sl_pending_kind */
     unsigned char has_values; /* there is a user value */
-    unsigned char has_object; /* there is a LuaSocket object */
     unsigned char has_fields; /* users set fields */
-    unsigned char let_go;     /* the foreign object's close was called */
     unsigned char handshaking;    /* starttls is at work */
-    unsigned char has_file;   /* it goes with the socket */
-    unsigned char settled;    /* has or had a descriptor for good */
-    unsigned char passive;    /* was accepted */
+    unsigned char was_accepted;
     unsigned char ended;      /* the true end of the stream was read */
     unsigned char tried_again;    /* accept was, after a collection */
     unsigned char overlong;   /* a line was too long: nothing is received */
@@ -94,8 +106,9 @@ typedef struct sl_asocket {
     unsigned char is_tls;     /* the foreign object is LuaSec's */
     unsigned char outcome;    /* SL_IO_*, of the foreign object */
     unsigned char dismissed;  /* its close was called: the handler failed */
-    unsigned short accepted_forks;    /* sl_process_forks when it got: */
-    int accepted;             /* a descriptor not given yet, or -1; owned */
+    unsigned short pending_forks;    /* sl_process_forks when accept got */
+    int pending_fd;           /* a descriptor not given yet, or -1; owned */
+    const sl_driver *driver;
     char *host;               /* owned: the name it was connected by */
     double linger;            /* setlingertime, in seconds */
     double block, total;      /* settimeout, in seconds; negative: none */
@@ -108,8 +121,8 @@ typedef struct sl_asocket {
     union {
         sl_send send;
         sl_datagram datagram;
-        sl_path_file file;         /* of a listening one, if has_file */
-    } writer;                 /* its operation, if not connect */
+        sl_path_file file;         /* of a listening unix socket */
+    } pending;                /* the writer's operation, if not connect */
     sl_connect *connect;      /* begun and not finished; owned, or NULL */
     struct sl_lookup *lookup; /* owned, or NULL */
 } sl_asocket;
@@ -132,7 +145,8 @@ void sl_asocket_refuse(lua_State *L, const sl_asocket *a);
 static inline sl_asocket *sl_asocket_check(lua_State *L)
 {
     sl_asocket *a = sl_asocket_test(L, 1);
-    if (a == NULL || a->source.loop == NULL || a->source.loop->closed)
+    if (a == NULL || a->phase == SL_PHASE_FINALIZED ||
+        a->source.loop->closed)
         sl_asocket_refuse(L, a);
     return a;
 }
@@ -143,12 +157,46 @@ const char *sl_asocket_class(const sl_asocket *a);
 /* Raises LuaSocket's error for a method that needs the other kind. */
 void sl_asocket_misfit(lua_State *L, const sl_asocket *a, int kind);
 
-/* The same if it does not fit the kind. */
+/* Raises if the asocket is of another kind. */
 static inline void sl_asocket_checkkind(lua_State *L, const sl_asocket *a,
                                         int kind)
 {
     if (a->kind != kind)
         sl_asocket_misfit(L, a, kind);
+}
+
+/* [-0, +0, e] The driver takes over what others have done to its object. */
+static inline void sl_asocket_resync(lua_State *L, sl_asocket *a)
+{
+    if (a->driver->resync != NULL)
+        a->driver->resync(L, a);
+}
+
+/* [-0, +0, e] Begins an operation of sockets of that kind. */
+static inline void sl_asocket_begin(lua_State *L, sl_asocket *a, int kind)
+{
+    sl_asocket_resync(L, a);
+    sl_asocket_checkkind(L, a, kind);
+}
+
+/* Whether the socket can still get its first descriptor. */
+static inline int sl_asocket_isnew(const sl_asocket *a)
+{
+    return a->phase == SL_PHASE_NEW && a->source.fd < 0;
+}
+
+/* Enters the phase. A finalized socket stays one. */
+static inline void sl_asocket_enter(sl_asocket *a, enum sl_phase phase)
+{
+    if (a->phase != SL_PHASE_FINALIZED)
+        a->phase = (unsigned char)phase;
+}
+
+/* The descriptor was used by others, or is about to be in another way: each
+ * direction may be ready. */
+static inline void sl_asocket_assumeready(sl_asocket *a)
+{
+    a->source.readable = a->source.writable = 1;
 }
 
 /* [-0, +1, e] Pushes a new asocket of that loop. */
@@ -165,38 +213,8 @@ void sl_asocket_pushvalue(lua_State *L, int index, int place);
  * none. */
 void sl_asocket_pushvalues(lua_State *L, int index);
 
-/* Gives it a descriptor to own. 0 or an error, and then it's not owned. */
-int sl_asocket_take(sl_asocket *a, int fd, int kind);
-
-/* Wakes who waits, closes the descriptor; through the object if any. index
- * is where the asocket lies. */
-void sl_asocket_close(lua_State *L, int index);
-
-/* [-0, +0, -] Frees what the asocket has; its loop is NULL afterwards. */
-void sl_asocket_finalize(lua_State *L, sl_asocket *a);
-
-/* [-1, +0, m] The LuaSocket object on the top is the asocket's at index. */
-void sl_asocket_setobject(lua_State *L, int index);
-
-/* [-0, +1, m] Pushes its LuaSocket object, or nil. */
-void sl_asocket_pushobject(lua_State *L, int index);
-
-/* [-1, +0, m] The error on the top is what the I/O of the object of the asocket
- * at index has failed with. */
-void sl_asocket_keepfailure(lua_State *L, int index);
-
-/* [-0, +1, m] Pushes that error. */
-void sl_asocket_pushfailure(lua_State *L, int index);
-
-/* [-0, +1, e] Pushes its LuaSocket object, made if there is none. Whoever
- * gets it may read and write behind our back. */
-void sl_asocket_needobject(lua_State *L, int index);
-
-/* [-0, +0, e] The asocket becomes the owner of fd in the loop. */
-void sl_asocket_claim(lua_State *L, sl_asocket *a, int fd);
-
-/* [-0, +0, e] After methods of the object at the index on the stack were
- * called: takes over its descriptor and class. */
-void sl_asocket_sync(lua_State *L, sl_asocket *a, int object);
+/* The seconds that a call on the socket may take, or negative: the smaller one
+ * of both limits. */
+double sl_asocket_timeout(const sl_asocket *a);
 
 #endif

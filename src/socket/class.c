@@ -1,6 +1,6 @@
 /*
  * class.c - the metatables of asockets: fields, methods, and names that are
- * neither, which are the LuaSocket object's.
+ * neither.
  *
  * An asocket that has neither fields nor an object has its transport's
  * metatable, all others have one in common. A finalized asocket has a third
@@ -12,11 +12,10 @@
 #include "socket/class.h"
 
 #include "loop/result.h"
-#include "luasocket/foreign.h"
-#include "luasocket/object.h"
 #include "os/error.h"
 #include "os/fd.h"
 #include "os/lookup.h"
+#include "socket/close.h"
 #include "socket/push.h"
 #include "thread/arg.h"
 
@@ -34,9 +33,9 @@ static int meth_finalized(lua_State *L)
 static int meth_close(lua_State *L)
 {
     const sl_asocket *a = sl_asocket_test(L, 1);
-    if (a == NULL || a->source.loop != NULL) {
+    if (a == NULL || a->phase != SL_PHASE_FINALIZED) {
         sl_asocket_check(L);
-        sl_asocket_close(L, 1);
+        sl_close_asocket(L, 1);
     }
     lua_pushinteger(L, 1);
     return 1;
@@ -46,9 +45,9 @@ static int meth_close(lua_State *L)
 static int meth_gc(lua_State *L)
 {
     sl_asocket *a = lua_touserdata(L, 1);
-    if (a->source.loop == NULL)
+    if (a->phase == SL_PHASE_FINALIZED)
         return 0;
-    sl_asocket_finalize(L, a);
+    sl_close_finalize(L, a);
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_setmetatable(L, 1);
     return 0;
@@ -98,55 +97,16 @@ const luaL_Reg sl_class_methods[] = {
 
 /* --- indexing ---------------------------------------------------------- */
 
-/* A method of the LuaSocket object, called on the asocket: upvalue 2 is its
- * name. The object is looked up now, as setsocket may have changed it. */
-static int forward(lua_State *L)
+/* [-0, +1, e] Pushes the value of a name, at 2, that is neither a field nor a
+ * method; upvalue 3 gives it. */
+static int index_other(lua_State *L, sl_asocket *a)
 {
-    sl_asocket *a = sl_asocket_check(L);
-    sl_asocket_needobject(L, 1);
-    lua_insert(L, 2);                            /* asocket object args */
-    lua_pushvalue(L, lua_upvalueindex(2));
-    lua_gettable(L, 2);
-    sl_object_original(L);
-    lua_insert(L, 3);                            /* ... function args */
-    lua_pushvalue(L, 2);
-    lua_insert(L, 4);                            /* ... object args */
-    int n;
-    if (a->transport == SL_FOREIGN) {
-        n = sl_foreign_call(L, a, 3, "call_async");
-    } else {
-        lua_call(L, lua_gettop(L) - 3, LUA_MULTRET);
-        n = lua_gettop(L) - 2;
-    }
-    sl_asocket_sync(L, a, 2);
-    return n;
-}
-
-/* What is neither a field nor a method of ours: the object's. */
-static int index_object(lua_State *L, sl_asocket *a)
-{
-    if (a->source.loop == NULL) {
+    const sl_class_names *names = lua_touserdata(L, lua_upvalueindex(3));
+    if (a->phase == SL_PHASE_FINALIZED) {
         lua_pushnil(L);
         return 1;
     }
-    if (lua_type(L, 2) == LUA_TSTRING &&
-        strcmp(lua_tostring(L, 2), "socket") == 0) {
-        sl_asocket_needobject(L, 1);
-        return 1;
-    }
-    if (a->has_object) {
-        sl_asocket_pushobject(L, 1);
-        lua_pushvalue(L, 2);
-        lua_gettable(L, -2);
-    } else {
-        sl_object_index(L, a, 2);
-    }
-    if (lua_isfunction(L, -1)) {
-        lua_pushvalue(L, lua_upvalueindex(1));
-        lua_pushvalue(L, 2);
-        lua_pushcclosure(L, forward, 2);
-    }
-    return 1;
+    return names->index(L, a);
 }
 
 /* Of an asocket without fields or an object. Upvalue 2 is the table of its
@@ -155,7 +115,7 @@ static int meth_index_plain(lua_State *L)
 {
     lua_pushvalue(L, 2);
     lua_rawget(L, lua_upvalueindex(2));
-    return lua_isnil(L, -1) ? index_object(L, lua_touserdata(L, 1)) : 1;
+    return lua_isnil(L, -1) ? index_other(L, lua_touserdata(L, 1)) : 1;
 }
 
 /* Upvalue 2 is the table of our methods' tables, by transport. */
@@ -175,7 +135,7 @@ static int meth_index(lua_State *L)
     lua_rawget(L, -2);
     if (!lua_isnil(L, -1))
         return 1;
-    return index_object(L, a);
+    return index_other(L, a);
 }
 
 /* [-0, +0, m] Gives the asocket at 1 a table for fields, if no finalizer that
@@ -187,7 +147,7 @@ static void make_fields(lua_State *L, sl_asocket *a)
     if (!a->has_fields) {
         lua_rawseti(L, -2, SL_AT_FIELDS);
         a->has_fields = 1;
-        if (a->source.loop != NULL)
+        if (a->phase != SL_PHASE_FINALIZED)
             sl_asocket_setclass(L, 1, SL_CLASS_OF_ALL);
     }
 }
@@ -233,11 +193,13 @@ static void push_index(lua_State *L, int loop, lua_CFunction index)
 {
     lua_pushvalue(L, loop);
     lua_insert(L, -2);
-    lua_pushcclosure(L, index, 2);
+    lua_pushvalue(L, loop + 1);
+    lua_pushcclosure(L, index, 3);
 }
 
-/* [-1, +1, e] Pushes the __index function for meth_index_plain. LuaJIT calls Lua functions for
- * a fifth of what a C function costs it, so there it is asked second. */
+/* [-1, +1, e] Pushes the __index function for meth_index_plain. LuaJIT calls
+ * Lua functions for a fifth of the cost of a C function, so there a Lua function
+ * comes first. */
 static void push_plain_index(lua_State *L, int loop)
 {
     static const char first[] =
@@ -318,9 +280,11 @@ static void push_finalized_class(lua_State *L, int loop,
     push_class(L, loop);
 }
 
-void sl_class_make(lua_State *L, const luaL_Reg *const *const *lists)
+void sl_class_make(lua_State *L, const luaL_Reg *const *const *lists,
+                   const sl_class_names *names)
 {
-    int loop = lua_gettop(L), finalized = loop + 1, classes = loop + 2;
+    int loop = lua_gettop(L), finalized = loop + 2, classes = loop + 3;
+    lua_pushlightuserdata(L, (void *)names);    /* at loop + 1 */
     push_finalized_class(L, loop, lists);
     lua_createtable(L, SL_TRANSPORTS + 1, 0);
     lua_createtable(L, SL_TRANSPORTS, 0);

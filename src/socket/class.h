@@ -7,29 +7,20 @@
 
 #include "socket/asocket.h"
 
+/* Gives the values of names that are neither fields nor methods. */
+typedef struct sl_class_names {
+    /* [-0, +1, e] Pushes the value of the name at 2 for the asocket at 1. The
+     * running C function has the loop as its first upvalue. */
+    int (*index)(lua_State *L, sl_asocket *a);
+} sl_class_names;
+
 /* [-1, +1, m] For the loop on the top pushes the list of its asockets'
  * metatables: one for each transport, of those with neither fields nor an
  * object, and one for all others (SL_CLASS_OF_ALL). lists are each transport's
  * methods. */
-void sl_class_make(lua_State *L, const luaL_Reg *const *const *lists);
+void sl_class_make(lua_State *L, const luaL_Reg *const *const *lists,
+                   const sl_class_names *names);
 
-/* The methods, by the file they are in. */
-extern const luaL_Reg sl_class_methods[];
-extern const luaL_Reg sl_property_methods[];
-extern const luaL_Reg sl_property_inetmethods[];
-extern const luaL_Reg sl_property_streammethods[];
-extern const luaL_Reg sl_receive_methods[];
-extern const luaL_Reg sl_send_methods[];
-extern const luaL_Reg sl_stream_methods[];
-extern const luaL_Reg sl_accept_methods[];
-extern const luaL_Reg sl_client_limit_methods[];
-extern const luaL_Reg sl_bind_methods[];
-extern const luaL_Reg sl_bind_streammethods[];
-extern const luaL_Reg sl_bind_udpmethods[];
-extern const luaL_Reg sl_connect_methods[];
-extern const luaL_Reg sl_datagram_methods[];
-extern const luaL_Reg sl_udp_methods[];
-extern const luaL_Reg sl_unix_methods[];
-extern const luaL_Reg sl_unix_dgrammethods[];
+extern const luaL_Reg sl_class_methods[];    /* of every socket */
 
 #endif

@@ -10,7 +10,7 @@
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/fd.h"
-#include "socket/class.h"
+#include "socket/methods.h"
 #include "thread/arg.h"
 
 #include <errno.h>

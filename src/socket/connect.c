@@ -1,11 +1,10 @@
 /*
  * connect.c - connecting a socket.
  *
- * The host is looked up; then a socket that has neither descriptor nor
- * LuaSocket object races for a connection to its addresses
- * (happy_eyeballs.h). Others try one address after another: on the descriptor
- * they have (they were bound, say), or through the object, on a new descriptor
- * each time, so that the object learns its descriptor, family and class.
+ * The host is looked up; then a socket that has neither a descriptor nor an
+ * object races for a connection to the host's addresses (happy_eyeballs.h).
+ * Others try one address after another, through their driver: on the
+ * descriptor they have (they were bound, say), or on a new one each time.
  *
  * All of it is one operation of the writer and has one deadline. What a call
  * has begun when its time is over goes on: the next call for the same host
@@ -18,110 +17,86 @@
 
 #include "loop/reclaim.h"
 #include "loop/result.h"
-#include "luasocket/foreign.h"
-#include "luasocket/object.h"
 #include "os/error.h"
 #include "os/fd.h"
-#include "os/lookup.h"
-#include "socket/bind.h"
-#include "socket/class.h"
 #include "socket/dns.h"
 #include "socket/happy_eyeballs.h"
+#include "socket/methods.h"
+#include "socket/native.h"
 #include "thread/arg.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+typedef enum connect_phase {
+    LOOKING_UP,    /* the host */
+    TRYING,        /* addresses in turn: the next one is to be tried */
+    ASKING,        /* the driver tries it, perhaps in Lua: the memory stays */
+    ABANDONED,     /* during that: ends when the driver returns */
+    PENDING,       /* the last attempt is in progress */
+    RACING         /* the attempts are happy_eyeballs.c's */
+} connect_phase;
+
 struct sl_connect {
-    const struct addrinfo *next;    /* the address to try next; borrowed from
-                                       the look-up */
-    sl_happy_eyeballs *race;             /* owned; or NULL: one after another */
-    unsigned char has_object;  /* the registry has LuaSocket's object under
-                                  this field's address, */
-    unsigned char has_result;  /* and what success gives under this one's */
+    connect_phase phase;
     unsigned char fresh;       /* each attempt gets a new descriptor */
-    unsigned char resolved;    /* there are addresses */
-    unsigned char pending;     /* an attempt is in progress */
-    unsigned char tried_again; /* one was made again, after a collection */
-    unsigned char asking;      /* the object is asked, in Lua: this stays, */
-    unsigned char abandoned;   /* but is not wanted any more */
-    int failed;                /* how an attempt failed, or 0 */
+    unsigned char tried_again; /* an attempt was, after a collection */
+    unsigned char has_value;   /* the registry has the driver's value under
+                                  this field's address, */
+    unsigned char has_result;  /* what success gives under this one's */
+    const sl_driver *driver;   /* the socket's when it began */
+    sl_dns_walk walk;          /* over the addresses */
+    sl_happy_eyeballs *race;   /* owned; NULL if not RACING */
     char *port;                /* in target */
     char target[];             /* host and port */
 };
 
 /* --- one address after another ----------------------------------------- */
 
-static int attempt_natively(sl_asocket *a, const struct addrinfo *ai)
-{
-    if (a->connect->fresh)
-        sl_bind_drop(a);
-    int err = a->source.fd < 0 ? sl_bind_open(a, ai->ai_family) : 0;
-    if (err != 0)
-        return err;
-    return sl_fd_connect(a->source.fd, ai->ai_addr, ai->ai_addrlen);
-}
-
-static int attempt_through_object(lua_State *L, sl_asocket *a,
-                                  const struct addrinfo *ai)
+/* Has the driver try the address. A code, EINPROGRESS, or ECANCELED: the
+ * connect has been abandoned meanwhile. */
+static int ask_driver(lua_State *L, sl_asocket *a, const struct addrinfo *ai)
 {
     sl_connect *c = a->connect;
     int fd;
-    if (c->fresh)
-        sl_source_detach(&a->source, 1);
-    c->asking = 1;
-    int err = sl_object_connect(L, a->source.loop->threads,
-                                &c->has_object, ai, c->fresh, &fd);
-    c->asking = 0;
-    if (c->abandoned) {    /* by a finalizer */
-        c->next = NULL;
-        return SL_CLOSED;
-    }
-    if (fd >= 0) {
-        int claimed = sl_source_claim(&a->source, fd);
-        if (claimed != 0)
-            return claimed;
-    }
-    return err;
+    c->phase = ASKING;
+    int err = c->driver->connect(L, a, ai, c->fresh, &c->has_value, &fd);
+    int is_abandoned = c->phase == ABANDONED;
+    c->phase = TRYING;
+    if (is_abandoned)    /* by a finalizer */
+        return ECANCELED;
+    int claimed = fd >= 0 ? sl_source_claim(&a->source, fd) : 0;
+    return claimed != 0 ? claimed : err;
 }
 
-static int attempt_address(lua_State *L, sl_asocket *a,
-                           const struct addrinfo *ai)
-{
-    return a->connect->has_object ? attempt_through_object(L, a, ai)
-                                  : attempt_natively(a, ai);
-}
-
-/* Begins to connect to the next address. 0, SL_AGAIN or how it failed. */
-static int attempt(lua_State *L, sl_asocket *a)
+/* Begins to connect to an address (sl_dns_attempt). */
+static int try_address(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
+                       void *arg)
 {
     sl_connect *c = a->connect;
-    const struct addrinfo *ai = c->next;
-    if (a->has_object && !c->has_object) {
-        c->next = NULL;    /* somebody asked for the object: it owns the */
-        return ECONNABORTED;    /* descriptor now, which stays as it is */
+    (void)arg;
+    if (a->driver != c->driver) {    /* an object was made meanwhile: it owns */
+        sl_dns_stop(&c->walk);       /* the descriptor, which stays as it is */
+        return ECONNABORTED;
     }
-    c->next = c->next->ai_next;
-    int err = attempt_address(L, a, ai);
-    if (!c->fresh && !c->abandoned &&
-        (err == ECONNABORTED || err == SL_CLOSED))
-        err = attempt_address(L, a, ai);    /* that was, on Linux, once more
-                                               about an attempt before */
-    if (err != EINPROGRESS) {
-        err = sl_reclaim_later(a->source.loop, &c->tried_again, err);
-        if (err == SL_BUSY)
-            c->next = ai;
-        return err;
+    int err = ask_driver(L, a, ai);
+    if (!c->fresh && (err == ECONNABORTED || err == SL_CLOSED))
+        err = ask_driver(L, a, ai);    /* On Linux the first connect(2) after a
+                                          failure reports that once more. */
+    if (err == ECANCELED) {
+        sl_dns_stop(&c->walk);
+        return SL_CLOSED;
     }
-    c->pending = 1;
-    a->source.writable = a->source.hangup = 0;
-    return SL_AGAIN;
+    return err != EINPROGRESS
+               ? sl_reclaim_later(a->source.loop, &c->tried_again, err) : err;
 }
 
 /* How the attempt in progress ended, or SL_AGAIN. */
 static int attempt_result(sl_asocket *a)
 {
+    if (a->source.fd < 0)
+        return SL_CLOSED;
     if (!a->source.writable)
         return SL_AGAIN;
     int err = sl_fd_attempted(a->source.fd);
@@ -129,28 +104,25 @@ static int attempt_result(sl_asocket *a)
         a->source.writable = 0;
         return SL_AGAIN;
     }
-    a->connect->pending = 0;
+    a->connect->phase = TRYING;
     return err;
 }
 
 static int try_in_order(lua_State *L, sl_asocket *a)
 {
     sl_connect *c = a->connect;
-    for (;;) {
-        int err;
-        if (c->pending) {
-            if (a->source.fd < 0)
-                return SL_CLOSED;
-            err = attempt_result(a);
-        } else if (c->next != NULL) {
-            err = attempt(L, a);
-        } else {
-            return c->failed;
-        }
-        if (err == 0 || err == SL_AGAIN || err == SL_BUSY)
+    if (c->phase == PENDING) {
+        int err = attempt_result(a);
+        if (err == 0 || c->phase == PENDING)
             return err;
-        c->failed = sl_error_prefer(c->failed, err);
+        sl_dns_failed(&c->walk, err);
     }
+    int err = sl_dns_try(L, a, &c->walk, try_address, NULL);
+    if (err != EINPROGRESS)
+        return err;
+    c->phase = PENDING;
+    a->source.writable = a->source.hangup = 0;
+    return SL_AGAIN;
 }
 
 /* --- the operation ----------------------------------------------------- */
@@ -162,12 +134,12 @@ static int take_addresses(sl_asocket *a)
     int err = a->lookup->status;
     if (err != 0)
         return err;
-    c->resolved = 1;
-    c->next = a->lookup->list;
+    c->phase = TRYING;
     a->source.writer.interest = SL_WRITABLE;
     a->source.writable = 1;
-    if (c->fresh && !a->has_object && c->next->ai_next != NULL) {
-        c->race = sl_happy_eyeballs_new(&a->source.writer, c->next);
+    if (c->fresh && a->driver->owns && sl_dns_has(a, 1)) {
+        c->phase = RACING;
+        c->race = sl_happy_eyeballs_new(&a->source.writer, a->lookup->list);
         if (c->race == NULL)
             return ENOMEM;
     }
@@ -176,21 +148,18 @@ static int take_addresses(sl_asocket *a)
 
 static int run_race(sl_asocket *a)
 {
-    if (a->has_object)
-        return ECONNABORTED;    /* made meanwhile, without a descriptor */
-    int err = sl_happy_eyeballs_advance(a->connect->race);
-    if (err == 0)
-        a->owned = 1;
-    return err;
+    if (a->driver != a->connect->driver)
+        return ECONNABORTED;    /* an object was made, without a descriptor */
+    return sl_happy_eyeballs_advance(a->connect->race);
 }
 
 static int try_connect(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
-    int err = a->connect->resolved ? 0 : take_addresses(a);
+    int err = a->connect->phase == LOOKING_UP ? take_addresses(a) : 0;
     if (err != 0)
         return err;
-    return a->connect->race != NULL ? run_race(a) : try_in_order(L, a);
+    return a->connect->phase == RACING ? run_race(a) : try_in_order(L, a);
 }
 
 /* [-1, +0, e] Has the registry keep the value on the top under the address of
@@ -210,20 +179,32 @@ static void forget(lua_State *L, unsigned char *flag)
     *flag = 0;
 }
 
+/* Whether the driver is at work. */
+static int is_asking(const sl_connect *c)
+{
+    return c->phase == ASKING || c->phase == ABANDONED;
+}
+
 void sl_connect_abandon(lua_State *L, sl_asocket *a)
 {
     sl_connect *c = a->connect;
-    if (c->asking) {
-        c->abandoned = 1;
+    if (is_asking(c)) {
+        c->phase = ABANDONED;
         return;
     }
-    forget(L, &c->has_object);
+    forget(L, &c->has_value);
     forget(L, &c->has_result);
     if (c->race != NULL)
         sl_happy_eyeballs_free(c->race);
     free(c);
     a->connect = NULL;
     sl_dns_end(a);
+}
+
+static void become_connected(sl_asocket *a)
+{
+    sl_asocket_enter(a, SL_PHASE_OPEN);
+    sl_asocket_assumeready(a);
 }
 
 /* true (or what loop.connect promised), or nil, error */
@@ -246,9 +227,9 @@ static int connect_results(lua_State *L, sl_wait *wait)
     if (err == SL_TIMEOUT && !c->has_result)
         return 2;    /* it goes on */
     if (err == 0)
-        a->source.readable = a->source.writable = 1;
-    else if ((c->fresh || c->has_result) && a->owned)
-        sl_bind_drop(a);
+        become_connected(a);
+    else if (c->fresh || c->has_result)
+        sl_native_drop(a);
     sl_connect_abandon(L, a);
     return err == 0 ? 1 : 2;
 }
@@ -263,6 +244,7 @@ static int make_connect(sl_asocket *a, const char *host, const char *port)
     if (c == NULL)
         return ENOMEM;
     c->fresh = a->source.fd < 0;
+    c->driver = a->driver;
     memcpy(c->target, host, host_size);
     c->port = memcpy(c->target + host_size, port, port_size);
     a->connect = c;
@@ -281,7 +263,8 @@ static int set_host(sl_asocket *a, const char *host)
 }
 
 /* [-0, +0, m] Begins anew. 0 or how it failed. */
-static int begin(lua_State *L, int self, const char *host, const char *port)
+static int begin_connect(lua_State *L, int self, const char *host,
+                         const char *port)
 {
     sl_asocket *a = lua_touserdata(L, self);
     int fd = a->source.fd;
@@ -292,9 +275,9 @@ static int begin(lua_State *L, int self, const char *host, const char *port)
         return err;
     a->kind = SL_CLIENT;
     err = set_host(a, host);
-    if (a->has_object) {
-        sl_asocket_pushobject(L, self);
-        keep(L, &a->connect->has_object);
+    if (a->driver->push != NULL) {
+        a->driver->push(L, self);
+        keep(L, &a->connect->has_value);
     }
     int family = fd < 0 ? AF_UNSPEC : sl_fd_family(fd);
     sl_query query = {host, port, family, SOCK_STREAM, 0};
@@ -310,7 +293,7 @@ static int goes_on(const sl_asocket *a, const char *host, const char *port)
 {
     const sl_connect *c = a->connect;
     return strcmp(c->target, host) == 0 && strcmp(c->port, port) == 0 &&
-           a->lookup != NULL && !(c->pending && a->source.fd < 0);
+           a->lookup != NULL && !(c->phase == PENDING && a->source.fd < 0);
 }
 
 static const sl_operation connecting = {try_connect, connect_results};
@@ -320,21 +303,21 @@ int sl_connect_start(lua_State *L, const char *host, const char *port,
 {
     int self = lua_gettop(L);
     sl_asocket *a = lua_touserdata(L, self);
-    double limit = sl_dns_limit(a);
-    if (a->connect != NULL && a->connect->asking)
+    double limit = sl_asocket_timeout(a);
+    if (a->connect != NULL && is_asking(a->connect))
         return sl_result_fail(L, EALREADY);
     if (a->connect != NULL && !goes_on(a, host, port)) {
-        if (a->connect->fresh && a->owned)
-            sl_bind_drop(a);
+        if (a->connect->fresh)
+            sl_native_drop(a);
         sl_connect_abandon(L, a);
     }
     int err;
     do
-        err = a->connect != NULL ? 0 : begin(L, self, host, port);
+        err = a->connect != NULL ? 0 : begin_connect(L, self, host, port);
     while (sl_reclaim_retry(L, a->source.loop, err));
     if (err != 0)
         return sl_result_fail(L, err);
-    if (!a->connect->resolved && a->lookup->status == SL_AGAIN)
+    if (a->connect->phase == LOOKING_UP && a->lookup->status == SL_AGAIN)
         a->source.writer.interest = 0;
     if (result != 0) {
         lua_pushvalue(L, result);
@@ -350,8 +333,8 @@ static int meth_connect(lua_State *L)
     const char *host = sl_arg_name(L, 2);
     const char *port = sl_arg_port(L, 3);
     sl_arg_check(L, a->kind != SL_SERVER, 1, "tcp{master} expected");
-    if (a->transport == SL_FOREIGN)
-        return sl_foreign_method(L, a, "connect");
+    if (a->driver->method != NULL)
+        return a->driver->method(L, a, "connect");
     sl_wait_check(L, &a->source.writer, "connect");
     lua_pushvalue(L, 1);
     return sl_connect_start(L, host, port, 0);

@@ -12,11 +12,10 @@
 #include "socket/datagram.h"
 
 #include "loop/result.h"
-#include "luasocket/object.h"
 #include "os/error.h"
 #include "os/fd.h"
 #include "os/sockaddr.h"
-#include "socket/class.h"
+#include "socket/methods.h"
 #include "socket/push.h"
 #include "socket/receive.h"
 #include "thread/arg.h"
@@ -35,7 +34,7 @@ static int failure(int err)
 {
     if (err == EAGAIN)
         return SL_AGAIN;
-    return err == EBADF ? SL_CLOSED : err;    /* closed behind our back */
+    return err == EBADF ? SL_CLOSED : err;    /* closed by others */
 }
 
 static int is_local(const sl_asocket *a)
@@ -55,20 +54,10 @@ int sl_datagram_fail(lua_State *L, int err)
     return 2;
 }
 
-void sl_datagram_lookbehind(lua_State *L, sl_asocket *a)
-{
-    if (!a->has_object)
-        return;
-    if (!sl_object_lookbehind(L, a))
-        sl_object_class(L, lua_gettop(L), a);
-    lua_pop(L, 1);
-}
-
 sl_asocket *sl_datagram_check(lua_State *L, int kind)
 {
     sl_asocket *a = sl_asocket_check(L);
-    sl_datagram_lookbehind(L, a);
-    sl_asocket_checkkind(L, a, kind);
+    sl_asocket_begin(L, a, kind);
     return a;
 }
 
@@ -146,7 +135,6 @@ static int begin_receive(lua_State *L, sl_asocket *a, const char *what,
                          const sl_operation *operation)
 {
     size_t wanted = check_size(L, a);
-    sl_wait_check(L, &a->source.reader, what);
     sl_receive_check(L, a, what);
     a->receive = (sl_receive){.pattern = SL_COUNT, .wanted = wanted};
     return sl_wait_operate(L, &a->source.reader, operation, a->block,
@@ -160,7 +148,7 @@ static const sl_operation receiving_from = {try_receive, receivefrom_results};
 static int meth_receive(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    sl_datagram_lookbehind(L, a);
+    sl_asocket_resync(L, a);
     return begin_receive(L, a, "receive", &receiving);
 }
 
@@ -176,7 +164,7 @@ static int meth_receivefrom(lua_State *L)
 /* Whom to send to, if that is of the family. 0 or why not. */
 static int find_receiver(const sl_asocket *a, int family, sl_sockaddr *receiver)
 {
-    const sl_datagram *d = &a->writer.datagram;
+    const sl_datagram *d = &a->pending.datagram;
     receiver->size = 0;
     if (d->host == NULL)
         return 0;
@@ -188,7 +176,7 @@ static int find_receiver(const sl_asocket *a, int family, sl_sockaddr *receiver)
 static int try_send(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
-    const sl_datagram *d = &a->writer.datagram;
+    const sl_datagram *d = &a->pending.datagram;
     sl_sockaddr receiver;
     (void)L;
     if (source->fd < 0)
@@ -215,7 +203,7 @@ static int send_results(lua_State *L, sl_wait *wait)
     sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
     if (wait->status != 0)
         return sl_datagram_fail(L, wait->status);
-    lua_pushnumber(L, (lua_Number)a->writer.datagram.size);
+    lua_pushnumber(L, (lua_Number)a->pending.datagram.size);
     return 1;
 }
 
@@ -226,7 +214,8 @@ int sl_datagram_send(lua_State *L, sl_asocket *a, const char *what,
 {
     sl_wait *wait = &a->source.writer;
     sl_wait_check(L, wait, what);
-    a->writer.datagram = *d;
+    a->pending_kind = SL_PENDING_DATAGRAM;
+    a->pending.datagram = *d;
     if (d->host == NULL || !is_local(a))
         return sl_wait_operate(L, wait, &sending, a->block, a->total);
     /* Nothing tells of room in the queue of somebody who isn't the peer. */

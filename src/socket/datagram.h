@@ -8,10 +8,6 @@
 
 #include "socket/asocket.h"
 
-/* [-0, +0, e] The LuaSocket object may have been used behind our back: takes
- * over its descriptor and class. */
-void sl_datagram_lookbehind(lua_State *L, sl_asocket *a);
-
 /* [-0, +0, e] The asocket of the method that runs, of that kind. */
 sl_asocket *sl_datagram_check(lua_State *L, int kind);
 

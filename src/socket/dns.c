@@ -17,6 +17,8 @@
 #include "thread/arg.h"
 #include "thread/hook.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 int sl_dns_begin(sl_asocket *a, const sl_query *query)
@@ -44,7 +46,9 @@ static int try_lookup(lua_State *L, sl_source *source)
 
 static const sl_operation looking_up = {try_lookup, NULL};
 
-int sl_dns_now(lua_State *L, sl_asocket *a, const sl_query *query)
+/* [-0, +0, e] In blocking style: makes a->lookup a finished look-up. Waits for
+ * it in a thread of the loop, blocks elsewhere. 0 or how it failed. */
+static int look_up_now(lua_State *L, sl_asocket *a, const sl_query *query)
 {
     sl_wait *wait = &a->source.writer;
     int in_thread = a->source.loop->threads->running != NULL;
@@ -58,7 +62,7 @@ int sl_dns_now(lua_State *L, sl_asocket *a, const sl_query *query)
     if (a->lookup->status == SL_AGAIN) {
         sl_hook_check(L, a->source.loop->threads);
         wait->interest = 0;
-        err = sl_wait_block(L, wait, &looking_up, sl_dns_limit(a));
+        err = sl_wait_block(L, wait, &looking_up, sl_asocket_timeout(a));
         wait->interest = SL_WRITABLE;
     }
     if (err != 0)
@@ -66,7 +70,10 @@ int sl_dns_now(lua_State *L, sl_asocket *a, const sl_query *query)
     return err;
 }
 
-const struct addrinfo *sl_dns_address(const sl_asocket *a, int i)
+/* --- one address after another ----------------------------------------- */
+
+/* The i-th address, or NULL. To be asked for anew after each call of Lua. */
+static const struct addrinfo *find_address(const sl_asocket *a, int i)
 {
     const struct addrinfo *ai = a->lookup != NULL ? a->lookup->list : NULL;
     while (ai != NULL && i-- > 0)
@@ -74,11 +81,49 @@ const struct addrinfo *sl_dns_address(const sl_asocket *a, int i)
     return ai;
 }
 
-double sl_dns_limit(const sl_asocket *a)
+int sl_dns_has(const sl_asocket *a, int i)
 {
-    if (a->block < 0 || (a->total >= 0 && a->total < a->block))
-        return a->total;
-    return a->block;
+    return find_address(a, i) != NULL;
+}
+
+void sl_dns_failed(sl_dns_walk *walk, int err)
+{
+    walk->failed = sl_error_prefer(walk->failed, err);
+}
+
+void sl_dns_stop(sl_dns_walk *walk)
+{
+    walk->next = INT_MAX - 1;
+}
+
+int sl_dns_try(lua_State *L, sl_asocket *a, sl_dns_walk *walk,
+               sl_dns_attempt attempt, void *arg)
+{
+    const struct addrinfo *ai;
+    while ((ai = find_address(a, walk->next)) != NULL) {
+        int err = attempt(L, a, ai, arg);
+        if (err == SL_BUSY)
+            return err;
+        walk->next++;
+        if (err == 0 || err == EINPROGRESS)
+            return err;
+        sl_dns_failed(walk, err);
+    }
+    return walk->failed != 0 ? walk->failed : SL_CLOSED;
+}
+
+int sl_dns_each(lua_State *L, sl_asocket *a, const sl_query *query,
+                sl_dns_attempt attempt, void *arg)
+{
+    sl_dns_walk walk = {0, 0};
+    int err = look_up_now(L, a, query);
+    if (err != 0)
+        return err;
+    do
+        err = sl_dns_try(L, a, &walk, attempt, arg);
+    while (err == SL_BUSY);
+    sl_dns_end(a);
+    return err;
 }
 
 /* --- resolve ----------------------------------------------------------- */

@@ -5,7 +5,7 @@
 #include "socket/guard.h"
 
 #include "loop/cork.h"
-#include "socket/asocket.h"
+#include "socket/close.h"
 #include "thread/run.h"
 
 void sl_guard_set(lua_State *L, int thread, int client)
@@ -46,7 +46,7 @@ int sl_guard_closer(lua_State *L)
     sl_loop *loop = sl_loop_check(L);
     sl_asocket *a = lua_touserdata(L, 1);
     if (a->dismissed) {
-        sl_asocket_close(L, 1);
+        sl_close_asocket(L, 1);
         return 0;
     }
     a->dismissed = 1;
@@ -56,7 +56,7 @@ int sl_guard_closer(lua_State *L)
     sl_cork_flush(loop);
     if (failed) {
         sl_loop_fail_later(L, loop);
-        sl_asocket_close(L, 1);
+        sl_close_asocket(L, 1);
     } else {
         sl_guard_set(L, lua_gettop(L), 1);
     }

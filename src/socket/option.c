@@ -18,8 +18,8 @@
 
 /* What sockets of a transport are to sockopt.h. */
 static const int users[SL_TRANSPORTS] = {
-    [SL_TCP] = SL_ON_TCP, [SL_FOREIGN] = SL_ON_TCP, [SL_UDP] = SL_ON_UDP,
-    [SL_UNIX] = SL_ON_UNIX, [SL_UNIXDGRAM] = SL_ON_UNIXDGRAM
+    [SL_TCP] = SL_ON_TCP, [SL_UDP] = SL_ON_UDP, [SL_UNIX] = SL_ON_UNIX,
+    [SL_UNIXDGRAM] = SL_ON_UNIXDGRAM
 };
 
 static const sl_sockopt *check_option(lua_State *L, int transport)

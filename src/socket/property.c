@@ -10,12 +10,11 @@
 #include "thread/arg.h"
 
 #include "loop/cork.h"
-#include "luasocket/object.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/fd.h"
 #include "os/lookup.h"
-#include "socket/class.h"
+#include "socket/methods.h"
 #include "socket/option.h"
 #include "socket/send.h"
 
@@ -118,14 +117,10 @@ static int meth_setstats(lua_State *L)
 static int meth_dirty(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
-    if (sl_buffer_count(&a->buffer) > 0 || !a->has_object) {
-        lua_pushboolean(L, sl_buffer_count(&a->buffer) > 0);
-        return 1;
-    }
-    sl_asocket_pushobject(L, 1);
-    lua_getfield(L, -1, "dirty");
-    lua_insert(L, -2);
-    lua_call(L, 1, 1);
+    int dirty = sl_buffer_count(&a->buffer) > 0;
+    if (!dirty && a->driver->dirty != NULL)
+        dirty = a->driver->dirty(L, a);
+    lua_pushboolean(L, dirty);
     return 1;
 }
 
@@ -142,23 +137,9 @@ static int meth_setfd(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
     int fd = sl_arg_int(L, 2);
-    sl_send_settle(L, a, "setfd");
+    sl_send_drain(L, a, "setfd");
     sl_source_release(&a->source, 0);
-    if (a->has_object) {
-        sl_asocket_pushobject(L, 1);
-        int object = lua_gettop(L);
-        sl_object_method(L, object, "setfd");
-        lua_pushvalue(L, object);
-        lua_pushinteger(L, fd);
-        lua_call(L, 2, 0);
-        sl_asocket_sync(L, a, object);
-    } else if (fd >= 0) {
-        sl_arg_check(L, sl_fd_nonblock(fd) == 0, 2,
-                     "not an open descriptor");
-        int err = sl_asocket_take(a, fd, a->kind);
-        if (err != 0)
-            luaL_error(L, "%s", sl_error_message(err));
-    }
+    a->driver->setfd(L, a, fd);
     return 0;
 }
 
@@ -185,7 +166,7 @@ static int meth_getsockname(lua_State *L)
 /* How an option of a socket without a descriptor fails. */
 static int how_missing(const sl_asocket *a)
 {
-    return a->settled ? SL_CLOSED : SL_UNNAMED;
+    return a->phase == SL_PHASE_NEW ? SL_UNNAMED : SL_CLOSED;
 }
 
 /* setoption(name [, value]) -> 1 or nil, error */

@@ -6,11 +6,9 @@
 #include "socket/receive.h"
 
 #include "loop/result.h"
-#include "luasocket/foreign.h"
 #include "os/error.h"
 #include "os/fd.h"
-#include "socket/class.h"
-#include "socket/stream.h"
+#include "socket/methods.h"
 #include "thread/arg.h"
 
 #include <errno.h>
@@ -129,8 +127,8 @@ static int fill(sl_asocket *a)
     }
     if (sl_buffer_count(&a->buffer) == 0)
         sl_buffer_free(&a->buffer, &source->loop->scratch);
-    a->ended = err == 0 && !sl_stream_broke(source->lost);
-    err = err == 0 ? SL_CLOSED : sl_stream_failure(err);
+    a->ended = err == 0 && !sl_error_isbroken(source->lost);
+    err = err == 0 ? SL_CLOSED : sl_error_ofstream(err);
     if (err == SL_AGAIN)
         source->readable = 0;
     return err;
@@ -351,6 +349,22 @@ static int refuse(const sl_asocket *a, sl_receive *r)
 
 static const sl_operation receiving = {try_receive, receive_results};
 
+static inline int receive_natively(lua_State *L, sl_asocket *a,
+                                   const sl_receive *r)
+{
+    a->receive = *r;
+    if (sl_buffer_count(&a->buffer) > 0 && status_of(a) == 0 &&
+        sl_wait_spare(&a->source.reader))
+        return sl_receive_give(L, a);
+    return sl_wait_operate(L, &a->source.reader, &receiving, a->block,
+                           a->total);
+}
+
+int sl_receive_start(lua_State *L, sl_asocket *a, const sl_receive *r)
+{
+    return receive_natively(L, a, r);
+}
+
 /* receive([pattern [, prefix [, less_is_ok]]]) -> data, nil, nil or nil,
  * error, partial. Pattern '*l', '*a' or a count, which includes the prefix;
  * less_is_ok: whatever has arrived is enough. */
@@ -360,24 +374,13 @@ static int meth_receive(lua_State *L)
     sl_receive r = {SL_LINE, 0, 0, 0, 0, "", 0};
     if (lua_gettop(L) > 1)
         check_receive(L, &r);
-    sl_asocket_checkkind(L, a, SL_CLIENT);
-    sl_wait_check(L, &a->source.reader, "receive");
+    sl_asocket_begin(L, a, SL_CLIENT);
     sl_receive_check(L, a, "receive");
     int err = refuse(a, &r);
     if (err != 0)
         return give_prefix(L, err, &r);
-    if (a->transport == SL_FOREIGN) {
-        a->receive = r;
-        return sl_foreign_receive(L, a);
-    }
-    if (a->has_object)
-        sl_stream_lookbehind(L, a, 1);
-    a->receive = r;
-    if (sl_buffer_count(&a->buffer) > 0 && status_of(a) == 0 &&
-        sl_wait_spare(&a->source.reader))
-        return sl_receive_give(L, a);
-    return sl_wait_operate(L, &a->source.reader, &receiving, a->block,
-                           a->total);
+    return a->driver->receive != NULL ? a->driver->receive(L, a, &r)
+                                      : receive_natively(L, a, &r);
 }
 
 const luaL_Reg sl_receive_methods[] = {

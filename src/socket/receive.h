@@ -42,12 +42,23 @@ static inline void sl_receive_settle(lua_State *L, sl_asocket *a,
     a->receive.taking = 0;
 }
 
-/* [-0, +0, e] Before a receive begins. */
-static inline void sl_receive_check(lua_State *L, const sl_asocket *a,
+/* [-0, +0, e] Raises where no receive, called `what`, can begin. */
+static inline void sl_receive_check(lua_State *L, sl_asocket *a,
                                     const char *what)
 {
+    sl_wait_check(L, &a->source.reader, what);
     if (a->receive.locked)
         sl_wait_refuse(L, what);
+}
+
+/* Ends the running C function in a receive from the socket's descriptor. */
+int sl_receive_start(lua_State *L, sl_asocket *a, const sl_receive *r);
+
+/* Whether another receive like the last one would find all it wants in the
+ * buffer. */
+static inline int sl_receive_hasnext(sl_asocket *a)
+{
+    return a->receive.pattern == SL_LINE && sl_buffer_line(&a->buffer) > 0;
 }
 
 #endif

@@ -4,19 +4,19 @@
  * wait for more.
  */
 
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
 #include "socket/send.h"
 
 #include "loop/cork.h"
 #include "loop/result.h"
-#include "luasocket/foreign.h"
 #include "os/error.h"
 #include "os/fd.h"
-#include "socket/class.h"
 #include "socket/connect.h"
-#include "socket/stream.h"
+#include "socket/methods.h"
+#include "socket/receive.h"
 #include "thread/arg.h"
 
-#include <limits.h>
 
 enum { ROUNDS_MAX = 16 };    /* of writing, before it is others' turn */
 
@@ -31,7 +31,7 @@ static inline int put(sl_source *source, const char *data, size_t size,
 static int try_send(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
-    sl_send *s = &a->writer.send;
+    sl_send *s = &a->pending.send;
     (void)L;
     for (int round = 0; s->next < s->end; round++) {
         size_t n;
@@ -40,17 +40,17 @@ static int try_send(lua_State *L, sl_source *source)
         if (source->fd < 0)
             return SL_CLOSED;
         if (source->lost != 0)
-            return sl_stream_failure(source->lost);
+            return sl_error_ofstream(source->lost);
         if (!source->writable)
             return SL_AGAIN;
         int err = put(source, s->data + s->next, s->end - s->next, &n);
         s->next += n;
         a->sent += (double)n;
         source->writer.progress |= n > 0;
-        if (err != 0 && sl_stream_failure(err) != SL_AGAIN) {
-            if (sl_stream_broke(err))
+        if (err != 0 && sl_error_ofstream(err) != SL_AGAIN) {
+            if (sl_error_isbroken(err))
                 source->lost = (short)err;
-            return sl_stream_failure(err);
+            return sl_error_ofstream(err);
         }
         if (s->next < s->end)    /* what came short has filled the window */
             source->writable = 0;
@@ -62,7 +62,7 @@ static int try_send(lua_State *L, sl_source *source)
 static int send_results(lua_State *L, sl_wait *wait)
 {
     sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
-    lua_Number last = (lua_Number)a->writer.send.next;
+    lua_Number last = (lua_Number)a->pending.send.next;
     a->gave_up = wait->status == SL_TIMEOUT;
     if (wait->status != 0) {
         sl_result_fail(L, wait->status);
@@ -75,15 +75,14 @@ static int send_results(lua_State *L, sl_wait *wait)
     return 3;
 }
 
-/* Whether the next line is there already, so that the peer won't wait for this
- * answer; and we are in a turn that ends. */
+/* Whether the peer's next request is there already, so that it won't wait for
+ * this answer; and the thread's turn is one that ends. */
 static int may_gather(sl_asocket *a)
 {
     sl_loop *loop = a->source.loop;
-    return a->receive.pattern == SL_LINE && !a->has_object &&
-           loop->stepping && loop->threads->running != NULL &&
-           a->source.fd >= 0 && a->source.lost == 0 &&
-           sl_buffer_line(&a->buffer) > 0;
+    return a->driver->owns && loop->stepping &&
+           loop->threads->running != NULL && a->source.fd >= 0 &&
+           a->source.lost == 0 && sl_receive_hasnext(a);
 }
 
 /* The same results for what was gathered, or 0: it was not. */
@@ -140,33 +139,69 @@ static void check_part(lua_State *L, sl_send *s)
 
 static const sl_operation sending = {try_send, send_results};
 
-/* send(data [, i [, j]]) -> last index sent, nil, nil or nil, error, last
- * index sent. data is a string or a table of strings. */
-static int meth_send(lua_State *L)
+static inline int send_natively(lua_State *L, sl_asocket *a,
+                                const sl_send *s)
 {
-    sl_asocket *a = sl_asocket_check(L);
-    sl_send s = {NULL, 0, 0};
-    if (lua_istable(L, 2))
-        join(L, 2);
-    s.data = sl_arg_lstring(L, 2, &s.end);
-    if (lua_gettop(L) > 2)
-        check_part(L, &s);
-    sl_asocket_checkkind(L, a, SL_CLIENT);
-    sl_wait_check(L, &a->source.writer, "send");
-    if (a->connect != NULL)
-        sl_connect_abandon(L, a);
-    if (a->has_object && a->transport != SL_FOREIGN)
-        sl_stream_lookbehind(L, a, 0);
-    a->writer.send = s;
-    if (a->transport == SL_FOREIGN)
-        return sl_foreign_send(L, a);
-    if (sl_buffer_count(&a->buffer) > 0 && send_later(L, a, &s))
+    a->pending_kind = SL_PENDING_SEND;
+    a->pending.send = *s;
+    if (sl_buffer_count(&a->buffer) > 0 && send_later(L, a, s))
         return 3;
     return sl_wait_operate(L, &a->source.writer, &sending, a->block,
                            a->total);
 }
 
-static int try_settle(lua_State *L, sl_source *source)
+int sl_send_start(lua_State *L, sl_asocket *a, const sl_send *s)
+{
+    return send_natively(L, a, s);
+}
+
+/* [-0, +0, v] The arguments of send. */
+static void check_send(lua_State *L, sl_send *s)
+{
+    if (lua_istable(L, 2))
+        join(L, 2);
+    s->next = 0;
+    s->data = sl_arg_lstring(L, 2, &s->end);
+    if (lua_gettop(L) > 2)
+        check_part(L, s);
+}
+
+/* send(data [, i [, j]]) -> last index sent, nil, nil or nil, error, last
+ * index sent. data is a string or a table of strings. */
+static int meth_send(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_send s;
+    check_send(L, &s);
+    sl_asocket_begin(L, a, SL_CLIENT);
+    sl_wait_check(L, &a->source.writer, "send");
+    if (a->connect != NULL)
+        sl_connect_abandon(L, a);
+    return a->driver->send != NULL ? a->driver->send(L, a, &s)
+                                   : send_natively(L, a, &s);
+}
+
+/* --- the end of what is sent ------------------------------------------- */
+
+/* shutdown(['receive' | 'send' | 'both']) -> 1 */
+static int meth_shutdown(lua_State *L)
+{
+    static const char *const names[] = {"receive", "send", "both", NULL};
+    static const int hows[] = {SHUT_RD, SHUT_WR, SHUT_RDWR};
+    sl_asocket *a = sl_asocket_check(L);
+    sl_asocket_checkkind(L, a, SL_CLIENT);
+    if (a->driver->method != NULL)
+        return a->driver->method(L, a, "shutdown");
+    int how = hows[sl_arg_option(L, 2, "both", names)];
+    if (how == SHUT_RD || !sl_cork_end(&a->source))
+        sl_fd_shutdown(a->source.fd, how);
+    else if (how == SHUT_RDWR)
+        sl_fd_shutdown(a->source.fd, SHUT_RD);
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+static int try_drain(lua_State *L, sl_source *source)
 {
     size_t n;
     (void)L;
@@ -178,9 +213,9 @@ static int try_settle(lua_State *L, sl_source *source)
     return source->fd < 0 ? SL_CLOSED : 0;
 }
 
-static const sl_operation settling = {try_settle, NULL};
+static const sl_operation draining = {try_drain, NULL};
 
-void sl_send_settle(lua_State *L, sl_asocket *a, const char *what)
+void sl_send_drain(lua_State *L, sl_asocket *a, const char *what)
 {
     sl_loop *loop = a->source.loop;
     sl_cork_flush(loop);
@@ -190,12 +225,13 @@ void sl_send_settle(lua_State *L, sl_asocket *a, const char *what)
         luaL_error(L, "%s: the peer has not taken yet what was sent to it",
                    what);
     sl_wait_check(L, &a->source.writer, what);
-    int err = sl_wait_block(L, &a->source.writer, &settling, -1);
+    int err = sl_wait_block(L, &a->source.writer, &draining, -1);
     if (err != 0 && err != SL_CLOSED)
         luaL_error(L, "%s: %s", what, sl_error_message(err));
 }
 
 const luaL_Reg sl_send_methods[] = {
     {"send", meth_send},
+    {"shutdown", meth_shutdown},
     {NULL, NULL}
 };

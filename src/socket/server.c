@@ -9,11 +9,12 @@
 #include "socket/server.h"
 
 #include "loop/cork.h"
-#include "luasocket/tls.h"
 #include "os/error.h"
 #include "socket/accept.h"
 #include "socket/bind.h"
+#include "socket/close.h"
 #include "socket/guard.h"
+#include "socket/native.h"
 #include "socket/unix.h"
 #include "thread/arg.h"
 #include "thread/run.h"
@@ -72,7 +73,7 @@ static int report(lua_State *L)
     lua_pushliteral(L, "stack traceback:\n\t[C]: in newserver");
     sl_loop_fail_later(L, sl_loop_check(L));
     if (!lua_isnil(L, 1))
-        sl_asocket_close(L, 1);
+        sl_close_asocket(L, 1);
     return 0;
 }
 
@@ -167,7 +168,7 @@ static sl_asocket *serve_port(lua_State *L)
     const char *port = sl_arg_port(L, 2);
     sl_asocket *a = sl_asocket_new(L, sl_loop_check(L), SL_TCP);
     check(L, sl_bind_to(L, a, host, port, 1));
-    check(L, sl_bind_listen(a, BACKLOG));
+    check(L, sl_native_listen(a, BACKLOG));
     return a;
 }
 
@@ -184,8 +185,6 @@ int sl_server_new(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
     sl_arg_body(L, 3);
-    if (!lua_isnoneornil(L, 4))
-        sl_tls_wraphandler(L, 3);
     lua_settop(L, 3);
     sl_asocket *a = sl_unix_ispath(L, 1) ? serve_path(L) : serve_port(L);
     a->source.reader.reserved = 1;

@@ -17,8 +17,6 @@ const sl_transport sl_transports[SL_TRANSPORTS] = {
      "socket.unix", "stream", 0, 0, SOCK_STREAM, 1},
     {{"unixdgram{unconnected}", "unixdgram{connected}", 0},
      "socket.unix", "dgram", 0, 0, SOCK_DGRAM, 1},
-    {{"foreign{master}", "foreign{client}", "foreign{server}"},
-     0, 0, 0, 0, -1, 0},
 };
 
 int sl_transport_find(int family, int socktype)

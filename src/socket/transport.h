@@ -1,15 +1,14 @@
 /*
  * transport.h - the kinds of sockets: a row for each family of LuaSocket's
  * classes. The class of an asocket is a place in that table, its transport
- * the row and its kind the column. The last row is for objects that are not
- * LuaSocket's (foreign.h).
+ * the row and its kind the column.
  */
 
 #ifndef SL_TRANSPORT_H
 #define SL_TRANSPORT_H
 
 /* The rows. */
-enum { SL_TCP, SL_UDP, SL_UNIX, SL_UNIXDGRAM, SL_FOREIGN, SL_TRANSPORTS };
+enum { SL_TCP, SL_UDP, SL_UNIX, SL_UNIXDGRAM, SL_TRANSPORTS };
 
 /* The columns; datagram sockets are never servers. */
 enum {

@@ -1,54 +1,40 @@
 /*
  * udp.c - what UDP sockets have besides datagram.c's: a first descriptor, of
- * the family of whom they first send to, and the far end. LuaSocket's own
- * objects are asked themselves, so that they learn descriptor and family.
+ * the family of the first receiver, and the peer.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
 
 #include "loop/reclaim.h"
 #include "loop/result.h"
-#include "luasocket/object.h"
 #include "os/error.h"
 #include "os/fd.h"
 #include "os/lookup.h"
 #include "os/sockaddr.h"
-#include "socket/bind.h"
-#include "socket/class.h"
 #include "socket/datagram.h"
 #include "socket/dns.h"
+#include "socket/methods.h"
 #include "socket/push.h"
 #include "thread/arg.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* [-0, +0, e] Gives it a descriptor of that family. 0 or how it failed. */
-static int get_descriptor(lua_State *L, sl_asocket *a, int family)
-{
-    if (a->source.fd >= 0 || a->settled)
-        return 0;
-    if (a->has_object)
-        return sl_bind_ask(L, a, "setsockname",
-                          family == AF_INET6 ? "::" : "0.0.0.0", "0");
-    int err = sl_bind_open(a, family);
-    a->settled = err == 0;
-    return err;
-}
-
 /* [-0, +0, e] A UDP socket that has had no descriptor yet gets one for that
  * address. 0 or how it failed. */
 static int need_descriptor(lua_State *L, sl_asocket *a, const sl_datagram *d)
 {
     sl_sockaddr receiver;
-    if (a->source.fd >= 0 || a->settled)
+    if (!sl_asocket_isnew(a))
         return 0;
     int err = sl_sockaddr_parse(d->host, d->to.port, AF_UNSPEC, &receiver);
     if (err != 0)
         return err;
-    do
-        err = get_descriptor(L, a, receiver.address.any.sa_family);
-    while (sl_reclaim_retry(L, a->source.loop, err));
+    do {
+        if (!sl_asocket_isnew(a))    /* a finalizer has used it */
+            return 0;
+        err = a->driver->open(L, a, receiver.address.any.sa_family);
+    } while (sl_reclaim_retry(L, a->source.loop, err));
     return err;
 }
 
@@ -68,48 +54,14 @@ static int meth_sendto(lua_State *L)
                     : sl_datagram_fail(L, err);
 }
 
-/* --- the far end ------------------------------------------------------- */
+/* --- the peer ---------------------------------------------------------- */
 
-static int connect_natively(sl_asocket *a, const struct addrinfo *ai)
+static int try_peer(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
+                    void *arg)
 {
-    int fresh = a->source.fd < 0;
-    int err = fresh ? sl_bind_open(a, ai->ai_family) : 0;
-    if (err != 0)
-        return err;
-    err = sl_fd_connect(a->source.fd, ai->ai_addr, ai->ai_addrlen);
-    if (err == 0) {
-        a->kind = SL_CONNECTED;
-        a->settled = 1;
-    } else if (fresh) {
-        sl_bind_drop(a);
-    }
-    return err;
-}
-
-/* Whether a socket could be connected to it: nothing is sent. 0 or how it
- * failed. */
-static int probe(const struct addrinfo *ai)
-{
-    int fd;
-    int err = sl_fd_socket(ai->ai_family, SOCK_DGRAM, &fd);
-    if (err != 0)
-        return err;
-    err = sl_fd_connect(fd, ai->ai_addr, ai->ai_addrlen);
-    sl_fd_close(fd);
-    return err;
-}
-
-/* An object keeps the family of its first attempt, even a failed one. */
-static int connect_object(lua_State *L, sl_asocket *a,
-                          const struct addrinfo *ai)
-{
-    char host[NI_MAXHOST], port[NI_MAXSERV];
-    int err = a->source.fd < 0 ? probe(ai) : 0;
-    if (err != 0)
-        return err;
-    if (!sl_lookup_format(ai->ai_addr, ai->ai_addrlen, host, port))
-        return EAFNOSUPPORT;
-    return sl_bind_ask(L, a, "setpeername", host, port);
+    (void)arg;
+    int err = a->driver->setpeer(L, a, ai);
+    return sl_reclaim_retry(L, a->source.loop, err) ? SL_BUSY : err;
 }
 
 /* [-0, +0, e] Connects to the first address that can be. 0 or how it
@@ -121,20 +73,7 @@ static int connect_to(lua_State *L, sl_asocket *a, const char *host,
     sl_query query = {host, port, family, SOCK_DGRAM, 0};
     if (a->source.writer.thread != NULL)
         return EALREADY;
-    int err = sl_dns_now(L, a, &query);
-    if (err != 0)
-        return err;
-    const struct addrinfo *ai;
-    for (int i = 0; (ai = sl_dns_address(a, i)) != NULL;) {
-        err = a->has_object ? connect_object(L, a, ai)
-                            : connect_natively(a, ai);
-        if (err == 0)
-            break;
-        if (!sl_reclaim_retry(L, a->source.loop, err))
-            i++;
-    }
-    sl_dns_end(a);
-    return err;
+    return sl_dns_each(L, a, &query, try_peer, NULL);
 }
 
 /* Whatever the system says, as LuaSocket. */
@@ -142,11 +81,8 @@ static void disconnect(lua_State *L, sl_asocket *a)
 {
     sl_fd_disconnect(a->source.fd);
     a->kind = SL_UNCONNECTED;
-    if (a->has_object) {
-        sl_asocket_pushobject(L, 1);
-        sl_object_setclass(L, lua_gettop(L), a);
-        lua_pop(L, 1);
-    }
+    if (a->driver->reclass != NULL)
+        a->driver->reclass(L, a);
 }
 
 /* setpeername(address, port) or setpeername('*') -> 1 or nil, error */
@@ -154,7 +90,7 @@ static int meth_setpeername(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
     const char *host = sl_arg_name(L, 2);
-    sl_datagram_lookbehind(L, a);
+    sl_asocket_resync(L, a);
     if (strcmp(host, "*") == 0) {
         disconnect(L, a);
     } else {

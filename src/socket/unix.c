@@ -10,14 +10,13 @@
 
 #include "loop/reclaim.h"
 #include "loop/result.h"
-#include "luasocket/object.h"
 #include "os/error.h"
 #include "os/fd.h"
 #include "os/path.h"
 #include "os/sockaddr.h"
-#include "socket/bind.h"
-#include "socket/class.h"
 #include "socket/datagram.h"
+#include "socket/methods.h"
+#include "socket/native.h"
 #include "thread/arg.h"
 
 #include <errno.h>
@@ -31,7 +30,8 @@ static int need_descriptor(lua_State *L, sl_asocket *a)
     do {
         if (a->source.fd >= 0)
             return 0;
-        err = a->settled ? SL_CLOSED : sl_bind_open(a, AF_UNIX);
+        err = a->phase == SL_PHASE_NEW ? a->driver->open(L, a, AF_UNIX)
+                                       : SL_CLOSED;
     } while (sl_reclaim_retry(L, a->source.loop, err));
     return err;
 }
@@ -41,7 +41,7 @@ static int bind_natively(sl_asocket *a, const sl_sockaddr *name)
 {
     int err = sl_fd_bind(a->source.fd, &name->address.any, name->size);
     if (err == 0)
-        a->settled = 1;
+        sl_asocket_enter(a, SL_PHASE_OPEN);
     return err;
 }
 
@@ -84,7 +84,7 @@ static int meth_bind(lua_State *L)
 static int try_connect(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
-    const sl_datagram *d = &a->writer.datagram;
+    const sl_datagram *d = &a->pending.datagram;
     sl_sockaddr name;
     (void)L;
     if (source->fd < 0)
@@ -101,13 +101,10 @@ static int try_connect(lua_State *L, sl_source *source)
 static void become_connected(lua_State *L, sl_asocket *a)
 {
     a->kind = SL_CLIENT;
-    a->settled = 1;
-    a->source.readable = a->source.writable = 1;
-    if (!a->has_object)
-        return;
-    sl_asocket_pushobject(L, 1);
-    sl_object_setclass(L, lua_gettop(L), a);
-    lua_pop(L, 1);
+    sl_asocket_enter(a, SL_PHASE_OPEN);
+    sl_asocket_assumeready(a);
+    if (a->driver->reclass != NULL)
+        a->driver->reclass(L, a);
 }
 
 /* connect(path) -> true or nil, error. Datagram sockets may do it again. */
@@ -121,7 +118,8 @@ static int meth_connect(lua_State *L)
     d.host = check_path(L, 2, &d.to.path_size);
     sl_wait_check(L, wait, "connect");
     int err = need_descriptor(L, a);
-    a->writer.datagram = d;
+    a->pending_kind = SL_PENDING_DATAGRAM;
+    a->pending.datagram = d;
     if (err == 0)
         err = sl_wait_poll(L, wait, try_connect, a->block, a->total);
     if (err != 0)
@@ -165,12 +163,12 @@ static int listen_at(sl_asocket *a, const sl_sockaddr *name, int folder,
         if (err == 0)
             err = bind_natively(a, name);
     }
-    if (err == 0 && path[0] != '\0' && sl_path_note(path, &a->writer.file))
-        a->has_file = 1;
+    if (err == 0 && path[0] != '\0' && sl_path_note(path, &a->pending.file))
+        a->pending_kind = SL_PENDING_FILE;
     if (err == 0)
-        err = sl_bind_listen(a, backlog);
-    if (err == 0 && a->has_file && folder < 0 &&
-        !sl_path_isthere(path, &a->writer.file))
+        err = sl_native_listen(a, backlog);
+    if (err == 0 && a->pending_kind == SL_PENDING_FILE && folder < 0 &&
+        !sl_path_isthere(path, &a->pending.file))
         err = EADDRINUSE;
     return err;
 }
@@ -180,7 +178,7 @@ static int serve(sl_asocket *a, const sl_sockaddr *name, int backlog)
 {
     const char *path = name->address.un.sun_path;
     int folder = -1;
-    int err = a->source.fd < 0 ? sl_bind_open(a, AF_UNIX) : 0;
+    int err = a->source.fd < 0 ? sl_native_open(a, AF_UNIX) : 0;
     if (err == 0 && path[0] != '\0')
         err = sl_path_lock(path, &folder);
     if (err == 0)
@@ -203,8 +201,8 @@ int sl_unix_serve(lua_State *L, sl_asocket *a, int index, int backlog)
 
 void sl_unix_unlink(sl_asocket *a)
 {
-    a->has_file = 0;
-    sl_path_unlink(a->source.fd, &a->writer.file);
+    a->pending_kind = SL_PENDING_NONE;
+    sl_path_unlink(a->source.fd, &a->pending.file);
 }
 
 /* The other name of connect: see arg.h. */

@@ -1,0 +1,62 @@
+/*
+ * forward.c - see forward.h.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "luasocket/forward.h"
+
+#include "luasocket/attach.h"
+#include "luasocket/object.h"
+#include "luasocket/object_driver.h"
+
+#include <string.h>
+
+/* A method of the object, called on the asocket: upvalue 2 is its name. The
+ * object is looked up now, as setsocket may have changed it. */
+static int forward_call(lua_State *L)
+{
+    sl_asocket *a = sl_asocket_check(L);
+    sl_object_driver_need(L, 1);
+    lua_insert(L, 2);                            /* asocket object args */
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_gettable(L, 2);
+    sl_object_original(L);
+    lua_insert(L, 3);                            /* ... function args */
+    lua_pushvalue(L, 2);
+    lua_insert(L, 4);                            /* ... object args */
+    int n;
+    if (a->driver->call != NULL) {
+        n = a->driver->call(L, a, 3);
+    } else {
+        lua_call(L, lua_gettop(L) - 3, LUA_MULTRET);
+        n = lua_gettop(L) - 2;
+    }
+    sl_attach_sync(L, a, 2);
+    return n;
+}
+
+/* A function is given as one that can be called on the asocket. */
+static int index_object(lua_State *L, sl_asocket *a)
+{
+    if (lua_type(L, 2) == LUA_TSTRING &&
+        strcmp(lua_tostring(L, 2), "socket") == 0) {
+        sl_object_driver_need(L, 1);
+        return 1;
+    }
+    if (a->driver->owns) {
+        sl_object_index(L, a, 2);
+    } else {
+        sl_attach_push(L, 1);
+        lua_pushvalue(L, 2);
+        lua_gettable(L, -2);
+    }
+    if (lua_isfunction(L, -1)) {
+        lua_pushvalue(L, lua_upvalueindex(1));
+        lua_pushvalue(L, 2);
+        lua_pushcclosure(L, forward_call, 2);
+    }
+    return 1;
+}
+
+const sl_class_names sl_forward_names = {index_object};

@@ -1,0 +1,204 @@
+/*
+ * object_driver.c - the driver of asockets with a LuaSocket object. Others may
+ * use, replace or close the object at any time; so each operation looks at it
+ * first, and then does its I/O on the descriptor itself. What gives the socket
+ * a name or a peer is asked of the object, so that it learns its descriptor,
+ * family and class.
+ */
+
+#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+
+#include "luasocket/object_driver.h"
+
+#include "luasocket/attach.h"
+#include "luasocket/object.h"
+#include "os/error.h"
+#include "os/fd.h"
+#include "os/lookup.h"
+#include "socket/receive.h"
+#include "socket/send.h"
+
+#include <errno.h>
+
+static void object_resync(lua_State *L, sl_asocket *a)
+{
+    sl_attach_push(L, 1);
+    int object = lua_gettop(L);
+    if (sl_object_fd(L, object) != a->source.fd)
+        sl_attach_sync(L, a, object);
+    else if (sl_transports[a->transport].socktype == SOCK_DGRAM)
+        sl_object_class(L, object, a);    /* it may have got a peer */
+    lua_pop(L, 1);
+}
+
+/* What the object has read itself comes first. */
+static int object_receive(lua_State *L, sl_asocket *a, const sl_receive *r)
+{
+    if (sl_buffer_count(&a->buffer) == 0 && a->source.fd >= 0) {
+        sl_attach_push(L, 1);
+        sl_object_drain(L, lua_gettop(L), a);
+        lua_pop(L, 1);
+    }
+    return sl_receive_start(L, a, r);
+}
+
+/* --- what the object is asked for -------------------------------------- */
+
+/* [-nargs, +0, e] Calls the object's method with the nargs values on the top.
+ * 0 or how it failed. */
+static int ask_object(lua_State *L, sl_asocket *a, const char *method,
+                      int nargs)
+{
+    int err = 0, object = lua_gettop(L) - nargs + 1;
+    sl_attach_push(L, 1);
+    lua_insert(L, object);
+    sl_object_method(L, object, method);
+    lua_insert(L, object + 1);
+    lua_pushvalue(L, object);
+    lua_insert(L, object + 2);
+    lua_call(L, nargs + 1, 2);
+    if (lua_isnil(L, -2) && lua_isstring(L, -1))
+        err = sl_error_code(lua_tostring(L, -1));
+    sl_attach_sync(L, a, object);
+    lua_settop(L, object - 1);
+    return err;
+}
+
+/* The same for a method that takes a numeric address. */
+static int ask_with_address(lua_State *L, sl_asocket *a, const char *method,
+                            const struct addrinfo *ai)
+{
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    if (!sl_lookup_format(ai->ai_addr, ai->ai_addrlen, host, port))
+        return EAFNOSUPPORT;
+    lua_pushstring(L, host);
+    lua_pushstring(L, port);
+    return ask_object(L, a, method, 2);
+}
+
+static int object_open(lua_State *L, sl_asocket *a, int family)
+{
+    if (sl_transports[a->transport].is_local)
+        return SL_CLOSED;    /* these objects have one, until it is closed */
+    lua_pushstring(L, family == AF_INET6 ? "::" : "0.0.0.0");
+    lua_pushliteral(L, "0");
+    return ask_object(L, a, "setsockname", 2);
+}
+
+static int object_bind(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
+                       int reuse)
+{
+    (void)reuse;    /* TCP objects reuse addresses anyway */
+    return ask_with_address(L, a, "setsockname", ai);
+}
+
+static int object_listen(lua_State *L, sl_asocket *a, int backlog)
+{
+    lua_pushinteger(L, backlog);
+    return ask_object(L, a, "listen", 1);
+}
+
+/* Whether a socket could be connected to it: nothing is sent. 0 or how it
+ * failed. */
+static int probe_peer(const struct addrinfo *ai)
+{
+    int fd;
+    int err = sl_fd_socket(ai->ai_family, SOCK_DGRAM, &fd);
+    if (err != 0)
+        return err;
+    err = sl_fd_connect(fd, ai->ai_addr, ai->ai_addrlen);
+    sl_fd_close(fd);
+    return err;
+}
+
+/* An object keeps the family of its first attempt, even a failed one. */
+static int object_setpeer(lua_State *L, sl_asocket *a,
+                          const struct addrinfo *ai)
+{
+    int err = a->source.fd < 0 ? probe_peer(ai) : 0;
+    return err == 0 ? ask_with_address(L, a, "setpeername", ai) : err;
+}
+
+static int object_connect(lua_State *L, sl_asocket *a,
+                          const struct addrinfo *ai, int fresh,
+                          const void *key, int *fd)
+{
+    if (fresh)
+        sl_source_detach(&a->source, 1);
+    return sl_object_connect(L, a->source.loop->threads, key, ai, fresh, fd);
+}
+
+/* --- the rest ---------------------------------------------------------- */
+
+static void object_reclass(lua_State *L, sl_asocket *a)
+{
+    sl_attach_push(L, 1);
+    sl_object_setclass(L, lua_gettop(L), a);
+    lua_pop(L, 1);
+}
+
+static int object_dirty(lua_State *L, sl_asocket *a)
+{
+    (void)a;
+    sl_attach_push(L, 1);
+    int dirty = sl_object_isdirty(L, lua_gettop(L));
+    lua_pop(L, 1);
+    return dirty;
+}
+
+static void object_close(lua_State *L, int index, int fd, int again)
+{
+    (void)fd;       /* the object closes it */
+    (void)again;    /* by now it may have another one */
+    sl_attach_close(L, index);
+}
+
+const sl_driver sl_object_driver = {
+    .name = "luasocket",
+    .resync = object_resync,
+    .receive = object_receive,
+    .open = object_open,
+    .bind = object_bind,
+    .listen = object_listen,
+    .setpeer = object_setpeer,
+    .push = sl_attach_push,
+    .connect = object_connect,
+    .reclass = object_reclass,
+    .dirty = object_dirty,
+    .setfd = sl_attach_setfd,
+    .close = object_close
+};
+
+/* --- making the object ------------------------------------------------- */
+
+/* [-0, +0, e] Makes the LuaSocket object of the asocket at index; not if a
+ * finalizer that runs meanwhile does, or others while a module is loaded. */
+static void make_object(lua_State *L, sl_asocket *a, int index)
+{
+    sl_object_new(L, a);
+    int object = lua_gettop(L);
+    sl_asocket_pushvalues(L, index);
+    if (a->driver->owns) {
+        sl_attach_keep(L, index, object);
+        if (a->source.fd >= 0 || a->phase != SL_PHASE_NEW)
+            sl_object_setfd(L, object, a);
+    }
+    if (a->driver->owns) {
+        /* Not before: either the asocket or the object owns it. */
+        sl_attach_setdriver(L, index, &sl_object_driver);
+        if (a->source.fd < 0)
+            sl_attach_sync(L, a, object);
+    }
+    lua_settop(L, object - 1);
+}
+
+void sl_object_driver_need(lua_State *L, int index)
+{
+    sl_asocket *a = lua_touserdata(L, index);
+    if (a->driver->owns)
+        sl_send_drain(L, a, "getsocket");
+    if (a->driver->owns)    /* others may have run */
+        make_object(L, a, index);
+    sl_attach_push(L, index);
+    sl_asocket_assumeready(a);
+}
