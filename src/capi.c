@@ -31,15 +31,11 @@
  * below that has one; nil if there is none. */
 static void push_loop(lua_State *L, const sl_thread *t)
 {
-    for (; t != NULL; t = t->resumer) {
-        if (t->loop == NULL)
-            continue;
-        sl_loops_push(L, t->loop);
-        if (!lua_isnil(L, -1))
-            return;
-        lua_pop(L, 1);
-    }
-    sl_loops_pushfirst(L);
+    const void *loop = sl_thread_loop(t);
+    if (loop != NULL)
+        sl_loops_push(L, loop);
+    else
+        sl_loops_pushfirst(L);
 }
 
 /* [-0, +1, e] Pushes the loop in which the calling thread will wait: there it
@@ -121,7 +117,7 @@ static int wait_ready(lua_State *L, int fd, int events, double seconds)
     if (seconds != seconds)
         luaL_error(L, "wait: the time is not a number");
     sl_loop *loop = enter(L, "wait");
-    if (sl_wait_isdue(L, loop->threads))
+    if (sl_wait_isdue(L, loop))
         sl_loop_pause(L, loop, 0);
     int ready = 0;
     int err = look(fd, events, &ready);

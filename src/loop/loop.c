@@ -55,6 +55,7 @@ static int no_results(lua_State *L, void *wait)
 /* [-0, +0, e] The thread that runs, which will be woken in so many seconds. */
 static sl_thread *fall_asleep(lua_State *L, sl_loop *loop, double seconds)
 {
+    sl_wait_checkobstacle(L, loop);
     sl_thread *t = sl_stop_current(L, loop->threads);
     t->loop = loop;
     t->wait = NULL;

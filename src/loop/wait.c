@@ -122,6 +122,17 @@ static int give_results(lua_State *L, void *of)
     return n;
 }
 
+/* The operation will not go on: it lets go of what it holds. */
+static void give_up(lua_State *L, sl_wait *wait)
+{
+    wait->status = SL_CLOSED;
+    if (wait->writes && wait->operation->results != NULL) {
+        int top = lua_gettop(L);
+        wait->operation->results(L, wait);
+        lua_settop(L, top);
+    }
+}
+
 void sl_wait_drop(lua_State *L, sl_wait *wait)
 {
     sl_thread *t = wait->thread;
@@ -131,12 +142,7 @@ void sl_wait_drop(lua_State *L, sl_wait *wait)
     }
     t->wait = NULL;
     wait->thread = NULL;
-    wait->status = SL_CLOSED;
-    if (wait->writes) {    /* lets go of what it holds */
-        int top = lua_gettop(L);
-        wait->operation->results(L, wait);
-        lua_settop(L, top);
-    }
+    give_up(L, wait);
 }
 
 /* Whether a thread has left a wait or sleep in that loop, and is not ready. */
@@ -190,13 +196,19 @@ void sl_wait_checkall(lua_State *L, sl_wait *wait, const char *what)
         sl_wait_refuse(L, what);
 }
 
-/* The wait's operation has to go on: in a later turn, or when it is ready. */
+/* The wait's operation has to go on: in a later turn, or when it is ready.
+ * Raises where the calling thread must not wait. */
 static int begin(lua_State *L, sl_wait *wait)
 {
     sl_loop *loop = sl_wait_source(wait)->loop;
+    const char *obstacle = sl_wait_obstacle(L, loop);
+    if (obstacle != NULL) {
+        give_up(L, wait);
+        luaL_error(L, "%s", obstacle);
+    }
     sl_thread *t = sl_stop_current(L, loop->threads);
-    wait->thread = t;
     t->loop = loop;
+    wait->thread = t;
     t->wait = wait;
     if (wait->status == SL_BUSY) {
         sl_wait_ready(loop, t);
@@ -228,7 +240,7 @@ static void try_first(lua_State *L, sl_wait *wait,
     wait->operation = operation;
     if (is_instant(wait))
         assume_ready(wait);
-    if (sl_wait_isdue(L, sl_wait_source(wait)->loop->threads))
+    if (sl_wait_isdue(L, sl_wait_source(wait)->loop))
         wait->status = SL_BUSY;
     else
         sl_wait_try(L, wait);
@@ -241,7 +253,7 @@ static int must_wait(lua_State *L, sl_wait *wait)
 {
     if (wait->status != SL_AGAIN && wait->status != SL_BUSY)
         return 0;
-    if (sl_hook_refuses(L, sl_wait_source(wait)->loop->threads) == NULL)
+    if (sl_wait_obstacle(L, sl_wait_source(wait)->loop) == NULL)
         return 1;
     assume_ready(wait);
     while (sl_wait_try(L, wait) == SL_BUSY)
@@ -304,7 +316,7 @@ static int take_turn(lua_State *L, sl_wait *wait)
 int sl_wait_pause(lua_State *L, sl_wait *wait, double seconds)
 {
     unsigned char interest = wait->interest;
-    sl_hook_check(L, sl_wait_source(wait)->loop->threads);
+    sl_wait_checkobstacle(L, sl_wait_source(wait)->loop);
     wait->interest = 0;    /* in the time only */
     int err = sl_wait_block(L, wait, &pausing, seconds);
     wait->interest = interest;

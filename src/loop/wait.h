@@ -22,13 +22,32 @@ static inline int sl_wait_spare(const sl_wait *wait)
     return t != NULL && t->spent < SL_OPERATIONS_MAX ? ++t->spent : 0;
 }
 
+/* [-0, +0, m] Why the calling thread must not wait in that loop; NULL if it
+ * may. */
+static inline const char *sl_wait_obstacle(lua_State *L, const sl_loop *loop)
+{
+    const void *own = sl_thread_loop(loop->threads->running);
+    if (own != loop && own != NULL)
+        return "a thread of another loop cannot wait in this one; it takes "
+               "functions and sockets of its own loop";
+    return sl_hook_refuses(L, loop->threads);
+}
+
+/* [-0, +0, e] Raises if it must not. */
+static inline void sl_wait_checkobstacle(lua_State *L, const sl_loop *loop)
+{
+    const char *obstacle = sl_wait_obstacle(L, loop);
+    if (obstacle != NULL)
+        luaL_error(L, "%s", obstacle);
+}
+
 /* [-0, +0, m] Counts an operation of the running thread. True if it is the
  * others' turn before that, and the thread may stop here. */
-static inline int sl_wait_isdue(lua_State *L, sl_threads *all)
+static inline int sl_wait_isdue(lua_State *L, const sl_loop *loop)
 {
-    sl_thread *t = all->running;
+    sl_thread *t = loop->threads->running;
     return t != NULL && ++t->spent > SL_OPERATIONS_MAX &&
-           sl_hook_refuses(L, all) == NULL;
+           sl_wait_obstacle(L, loop) == NULL;
 }
 
 /* Raises: somebody else uses this wait. `what` names the calling function. */
@@ -59,7 +78,7 @@ int sl_wait_operate(lua_State *L, sl_wait *wait, const sl_operation *operation,
 
 /* The same for straight-line C in a thread of our own, for at most limit
  * seconds: returns the operation's status. Who changes the wait's interest for
- * it calls sl_hook_check before, so that this does not raise. */
+ * it calls sl_wait_checkobstacle before, so that this does not raise. */
 int sl_wait_block(lua_State *L, sl_wait *wait, const sl_operation *operation,
                   double limit);
 

@@ -136,7 +136,7 @@ int sl_exchange_await(lua_State *L, sl_exchange *x)
     if (sl_fd_ready(source->fd, x->wanted == SL_WRITABLE))
         return try_again(L, x, limit);
     x->tries = 0;
-    sl_hook_check(L, source->loop->threads);
+    sl_wait_checkobstacle(L, source->loop);
     if (x->wanted == SL_READABLE)
         source->readable = 0;
     else

@@ -48,16 +48,13 @@ static int is_finalizing(lua_State *L, sl_threads *all)
 static int func_running(lua_State *L)
 {
     sl_threads *all = sl_loop_check(L)->threads;
-    const sl_thread *t = all->running;
-    if (t == NULL || is_finalizing(L, all))
+    if (all->running == NULL || is_finalizing(L, all))
         return 0;
-    for (; t != NULL; t = t->resumer) {
-        if (t->loop != NULL) {
-            lua_pushlightuserdata(L, t->loop);
-            return 1;
-        }
-    }
-    lua_pushboolean(L, 0);
+    void *loop = sl_thread_loop(all->running);
+    if (loop != NULL)
+        lua_pushlightuserdata(L, loop);
+    else
+        lua_pushboolean(L, 0);
     return 1;
 }
 

@@ -60,7 +60,7 @@ static int look_up_now(lua_State *L, sl_asocket *a, const sl_query *query)
     if (err != 0)
         return err;
     if (a->lookup->status == SL_AGAIN) {
-        sl_hook_check(L, a->source.loop->threads);
+        sl_wait_checkobstacle(L, a->source.loop);
         wait->interest = 0;
         err = sl_wait_block(L, wait, &looking_up, sl_asocket_timeout(a));
         wait->interest = SL_WRITABLE;

@@ -5,6 +5,7 @@
 #include "socket/guard.h"
 
 #include "loop/cork.h"
+#include "loop/loops.h"
 #include "socket/close.h"
 #include "thread/run.h"
 
@@ -17,23 +18,38 @@ void sl_guard_set(lua_State *L, int thread, int client)
     lua_pop(L, 1);
 }
 
+/* [-0, +n, -] Whether the thread at index has a client, which is then on the
+ * top: of whatever loop, as others than its own may have resumed it. */
+static int find_client(lua_State *L, int thread)
+{
+    sl_loops_pushall(L);
+    int all = lua_gettop(L);
+    for (lua_pushnil(L); lua_next(L, all) != 0; lua_settop(L, all + 1)) {
+        sl_getuservalue(L, -1);
+        lua_rawgeti(L, -1, SL_ENV_GUARDED);
+        lua_pushvalue(L, thread);
+        lua_rawget(L, -2);
+        if (!lua_isnil(L, -1))
+            return 1;
+    }
+    return 0;
+}
+
 void sl_guard_failed(lua_State *L, int thread)
 {
     int top = lua_gettop(L);
-    sl_loop_env(L, SL_ENV_GUARDED);
-    lua_pushvalue(L, thread);
-    lua_rawget(L, -2);
-    if (!lua_isnil(L, -1))
-        sl_guard_close(L, top + 2);
+    if (find_client(L, thread))
+        sl_guard_close(L, lua_gettop(L));
     lua_settop(L, top);
 }
 
 void sl_guard_close(lua_State *L, int client)
 {
-    int status = !LUA_OK;
+    const sl_asocket *a = lua_touserdata(L, client);
+    int status = a->source.loop == NULL ? LUA_OK : !LUA_OK;
     for (int tries = 0; status != LUA_OK && tries < 2; tries++) {
         int top = lua_gettop(L);
-        sl_loop_env(L, SL_ENV_CLOSER);
+        sl_loops_pushenv(L, a->source.loop, SL_ENV_CLOSER);
         lua_pushvalue(L, client);
         status = lua_pcall(L, 1, 0, 0);
         lua_settop(L, top);

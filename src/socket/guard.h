@@ -16,8 +16,8 @@
  * closed. It is not kept alive for that. */
 void sl_guard_set(lua_State *L, int thread, int client);
 
-/* [-0, +0, -] A thread of the running function's loop, at index, has failed:
- * closes its client, if it has one. */
+/* [-0, +0, -] The thread at index has failed: closes its client, if it has
+ * one. */
 void sl_guard_failed(lua_State *L, int thread);
 
 /* [-0, +0, -] The handler of the client at index has failed: closes it. */

@@ -520,7 +520,8 @@ int sl_run_resume(lua_State *L, sl_threads *all, void *loop,
     sl_thread *t = ready_recent(L, all, n);
     if (t == NULL)
         t = ready_other(L, all, n);
-    t->loop = loop;
+    if (t->loop == NULL)
+        t->loop = loop;
     return sl_run_drive(L, t, 0, after);
 }
 

@@ -271,7 +271,6 @@ void sl_stop_check(lua_State *L, sl_threads *all, const char *what)
 
 sl_thread *sl_stop_current(lua_State *L, sl_threads *all)
 {
-    sl_hook_check(L, all);
     if (all->running != NULL) {
         sl_record_anchor(L, all->running);
         return all->running;

@@ -132,7 +132,8 @@ struct sl_thread {
     sl_thread *next_record;    /* in the list of all records */
 
     /* The loop's, as those above that are said to be; untouched here. */
-    void *loop;                /* that runs it or in which it waits */
+    void *loop;                /* whose it is: that made it, or in which it
+                                  waited first; NULL: none yet, or gone */
     void *wait;                /* the operation it waits for, or NULL */
     sl_thread *prev, *next;    /* in the ready queue */
 };
@@ -183,13 +184,23 @@ void sl_threads_forgetloop(sl_threads *all, const void *loop);
 /* [-0, +1, -] Pushes the coroutine of a running or waiting thread. */
 void sl_thread_push(lua_State *L, sl_thread *t);
 
+/* The loop of the thread, or of the nearest one below it that has one; NULL if
+ * none has. */
+static inline void *sl_thread_loop(const sl_thread *t)
+{
+    while (t != NULL && t->loop == NULL)
+        t = t->resumer;
+    return t != NULL ? t->loop : NULL;
+}
+
 /* --- waiting, suspending, handing over --------------------------------- */
 
 /* Whether L can stop: raises the misuse error in the main program. */
 void sl_stop_check(lua_State *L, sl_threads *all, const char *what);
 
 /* [-0, +0, e] The thread that is running, or L's coroutine made one. Only
- * after sl_stop_check, and only to wait with it at once. */
+ * after sl_stop_check, where sl_hook_refuses nothing, and only to wait with it
+ * at once. */
 sl_thread *sl_stop_current(lua_State *L, sl_threads *all);
 
 /* Ends the running C function in a wait: `return sl_stop_wait(...)`. What

@@ -52,6 +52,7 @@ local refusals = {
     'must be called from a loop thread',
     'already running',
     'already waited on by another thread',
+    'a thread of another loop cannot wait in this one',
     'cannot resume',
     'cannot close a',
     'trying to resume',

@@ -8,7 +8,7 @@ local support = require 'support'
 
 local unpack, plain, failure = support.unpack, support.plain, support.failure
 local push, some, drain = support.push, support.some, support.drain
-local run, mixed, serve = support.run_in, loops.mixed, loops.serve
+local run, serve = support.run_in, loops.serve
 local drain_both, output = loops.drain_both, process.output
 
 -- A spec runs in the main program.
@@ -99,61 +99,32 @@ describe('Both loops', function()
                     answers)
     end)
 
-    it('let a thread sleep in the one that is not its own', function()
-        local log = {}
-        for name, each in pairs {plain = {loop, loop.coro},
-                                 coro = {loop.coro, loop}} do
-            local own, other = each[1], each[2]
-            own.newthread(function()
-                log[#log + 1] = name
-                other.sleep(0)
-                log[#log + 1] = name
-                own.sleep(0)
-                log[#log + 1] = name
-            end)
-        end
-        drain_both()
-        table.sort(log)
-        assert.same({'coro', 'coro', 'coro', 'plain', 'plain', 'plain'}, log)
-    end)
-
-    it('wake a thread in the step of the loop in which it waits', function()
-        local woken = false
-        loop.coro.newthread(function()
-            loop.sleep(0)
-            woken = true
-        end)
-        assert.is_false(loop.coro.step(0))
-        assert.is_false(woken)
-        assert.is_true(loop.step(1))
-        assert.is_true(woken)
-    end)
-
-    it('let a thread read from a socket of the other', function()
+    it('let a thread resume one of the other', function()
         local log = {}
         for own, other in pairs {[loop] = loop.coro, [loop.coro] = loop} do
-            local client, peer = mixed(other)
-            own.newthread(function()
-                for line in coro.wrap(function()
-                    for _ = 1, 3 do coro.yield((client:receive())) end
-                end) do
-                    log[#log + 1] = line
-                    own.sleep(0)
-                end
-                client:close()
+            local t = own.newthread(function()
+                push(log, own.suspend())
+                own.sleep(0)
+                log[#log + 1] = 'slept'
             end)
-            peer:send 'one\ntwo\nthree\n'
-            peer:close()
+            other.newthread(function()
+                other.sleep(0)
+                other.resume(t, 'resumed')
+            end)
         end
         drain_both()
         table.sort(log)
-        assert.same({'one', 'one', 'three', 'three', 'two', 'two'}, log)
+        assert.same({'resumed', 'resumed', 'slept', 'slept'}, log)
     end)
 
     it('report an error out of the step that ran the thread', function()
-        loop.coro.newthread(function()
-            loop.sleep(0)
+        local t = loop.coro.newthread(function()
+            loop.coro.suspend()
             error 'boom'
+        end)
+        loop.newthread(function()
+            loop.sleep(0)
+            loop.resume(t)
         end)
         assert.is_false(loop.coro.step(0))
         assert.matches('boom', failure(loop.step, 1))
