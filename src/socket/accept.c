@@ -19,13 +19,14 @@
 enum { ROUNDS_MAX = 16 };    /* before it is others' turn */
 
 /* The connection is gone again, or an error of the network that accept(2)
- * passes on: the next connection may be fine. */
-static int is_transient(int err)
+ * passes on: the next connection may be fine. But a descriptor that takes no
+ * connections, which setfd may have brought, gives EOPNOTSUPP each time. */
+static int is_transient(int listener, int err)
 {
     switch (err) {
     case ECONNABORTED: case EPROTO: case ENETDOWN: case ENETUNREACH:
     case EHOSTUNREACH: case ENOPROTOOPT: case EOPNOTSUPP: case ETIMEDOUT:
-        return 1;
+        return sl_fd_listens(listener);
     }
     return 0;
 }
@@ -58,7 +59,7 @@ static int try_accept(lua_State *L, sl_source *source)
         err = accept_one(a);
         if (err == EAGAIN)
             source->readable = 0;
-        else if (err != 0 && !is_transient(err))
+        else if (err != 0 && !is_transient(source->fd, err))
             return sl_reclaim_later(source->loop, &a->tried_again,
                                     sl_error_ofstream(err));
     }
