@@ -19,7 +19,7 @@ for compiler in gcc clang; do
 
     "$compiler" -std=c99 -Wall -Wextra -pedantic -Wshadow -Wstrict-prototypes \
         -Wmissing-prototypes -Werror -fsyntax-only -D_POSIX_C_SOURCE=200809L \
-        -DSL_HAVE_KQUEUE=1 -Itest/kqueue src/os/kqueue.c
+        -DSL_HAVE_KQUEUE=1 -Isrc -Itest/kqueue src/os/kqueue.c
     echo "$compiler: the kqueue back-end compiles against the stub header"
 done
 
