@@ -15,6 +15,7 @@
 #include "loop/wait.h"
 #include "os/clock.h"
 #include "os/error.h"
+#include "thread/anchor.h"
 #include "thread/run.h"
 
 #include <errno.h>
@@ -477,24 +478,15 @@ static int loop_gc(lua_State *L)
     return 0;
 }
 
-static void weak_table(lua_State *L, const char *mode)
-{
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushstring(L, mode);
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-}
-
 /* [-0, +0, m] The table of the loop on the top. */
 static void make_env(lua_State *L)
 {
     lua_createtable(L, SL_ENV_WATCHERS, 0);
-    weak_table(L, "kv");
+    sl_anchor_newweak(L, "kv");
     lua_rawseti(L, -2, SL_ENV_WRAPPERS);
     lua_newtable(L);
     lua_rawseti(L, -2, SL_ENV_FAILURES);
-    weak_table(L, "kv");
+    sl_anchor_newweak(L, "kv");
     lua_rawseti(L, -2, SL_ENV_GUARDED);
     sl_setuservalue(L, -2);
 }

@@ -5,6 +5,8 @@
 
 #include "loop/loops.h"
 
+#include "thread/anchor.h"
+
 static const char loops_key = 0;    /* its address is the registry's key */
 
 void sl_loops_pushall(lua_State *L)
@@ -19,11 +21,7 @@ static void make_table(lua_State *L)
     if (!lua_isnil(L, -1))
         return;
     lua_pop(L, 1);
-    lua_createtable(L, 1, 2);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "v");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
+    sl_anchor_newweak(L, "v");
     lua_pushvalue(L, -1);
     sl_rawsetp(L, LUA_REGISTRYINDEX, &loops_key);
 }

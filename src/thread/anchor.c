@@ -18,3 +18,12 @@ lua_State *sl_anchors_new(lua_State *L, int n)
         lua_pushboolean(anchors, 0);
     return anchors;
 }
+
+void sl_anchor_newweak(lua_State *L, const char *mode)
+{
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+}

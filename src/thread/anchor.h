@@ -1,6 +1,6 @@
 /*
  * anchor.h - values that C refers to and so keeps alive: places on the stack
- * of a Lua coroutine that never runs.
+ * of a Lua coroutine that never runs; and tables that keep nothing alive.
  *
  * Not the registry's references: a table that is to grow while memory is short
  * may be left, in Lua 5.1, 5.2 and LuaJIT, with a larger array and the old
@@ -36,5 +36,9 @@ static inline void sl_anchor_clear(lua_State *anchors, int place)
     lua_pushboolean(anchors, 0);
     lua_replace(anchors, place);
 }
+
+/* [-0, +1, m] Pushes a new table whose keys ('k'), values ('v') or both ('kv')
+ * are weak. */
+void sl_anchor_newweak(lua_State *L, const char *mode);
 
 #endif
