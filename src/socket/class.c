@@ -198,8 +198,8 @@ static void push_index(lua_State *L, int loop, lua_CFunction index)
 }
 
 /* [-1, +1, e] Pushes the __index function for meth_index_plain. LuaJIT calls
- * Lua functions for a fifth of the cost of a C function, so there a Lua function
- * comes first. */
+ * Lua functions for a fifth of the cost of a C function, so there a Lua
+ * function comes first. */
 static void push_plain_index(lua_State *L, int loop)
 {
     static const char first[] =
