@@ -13,7 +13,7 @@
 
 #include "loop/loops.h"
 #include "loop/source.h"
-#include "loop/wait.h"
+#include "loop/operation.h"
 #include "loop/watch.h"
 #include "os/clock.h"
 #include "os/error.h"
@@ -88,10 +88,10 @@ static int await(lua_State *L, int fd, int events, double seconds, int *ready)
     unsigned interest = (events & SOCKETLOOP_READABLE ? SL_READABLE : 0) |
                         (events & SOCKETLOOP_WRITABLE ? SL_WRITABLE : 0);
     sl_hook_check(L, sl_threads_get(L));
-    sl_watcher *w = sl_watch_push(L);
+    sl_watcher *w = sl_watcher_push(L);
     int err, failure;
     do {
-        err = sl_watch_block(L, w, fd, interest, time_left(until));
+        err = sl_watcher_block(L, w, fd, interest, time_left(until));
         failure = err == 0 || err == SL_TIMEOUT ? look(fd, events, ready)
                                                 : err;
     } while (err == 0 && failure == 0 && *ready == 0);
@@ -117,7 +117,7 @@ static int wait_ready(lua_State *L, int fd, int events, double seconds)
     if (seconds != seconds)
         luaL_error(L, "wait: the time is not a number");
     sl_loop *loop = enter(L, "wait");
-    if (sl_wait_isdue(L, loop))
+    if (sl_operation_isdue(L, loop))
         sl_loop_pause(L, loop, 0);
     int ready = 0;
     int err = look(fd, events, &ready);

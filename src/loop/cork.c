@@ -34,18 +34,18 @@ struct sl_cork {
     sl_cork *prev, *next;    /* in the loop's list of the unsent */
     sl_watch watch;       /* for room, until the socket is closed */
     double taken;         /* when the peer took something last, once parked */
-    double patience;      /* seconds from then on until a closed socket's bytes
+    double linger;      /* seconds from then on until a closed socket's bytes
                              are given up */
-    sl_callback heir;     /* has the descriptor of a closed socket */
-    sl_alarm alarm;       /* then: patience is over */
-    sl_heirs *heirs;      /* of which it is one, or NULL */
+    sl_callback orphan;     /* has the descriptor of a closed socket */
+    sl_timer timer;       /* then lingering is over */
+    sl_orphans *orphans;      /* of which it is one, or NULL */
     sl_cork *former, *later;    /* among them */
     char data[ROOM];
 };
 
-static int is_inherited(const sl_cork *g)
+static int is_orphan(const sl_cork *g)
 {
-    return g->source == &g->heir.source;
+    return g->source == &g->orphan.source;
 }
 
 /* A child of fork(2) has a copy; the bytes are its parent's. */
@@ -59,7 +59,7 @@ static int is_ours(const sl_cork *g)
 /* The loop needs one block, as a rule. */
 static void give_back(sl_loop *loop, sl_cork *g)
 {
-    if (loop->spare == NULL && !is_inherited(g))
+    if (loop->spare == NULL && !is_orphan(g))
         loop->spare = g;
     else
         free(g);
@@ -83,39 +83,39 @@ static void unpark(sl_loop *loop, sl_cork *g)
         g->next->prev = g->prev;
     loop->waiting--;
     sl_source_unwatch(&g->watch);
-    sl_timer_cancel(&loop->timers, &g->alarm.timer);
+    sl_timer_cancel(&loop->timers, &g->timer);
 }
 
-static void join_heirs(sl_cork *g)
+static void join_orphans(sl_cork *g)
 {
-    sl_heirs *heirs = g->heirs;
-    g->former = heirs->last;
+    sl_orphans *orphans = g->orphans;
+    g->former = orphans->last;
     while (g->former != NULL && g->former->taken > g->taken)
         g->former = g->former->former;
-    g->later = g->former != NULL ? g->former->later : heirs->first;
+    g->later = g->former != NULL ? g->former->later : orphans->first;
     if (g->former != NULL)
         g->former->later = g;
     else
-        heirs->first = g;
+        orphans->first = g;
     if (g->later != NULL)
         g->later->former = g;
     else
-        heirs->last = g;
-    heirs->count++;
+        orphans->last = g;
+    orphans->count++;
 }
 
-static void leave_heirs(sl_cork *g)
+static void leave_orphans(sl_cork *g)
 {
-    sl_heirs *heirs = g->heirs;
+    sl_orphans *orphans = g->orphans;
     if (g->former != NULL)
         g->former->later = g->later;
     else
-        heirs->first = g->later;
+        orphans->first = g->later;
     if (g->later != NULL)
         g->later->former = g->former;
     else
-        heirs->last = g->former;
-    heirs->count--;
+        orphans->last = g->former;
+    orphans->count--;
 }
 
 /* The bytes are gone, in one way or the other, and so is the block. */
@@ -123,7 +123,7 @@ static void finish(sl_cork *g)
 {
     sl_source *source = g->source;
     sl_loop *loop = source->loop;
-    sl_heirs *heirs = g->heirs;
+    sl_orphans *orphans = g->orphans;
     int fd = sl_source_owned(source);
     if (g->parked)
         unpark(loop, g);
@@ -132,16 +132,16 @@ static void finish(sl_cork *g)
     source->unsent = NULL;
     if (g->ends && is_ours(g))
         sl_fd_shutdown(fd, SHUT_WR);
-    if (is_inherited(g)) {
+    if (is_orphan(g)) {
         sl_source_release(source, 1);
         if (fd >= 0)
             sl_fd_close(fd);
     }
-    if (heirs != NULL)
-        leave_heirs(g);
+    if (orphans != NULL)
+        leave_orphans(g);
     give_back(loop, g);
-    if (heirs != NULL)
-        heirs->gone(heirs);
+    if (orphans != NULL)
+        orphans->gone(orphans);
 }
 
 /* The bytes of a closed socket are given up, and the peer sees that. */
@@ -153,9 +153,11 @@ static void give_up(sl_cork *g)
     finish(g);
 }
 
-static void lose_patience(sl_alarm *alarm)
+static sl_thread *stop_lingering(sl_timer *timer, double now)
 {
-    give_up((sl_cork *)((char *)alarm - offsetof(sl_cork, alarm)));
+    (void)now;
+    give_up((sl_cork *)((char *)timer - offsetof(sl_cork, timer)));
+    return NULL;
 }
 
 static void lose(sl_cork *g, int err)
@@ -182,21 +184,21 @@ static void park(sl_cork *g)
             g->next->prev = g;
         loop->unsent = g;
     }
-    if (g->watch.source != NULL || is_inherited(g))
+    if (g->watch.source != NULL || is_orphan(g))
         return;
     int err = sl_source_watch(loop, g->source->fd, &g->watch);
     if (err != 0)
         lose(g, err);
 }
 
-/* The heir waits for the peer until patience is over. */
-static void be_patient(sl_cork *g)
+/* The orphan waits for the peer until linger is over. */
+static void start_lingering(sl_cork *g)
 {
-    if (isfinite(g->patience))
-        sl_timer_set(&g->source->loop->timers, &g->alarm.timer,
-                     g->taken + g->patience);
-    if (g->heirs != NULL)
-        join_heirs(g);
+    if (isfinite(g->linger))
+        sl_timer_set(&g->source->loop->timers, &g->timer,
+                     g->taken + g->linger);
+    if (g->orphans != NULL)
+        join_orphans(g);
 }
 
 /* So many bytes were sent now, and some are left. */
@@ -205,11 +207,11 @@ static void note_taken(sl_cork *g, size_t sent)
     if (g->parked && sent == 0)
         return;
     g->taken = sl_clock_now();
-    if (!is_inherited(g))
+    if (!is_orphan(g))
         return;
-    if (g->heirs != NULL)
-        leave_heirs(g);
-    be_patient(g);
+    if (g->orphans != NULL)
+        leave_orphans(g);
+    start_lingering(g);
 }
 
 /* Sends the bytes and then data; see sl_cork_send. The block may be gone
@@ -289,10 +291,9 @@ static int begin(sl_source *source)
     g->source = source;
     g->forks = sl_process_forks;
     g->watch.interest = SL_WRITABLE;
-    g->watch.told = go_on;
+    g->watch.on_ready = go_on;
     g->watch.owner = g;
-    g->alarm.timer.kind = SL_OF_ALARM;
-    g->alarm.ring = lose_patience;
+    sl_timer_init(&g->timer, stop_lingering);
     source->unsent = g;
     gather_in(loop, g);
     return 1;
@@ -339,39 +340,39 @@ int sl_cork_end(sl_source *source)
     return 1;
 }
 
-/* The heir is ready. */
-static void go_on_alone(sl_source *source)
+/* The orphan is ready. */
+static void orphan_ready(sl_source *source)
 {
     transmit_bytes(source->unsent);
 }
 
-int sl_cork_inherit(sl_source *source, double seconds, sl_heirs *heirs)
+int sl_cork_linger(sl_source *source, double seconds, sl_orphans *orphans)
 {
     if (!is_left_with(source))
         return 0;
     sl_cork *g = source->unsent;
     sl_source_unwatch(&g->watch);
-    sl_source *heir = &g->heir.source;
-    sl_source_initcallback(&g->heir, source->loop, go_on_alone);
-    heir->interest = SL_WRITABLE;
-    sl_source_move(source, heir);
+    sl_source *orphan = &g->orphan.source;
+    sl_source_initcallback(&g->orphan, source->loop, orphan_ready);
+    orphan->interest = SL_WRITABLE;
+    sl_source_move(source, orphan);
     source->unsent = NULL;
-    heir->unsent = g;
-    g->source = heir;
-    g->patience = seconds;
-    g->heirs = heirs;
-    be_patient(g);
+    orphan->unsent = g;
+    g->source = orphan;
+    g->linger = seconds;
+    g->orphans = orphans;
+    start_lingering(g);
     return 1;
 }
 
-double sl_cork_idle(const sl_heirs *heirs)
+double sl_cork_idle(const sl_orphans *orphans)
 {
-    return heirs->first->taken;
+    return orphans->first->taken;
 }
 
-void sl_cork_reset(sl_heirs *heirs)
+void sl_cork_reset(sl_orphans *orphans)
 {
-    give_up(heirs->first);
+    give_up(orphans->first);
 }
 
 void sl_cork_drop(sl_source *source)
@@ -382,7 +383,7 @@ void sl_cork_drop(sl_source *source)
 
 /* --- all of them ------------------------------------------------------- */
 
-void sl_cork_desert(sl_loop *loop)
+void sl_cork_afterfork(sl_loop *loop)
 {
     while (loop->unsent != NULL)
         finish(loop->unsent);

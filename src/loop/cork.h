@@ -7,7 +7,7 @@
  *
  * What the peer's window has no room for then is unsent: the block becomes
  * the source's own, the loop goes on sending, and a later send waits for it.
- * That goes on when the socket is closed: the block is its heir then, and owns
+ * That goes on when the socket is closed: the block is an orphan then, and owns
  * the descriptor, for as long as the peer takes something now and then; after
  * that the connection is reset, so that the peer does not take the end for the
  * true one. Unsent bytes keep the loop running, as a waiting thread does.
@@ -23,11 +23,11 @@
 
 /* Heirs that are counted together, those first whose peers have taken nothing
  * for the longest time. */
-typedef struct sl_heirs {
+typedef struct sl_orphans {
     sl_cork *first, *last;
     size_t count;
-    void (*gone)(struct sl_heirs *heirs);    /* one is; must not raise */
-} sl_heirs;
+    void (*gone)(struct sl_orphans *orphans);    /* one is; must not raise */
+} sl_orphans;
 
 /* Gathers the bytes, if there is room and memory for that; else false, and
  * nothing has changed. */
@@ -54,21 +54,21 @@ int sl_cork_end(sl_source *source);
 
 /* The descriptor is about to be closed: if bytes are left, it is taken over,
  * and the source has none any more; true. It is given up when the peer has
- * taken nothing for so many seconds. heirs: it becomes one of them; or NULL. */
-int sl_cork_inherit(sl_source *source, double seconds, sl_heirs *heirs);
+ * taken nothing for so many seconds. orphans: the list it joins, or NULL. */
+int sl_cork_linger(sl_source *source, double seconds, sl_orphans *orphans);
 
-/* When the peer of the first of the heirs has taken something, or would have
+/* When the peer of the first of the orphans has taken something, or would have
  * been able to for the first time. There is one. */
-double sl_cork_idle(const sl_heirs *heirs);
+double sl_cork_idle(const sl_orphans *orphans);
 
-/* Resets the connection of the first of the heirs. There is one. */
-void sl_cork_reset(sl_heirs *heirs);
+/* Resets the connection of the first of the orphans. There is one. */
+void sl_cork_reset(sl_orphans *orphans);
 
 /* The source's bytes are lost, if there are any. */
 void sl_cork_drop(sl_source *source);
 
 /* In the child after a fork: what is unsent is the parent's. */
-void sl_cork_desert(sl_loop *loop);
+void sl_cork_afterfork(sl_loop *loop);
 
 /* The loop is closed: tries once more, and drops what is left. */
 void sl_cork_free(sl_loop *loop);

@@ -12,7 +12,7 @@
 #include "loop/reclaim.h"
 #include "loop/resolver.h"
 #include "loop/source.h"
-#include "loop/wait.h"
+#include "loop/operation.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "thread/anchor.h"
@@ -53,16 +53,26 @@ static int no_results(lua_State *L, void *wait)
     return 0;
 }
 
+static sl_thread *wake_sleeper(sl_timer *timer, double now)
+{
+    sl_thread *t = CONTAINER(timer, sl_thread, timer);
+    sl_loop *loop = t->loop;
+    (void)now;
+    loop->waiting--;
+    sl_wait_enqueue(loop, t);
+    return t;
+}
+
 /* [-0, +0, e] The thread that runs, which will be woken in so many seconds. */
 static sl_thread *fall_asleep(lua_State *L, sl_loop *loop, double seconds)
 {
-    sl_wait_checkobstacle(L, loop);
+    sl_operation_checkobstacle(L, loop);
     sl_thread *t = sl_stop_current(L, loop->threads);
     t->loop = loop;
     t->wait = NULL;
-    t->timer.kind = SL_OF_SLEEP;
+    sl_timer_init(&t->timer, wake_sleeper);
     if (seconds <= 0) {
-        sl_wait_ready(loop, t);
+        sl_wait_enqueue(loop, t);
     } else {
         double due = sl_clock_now() + seconds;
         if (sl_timer_set(&loop->timers, &t->timer, due) != 0) {
@@ -117,7 +127,7 @@ void sl_loop_fail_later(lua_State *L, sl_loop *loop)
 }
 
 /* [-0, +0, e] Tells the failures that were put off. */
-static void tell_failures(lua_State *L, sl_loop *loop)
+static void report_failures(lua_State *L, sl_loop *loop)
 {
     sl_thread_sync_vm(L, loop->threads);
     while (loop->failures > 0) {
@@ -140,18 +150,18 @@ static void tell_failures(lua_State *L, sl_loop *loop)
 /* --- after a fork ------------------------------------------------------ */
 
 /* Tells the new poller, which knows nothing, what is waited for. */
-static void tell_all(sl_loop *loop)
+static void update_all(sl_loop *loop)
 {
     for (int fd = 0; fd < loop->sources_size; fd++) {
         sl_source *source = loop->sources[fd];
         if (source == NULL)
             continue;
         source->watched = 0;
-        if (!source->bare && sl_source_owned(source) < 0) {
+        if (source->kind != SL_SOURCE_WATCHED && sl_source_owned(source) < 0) {
             sl_source_dispossess(source);
             continue;
         }
-        int err = sl_source_tell(source);
+        int err = sl_source_update(source);
         if (err != 0) {
             sl_wait_finish(&source->reader, err);
             sl_wait_finish(&source->writer, err);
@@ -160,7 +170,7 @@ static void tell_all(sl_loop *loop)
     }
 }
 
-int sl_loop_settle(sl_loop *loop)
+int sl_loop_afterfork(sl_loop *loop)
 {
     void *poller;
     int err = loop->type->open(&poller);
@@ -172,55 +182,42 @@ int sl_loop_settle(sl_loop *loop)
         loop->type->close(poller);
         return err;
     }
-    sl_cork_desert(loop);
+    sl_cork_afterfork(loop);
     if (loop->type->is_inherited)
         loop->type->close(loop->poller);
     loop->poller = poller;
     loop->forks = sl_process_forks;
     loop->event = loop->event_count = 0;
-    tell_all(loop);
+    update_all(loop);
     return 0;
 }
 
 /* --- the step ---------------------------------------------------------- */
 
-/* Its operation goes on in its turn. True if the thread may run now. */
-static int advance(lua_State *L, sl_loop *loop, sl_thread *t,
-                   sl_wait *wait)
+/* The operation of a queued wait goes on. True if the wait is over, or its
+ * thread has left. */
+static int advance_queued(lua_State *L, sl_wait *wait)
 {
-    if (!sl_thread_waits(t))
+    if (!sl_thread_waits(wait->thread))
         return 1;
-    if (sl_source_isstranger(sl_wait_source(wait))) {
-        sl_source_release(sl_wait_source(wait), 0);
-        return 1;
-    }
-    if (sl_wait_try(L, wait) == SL_BUSY) {
-        sl_wait_unready(loop, t);
-        sl_wait_ready(loop, t);
-        return 0;
-    }
-    if (wait->status != SL_AGAIN)
-        return 1;
-    int err = sl_wait_park(wait);
-    if (err != 0) {
-        wait->status = err;
-        return 1;
-    }
-    sl_wait_unready(loop, t);
-    return 0;
+    if (sl_source_isreused(sl_source_of(wait)))
+        sl_source_release(sl_source_of(wait), 0);
+    else
+        sl_operation_advance(L, wait);
+    return wait->phase == SL_WAIT_DONE;
 }
 
 /* Runs a ready thread. It stays in the queue until nothing can fail. */
 static void take_turn(lua_State *L, sl_loop *loop, sl_thread *t)
 {
     sl_wait *wait = t->wait;
-    if (wait != NULL && wait->status == SL_BUSY &&
-        !advance(L, loop, t, wait))
+    if (wait != NULL && wait->phase == SL_WAIT_QUEUED &&
+        !advance_queued(L, wait))
         return;
     int waits = sl_run_prepare(L, t);
     if (!waits && wait != NULL)
         sl_wait_drop(L, wait);
-    sl_wait_unready(loop, t);
+    sl_wait_dequeue(loop, t);
     t->wait = NULL;
     t->spent = 0;
     int failed = waits ? sl_run_wake(L, t, loop->hook) : sl_run_lose(L, t);
@@ -228,44 +225,25 @@ static void take_turn(lua_State *L, sl_loop *loop, sl_thread *t)
     if (failed)
         fail(L, loop);
     if (loop->failures > 0)
-        tell_failures(L, loop);
-}
-
-static void wake(lua_State *L, sl_wait *wait, int status)
-{
-    sl_thread *t = wait->thread;
-    sl_wait_end(wait, status);
-    take_turn(L, sl_wait_source(wait)->loop, t);
+        report_failures(L, loop);
 }
 
 /* The source became ready: tries the operation if it waits for that. */
-static void try_waiting(lua_State *L, sl_wait *wait, unsigned ready)
+static void advance_parked(lua_State *L, sl_wait *wait, unsigned ready)
 {
-    sl_source *source = sl_wait_source(wait);
-    if (!wait->parked || !(wait->interest & ready))
+    if (!sl_wait_isparked(wait) || !(wait->interest & ready))
         return;
     if (!sl_thread_waits(wait->thread)) {
         sl_wait_drop(L, wait);
         return;
     }
-    if (sl_source_isstranger(source)) {
-        sl_source_release(source, 0);
+    if (sl_source_isreused(sl_source_of(wait))) {
+        sl_source_release(sl_source_of(wait), 0);
         return;
     }
-    unsigned interest = wait->interest;
-    int status = sl_wait_try(L, wait);
-    if (status == SL_AGAIN &&    /* has it taken another descriptor? */
-        (!source->watched || wait->interest != interest)) {
-        int err = sl_source_tell(source);
-        if (err != 0)
-            status = err;
-    }
-    if (status == SL_BUSY)
-        sl_wait_end(wait, status);
-    else if (status != SL_AGAIN)
-        wake(L, wait, status);
-    else if (wait->progress && wait->limited && wait->limits->block >= 0)
-        sl_wait_setdeadline(wait, sl_clock_now());
+    sl_operation_advance(L, wait);
+    if (wait->phase == SL_WAIT_DONE)
+        take_turn(L, sl_source_of(wait)->loop, wait->thread);
 }
 
 static sl_source *find_source(sl_loop *loop, const sl_event *event)
@@ -290,45 +268,20 @@ static void dispatch(lua_State *L, sl_loop *loop, sl_event *event)
     source->hangup |= (event->ready & SL_HANGUP) != 0;
     source->readable |= (event->ready & SL_READABLE) != 0;
     source->writable |= (event->ready & SL_WRITABLE) != 0;
-    if (source->calls) {
+    if (source->kind == SL_SOURCE_CALLBACK) {
         event->ready = 0;
-        ((sl_callback *)source)->told(source);
+        ((sl_callback *)source)->on_ready(source);
         return;
     }
     if (source->watches != NULL) {
         sl_source_notify(source, event->ready);
         source = find_source(loop, event);
     }
-    int writes = source != NULL && source->writer.parked;
+    int writes = source != NULL && sl_wait_isparked(&source->writer);
     if (source != NULL)
-        try_waiting(L, &source->reader, event->ready);
+        advance_parked(L, &source->reader, event->ready);
     if (writes && (source = find_source(loop, event)) != NULL)
-        try_waiting(L, &source->writer, event->ready);
-}
-
-static void wake_sleeper(lua_State *L, sl_loop *loop, sl_thread *t)
-{
-    loop->waiting--;
-    sl_wait_ready(loop, t);
-    take_turn(L, loop, t);
-}
-
-/* The timer of a wait: it may be of one that is long over, or be set again
- * because the deadline was moved. */
-static void time_out(lua_State *L, sl_loop *loop, sl_limits *limits,
-                     double now)
-{
-    if (!limits->wait->parked || !limits->wait->limited)
-        return;
-    if (limits->deadline > now)
-        sl_timer_set(&loop->timers, &limits->timer, limits->deadline);
-    else
-        wake(L, limits->wait, SL_TIMEOUT);
-}
-
-static void ring(sl_alarm *alarm)
-{
-    alarm->ring(alarm);
+        advance_parked(L, &source->writer, event->ready);
 }
 
 static void fire_timers(lua_State *L, sl_loop *loop)
@@ -338,12 +291,9 @@ static void fire_timers(lua_State *L, sl_loop *loop)
     double now = sl_clock_now();
     sl_timer *timer;
     while ((timer = sl_timers_pop(&loop->timers, now)) != NULL) {
-        if (timer->kind == SL_OF_SLEEP)
-            wake_sleeper(L, loop, CONTAINER(timer, sl_thread, timer));
-        else if (timer->kind == SL_OF_WAIT)
-            time_out(L, loop, CONTAINER(timer, sl_limits, timer), now);
-        else
-            ring(CONTAINER(timer, sl_alarm, timer));
+        sl_thread *t = timer->on_fire(timer, now);
+        if (t != NULL)
+            take_turn(L, loop, t);
     }
 }
 
@@ -405,12 +355,12 @@ static double call_hook(lua_State *L, sl_loop *loop, double end, int *is_cut)
 }
 
 /* Waits for events, a deadline, or the step's end (0: at once). */
-static void collect(lua_State *L, sl_loop *loop, double end)
+static void poll_events(lua_State *L, sl_loop *loop, double end)
 {
     for (;;) {
         int is_cut;
-        int err = sl_loop_isforked(loop) ? sl_loop_settle(loop) : 0;
-        if (err != 0 && sl_reclaim_retry(L, loop, err))
+        int err = sl_loop_isforked(loop) ? sl_loop_afterfork(loop) : 0;
+        if (err != 0 && sl_reclaim_retry(L, &loop->reclaim, err))
             continue;
         if (err != 0)
             luaL_error(L, "%s: %s", loop->type->name, strerror(err));
@@ -436,22 +386,19 @@ int sl_loop_step(lua_State *L, sl_loop *loop, double timeout)
 {
     luaL_checkstack(L, LUA_MINSTACK * 2, "too many nested steps");
     if (loop->failures > 0)
-        tell_failures(L, loop);
+        report_failures(L, loop);
     if (sl_loop_isforked(loop))
-        sl_cork_desert(loop);
+        sl_cork_afterfork(loop);
     int unfinished = loop->event < loop->event_count;
     if (loop->waiting == 0 && loop->ready == 0 && !unfinished)
         return 0;
     if (!unfinished)
-        collect(L, loop, timeout > 0 ? sl_clock_now() + timeout : timeout);
+        poll_events(L, loop, timeout > 0 ? sl_clock_now() + timeout : timeout);
     sl_interrupt_calls(L);
     for (; loop->event < loop->event_count; loop->event++)
         dispatch(L, loop, &loop->events[loop->event]);
     fire_timers(L, loop);
-    if (loop->collecting) {
-        loop->collecting = 0;
-        sl_reclaim_collect(L, loop);
-    }
+    sl_reclaim_step(L, &loop->reclaim);
     for (int n = loop->ready; n > 0 && loop->first != NULL; n--)
         take_turn(L, loop, loop->first);
     return 1;
@@ -502,7 +449,7 @@ sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type,
     loop->forks = sl_process_forks;
     loop->has_sigint = sl_interrupt_handled();
     sl_timers_init(&loop->timers);
-    sl_reclaim_init(loop);
+    sl_reclaim_init(&loop->reclaim);
     loop->max_lookups = SL_MAX_LOOKUPS;
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, loop_gc);
@@ -515,7 +462,7 @@ sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type,
     int err;
     do
         err = type->open(&loop->poller);
-    while (sl_reclaim_retry(L, loop, err));
+    while (sl_reclaim_retry(L, &loop->reclaim, err));
     if (err != 0)
         luaL_error(L, "%s: %s", type->name, strerror(err));
     loop->type = type;

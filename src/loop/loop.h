@@ -30,109 +30,20 @@
 #define SL_LOOP_H
 
 #include "loop/buffer.h"
+#include "loop/reclaim.h"
 #include "loop/timer.h"
 #include "os/poller.h"
 #include "os/process.h"
 #include "thread/compat.h"
 #include "thread/thread.h"
 
-#include <stddef.h>
 #include <stdint.h>
 
 typedef struct sl_loop sl_loop;
 typedef struct sl_source sl_source;
 typedef struct sl_wait sl_wait;
-typedef struct sl_limits sl_limits;
 typedef struct sl_resolver sl_resolver;
-typedef struct sl_watch sl_watch;
 typedef struct sl_cork sl_cork;
-
-/* Tries an operation: 0 when it is finished, SL_AGAIN when it must wait,
- * SL_BUSY when it used up its share, else how it failed (error.h). It must
- * not raise, and L is not its thread's. */
-typedef int (*sl_attempt)(lua_State *L, sl_source *source);
-
-typedef struct sl_operation {
-    sl_attempt attempt;
-    int (*results)(lua_State *L, sl_wait *wait);    /* pushes what it gave;
-                               NULL where straight-line C waits for it */
-} sl_operation;
-
-struct sl_wait {
-    sl_thread *thread;      /* who waits; anchored by its record */
-    const sl_operation *operation;
-    sl_limits *limits;      /* owned; NULL until a wait has some */
-    short status;           /* of the operation, as it returned */
-    unsigned char writes;   /* it is its source's writer */
-    unsigned char interest; /* SL_READABLE or SL_WRITABLE; 0: only the time */
-    unsigned char parked;   /* the thread waits for readiness (not a turn) */
-    unsigned char progress; /* set by the operation when bytes moved */
-    unsigned char limited;  /* this one has limits */
-    unsigned char reserved; /* for a server's thread, also while it runs */
-};
-
-/* How long a wait may take. */
-struct sl_limits {
-    sl_wait *wait;          /* whose they are */
-    double block;           /* limit of one wait in seconds, or negative */
-    double until;           /* deadline of the call, or negative */
-    double deadline;        /* of this wait: the earlier one, or negative */
-    sl_timer timer;         /* may fire early: it is moved lazily */
-};
-
-struct sl_source {
-    sl_loop *loop;          /* borrowed; NULL once the loop is gone */
-    int fd;                 /* -1 when closed */
-    uint32_t generation;    /* of the descriptor's use */
-    uint32_t inode;         /* of the descriptor, where it was asked for */
-    unsigned char lent;     /* others may close it, and we know its inode */
-    unsigned char readable; /* remembered: a read may succeed */
-    unsigned char writable;
-    unsigned char hangup;   /* seen: a short read is not the last */
-    unsigned char watched;  /* the poller knows it */
-    unsigned char interest; /* SL_READABLE or SL_WRITABLE, of a callback */
-    unsigned char calls;    /* it is a callback's */
-    unsigned char bare;     /* nobody's: made for its watches, goes with them */
-    unsigned short forks;   /* sl_process_forks when it got the descriptor */
-    short lost;             /* how sending failed in the background, or as the
-                               connection broke; or 0 */
-    sl_cork *unsent;      /* owned: what is still to be sent, or NULL */
-    sl_wait reader, writer;
-    sl_watch *watches;      /* borrowed: who else is told of readiness */
-};
-
-/* The source that the wait is in. */
-static inline sl_source *sl_wait_source(const sl_wait *wait)
-{
-    size_t offset = wait->writes ? offsetof(sl_source, writer)
-                                 : offsetof(sl_source, reader);
-    return (sl_source *)((char *)wait - offset);
-}
-
-/* A source without waits. */
-typedef struct sl_callback {
-    sl_source source;       /* the first member */
-    void (*told)(sl_source *source);    /* it is ready; must not raise */
-} sl_callback;
-
-/* Interest in a source from outside (watch.h). It is told once. */
-struct sl_watch {
-    sl_source *source;      /* in whose list it is; NULL: in none */
-    sl_watch *prev, *next;
-    unsigned interest;      /* of SL_READABLE and SL_WRITABLE */
-    void (*told)(sl_watch *watch);    /* must not run threads */
-    void *owner;
-    int lost;               /* told since the descriptor is gone, or will be */
-};
-
-/* A time at which something has to be done that ends no thread's wait. */
-typedef struct sl_alarm {
-    sl_timer timer;
-    void (*ring)(struct sl_alarm *alarm);    /* must not raise */
-} sl_alarm;
-
-/* What a timer belongs to (sl_timer.kind). */
-enum { SL_OF_SLEEP, SL_OF_WAIT, SL_OF_ALARM };
 
 /* Positions in the table that belongs to a loop (sl_loop_env). */
 enum {
@@ -152,12 +63,12 @@ struct sl_loop {
     const sl_poller_type *type;
     void *poller;                 /* owned */
     sl_timers timers;
+    void (*unparked)(sl_wait *wait);    /* a parked wait is over; NULL for
+                                     edge-triggered pollers */
     sl_source **sources;          /* owned array: by fd, its one owner */
     int sources_size;
     uint32_t generation;          /* the last one given */
-    int open, open_kept;          /* descriptors in sources; as many as were */
-    int open_limit;               /* after the last collection; how many ask */
-    double next_reclaim;          /* for another one; when it's time for one */
+    sl_reclaim reclaim;           /* counts them */
     sl_event *events;             /* of this step; owned */
     int event, event_count;       /* the next to dispatch; how many */
     sl_thread *first, *last;      /* the ready queue */
@@ -169,14 +80,13 @@ struct sl_loop {
     int stepping, stop_asked, closed;
     int hook;                     /* is it run from one? of enum sl_hook */
     int has_sigint;               /* SIGINT had a handler when it was made */
-    int collecting;               /* garbage may be what others wait for */
     unsigned forks;               /* where the poller was opened: process.h */
     sl_scratch scratch;
     int max_lookups;              /* of names, at a time */
     sl_resolver *resolver;        /* owned; NULL until a name is looked up */
-    sl_cork *gathering;         /* what sends are gathered in, or NULL */
-    sl_cork *unsent;            /* list of what is sent in the background */
-    sl_cork *spare;             /* owned: what to gather in next, or NULL */
+    sl_cork *gathering;           /* what sends are gathered in, or NULL */
+    sl_cork *unsent;              /* list of what is sent in the background */
+    sl_cork *spare;               /* owned: what to gather in next, or NULL */
 };
 
 /* Raises. */
@@ -218,7 +128,7 @@ static inline int sl_loop_isforked(const sl_loop *loop)
 
 /* The loop gets a poller of its own, or child and parent would take each
  * other's events. 0, or how it failed, and then it is to be tried again. */
-int sl_loop_settle(sl_loop *loop);
+int sl_loop_afterfork(sl_loop *loop);
 
 /* [-0, +0, e] One step of at most so many seconds (negative: no limit).
  * False if nothing waits. */

@@ -20,36 +20,36 @@ enum {
  * took, but not less than that. */
 static const double pauses = 9, least_pause = 0.01;
 
-void sl_reclaim_init(sl_loop *loop)
+void sl_reclaim_init(sl_reclaim *r)
 {
-    loop->open_limit = OPEN_MIN;
+    r->limit = OPEN_MIN;
 }
 
-static void set_limit(sl_loop *loop, int affordable)
+static void set_limit(sl_reclaim *r, int affordable)
 {
-    loop->open_kept = loop->open;
-    loop->open_limit = 2 * loop->open;
-    if (loop->open_limit < affordable)
-        loop->open_limit = affordable;
-    if (loop->open_limit < OPEN_MIN)
-        loop->open_limit = OPEN_MIN;
+    r->kept = r->open;
+    r->limit = 2 * r->open;
+    if (r->limit < affordable)
+        r->limit = affordable;
+    if (r->limit < OPEN_MIN)
+        r->limit = OPEN_MIN;
 }
 
 /* A finalizer's error may leave the collection: the first half has to do
  * then. */
-void sl_reclaim_collect(lua_State *L, sl_loop *loop)
+void sl_reclaim_collect(lua_State *L, sl_reclaim *r)
 {
     double start = sl_clock_now();
-    set_limit(loop, 0);
-    loop->next_reclaim = start + least_pause;
+    set_limit(r, 0);
+    r->next = start + least_pause;
     lua_gc(L, LUA_GCCOLLECT, 0);
     double end = sl_clock_now();
-    set_limit(loop, lua_gc(L, LUA_GCCOUNT, 0) / SOCKET_KIB);
-    loop->next_reclaim = end + fmax(pauses * (end - start), least_pause);
+    set_limit(r, lua_gc(L, LUA_GCCOUNT, 0) / SOCKET_KIB);
+    r->next = end + fmax(pauses * (end - start), least_pause);
 }
 
 /* Whether garbage may have what err says is lacking, and it is time. */
-static int is_worth(const sl_loop *loop, int err)
+static int is_worth(const sl_reclaim *r, int err)
 {
     switch (err) {
     case EMFILE: case ENFILE: case ENOBUFS: case ENOMEM: case SL_TOO_BIG:
@@ -57,24 +57,24 @@ static int is_worth(const sl_loop *loop, int err)
     default:
         return 0;
     }
-    int opened = loop->open - loop->open_kept;
-    return (opened >= OPENED_MIN && opened >= loop->open_kept / 2) ||
-           sl_clock_now() >= loop->next_reclaim;
+    int opened = r->open - r->kept;
+    return (opened >= OPENED_MIN && opened >= r->kept / 2) ||
+           sl_clock_now() >= r->next;
 }
 
-int sl_reclaim_tryafter(lua_State *L, sl_loop *loop, int err)
+int sl_reclaim_tryafter(lua_State *L, sl_reclaim *r, int err)
 {
-    if (!is_worth(loop, err))
+    if (!is_worth(r, err))
         return 0;
-    sl_reclaim_collect(L, loop);
+    sl_reclaim_collect(L, r);
     return 1;
 }
 
-int sl_reclaim_later(sl_loop *loop, unsigned char *again, int err)
+int sl_reclaim_later(sl_reclaim *r, unsigned char *again, int err)
 {
-    *again = !*again && is_worth(loop, err);
+    *again = !*again && is_worth(r, err);
     if (!*again)
         return err;
-    loop->collecting = 1;
+    r->wanted = 1;
     return SL_BUSY;
 }

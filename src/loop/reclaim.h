@@ -16,33 +16,52 @@
 #ifndef SL_RECLAIM_H
 #define SL_RECLAIM_H
 
-#include "loop/loop.h"
+#include "thread/compat.h"
 
-void sl_reclaim_init(sl_loop *loop);
+/* A loop's account of its descriptors. */
+typedef struct sl_reclaim {
+    int open;              /* descriptors now */
+    int kept;              /* after the last collection */
+    int limit;             /* so many are a reason for another one */
+    double next;           /* when time allows another one */
+    int wanted;            /* one is due before the step ends */
+} sl_reclaim;
+
+void sl_reclaim_init(sl_reclaim *r);
 
 /* [-0, +0, e] Runs the collector, and takes note of that. */
-void sl_reclaim_collect(lua_State *L, sl_loop *loop);
+void sl_reclaim_collect(lua_State *L, sl_reclaim *r);
 
 /* [-0, +0, e] A socket is going to be made. */
-static inline void sl_reclaim_check(lua_State *L, sl_loop *loop)
+static inline void sl_reclaim_check(lua_State *L, sl_reclaim *r)
 {
-    if (loop->open >= loop->open_limit)
-        sl_reclaim_collect(L, loop);
+    if (r->open >= r->limit)
+        sl_reclaim_collect(L, r);
 }
 
 /* The rest of sl_reclaim_retry. */
-int sl_reclaim_tryafter(lua_State *L, sl_loop *loop, int err);
+int sl_reclaim_tryafter(lua_State *L, sl_reclaim *r, int err);
 
-/* [-0, +0, e] Something failed with err, or did not (0): whether to try again.
- * Then the collector has run, and finalizers with it. */
-static inline int sl_reclaim_retry(lua_State *L, sl_loop *loop, int err)
+/* [-0, +0, e] After a call that failed with err, or did not fail (0): whether
+ * to try again. If so the collector has run, and finalizers with it. */
+static inline int sl_reclaim_retry(lua_State *L, sl_reclaim *r, int err)
 {
-    return err != 0 && sl_reclaim_tryafter(L, loop, err);
+    return err != 0 && sl_reclaim_tryafter(L, r, err);
 }
 
-/* The same for an operation's attempt, which may run no finalizers: what it
- * should return, err or SL_BUSY. In that case the step collects before the
- * operation is tried again; that was done once if *again. */
-int sl_reclaim_later(sl_loop *loop, unsigned char *again, int err);
+/* sl_reclaim_retry for an operation's attempt, which must run no finalizers:
+ * returns the attempt's status, err or SL_BUSY. After SL_BUSY the step collects
+ * before the operation is tried again. *again is set meanwhile: an operation is
+ * tried again once. */
+int sl_reclaim_later(sl_reclaim *r, unsigned char *again, int err);
+
+/* [-0, +0, e] In a step: runs the collector if that is wanted. */
+static inline void sl_reclaim_step(lua_State *L, sl_reclaim *r)
+{
+    if (r->wanted) {
+        r->wanted = 0;
+        sl_reclaim_collect(L, r);
+    }
+}
 
 #endif

@@ -7,7 +7,7 @@
 #include "loop/resolver.h"
 
 #include "loop/source.h"
-#include "loop/wait.h"
+#include "loop/operation.h"
 #include "os/error.h"
 #include "os/fd.h"
 #include "os/worker.h"
@@ -75,7 +75,7 @@ static int open_pipe(sl_resolver *r)
     if (err == 0) {
         sl_process_hide(ends[0]);
         sl_process_hide(ends[1]);
-        err = sl_source_tell(&r->callback.source);
+        err = sl_source_update(&r->callback.source);
         sl_workers_notify(r->workers, ends[1]);
         if (err != 0)
             close_pipe(r);
@@ -184,7 +184,7 @@ static void answer(sl_inquiry *q, int status)
         each->status = status;
         each->list = q->list;
         each->names = q->names;
-        sl_wait_finish(each->wait, SL_BUSY);
+        sl_wait_retry(each->wait);
     }
     q->first = q->last = NULL;
 }
@@ -290,13 +290,13 @@ static sl_resolver *get_resolver(sl_loop *loop)
 
 static int look_up(sl_lookup *lookup, const sl_query *query, int may_block)
 {
-    sl_loop *loop = sl_wait_source(lookup->wait)->loop;
+    sl_loop *loop = sl_source_of(lookup->wait)->loop;
     int err = may_block ? sl_lookup_resolve(query, &lookup->list)
                         : sl_lookup_known(query, &lookup->list);
     lookup->status = err;
     if (err != SL_AGAIN)
         return err;
-    err = sl_loop_isforked(loop) ? sl_loop_settle(loop) : 0;
+    err = sl_loop_isforked(loop) ? sl_loop_afterfork(loop) : 0;
     if (err != 0)
         return err;
     sl_resolver *r = get_resolver(loop);
@@ -322,7 +322,7 @@ int sl_resolver_begin(sl_wait *wait, const sl_query *query, int may_block,
 void sl_resolver_end(sl_lookup *lookup)
 {
     if (lookup->inquiry != NULL) {
-        sl_resolver *r = sl_wait_source(lookup->wait)->loop->resolver;
+        sl_resolver *r = sl_source_of(lookup->wait)->loop->resolver;
         leave_inquiry(r, lookup);
         if (r != NULL && r->count == 0)
             close_pipe(r);

@@ -8,7 +8,6 @@
 #include "loop/source.h"
 
 #include "loop/cork.h"
-#include "loop/wait.h"
 #include "os/error.h"
 #include "os/fd.h"
 
@@ -16,22 +15,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-void sl_source_init(sl_source *source, sl_loop *loop)
+void sl_source_init(sl_source *source, sl_loop *loop,
+                    enum sl_source_kind kind)
 {
     memset(source, 0, sizeof *source);
     source->loop = loop;
     source->fd = -1;
+    source->kind = (unsigned char)kind;
     source->reader.interest = SL_READABLE;
     source->writer.interest = SL_WRITABLE;
     source->writer.writes = 1;
 }
 
 void sl_source_initcallback(sl_callback *callback, sl_loop *loop,
-                            void (*told)(sl_source *source))
+                            void (*on_ready)(sl_source *source))
 {
-    sl_source_init(&callback->source, loop);
-    callback->source.calls = 1;
-    callback->told = told;
+    sl_source_init(&callback->source, loop, SL_SOURCE_CALLBACK);
+    callback->on_ready = on_ready;
+}
+
+/* A parked wait is over: a level-triggered poller would report it for ever. */
+static void unparked(sl_wait *wait)
+{
+    sl_source_update(sl_source_of(wait));
 }
 
 static int reserve_source(sl_loop *loop, int fd)
@@ -49,6 +55,8 @@ static int reserve_source(sl_loop *loop, int fd)
         sources[i] = NULL;
     loop->sources = sources;
     loop->sources_size = size;
+    if (!loop->type->edge_triggered)
+        loop->unparked = unparked;
     return 0;
 }
 
@@ -63,7 +71,7 @@ void sl_source_detach(sl_source *source, int closing)
         !(closing && loop->type->edge_triggered))
         loop->type->forget(loop->poller, fd);
     loop->sources[fd] = NULL;
-    loop->open--;
+    loop->reclaim.open--;
     source->fd = -1;
     source->watched = 0;
     if (sl_process_isours(fd, source->forks))
@@ -76,18 +84,21 @@ int sl_source_owned(const sl_source *source)
     return fd >= 0 && sl_process_isours(fd, source->forks) ? fd : -1;
 }
 
-/* Whoever watches a bare one looks again: it may be the same descriptor. */
+/* A watch looks again: its descriptor may still be open. */
 void sl_source_dispossess(sl_source *source)
 {
-    if (!source->bare && !source->calls) {
-        sl_source_release(source, 0);
-        return;
-    }
-    sl_source_detach(source, 0);
-    if (source->calls)
-        ((sl_callback *)source)->told(source);
-    else
+    switch (source->kind) {
+    case SL_SOURCE_CALLBACK:
+        sl_source_detach(source, 0);
+        ((sl_callback *)source)->on_ready(source);
+        break;
+    case SL_SOURCE_WATCHED:
+        sl_source_detach(source, 0);
         sl_source_notify(source, SL_READABLE | SL_WRITABLE);
+        break;
+    default:
+        sl_source_release(source, 0);
+    }
 }
 
 int sl_source_claim(sl_source *source, int fd)
@@ -107,23 +118,23 @@ int sl_source_claim(sl_source *source, int fd)
     if (old == source)
         return 0;
     loop->sources[fd] = source;
-    loop->open++;
+    loop->reclaim.open++;
     source->fd = fd;
     source->generation = ++loop->generation;
     source->readable = source->writable = 1;
     source->hangup = source->watched = 0;
-    source->lent = 0;
+    source->has_inode = 0;
     source->lost = 0;
     return 0;
 }
 
-void sl_source_lend(sl_source *source)
+void sl_source_noteinode(sl_source *source)
 {
     if (source->fd >= 0 && sl_fd_inode(source->fd, &source->inode) == 0)
-        source->lent = 1;
+        source->has_inode = 1;
 }
 
-int sl_source_checkstranger(const sl_source *source)
+int sl_source_checkreused(const sl_source *source)
 {
     uint32_t inode;
     return source->fd >= 0 && sl_fd_inode(source->fd, &inode) == 0 &&
@@ -141,11 +152,11 @@ void sl_source_move(sl_source *from, sl_source *to)
     to->readable = to->writable = 1;
     to->hangup = from->hangup;
     to->watched = from->watched;
-    to->lent = 0;
+    to->has_inode = 0;
     from->fd = -1;
     from->watched = 0;
     if (!loop->type->edge_triggered)
-        sl_source_tell(to);
+        sl_source_update(to);
 }
 
 void sl_source_release(sl_source *source, int closing)
@@ -171,10 +182,10 @@ void sl_source_closing(sl_loop *loop, int fd)
 
 static unsigned parked_interest(const sl_wait *wait)
 {
-    return wait->parked ? wait->interest : 0;
+    return sl_wait_isparked(wait) ? wait->interest : 0;
 }
 
-int sl_source_tellpoller(sl_source *source)
+int sl_source_updatepoller(sl_source *source)
 {
     sl_loop *loop = source->loop;
     unsigned wanted = parked_interest(&source->reader) |
@@ -191,30 +202,12 @@ int sl_source_tellpoller(sl_source *source)
     return err;
 }
 
-/* Its thread cannot be in the wait any more, or it would be alive: somebody
- * closed or resumed the coroutine. In its turn the record ends. Or it can,
- * since the Lua state is being closed: then its turn never comes. */
-static void abandon(sl_wait *wait)
-{
-    sl_loop *loop = sl_wait_source(wait)->loop;
-    sl_thread *t = wait->thread;
-    wait->thread = NULL;
-    if (t == NULL || loop->threads->closed)
-        return;
-    t->wait = NULL;
-    if (sl_thread_waits(t))
-        sl_wait_unready(loop, t);
-}
-
 void sl_source_free(sl_source *source)
 {
-    if (!source->loop->closed) {
+    if (!source->loop->closed)
         sl_source_release(source, 0);
-        abandon(&source->reader);
-        abandon(&source->writer);
-    }
-    sl_wait_freelimits(&source->reader);
-    sl_wait_freelimits(&source->writer);
+    sl_wait_free(&source->reader, source->loop);
+    sl_wait_free(&source->writer, source->loop);
 }
 
 /* --- watches ----------------------------------------------------------- */
@@ -231,8 +224,7 @@ static sl_source *find_or_make(sl_loop *loop, int fd, int *err)
         *err = ENOMEM;
         return NULL;
     }
-    sl_source_init(source, loop);
-    source->bare = 1;
+    sl_source_init(source, loop, SL_SOURCE_WATCHED);
     *err = sl_source_claim(source, fd);
     if (*err == 0)
         return source;
@@ -252,10 +244,10 @@ int sl_source_watch(sl_loop *loop, int fd, sl_watch *watch)
     if (source->watches != NULL)
         source->watches->prev = watch;
     source->watches = watch;
-    /* The one that the poller was told of may have been closed behind our
-     * back, and this one has its number. */
+    /* The poller may know another descriptor under this number, which was
+     * closed without notice. */
     source->watched = 0;
-    err = sl_source_tell(source);
+    err = sl_source_update(source);
     if (err != 0)
         sl_source_unwatch(watch);
     return err;
@@ -273,11 +265,11 @@ void sl_source_unwatch(sl_watch *watch)
         source->watches = watch->next;
     if (watch->next != NULL)
         watch->next->prev = watch->prev;
-    if (source->bare && source->watches == NULL) {
+    if (source->kind == SL_SOURCE_WATCHED && source->watches == NULL) {
         sl_source_detach(source, 0);
         free(source);
     } else if (!source->loop->closed && !source->loop->type->edge_triggered) {
-        sl_source_tell(source);
+        sl_source_update(source);
     }
 }
 
@@ -289,6 +281,6 @@ void sl_source_notify(sl_source *source, unsigned ready)
         if (!(watch->interest & ready))
             continue;
         sl_source_unwatch(watch);
-        watch->told(watch);
+        watch->on_ready(watch);
     }
 }

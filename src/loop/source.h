@@ -1,15 +1,74 @@
 /*
- * source.h - descriptors in the loop (their types are in loop.h).
+ * source.h - descriptors in the loop. A source owns its descriptor there, and
+ * remembers whether it is ready.
  */
 
 #ifndef SL_SOURCE_H
 #define SL_SOURCE_H
 
 #include "loop/loop.h"
+#include "loop/wait.h"
 
-void sl_source_init(sl_source *source, sl_loop *loop);
+#include <stddef.h>
+
+enum sl_source_kind {
+    SL_SOURCE_SOCKET,       /* the first member of an asocket */
+    SL_SOURCE_CALLBACK,     /* of an sl_callback: the loop calls a function */
+    SL_SOURCE_WATCHED,      /* made for its watches, and freed with the last */
+    SL_SOURCE_WATCHER       /* has no descriptor, only a wait (watcher.h) */
+};
+
+typedef struct sl_watch sl_watch;
+
+struct sl_source {
+    sl_loop *loop;          /* borrowed; NULL once the loop is gone */
+    int fd;                 /* -1 when closed */
+    uint32_t generation;    /* of the descriptor's use */
+    uint32_t inode;         /* of the descriptor, where it was asked for */
+    unsigned char kind;     /* of enum sl_source_kind */
+    unsigned char has_inode;    /* noted, as others may close the descriptor */
+    unsigned char readable; /* remembered: a read may succeed */
+    unsigned char writable;
+    unsigned char hangup;   /* seen: a short read is not the last */
+    unsigned char watched;  /* the poller knows it */
+    unsigned char interest; /* SL_READABLE or SL_WRITABLE, of a callback */
+    unsigned short forks;   /* sl_process_forks when it got the descriptor */
+    short lost;             /* how sending failed in the background, or as the
+                               connection broke; or 0 */
+    sl_cork *unsent;        /* owned: what is still to be sent, or NULL */
+    sl_wait reader, writer;
+    sl_watch *watches;      /* borrowed: who else is notified of readiness */
+};
+
+/* A source without waits. */
+typedef struct sl_callback {
+    sl_source source;       /* the first member */
+    void (*on_ready)(sl_source *source);    /* must not raise */
+} sl_callback;
+
+/* Interest in a source from outside (watcher.h). It is notified once. */
+struct sl_watch {
+    sl_source *source;      /* in whose list it is; NULL: in none */
+    sl_watch *prev, *next;
+    unsigned interest;      /* of SL_READABLE and SL_WRITABLE */
+    void (*on_ready)(sl_watch *watch);    /* must not run threads */
+    void *owner;
+    int lost;               /* notified since the descriptor is gone, or will
+                               be */
+};
+
+/* The source that the wait is in. */
+static inline sl_source *sl_source_of(const sl_wait *wait)
+{
+    size_t offset = wait->writes ? offsetof(sl_source, writer)
+                                 : offsetof(sl_source, reader);
+    return (sl_source *)((char *)wait - offset);
+}
+
+void sl_source_init(sl_source *source, sl_loop *loop,
+                    enum sl_source_kind kind);
 void sl_source_initcallback(sl_callback *callback, sl_loop *loop,
-                            void (*told)(sl_source *source));
+                            void (*on_ready)(sl_source *source));
 
 /* The source becomes the owner of fd; who owned it before becomes closed and
  * its waiters are woken. 0, ENOMEM or SL_TOO_BIG, and then nothing changed. */
@@ -20,55 +79,56 @@ int sl_source_claim(sl_source *source, int fd);
  * a child of fork(2), and somebody has closed it there. */
 int sl_source_owned(const sl_source *source);
 
-/* The source's descriptor's number is somebody else's. */
+/* The number of the source's descriptor is another one's now. */
 void sl_source_dispossess(sl_source *source);
 
-/* Others may close the descriptor from now on: notes whose it is. */
-void sl_source_lend(sl_source *source);
+/* Others may close the descriptor from now on: notes which one it is. */
+void sl_source_noteinode(sl_source *source);
 
-/* Whether the descriptor is another one by now: it was closed behind our
- * back, and its number taken by somebody whom the loop does not know. */
-int sl_source_checkstranger(const sl_source *source);
+/* Whether the number is another descriptor's by now: the source's own was
+ * closed without notice, and the loop does not know the new owner. */
+int sl_source_checkreused(const sl_source *source);
 
-static inline int sl_source_isstranger(const sl_source *source)
+static inline int sl_source_isreused(const sl_source *source)
 {
-    return source->lent && sl_source_checkstranger(source);
+    return source->has_inode && sl_source_checkreused(source);
 }
 
-/* The descriptor of one source goes over to another; the poller does not
- * have to be told. */
+/* The descriptor of one source goes over to another, without a system call. */
 void sl_source_move(sl_source *from, sl_source *to);
 
-/* The source lets go of its descriptor; closing: which will be closed at
- * once. release also wakes those who wait and watch, and a bare source is gone
- * after it; detach leaves them waiting. */
+/* The source lets go of its descriptor; closing: the descriptor will be closed
+ * at once. release also ends its waits, notifies its watches and frees a source
+ * that was made for watches; detach leaves them waiting. */
 void sl_source_release(sl_source *source, int closing);
 void sl_source_detach(sl_source *source, int closing);
 
-/* fd is about to be closed, whoever's it is: those who wait are woken. */
+/* fd is about to be closed, whoever owns it: those that wait are woken. */
 void sl_source_closing(sl_loop *loop, int fd);
 
 /* The source's memory is about to go. */
 void sl_source_free(sl_source *source);
 
-/* Tells the poller what the source, its waits and its watches want now; 0 or
- * an errno. */
-int sl_source_tellpoller(sl_source *source);
+/* Sets the poller's interest to that of the source, its waits and its watches;
+ * 0 or an errno. */
+int sl_source_updatepoller(sl_source *source);
 
-/* The same where an edge-triggered poller may know all it has to. */
-static inline int sl_source_tell(sl_source *source)
+/* sl_source_updatepoller, unless an edge-triggered poller knows the source:
+ * that always reports both directions. */
+static inline int sl_source_update(sl_source *source)
 {
     return source->watched && source->loop->type->edge_triggered
-               ? 0 : sl_source_tellpoller(source);
+               ? 0 : sl_source_updatepoller(source);
 }
 
-/* Begins to watch fd, whoever's it is; 0 or how it failed. */
+/* Begins to watch fd, whoever owns it; 0 or how it failed. */
 int sl_source_watch(sl_loop *loop, int fd, sl_watch *watch);
 
-/* Ends it. Nothing to do where it was told. */
+/* Ends a watch. Nothing to do if the watch was notified. */
 void sl_source_unwatch(sl_watch *watch);
 
-/* Tells the watches that are interested, each once. May end a bare source. */
+/* Notifies the watches that are interested, each once. May free a source that
+ * was made for watches. */
 void sl_source_notify(sl_source *source, unsigned ready);
 
 #endif

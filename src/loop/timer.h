@@ -13,10 +13,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct sl_timer {
+typedef struct sl_timer sl_timer;
+
+/* Called when the timer is due; must not raise. Returns the thread that runs
+ * now, as its wait is over, or NULL. */
+typedef struct sl_thread *(*sl_timer_callback)(sl_timer *timer, double now);
+
+struct sl_timer {
     uint32_t index;    /* its place in the heap + 1; 0 when not set */
-    uint32_t kind;     /* the owner's, untouched here */
-} sl_timer;
+    sl_timer_callback on_fire;
+};
 
 typedef struct sl_timer_entry {
     double due;        /* on sl_clock_now's clock */
@@ -29,6 +35,17 @@ typedef struct sl_timers {
     size_t count, size;
     uint64_t order;
 } sl_timers;
+
+static inline void sl_timer_init(sl_timer *timer, sl_timer_callback on_fire)
+{
+    timer->index = 0;
+    timer->on_fire = on_fire;
+}
+
+static inline int sl_timer_isset(const sl_timer *timer)
+{
+    return timer->index > 0;
+}
 
 void sl_timers_init(sl_timers *timers);
 void sl_timers_free(sl_timers *timers);

@@ -1,107 +1,87 @@
 /*
- * wait.h - what threads wait for (the types are in loop.h).
+ * wait.h - what a thread waits in: its phase, its time limit, and the queue of
+ * threads that are ready. This is where any wait ends: sl_wait_finish.
  *
- * A wait is parked while its thread waits for readiness or time; then the
- * thread is ready, that is in the queue of those whose turn will come.
+ * A wait is a part of what a thread can wait for, and anchors nothing. It has
+ * an operation, which is tried until it is finished (operation.h).
+ *
+ * The phases:
+ *
+ *     IDLE ---> PARKED ---> DONE ---> IDLE
+ *       \        |  ^        ^
+ *        \       v  |       /
+ *         \---> QUEUED ----/
+ *
+ * A thread that has to wait parks, or queues if its operation can go on as soon
+ * as other threads had their turn. A parked wait ends when its operation is
+ * finished, when its time is over or when something closes. The ready queue
+ * holds the threads of waits that are queued or done.
  */
 
 #ifndef SL_WAIT_H
 #define SL_WAIT_H
 
 #include "loop/loop.h"
-#include "loop/source.h"
-#include "thread/hook.h"
+#include "loop/timer.h"
+#include "thread/thread.h"
 
-enum { SL_OPERATIONS_MAX = 64 };    /* by a thread, before it's others' turn */
+/* Tries an operation: 0 when it is finished, SL_AGAIN when it must wait,
+ * SL_BUSY when it used up its share, else how it failed (error.h). It must
+ * not raise, and L is not its thread's. */
+typedef int (*sl_attempt)(lua_State *L, sl_source *source);
 
-/* An operation of the running thread is finished before it has begun. False
- * if the thread had its share: it has to begin it. */
-static inline int sl_wait_spare(const sl_wait *wait)
+typedef struct sl_operation {
+    sl_attempt attempt;
+    int (*results)(lua_State *L, sl_wait *wait);    /* pushes the results;
+                               NULL where a C function waits on its fiber */
+} sl_operation;
+
+enum sl_wait_phase {
+    SL_WAIT_IDLE,           /* no thread is in it */
+    SL_WAIT_PARKED,         /* its thread waits for readiness, time or both */
+    SL_WAIT_QUEUED,         /* its thread is ready: the operation goes on */
+    SL_WAIT_DONE            /* its thread is ready: it gets the results */
+};
+
+typedef struct sl_timeout sl_timeout;
+
+struct sl_wait {
+    sl_thread *thread;      /* in it, anchored by its record; or NULL */
+    const sl_operation *operation;
+    sl_timeout *timeout;    /* owned; NULL until a wait has a time limit */
+    short status;           /* of the operation, as it returned */
+    unsigned char phase;    /* of enum sl_wait_phase */
+    unsigned char writes;   /* it is its source's writer */
+    unsigned char interest; /* SL_READABLE or SL_WRITABLE; 0: only the time */
+    unsigned char progress; /* set by the operation when bytes moved */
+    unsigned char has_timeout;    /* this one has a time limit */
+    unsigned char reserved; /* for a server's thread, also while it runs */
+};
+
+/* How long a wait may take. */
+struct sl_timeout {
+    sl_wait *wait;          /* borrowed */
+    double block;           /* limit of one wait in seconds, or negative */
+    double until;           /* deadline of the call, or negative */
+    double deadline;        /* of this wait: the earlier one, or negative */
+    sl_timer timer;         /* may fire early: it is moved lazily */
+};
+
+static inline int sl_wait_isparked(const sl_wait *wait)
 {
-    sl_thread *t = sl_wait_source(wait)->loop->threads->running;
-    return t != NULL && t->spent < SL_OPERATIONS_MAX ? ++t->spent : 0;
+    return wait->phase == SL_WAIT_PARKED;
 }
 
-/* [-0, +0, m] Why the calling thread must not wait in that loop; NULL if it
- * may. */
-static inline const char *sl_wait_obstacle(lua_State *L, const sl_loop *loop)
+/* The loop of a thread's wait. */
+static inline sl_loop *sl_wait_loop(const sl_wait *wait)
 {
-    const void *own = sl_thread_loop(loop->threads->running);
-    if (own != loop && own != NULL)
-        return "a thread of another loop cannot wait in this one; it takes "
-               "functions and sockets of its own loop";
-    return sl_hook_refuses(L, loop->threads);
+    return wait->thread->loop;
 }
 
-/* [-0, +0, e] Raises if it must not. */
-static inline void sl_wait_checkobstacle(lua_State *L, const sl_loop *loop)
-{
-    const char *obstacle = sl_wait_obstacle(L, loop);
-    if (obstacle != NULL)
-        luaL_error(L, "%s", obstacle);
-}
+/* --- the ready queue --------------------------------------------------- */
 
-/* [-0, +0, m] Counts an operation of the running thread. True if it is the
- * others' turn before that, and the thread may stop here. */
-static inline int sl_wait_isdue(lua_State *L, const sl_loop *loop)
-{
-    sl_thread *t = loop->threads->running;
-    return t != NULL && ++t->spent > SL_OPERATIONS_MAX &&
-           sl_wait_obstacle(L, loop) == NULL;
-}
-
-/* Raises: somebody else uses this wait. `what` names the calling function. */
-void sl_wait_refuse(lua_State *L, const char *what);
-
-/* The rest of sl_wait_check, where something is unusual. */
-void sl_wait_checkall(lua_State *L, sl_wait *wait, const char *what);
-
-/* Raises where the calling thread must not use this wait: somebody else
- * does, or there is no thread. */
-static inline void sl_wait_check(lua_State *L, sl_wait *wait,
-                                 const char *what)
-{
-    if (wait->thread != NULL || wait->reserved ||
-        sl_wait_source(wait)->loop->threads->running == NULL)
-        sl_wait_checkall(L, wait, what);
-}
-
-/* Whether a thread is in the wait: it may have left it without a word, when
- * its coroutine was closed, or resumed by somebody else. */
-int sl_wait_occupied(lua_State *L, sl_wait *wait);
-
-/* Ends the running C function in an operation: tries it, and waits for it if
- * it must, at most block seconds at a time and total seconds in all
- * (negative: no limit), and pushes what it gave. */
-int sl_wait_operate(lua_State *L, sl_wait *wait, const sl_operation *operation,
-                    double block, double total);
-
-/* The same for straight-line C in a thread of our own, for at most limit
- * seconds: returns the operation's status. Who changes the wait's interest for
- * it calls sl_wait_checkobstacle before, so that this does not raise. */
-int sl_wait_block(lua_State *L, sl_wait *wait, const sl_operation *operation,
-                  double limit);
-
-/* What is done as soon as the socket is found open: with sl_wait_block, the
- * others' turn if this thread had its share. */
-extern const sl_operation sl_wait_turn;
-
-/* In straight-line C too, where no event tells of readiness: tries it now and
- * then; returns its status. Raises outside of threads, if it has to wait. */
-int sl_wait_poll(lua_State *L, sl_wait *wait, sl_attempt attempt,
-                 double block, double total);
-
-/* Waits so many seconds (only until its next turn if there's no memory) or
- * until the socket is closed: 0 or SL_CLOSED. Only in a thread. */
-int sl_wait_pause(lua_State *L, sl_wait *wait, double seconds);
-
-/* Wakes the waiting thread, if there is one, with the given status. */
-void sl_wait_finish(sl_wait *wait, int status);
-
-/* --- for the loop ------------------------------------------------------ */
-
-/* Puts a thread into the ready queue. */
-static inline void sl_wait_ready(sl_loop *loop, sl_thread *t)
+/* Puts a thread at the end of the queue. */
+static inline void sl_wait_enqueue(sl_loop *loop, sl_thread *t)
 {
     t->next = NULL;
     t->prev = loop->last;
@@ -113,8 +93,8 @@ static inline void sl_wait_ready(sl_loop *loop, sl_thread *t)
     loop->ready++;
 }
 
-/* Takes it out. */
-static inline void sl_wait_unready(sl_loop *loop, sl_thread *t)
+/* Takes a thread out of the queue. */
+static inline void sl_wait_dequeue(sl_loop *loop, sl_thread *t)
 {
     if (t->prev != NULL)
         t->prev->next = t->next;
@@ -127,44 +107,74 @@ static inline void sl_wait_unready(sl_loop *loop, sl_thread *t)
     loop->ready--;
 }
 
+/* --- phases ------------------------------------------------------------ */
+
+/* A thread of the loop begins to wait: it parks or queues next. */
+static inline void sl_wait_enter(sl_wait *wait, sl_loop *loop, sl_thread *t)
+{
+    wait->thread = t;
+    t->loop = loop;
+    t->wait = wait;
+}
+
+/* The wait's thread waits for readiness or time from now on. 0 or ENOMEM, and
+ * then nothing has changed. Who waits for readiness also has to update the
+ * poller. */
+int sl_wait_park(sl_wait *wait);
+
+/* The wait's thread goes to the end of the ready queue; its operation goes on
+ * in its turn. */
+void sl_wait_queue(sl_wait *wait);
+
+/* Something has changed on which a parked wait's operation depends: it is
+ * tried again in its thread's turn. */
+static inline void sl_wait_retry(sl_wait *wait)
+{
+    if (wait->phase == SL_WAIT_PARKED)
+        sl_wait_queue(wait);
+}
+
+/* Ends the wait, if a thread is in it and the wait isn't over already: its
+ * operation has that status, and the thread is ready. */
+void sl_wait_finish(sl_wait *wait, int status);
+
+/* The wait is free for the next thread. Its thread has got its results, or
+ * does not wait after all. */
+void sl_wait_leave(sl_wait *wait);
+
+/* --- threads that have left -------------------------------------------- */
+
 /* The thread is not in its wait any more (sl_thread_waits): the wait is free,
- * and the thread ready, so its record ends in its turn. */
+ * and the thread ready, so that its record ends in its turn. */
 void sl_wait_drop(lua_State *L, sl_wait *wait);
+
+/* The operation will not go on: releases what it holds. */
+void sl_wait_giveup(lua_State *L, sl_wait *wait);
+
+/* Whether a thread is in the wait. It may have left without notice, as its
+ * coroutine was closed or resumed by other means. */
+int sl_wait_occupied(lua_State *L, sl_wait *wait);
 
 /* Makes the threads ready that have left their waits in this loop. Looks at the
  * records of all threads. */
 void sl_wait_patrol(lua_State *L, sl_loop *loop);
 
-/* Tries the operation; returns its status. An answer of SL_AGAIN for which
- * it may not wait is a timeout. */
-int sl_wait_try(lua_State *L, sl_wait *wait);
+/* The wait's memory is about to go. */
+void sl_wait_free(sl_wait *wait, sl_loop *loop);
 
-/* The thread begins to wait for readiness; 0 or why it can't. */
-int sl_wait_park(sl_wait *wait);
+/* --- time limits ------------------------------------------------------- */
 
-/* It does not wait for readiness any more. */
-static inline void sl_wait_unpark(sl_wait *wait)
-{
-    wait->parked = 0;
-    sl_wait_source(wait)->loop->waiting--;
-    if (!sl_wait_source(wait)->loop->type->edge_triggered)
-        sl_source_tell(sl_wait_source(wait));
-}
+/* Limits the wait if block or until is not negative. 0 or ENOMEM. */
+int sl_wait_settimeout(sl_wait *wait, double block, double until);
 
-/* The operation has that status now; a parked thread is ready. */
-static inline void sl_wait_end(sl_wait *wait, int status)
-{
-    wait->status = status;
-    if (wait->parked) {
-        sl_wait_unpark(wait);
-        sl_wait_ready(sl_wait_source(wait)->loop, wait->thread);
-    }
-}
-
-/* Frees the wait's limits; its source is about to go. */
-void sl_wait_freelimits(sl_wait *wait);
-
-/* Sets the deadline of a limited wait that begins now; 0 or ENOMEM. */
+/* Sets the deadline of a limited wait that begins now. 0 or ENOMEM. */
 int sl_wait_setdeadline(sl_wait *wait, double now);
+
+/* Whether the operation may only be tried. */
+static inline int sl_wait_isinstant(const sl_wait *wait)
+{
+    return wait->has_timeout &&
+           (wait->timeout->block == 0 || wait->timeout->until == 0);
+}
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "loop/result.h"
 #include "loop/source.h"
-#include "loop/wait.h"
+#include "loop/operation.h"
 #include "os/error.h"
 #include "os/fd.h"
 #include "thread/arg.h"
@@ -148,7 +148,7 @@ static int begin(sl_watcher *w, int count)
 /* true if something happened, false if the time is over; nil, error */
 static int watch_results(lua_State *L, sl_wait *wait)
 {
-    unwatch((sl_watcher *)sl_wait_source(wait));
+    unwatch((sl_watcher *)sl_source_of(wait));
     if (wait->status != 0 && wait->status != SL_TIMEOUT)
         return sl_result_fail(L, wait->status);
     lua_pushboolean(L, wait->status == 0);
@@ -165,7 +165,7 @@ static int meth_wait(lua_State *L)
     double seconds = sl_arg_seconds(L, 2);
     int reads = count_descriptors(L, 3);
     int writes = count_descriptors(L, 4);
-    sl_wait_check(L, &w->self.reader, "wait");
+    sl_operation_check(L, &w->self.reader, "wait");
     int err = begin(w, reads + writes);
     if (err == 0)
         err = watch_all(L, w, 3, reads, SL_READABLE);
@@ -175,7 +175,7 @@ static int meth_wait(lua_State *L)
         unwatch(w);
         return sl_result_fail(L, err);
     }
-    return sl_wait_operate(L, &w->self.reader, &watching, seconds, -1);
+    return sl_operation_run(L, &w->self.reader, &watching, seconds, -1);
 }
 
 /* waits() -> whether a thread waits with it */
@@ -233,7 +233,7 @@ static int func_watcher(lua_State *L)
     sl_loop *loop = sl_loop_check(L);
     sl_watcher *w = lua_newuserdata(L, sizeof *w);
     memset(w, 0, sizeof *w);
-    sl_source_init(&w->self, loop);
+    sl_source_init(&w->self, loop, SL_SOURCE_WATCHER);
     w->self.reader.interest = 0;
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_setmetatable(L, -2);
@@ -258,7 +258,7 @@ static void new_maker(lua_State *L, int loop)
     lua_pushcclosure(L, func_watcher, 2);
 }
 
-void sl_watch_pushmaker(lua_State *L)
+void sl_watcher_pushmaker(lua_State *L)
 {
     int loop = lua_gettop(L);
     sl_getuservalue(L, loop);
@@ -274,21 +274,21 @@ void sl_watch_pushmaker(lua_State *L)
 
 /* --- for straight-line C ----------------------------------------------- */
 
-sl_watcher *sl_watch_push(lua_State *L)
+sl_watcher *sl_watcher_push(lua_State *L)
 {
-    sl_watch_pushmaker(L);
+    sl_watcher_pushmaker(L);
     lua_call(L, 0, 1);
     return lua_touserdata(L, -1);
 }
 
-int sl_watch_block(lua_State *L, sl_watcher *w, int fd, unsigned interest,
-                   double seconds)
+int sl_watcher_block(lua_State *L, sl_watcher *w, int fd, unsigned interest,
+                     double seconds)
 {
     int err = begin(w, 1);
     if (err == 0)
         err = watch_one(w, fd, interest);
     if (err == 0)
-        err = sl_wait_block(L, &w->self.reader, &watching, seconds);
+        err = sl_operation_block(L, &w->self.reader, &watching, seconds);
     unwatch(w);
     return w->lost ? SL_CLOSED : err;
 }

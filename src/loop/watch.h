@@ -15,16 +15,16 @@ typedef struct sl_watcher sl_watcher;
 
 /* [-0, +1, m] For the loop on the top pushes a function that makes watchers:
  * objects with the methods wait, waits and wake. */
-void sl_watch_pushmaker(lua_State *L);
+void sl_watcher_pushmaker(lua_State *L);
 
 /* [-0, +1, m] Pushes a watcher of the loop on the top, for straight-line C. */
-sl_watcher *sl_watch_push(lua_State *L);
+sl_watcher *sl_watcher_push(lua_State *L);
 
 /* [-0, +0, e] Waits in a thread of our own until what interests of the
  * descriptor may have come about, at most so many seconds (negative: no
  * limit). 0, SL_TIMEOUT, SL_CLOSED, or how it failed. */
-int sl_watch_block(lua_State *L, sl_watcher *w, int fd, unsigned interest,
-                   double seconds);
+int sl_watcher_block(lua_State *L, sl_watcher *w, int fd, unsigned interest,
+                     double seconds);
 
 /* ready(reads, writes): see watch.c. */
 int sl_watch_ready(lua_State *L);

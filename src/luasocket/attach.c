@@ -31,7 +31,7 @@ void sl_attach_setdriver(lua_State *L, int index, const sl_driver *driver)
     sl_asocket *a = lua_touserdata(L, index);
     sl_asocket_setclass(L, index, SL_CLASS_OF_ALL);
     a->driver = driver;
-    sl_source_lend(&a->source);
+    sl_source_noteinode(&a->source);
 }
 
 void sl_attach_forget(lua_State *L, int index)
@@ -63,11 +63,11 @@ void sl_attach_claim(lua_State *L, sl_asocket *a, int fd)
     int err;
     do
         err = sl_source_claim(&a->source, fd);
-    while (err == ENOMEM && sl_reclaim_retry(L, a->source.loop, err));
+    while (err == ENOMEM && sl_reclaim_retry(L, &a->source.loop->reclaim, err));
     if (err != 0)
         luaL_error(L, "%s", sl_error_message(err));
     sl_asocket_enter(a, SL_PHASE_OPEN);
-    sl_source_lend(&a->source);
+    sl_source_noteinode(&a->source);
 }
 
 void sl_attach_sync(lua_State *L, sl_asocket *a, int object)
@@ -75,7 +75,7 @@ void sl_attach_sync(lua_State *L, sl_asocket *a, int object)
     sl_object_class(L, object, a);    /* finalizers may run */
     int fd = sl_object_fd(L, object);
     sl_asocket_assumeready(a);
-    if (fd == a->source.fd && !sl_source_isstranger(&a->source))
+    if (fd == a->source.fd && !sl_source_isreused(&a->source))
         return;
     if (fd == a->source.fd)    /* the object has another one of that number */
         sl_source_release(&a->source, 1);

@@ -31,7 +31,7 @@ static int ready_status(const sl_source *source, const sl_wait *wait)
     if (source->fd < 0)
         return SL_CLOSED;
     /* Its turn came late: the readiness may be forgotten again. */
-    if (wait->status == SL_BUSY)
+    if (wait->phase == SL_WAIT_QUEUED)
         return 0;
     int ready = wait->interest & SL_READABLE ? source->readable
                                              : source->writable;
@@ -62,7 +62,7 @@ void sl_exchange_regain(const sl_exchange *x)
 /* [-0, +0, e] Raises where the thread cannot wait in straight-line C. */
 static void check_thread(lua_State *L, const sl_exchange *x)
 {
-    sl_wait_check(L, x->wait, x->name);
+    sl_operation_check(L, x->wait, x->name);
     if (x->a->source.loop->threads->running == NULL)
         luaL_error(L, "%s must be called from a loop thread (see newthread)",
                    x->name);
@@ -80,11 +80,11 @@ double sl_exchange_timeleft(const sl_exchange *x)
     return limit;
 }
 
-/* sl_wait_block in the exchange's wait */
+/* sl_operation_block in the exchange's wait */
 static int block(lua_State *L, const sl_exchange *x,
                  const sl_operation *operation, double limit)
 {
-    int err = sl_wait_block(L, x->wait, operation, limit);
+    int err = sl_operation_block(L, x->wait, operation, limit);
     sl_exchange_regain(x);
     return err;
 }
@@ -103,7 +103,7 @@ void sl_exchange_progress(sl_exchange *x, size_t n)
 int sl_exchange_turn(lua_State *L, sl_exchange *x)
 {
     check_thread(L, x);
-    return block(L, x, &sl_wait_turn, -1);
+    return block(L, x, &sl_operation_turn, -1);
 }
 
 /* [-0, +0, e] The object wants what is there already. If it goes on like that
@@ -114,7 +114,7 @@ static int try_again(lua_State *L, sl_exchange *x, double limit)
         x->since = sl_clock_now();
     if (x->tries <= TRIES_MAX)
         return sl_exchange_turn(L, x);
-    int err = sl_wait_pause(L, x->wait, limit < 0 ? pause_seconds
+    int err = sl_operation_pause(L, x->wait, limit < 0 ? pause_seconds
                                                   : fmin(limit,
                                                          pause_seconds));
     sl_exchange_regain(x);
@@ -136,7 +136,7 @@ int sl_exchange_await(lua_State *L, sl_exchange *x)
     if (sl_fd_ready(source->fd, x->wanted == SL_WRITABLE))
         return try_again(L, x, limit);
     x->tries = 0;
-    sl_wait_checkobstacle(L, source->loop);
+    sl_operation_checkobstacle(L, source->loop);
     if (x->wanted == SL_READABLE)
         source->readable = 0;
     else
@@ -158,7 +158,7 @@ int sl_exchange_isdirty(lua_State *L, const sl_exchange *x)
  * was done went the other direction. */
 static void wake_crossed(sl_wait *wait, unsigned own, unsigned wanted)
 {
-    if (wait->parked && (wait->interest != own || wanted == own))
+    if (sl_wait_isparked(wait) && (wait->interest != own || wanted == own))
         sl_wait_finish(wait, 0);
 }
 
@@ -169,7 +169,7 @@ static void wake_others(lua_State *L, const sl_exchange *x)
     sl_wait *reader = &x->a->source.reader;
     if (!x->a->driver->does_io)
         return;
-    if (reader->parked && reader->interest == SL_READABLE &&
+    if (sl_wait_isparked(reader) && reader->interest == SL_READABLE &&
         sl_exchange_isdirty(L, x))
         sl_wait_finish(reader, 0);
     wake_crossed(reader, SL_READABLE, x->wanted);
@@ -179,9 +179,9 @@ static void wake_others(lua_State *L, const sl_exchange *x)
 /* Both threads see that the object has failed. */
 static void wake_both(sl_source *source)
 {
-    if (source->reader.parked)
+    if (sl_wait_isparked(&source->reader))
         sl_wait_finish(&source->reader, 0);
-    if (source->writer.parked)
+    if (sl_wait_isparked(&source->writer))
         sl_wait_finish(&source->writer, 0);
 }
 

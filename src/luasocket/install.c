@@ -220,7 +220,7 @@ static void push_tools(lua_State *L)
     lua_pushlightuserdata(L, sl_loop_check(L));
     lua_setfield(L, -2, "id");
     lua_pushvalue(L, lua_upvalueindex(1));
-    sl_watch_pushmaker(L);
+    sl_watcher_pushmaker(L);
     lua_setfield(L, -3, "watcher");
     lua_pop(L, 1);
 }

@@ -133,7 +133,7 @@ static void retry(lua_State *L, sl_loop *loop)
 {
     const char *reason = lua_tostring(L, -1);
     if (reason == NULL ||
-        !sl_reclaim_retry(L, loop, sl_error_code(reason)))
+        !sl_reclaim_retry(L, &loop->reclaim, sl_error_code(reason)))
         luaL_error(L, "cannot make a LuaSocket object: %s", reason);
     lua_pop(L, 1);
 }

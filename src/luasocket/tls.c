@@ -55,8 +55,8 @@ static int check_fitness(lua_State *L)
     sl_asocket *a = lua_touserdata(L, 1);
     if (a->driver->does_io && a->source.fd >= 0)
         luaL_error(L, "starttls: TLS on an object of a foreign class");
-    sl_wait_check(L, &a->source.reader, "starttls");
-    sl_wait_check(L, &a->source.writer, "starttls");
+    sl_operation_check(L, &a->source.reader, "starttls");
+    sl_operation_check(L, &a->source.writer, "starttls");
     if (a->source.loop->threads->running == NULL)
         luaL_error(L, "starttls must be called from a loop thread (see "
                       "newthread)");

@@ -41,7 +41,7 @@ static void inherit_client_limit(sl_asocket *a, int fd)
     const sl_loop *loop = a->source.loop;
     sl_source *old = fd >= 0 && fd < loop->sources_size ? loop->sources[fd]
                                                         : NULL;
-    if (old != NULL && old != &a->source && !old->bare && !old->calls)
+    if (old != NULL && old != &a->source && old->kind == SL_SOURCE_SOCKET)
         sl_client_limit_pass((sl_asocket *)old, a);
 }
 
@@ -148,7 +148,7 @@ static int wrap_descriptor(lua_State *L)
     int err;
     do
         err = sl_native_take(a, fd);
-    while (err == ENOMEM && sl_reclaim_retry(L, a->source.loop, err));
+    while (err == ENOMEM && sl_reclaim_retry(L, &a->source.loop->reclaim, err));
     if (err != 0)
         return luaL_error(L, "%s", sl_error_message(err));
     a->source.inode = inode;

@@ -60,7 +60,7 @@ static int try_accept(lua_State *L, sl_source *source)
         if (err == EAGAIN)
             source->readable = 0;
         else if (err != 0 && !is_transient(source->fd, err))
-            return sl_reclaim_later(source->loop, &a->tried_again,
+            return sl_reclaim_later(&source->loop->reclaim, &a->tried_again,
                                     sl_error_ofstream(err));
     }
     a->tried_again = 0;
@@ -74,7 +74,7 @@ static int push_accepted(lua_State *L, sl_asocket *listener)
                                    listener->transport);
     int fd = listener->pending_fd;
     if (fd < 0)    /* a finalizer has accepted it meanwhile */
-        sl_wait_refuse(L, "accept");
+        sl_operation_refuse(L, "accept");
     listener->pending_fd = -1;
     a->was_accepted = 1;
     int err = ECONNABORTED;
@@ -101,7 +101,7 @@ static int accept_results(lua_State *L, sl_wait *wait)
 {
     int err = wait->status;
     if (err == 0)
-        err = push_accepted(L, (sl_asocket *)sl_wait_source(wait));
+        err = push_accepted(L, (sl_asocket *)sl_source_of(wait));
     return err == 0 ? 1 : sl_result_fail(L, err);
 }
 
@@ -112,14 +112,14 @@ static int meth_accept(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
     sl_asocket_checkkind(L, a, SL_SERVER);
-    sl_wait_check(L, &a->source.reader, "accept");
-    return sl_wait_operate(L, &a->source.reader, &accepting, a->block,
-                           a->total);
+    sl_operation_check(L, &a->source.reader, "accept");
+    return sl_operation_run(L, &a->source.reader, &accepting, a->block,
+                            a->total);
 }
 
 int sl_accept_next(lua_State *L, sl_asocket *listener)
 {
-    int err = sl_wait_block(L, &listener->source.reader, &accepting, -1);
+    int err = sl_operation_block(L, &listener->source.reader, &accepting, -1);
     return err == 0 ? push_accepted(L, listener) : err;
 }
 

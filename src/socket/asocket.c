@@ -54,10 +54,10 @@ void sl_asocket_setclass(lua_State *L, int index, int which)
 
 sl_asocket *sl_asocket_new(lua_State *L, sl_loop *loop, int transport)
 {
-    sl_reclaim_check(L, loop);
+    sl_reclaim_check(L, &loop->reclaim);
     sl_asocket *a = sl_newuserdata(L, sizeof *a);
     memset(a, 0, sizeof *a);
-    sl_source_init(&a->source, loop);
+    sl_source_init(&a->source, loop, SL_SOURCE_SOCKET);
     a->mark = &sl_asocket_mark;
     a->transport = (unsigned char)transport;
     a->block = a->total = -1;

@@ -7,7 +7,8 @@
  *
  * A method that does I/O begins with sl_asocket_check and sl_asocket_begin:
  * the driver takes over what others have changed, and the kind is checked.
- * Then, once the arguments are read, sl_wait_check: nobody else waits there.
+ * Then, once the arguments are read, sl_operation_check: no thread waits
+ * there.
  */
 
 #ifndef SL_ASOCKET_H
@@ -15,8 +16,8 @@
 
 #include "loop/buffer.h"
 #include "loop/loop.h"
+#include "loop/operation.h"
 #include "loop/source.h"
-#include "loop/wait.h"
 #include "os/path.h"
 #include "socket/driver.h"
 #include "socket/transport.h"

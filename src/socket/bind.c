@@ -21,7 +21,7 @@ static int try_bind(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
                     void *reuse)
 {
     int err = a->driver->bind(L, a, ai, *(const int *)reuse);
-    return sl_reclaim_retry(L, a->source.loop, err) ? SL_BUSY : err;
+    return sl_reclaim_retry(L, &a->source.loop->reclaim, err) ? SL_BUSY : err;
 }
 
 int sl_bind_to(lua_State *L, sl_asocket *a, const char *host,

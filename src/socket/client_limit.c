@@ -28,9 +28,9 @@ static const double least_idle = 1;
 static const double first_pause = 1, last_pause = 64;
 
 struct sl_client_limit {
-    sl_alarm alarm;          /* the first member; the next collection's time */
-    sl_alarm reset;          /* when an heir may be reset */
-    sl_heirs heirs;          /* those in of whom only bytes are left */
+    sl_timer collection;     /* the first member; when the next one is due */
+    sl_timer reset;          /* when an orphan may be reset */
+    sl_orphans orphans;          /* those in of whom only bytes are left */
     sl_loop *loop;           /* borrowed */
     sl_asocket *listener;    /* borrowed; NULL once it is gone */
     size_t count, max;       /* who is in; max is SIZE_MAX without a limit */
@@ -43,8 +43,8 @@ static void release(sl_client_limit *clients)
     if (clients->listener != NULL || clients->count > 0)
         return;
     if (!clients->loop->closed) {
-        sl_timer_cancel(&clients->loop->timers, &clients->alarm.timer);
-        sl_timer_cancel(&clients->loop->timers, &clients->reset.timer);
+        sl_timer_cancel(&clients->loop->timers, &clients->collection);
+        sl_timer_cancel(&clients->loop->timers, &clients->reset);
     }
     free(clients);
 }
@@ -55,7 +55,7 @@ static void retry(sl_client_limit *clients)
     if (!clients->held || clients->listener == NULL || clients->loop->closed)
         return;
     clients->held = 0;
-    sl_wait_finish(&clients->listener->source.reader, SL_BUSY);
+    sl_wait_retry(&clients->listener->source.reader);
 }
 
 /* The same if there is room. */
@@ -65,10 +65,10 @@ static void admit_next(sl_client_limit *clients)
         retry(clients);
 }
 
-static sl_client_limit *clients_of_heirs(sl_heirs *heirs)
+static sl_client_limit *clients_of_orphans(sl_orphans *orphans)
 {
-    return (sl_client_limit *)((char *)heirs -
-                               offsetof(sl_client_limit, heirs));
+    return (sl_client_limit *)((char *)orphans -
+                               offsetof(sl_client_limit, orphans));
 }
 
 static void count_out(sl_client_limit *clients)
@@ -78,56 +78,59 @@ static void count_out(sl_client_limit *clients)
     release(clients);
 }
 
-static void heir_gone(sl_heirs *heirs)
+static void orphan_gone(sl_orphans *orphans)
 {
-    count_out(clients_of_heirs(heirs));
+    count_out(clients_of_orphans(orphans));
 }
 
-static void reset_next(sl_alarm *alarm)
+static sl_thread *reset_next(sl_timer *timer, double now)
 {
-    retry((sl_client_limit *)((char *)alarm -
+    (void)now;
+    retry((sl_client_limit *)((char *)timer -
                               offsetof(sl_client_limit, reset)));
+    return NULL;
 }
 
 /* Some of those who are in may be garbage. */
-static void collect(sl_alarm *alarm)
+static sl_thread *collect(sl_timer *timer, double now)
 {
-    sl_client_limit *clients = (sl_client_limit *)alarm;
+    sl_client_limit *clients = (sl_client_limit *)timer;
     if (!clients->held || clients->listener == NULL ||
-        !clients->listener->source.reader.parked)
-        return;
-    clients->loop->collecting = 1;
-    clients->next = sl_clock_now() + clients->pause;
+        !sl_wait_isparked(&clients->listener->source.reader))
+        return NULL;
+    clients->loop->reclaim.wanted = 1;
+    clients->next = now + clients->pause;
     clients->pause = fmin(clients->pause * 2, last_pause);
-    sl_timer_set(&clients->loop->timers, &alarm->timer, clients->next);
+    sl_timer_set(&clients->loop->timers, timer, clients->next);
+    return NULL;
 }
 
-/* Whether resetting heirs would make room. */
-static int heirs_suffice(const sl_client_limit *clients)
+/* Whether resetting orphans would make room. */
+static int orphans_suffice(const sl_client_limit *clients)
 {
-    return clients->count - clients->heirs.count < clients->max;
+    return clients->count - clients->orphans.count < clients->max;
 }
 
-/* A new client is there: resets the heirs that have to go. 0; SL_AGAIN if the
+/* A new client is there: resets the orphans that have to go. 0; SL_AGAIN if the
  * next one has not been idle for long enough, and then it will be tried again;
  * or ENOMEM. */
 static int make_room(sl_client_limit *clients)
 {
     while (clients->count >= clients->max) {
-        double when = sl_cork_idle(&clients->heirs) + least_idle;
+        double when = sl_cork_idle(&clients->orphans) + least_idle;
         if (when > sl_clock_now()) {
             int err = sl_timer_set(&clients->loop->timers,
-                                   &clients->reset.timer, when);
+                                   &clients->reset, when);
             return err != 0 ? err : SL_AGAIN;
         }
-        sl_cork_reset(&clients->heirs);
+        sl_cork_reset(&clients->orphans);
     }
     return 0;
 }
 
 /* The same for a listening socket, if there is a new client. It wants to know
  * of one that comes, but not of one that has to wait. */
-static int replace_heirs(sl_asocket *listener)
+static int replace_orphans(sl_asocket *listener)
 {
     sl_source *source = &listener->source;
     if (source->readable && !sl_fd_ready(source->fd, 0))
@@ -149,15 +152,15 @@ int sl_client_limit_admit(sl_asocket *listener)
     if (clients == NULL || clients->count < clients->max)
         return 0;
     clients->held = 0;    /* this is the try, if somebody goes now */
-    if (heirs_suffice(clients))
-        status = replace_heirs(listener);
+    if (orphans_suffice(clients))
+        status = replace_orphans(listener);
     else
         listener->source.reader.interest = 0;
     if (status != SL_AGAIN)
         return status;
     clients->held = 1;
-    if (clients->alarm.timer.index == 0 &&
-        sl_timer_set(&clients->loop->timers, &clients->alarm.timer,
+    if (!sl_timer_isset(&clients->collection) &&
+        sl_timer_set(&clients->loop->timers, &clients->collection,
                      clients->next) != 0)
         return ENOMEM;
     return SL_AGAIN;
@@ -179,15 +182,15 @@ void sl_client_limit_pass(sl_asocket *from, sl_asocket *to)
     from->clients = NULL;
 }
 
-int sl_client_limit_inherit(sl_asocket *a)
+int sl_client_limit_linger(sl_asocket *a)
 {
     sl_client_limit *clients = a->clients;
     if (clients != NULL && clients->listener == a)
         clients = NULL;
     if (a->gave_up)
         sl_cork_drop(&a->source);
-    if (!sl_cork_inherit(&a->source, a->linger,
-                         clients != NULL ? &clients->heirs : NULL))
+    if (!sl_cork_linger(&a->source, a->linger,
+                        clients != NULL ? &clients->orphans : NULL))
         return 0;
     if (clients != NULL) {
         clients->count++;
@@ -225,11 +228,9 @@ static sl_client_limit *new_limit(lua_State *L, sl_asocket *listener)
     sl_client_limit *clients = calloc(1, sizeof *clients);
     if (clients == NULL)
         luaL_error(L, "not enough memory");
-    clients->alarm.timer.kind = SL_OF_ALARM;
-    clients->alarm.ring = collect;
-    clients->reset.timer.kind = SL_OF_ALARM;
-    clients->reset.ring = reset_next;
-    clients->heirs.gone = heir_gone;
+    sl_timer_init(&clients->collection, collect);
+    sl_timer_init(&clients->reset, reset_next);
+    clients->orphans.gone = orphan_gone;
     clients->loop = listener->source.loop;
     clients->listener = listener;
     clients->pause = first_pause;

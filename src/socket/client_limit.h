@@ -28,7 +28,7 @@ void sl_client_limit_pass(sl_asocket *from, sl_asocket *to);
 
 /* The socket is about to be closed: whether its descriptor was taken over for
  * bytes that are left. There are none after a send that timed out. */
-int sl_client_limit_inherit(sl_asocket *a);
+int sl_client_limit_linger(sl_asocket *a);
 
 /* A socket was closed, or is about to be. It need not be counted. */
 void sl_client_limit_leave(sl_asocket *a);

@@ -21,7 +21,7 @@ static int part_with_descriptor(sl_asocket *a)
     int fd = sl_source_owned(&a->source);
     if (a->pending_kind == SL_PENDING_FILE)
         sl_unix_unlink(a);
-    return sl_client_limit_inherit(a) ? -1 : fd;
+    return sl_client_limit_linger(a) ? -1 : fd;
 }
 
 void sl_close_asocket(lua_State *L, int index)

@@ -88,8 +88,9 @@ static int try_address(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
         sl_dns_stop(&c->walk);
         return SL_CLOSED;
     }
-    return err != EINPROGRESS
-               ? sl_reclaim_later(a->source.loop, &c->tried_again, err) : err;
+    if (err == EINPROGRESS)
+        return err;
+    return sl_reclaim_later(&a->source.loop->reclaim, &c->tried_again, err);
 }
 
 /* How the attempt in progress ended, or SL_AGAIN. */
@@ -210,7 +211,7 @@ static void become_connected(sl_asocket *a)
 /* true (or what loop.connect promised), or nil, error */
 static int connect_results(lua_State *L, sl_wait *wait)
 {
-    sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
+    sl_asocket *a = (sl_asocket *)sl_source_of(wait);
     sl_connect *c = a->connect;
     const sl_thread *t = wait->thread;
     int err = wait->status;
@@ -314,7 +315,7 @@ int sl_connect_start(lua_State *L, const char *host, const char *port,
     int err;
     do
         err = a->connect != NULL ? 0 : begin_connect(L, self, host, port);
-    while (sl_reclaim_retry(L, a->source.loop, err));
+    while (sl_reclaim_retry(L, &a->source.loop->reclaim, err));
     if (err != 0)
         return sl_result_fail(L, err);
     if (a->connect->phase == LOOKING_UP && a->lookup->status == SL_AGAIN)
@@ -323,7 +324,7 @@ int sl_connect_start(lua_State *L, const char *host, const char *port,
         lua_pushvalue(L, result);
         keep(L, &a->connect->has_result);
     }
-    return sl_wait_operate(L, &a->source.writer, &connecting, -1, limit);
+    return sl_operation_run(L, &a->source.writer, &connecting, -1, limit);
 }
 
 /* connect(host, port) -> true or nil, error */
@@ -335,7 +336,7 @@ static int meth_connect(lua_State *L)
     sl_arg_check(L, a->kind != SL_SERVER, 1, "tcp{master} expected");
     if (a->driver->method != NULL)
         return a->driver->method(L, a, "connect");
-    sl_wait_check(L, &a->source.writer, "connect");
+    sl_operation_check(L, &a->source.writer, "connect");
     lua_pushvalue(L, 1);
     return sl_connect_start(L, host, port, 0);
 }

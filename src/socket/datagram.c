@@ -95,7 +95,7 @@ static int try_receive(lua_State *L, sl_source *source)
 /* [-0, +n, e] Pushes the datagram, and the sender's name if asked for. */
 static int give_datagram(lua_State *L, sl_wait *wait, int with_name)
 {
-    sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
+    sl_asocket *a = (sl_asocket *)sl_source_of(wait);
     if (wait->status != 0)
         return sl_datagram_fail(L, wait->status);
     const sl_receive r = a->receive;
@@ -137,8 +137,8 @@ static int begin_receive(lua_State *L, sl_asocket *a, const char *what,
     size_t wanted = check_size(L, a);
     sl_receive_check(L, a, what);
     a->receive = (sl_receive){.pattern = SL_COUNT, .wanted = wanted};
-    return sl_wait_operate(L, &a->source.reader, operation, a->block,
-                           a->total);
+    return sl_operation_run(L, &a->source.reader, operation, a->block,
+                            a->total);
 }
 
 static const sl_operation receiving = {try_receive, receive_results};
@@ -200,7 +200,7 @@ static int try_send(lua_State *L, sl_source *source)
 /* size or nil, error */
 static int send_results(lua_State *L, sl_wait *wait)
 {
-    sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
+    sl_asocket *a = (sl_asocket *)sl_source_of(wait);
     if (wait->status != 0)
         return sl_datagram_fail(L, wait->status);
     lua_pushnumber(L, (lua_Number)a->pending.datagram.size);
@@ -213,13 +213,13 @@ int sl_datagram_send(lua_State *L, sl_asocket *a, const char *what,
                      const sl_datagram *d)
 {
     sl_wait *wait = &a->source.writer;
-    sl_wait_check(L, wait, what);
+    sl_operation_check(L, wait, what);
     a->pending_kind = SL_PENDING_DATAGRAM;
     a->pending.datagram = *d;
     if (d->host == NULL || !is_local(a))
-        return sl_wait_operate(L, wait, &sending, a->block, a->total);
+        return sl_operation_run(L, wait, &sending, a->block, a->total);
     /* Nothing tells of room in the queue of somebody who isn't the peer. */
-    sl_wait_poll(L, wait, try_send, a->block, a->total);
+    sl_operation_poll(L, wait, try_send, a->block, a->total);
     return send_results(L, wait);
 }
 

@@ -10,7 +10,7 @@
 
 #include "loop/reclaim.h"
 #include "loop/result.h"
-#include "loop/wait.h"
+#include "loop/operation.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/lookup.h"
@@ -56,13 +56,13 @@ static int look_up_now(lua_State *L, sl_asocket *a, const sl_query *query)
     do {
         sl_dns_end(a);
         err = sl_resolver_begin(wait, query, !in_thread, &a->lookup);
-    } while (sl_reclaim_retry(L, a->source.loop, err));
+    } while (sl_reclaim_retry(L, &a->source.loop->reclaim, err));
     if (err != 0)
         return err;
     if (a->lookup->status == SL_AGAIN) {
-        sl_wait_checkobstacle(L, a->source.loop);
+        sl_operation_checkobstacle(L, a->source.loop);
         wait->interest = 0;
-        err = sl_wait_block(L, wait, &looking_up, sl_asocket_timeout(a));
+        err = sl_operation_block(L, wait, &looking_up, sl_asocket_timeout(a));
         wait->interest = SL_WRITABLE;
     }
     if (err != 0)
@@ -160,7 +160,7 @@ static const char *set_name(lua_State *L, const char *field, const char *name)
 /* addresses or nil, error */
 static int resolve_results(lua_State *L, sl_wait *wait)
 {
-    sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
+    sl_asocket *a = (sl_asocket *)sl_source_of(wait);
     if (wait->status != 0) {
         sl_dns_end(a);
         return sl_result_fail(L, wait->status);
@@ -198,9 +198,9 @@ int sl_dns_names(lua_State *L, int purpose)
     int err;
     do
         err = sl_dns_begin(a, &query);
-    while (sl_reclaim_retry(L, loop, err));
+    while (sl_reclaim_retry(L, &loop->reclaim, err));
     if (err != 0)
         return sl_result_fail(L, err);
-    return sl_wait_operate(L, &a->source.writer, &resolving, -1,
-                           timeout < 0 ? -1 : timeout);
+    return sl_operation_run(L, &a->source.writer, &resolving, -1,
+                            timeout < 0 ? -1 : timeout);
 }

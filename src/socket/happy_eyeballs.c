@@ -8,7 +8,7 @@
 
 #include "loop/reclaim.h"
 #include "loop/source.h"
-#include "loop/wait.h"
+#include "loop/operation.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/fd.h"
@@ -28,7 +28,7 @@ typedef struct attempt {
 } attempt;
 
 struct sl_happy_eyeballs {
-    sl_alarm alarm;          /* the first member; the next attempt's time */
+    sl_timer timer;          /* the first member; the next attempt's time */
     sl_wait *wait;           /* borrowed; of who waits for a winner */
     int due;                 /* the next attempt is to begin */
     unsigned char tried_again;    /* it did, after a collection */
@@ -41,7 +41,7 @@ struct sl_happy_eyeballs {
 /* Whoever waits for the winner, if he does, will look. */
 static void poke(sl_happy_eyeballs *race)
 {
-    sl_wait_finish(race->wait, SL_BUSY);
+    sl_wait_retry(race->wait);
 }
 
 /* Called by the loop: the attempt has an end. It is remembered, and level-
@@ -49,15 +49,17 @@ static void poke(sl_happy_eyeballs *race)
 static void attempt_told(sl_source *source)
 {
     source->interest = 0;
-    sl_source_tell(source);
+    sl_source_update(source);
     poke(((attempt *)source)->race);
 }
 
-static void next_is_due(sl_alarm *alarm)
+static sl_thread *next_is_due(sl_timer *timer, double now)
 {
-    sl_happy_eyeballs *race = (sl_happy_eyeballs *)alarm;
+    sl_happy_eyeballs *race = (sl_happy_eyeballs *)timer;
+    (void)now;
     race->due = 1;
     poke(race);
+    return NULL;
 }
 
 /* --- the order of addresses -------------------------------------------- */
@@ -94,15 +96,14 @@ sl_happy_eyeballs *sl_happy_eyeballs_new(sl_wait *wait,
                               (size_t)count * sizeof *race->attempts);
     if (race == NULL)
         return NULL;
-    race->alarm.timer.kind = SL_OF_ALARM;
-    race->alarm.ring = next_is_due;
+    sl_timer_init(&race->timer, next_is_due);
     race->wait = wait;
     race->due = 1;
     race->count = count;
     interleave(race, list);
     for (int i = 0; i < count; i++) {
         sl_source_initcallback(&race->attempts[i].callback,
-                               sl_wait_source(wait)->loop, attempt_told);
+                               sl_source_of(wait)->loop, attempt_told);
         race->attempts[i].race = race;
     }
     return race;
@@ -125,7 +126,7 @@ static int judge(attempt *a, int err)
     if (err == EINPROGRESS) {
         a->callback.source.writable = 0;
         a->callback.source.interest = SL_WRITABLE;
-        err = sl_source_tell(&a->callback.source);
+        err = sl_source_update(&a->callback.source);
         if (err == 0)
             return SL_AGAIN;
     }
@@ -168,7 +169,7 @@ static int wins(sl_happy_eyeballs *race, attempt *a, int err)
     race->running--;
     a->running = 0;
     if (err == 0) {
-        sl_source_move(&a->callback.source, sl_wait_source(race->wait));
+        sl_source_move(&a->callback.source, sl_source_of(race->wait));
     } else {
         race->failed = sl_error_prefer(race->failed, err);
         race->due = 1;
@@ -176,11 +177,11 @@ static int wins(sl_happy_eyeballs *race, attempt *a, int err)
     return err == 0;
 }
 
-static void set_alarm(sl_happy_eyeballs *race)
+static void set_timer(sl_happy_eyeballs *race)
 {
     double due = sl_clock_now() + attempt_delay;
-    sl_timers *timers = &sl_wait_source(race->wait)->loop->timers;
-    if (sl_timer_set(timers, &race->alarm.timer, due) != 0)
+    sl_timers *timers = &sl_source_of(race->wait)->loop->timers;
+    if (sl_timer_set(timers, &race->timer, due) != 0)
         race->due = 1;    /* better too early than never */
 }
 
@@ -193,7 +194,7 @@ int sl_happy_eyeballs_advance(sl_happy_eyeballs *race)
     }
     while (race->due && race->begun < race->count) {
         attempt *a = &race->attempts[race->begun];
-        int err = sl_reclaim_later(sl_wait_source(race->wait)->loop,
+        int err = sl_reclaim_later(&sl_source_of(race->wait)->loop->reclaim,
                                    &race->tried_again, begin(a));
         if (err == SL_BUSY)
             return err;
@@ -204,18 +205,18 @@ int sl_happy_eyeballs_advance(sl_happy_eyeballs *race)
         if (wins(race, a, err))
             return 0;
         if (!race->due && race->begun < race->count)
-            set_alarm(race);
+            set_timer(race);
     }
     return race->running > 0 ? SL_AGAIN : race->failed;
 }
 
 void sl_happy_eyeballs_free(sl_happy_eyeballs *race)
 {
-    sl_loop *loop = sl_wait_source(race->wait)->loop;
+    sl_loop *loop = sl_source_of(race->wait)->loop;
     for (int i = 0; i < race->begun; i++)
         if (race->attempts[i].callback.source.fd >= 0)
             drop(&race->attempts[i]);
     if (!loop->closed)
-        sl_timer_cancel(&loop->timers, &race->alarm.timer);
+        sl_timer_cancel(&loop->timers, &race->timer);
     free(race);
 }

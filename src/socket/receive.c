@@ -288,7 +288,7 @@ static int fail(lua_State *L, sl_asocket *a, int status)
 
 static int receive_results(lua_State *L, sl_wait *wait)
 {
-    sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
+    sl_asocket *a = (sl_asocket *)sl_source_of(wait);
     return wait->status == 0 ? sl_receive_give(L, a)
                              : fail(L, a, wait->status);
 }
@@ -354,10 +354,10 @@ static inline int receive_natively(lua_State *L, sl_asocket *a,
 {
     a->receive = *r;
     if (sl_buffer_count(&a->buffer) > 0 && status_of(a) == 0 &&
-        sl_wait_spare(&a->source.reader))
+        sl_operation_charge(&a->source.reader))
         return sl_receive_give(L, a);
-    return sl_wait_operate(L, &a->source.reader, &receiving, a->block,
-                           a->total);
+    return sl_operation_run(L, &a->source.reader, &receiving, a->block,
+                            a->total);
 }
 
 int sl_receive_start(lua_State *L, sl_asocket *a, const sl_receive *r)

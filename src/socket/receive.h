@@ -38,7 +38,7 @@ static inline void sl_receive_settle(lua_State *L, sl_asocket *a,
                                      const char *what)
 {
     if (!a->receive.taking)
-        sl_wait_refuse(L, what);
+        sl_operation_refuse(L, what);
     a->receive.taking = 0;
 }
 
@@ -46,9 +46,9 @@ static inline void sl_receive_settle(lua_State *L, sl_asocket *a,
 static inline void sl_receive_check(lua_State *L, sl_asocket *a,
                                     const char *what)
 {
-    sl_wait_check(L, &a->source.reader, what);
+    sl_operation_check(L, &a->source.reader, what);
     if (a->receive.locked)
-        sl_wait_refuse(L, what);
+        sl_operation_refuse(L, what);
 }
 
 /* Ends the running C function in a receive from the socket's descriptor. */

@@ -61,7 +61,7 @@ static int try_send(lua_State *L, sl_source *source)
 /* last index, nil, nil or nil, error, last index */
 static int send_results(lua_State *L, sl_wait *wait)
 {
-    sl_asocket *a = (sl_asocket *)sl_wait_source(wait);
+    sl_asocket *a = (sl_asocket *)sl_source_of(wait);
     lua_Number last = (lua_Number)a->pending.send.next;
     a->gave_up = wait->status == SL_TIMEOUT;
     if (wait->status != 0) {
@@ -146,8 +146,8 @@ static inline int send_natively(lua_State *L, sl_asocket *a,
     a->pending.send = *s;
     if (sl_buffer_count(&a->buffer) > 0 && send_later(L, a, s))
         return 3;
-    return sl_wait_operate(L, &a->source.writer, &sending, a->block,
-                           a->total);
+    return sl_operation_run(L, &a->source.writer, &sending, a->block,
+                            a->total);
 }
 
 int sl_send_start(lua_State *L, sl_asocket *a, const sl_send *s)
@@ -174,7 +174,7 @@ static int meth_send(lua_State *L)
     sl_send s;
     check_send(L, &s);
     sl_asocket_begin(L, a, SL_CLIENT);
-    sl_wait_check(L, &a->source.writer, "send");
+    sl_operation_check(L, &a->source.writer, "send");
     if (a->connect != NULL)
         sl_connect_abandon(L, a);
     return a->driver->send != NULL ? a->driver->send(L, a, &s)
@@ -224,8 +224,8 @@ void sl_send_drain(lua_State *L, sl_asocket *a, const char *what)
     if (loop->threads->running == NULL)
         luaL_error(L, "%s: the peer has not taken yet what was sent to it",
                    what);
-    sl_wait_check(L, &a->source.writer, what);
-    int err = sl_wait_block(L, &a->source.writer, &draining, -1);
+    sl_operation_check(L, &a->source.writer, what);
+    int err = sl_operation_block(L, &a->source.writer, &draining, -1);
     if (err != 0 && err != SL_CLOSED)
         luaL_error(L, "%s: %s", what, sl_error_message(err));
 }

@@ -62,7 +62,7 @@ static int start_handler(lua_State *L)
 static void await_turn(sl_thread *t)
 {
     t->wait = NULL;
-    sl_wait_ready(t->loop, t);
+    sl_wait_enqueue(t->loop, t);
 }
 
 /* report(asocket or nil, error): the loop will tell the error. */
@@ -142,7 +142,7 @@ static int serve(lua_State *L)
         int untold = err == RAISED;
         do {
             untold = untold && reports_in_vain(L);
-            if (sl_wait_pause(L, &listener->source.reader, pause) != 0)
+            if (sl_operation_pause(L, &listener->source.reader, pause) != 0)
                 return untold ? lua_error(L) : 0;
             if (pause < last_pause)
                 pause *= 2;

@@ -34,7 +34,7 @@ static int need_descriptor(lua_State *L, sl_asocket *a, const sl_datagram *d)
         if (!sl_asocket_isnew(a))    /* a finalizer has used it */
             return 0;
         err = a->driver->open(L, a, receiver.address.any.sa_family);
-    } while (sl_reclaim_retry(L, a->source.loop, err));
+    } while (sl_reclaim_retry(L, &a->source.loop->reclaim, err));
     return err;
 }
 
@@ -61,7 +61,7 @@ static int try_peer(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
 {
     (void)arg;
     int err = a->driver->setpeer(L, a, ai);
-    return sl_reclaim_retry(L, a->source.loop, err) ? SL_BUSY : err;
+    return sl_reclaim_retry(L, &a->source.loop->reclaim, err) ? SL_BUSY : err;
 }
 
 /* [-0, +0, e] Connects to the first address that can be. 0 or how it

@@ -32,7 +32,7 @@ static int need_descriptor(lua_State *L, sl_asocket *a)
             return 0;
         err = a->phase == SL_PHASE_NEW ? a->driver->open(L, a, AF_UNIX)
                                        : SL_CLOSED;
-    } while (sl_reclaim_retry(L, a->source.loop, err));
+    } while (sl_reclaim_retry(L, &a->source.loop->reclaim, err));
     return err;
 }
 
@@ -116,12 +116,12 @@ static int meth_connect(lua_State *L)
     if (sl_transports[a->transport].socktype == SOCK_STREAM)
         sl_asocket_checkkind(L, a, SL_MASTER);
     d.host = check_path(L, 2, &d.to.path_size);
-    sl_wait_check(L, wait, "connect");
+    sl_operation_check(L, wait, "connect");
     int err = need_descriptor(L, a);
     a->pending_kind = SL_PENDING_DATAGRAM;
     a->pending.datagram = d;
     if (err == 0)
-        err = sl_wait_poll(L, wait, try_connect, a->block, a->total);
+        err = sl_operation_poll(L, wait, try_connect, a->block, a->total);
     if (err != 0)
         return sl_result_fail(L, err);
     become_connected(L, a);
@@ -195,7 +195,7 @@ int sl_unix_serve(lua_State *L, sl_asocket *a, int index, int backlog)
         return err;
     do
         err = serve(a, &name, backlog);
-    while (sl_reclaim_retry(L, a->source.loop, err));
+    while (sl_reclaim_retry(L, &a->source.loop->reclaim, err));
     return err;
 }
 

@@ -1,0 +1,272 @@
+/*
+ * operation.c - trying operations, and waiting for them. See operation.h; the
+ * phases of a wait are in wait.h.
+ */
+
+#include "loop/operation.h"
+
+#include "os/clock.h"
+#include "os/error.h"
+
+/* Seconds between tries where nothing announces readiness; they double. */
+static const double first_pause = 0.001, last_pause = 0.03;
+
+/* --- trying ------------------------------------------------------------ */
+
+/* The status of a limited wait whose operation is not finished. */
+static int limited_status(const sl_wait *wait)
+{
+    double until = wait->timeout->until;
+    if (wait->status == SL_AGAIN && sl_wait_isinstant(wait))
+        return SL_TIMEOUT;
+    if (wait->status == SL_BUSY && until >= 0 && sl_clock_now() >= until)
+        return SL_TIMEOUT;
+    return wait->status;
+}
+
+/* Tries the operation; returns its status. SL_AGAIN becomes a timeout where the
+ * operation must not wait. */
+static int try_operation(lua_State *L, sl_wait *wait)
+{
+    wait->progress = 0;
+    wait->status = (short)wait->operation->attempt(L, sl_source_of(wait));
+    if (wait->has_timeout)
+        wait->status = (short)limited_status(wait);
+    return wait->status;
+}
+
+/* The thread waits for readiness from now on: 0, or why it can't, and then the
+ * wait may be parked or not. */
+static int park_wait(sl_wait *wait)
+{
+    int err = sl_wait_park(wait);
+    return err != 0 ? err : sl_source_update(sl_source_of(wait));
+}
+
+/* A parked wait goes on waiting: 0, or why it can't. The attempt may have
+ * taken another descriptor or changed the interest. */
+static int stay_parked(sl_wait *wait, unsigned old_interest)
+{
+    sl_source *source = sl_source_of(wait);
+    int err = 0;
+    if (!source->watched || wait->interest != old_interest)
+        err = sl_source_update(source);
+    if (err == 0 && wait->progress && wait->has_timeout &&
+        wait->timeout->block >= 0)
+        sl_wait_setdeadline(wait, sl_clock_now());
+    return err;
+}
+
+void sl_operation_advance(lua_State *L, sl_wait *wait)
+{
+    unsigned interest = wait->interest;
+    int was_parked = sl_wait_isparked(wait);
+    int status = try_operation(L, wait);
+    if (status == SL_AGAIN) {
+        int err = was_parked ? stay_parked(wait, interest) : park_wait(wait);
+        if (err == 0)
+            return;
+        status = err;
+    }
+    if (status == SL_BUSY)
+        sl_wait_queue(wait);
+    else
+        sl_wait_finish(wait, status);
+}
+
+/* --- in the calling thread --------------------------------------------- */
+
+void sl_operation_refuse(lua_State *L, const char *what)
+{
+    luaL_error(L, "%s: the socket is already waited on by another thread",
+               what);
+}
+
+void sl_operation_checkall(lua_State *L, sl_wait *wait, const char *what)
+{
+    sl_stop_check(L, sl_source_of(wait)->loop->threads, what);
+    int reserved = wait->reserved && sl_source_of(wait)->fd >= 0;
+    if (reserved || sl_wait_occupied(L, wait))
+        sl_operation_refuse(L, what);
+}
+
+/* Where the thread must not wait for an event, the operation asks the system
+ * instead. */
+static void assume_ready(sl_wait *wait)
+{
+    if (wait->interest & SL_READABLE)
+        sl_source_of(wait)->readable = 1;
+    if (wait->interest & SL_WRITABLE)
+        sl_source_of(wait)->writable = 1;
+}
+
+/* Tries the operation, unless the thread's budget is used up. */
+static void try_first(lua_State *L, sl_wait *wait,
+                      const sl_operation *operation)
+{
+    wait->operation = operation;
+    if (sl_wait_isinstant(wait))
+        assume_ready(wait);
+    if (sl_operation_isdue(L, sl_source_of(wait)->loop))
+        wait->status = SL_BUSY;
+    else
+        try_operation(L, wait);
+}
+
+/* Whether the operation has to go on later. Where the thread cannot stop, the
+ * operation goes on now, without turns of other threads, until the system says
+ * that it has to wait. */
+static int must_wait(lua_State *L, sl_wait *wait)
+{
+    if (wait->status != SL_AGAIN && wait->status != SL_BUSY)
+        return 0;
+    if (sl_operation_obstacle(L, sl_source_of(wait)->loop) == NULL)
+        return 1;
+    assume_ready(wait);
+    while (try_operation(L, wait) == SL_BUSY)
+        ;
+    return wait->status == SL_AGAIN;
+}
+
+/* [-0, +0, e] The running thread begins to wait: 0, or why it can't. Raises if
+ * it must not. */
+static int begin_wait(lua_State *L, sl_wait *wait)
+{
+    sl_loop *loop = sl_source_of(wait)->loop;
+    const char *obstacle = sl_operation_obstacle(L, loop);
+    if (obstacle != NULL) {
+        sl_wait_giveup(L, wait);
+        luaL_error(L, "%s", obstacle);
+    }
+    sl_thread *t = sl_stop_current(L, loop->threads);
+    sl_wait_enter(wait, loop, t);
+    if (wait->status == SL_BUSY) {
+        sl_wait_queue(wait);
+        return 0;
+    }
+    int err = park_wait(wait);
+    if (err != 0) {
+        sl_wait_leave(wait);
+        wait->status = (short)err;
+        t->wait = NULL;
+        sl_stop_disown(L, t);
+    }
+    return err;
+}
+
+/* [-0, +n, e] Pushes the results, then frees the wait for the next thread. A
+ * thread on a fiber takes them once, or raises; another one is asked again
+ * after an error. */
+static int give_results(lua_State *L, void *of)
+{
+    sl_wait *wait = of;
+    if (sl_thread_isfrozen(wait->thread))
+        sl_wait_leave(wait);
+    int n = wait->operation->results(L, wait);
+    sl_wait_leave(wait);
+    return n;
+}
+
+int sl_operation_run(lua_State *L, sl_wait *wait,
+                     const sl_operation *operation, double block,
+                     double total)
+{
+    double until = total > 0 ? sl_clock_now() + total : total;
+    wait->status = (short)sl_wait_settimeout(wait, block, until);
+    if (wait->status == 0)
+        try_first(L, wait, operation);
+    if (must_wait(L, wait) && begin_wait(L, wait) == 0)
+        return sl_stop_wait(L, wait->thread, give_results);
+    return operation->results(L, wait);
+}
+
+/* [-0, +0, e] The thread, which has begun to wait, stops until the wait is
+ * over: returns its status. */
+static int wait_on_fiber(lua_State *L, sl_wait *wait)
+{
+    sl_stop_freeze(L, wait->thread);
+    sl_wait_leave(wait);
+    return wait->status;
+}
+
+int sl_operation_block(lua_State *L, sl_wait *wait,
+                       const sl_operation *operation, double limit)
+{
+    wait->status = (short)sl_wait_settimeout(wait, limit, -1);
+    if (wait->status == 0)
+        try_first(L, wait, operation);
+    if (must_wait(L, wait) && begin_wait(L, wait) == 0)
+        return wait_on_fiber(L, wait);
+    return wait->status;
+}
+
+/* --- pauses ------------------------------------------------------------ */
+
+static int try_pause(lua_State *L, sl_source *source)
+{
+    (void)L;
+    return source->fd < 0 ? SL_CLOSED : SL_AGAIN;
+}
+
+static int try_turn(lua_State *L, sl_source *source)
+{
+    (void)L;
+    return source->fd < 0 ? SL_CLOSED : 0;
+}
+
+static const sl_operation pausing = {try_pause, NULL};
+const sl_operation sl_operation_turn = {try_turn, NULL};
+
+/* Lets the other threads have their turn, which takes no memory: 0 or
+ * SL_CLOSED. */
+static int yield_turn(lua_State *L, sl_wait *wait)
+{
+    wait->has_timeout = 0;
+    wait->operation = &sl_operation_turn;
+    wait->status = SL_BUSY;
+    begin_wait(L, wait);
+    return wait_on_fiber(L, wait);
+}
+
+int sl_operation_pause(lua_State *L, sl_wait *wait, double seconds)
+{
+    unsigned char interest = wait->interest;
+    sl_operation_checkobstacle(L, sl_source_of(wait)->loop);
+    wait->interest = 0;    /* in the time only */
+    int err = sl_operation_block(L, wait, &pausing, seconds);
+    wait->interest = interest;
+    if (err == SL_TIMEOUT)
+        return 0;
+    return err == SL_CLOSED ? err : yield_turn(L, wait);
+}
+
+/* Seconds from one try until the next. */
+static double next_pause(double pause, double until)
+{
+    double left = until >= 0 ? until - sl_clock_now() : pause;
+    return left < pause ? left : pause;
+}
+
+int sl_operation_poll(lua_State *L, sl_wait *wait, sl_attempt attempt,
+                      double block, double total)
+{
+    double limit = block < 0 || (total >= 0 && total < block) ? total : block;
+    double until = limit < 0 ? -1 : sl_clock_now() + limit;
+    double pause = first_pause;
+    int in_thread = sl_source_of(wait)->loop->threads->running != NULL;
+    for (;;) {
+        assume_ready(wait);
+        wait->status = (short)attempt(L, sl_source_of(wait));
+        if (wait->status != SL_AGAIN)
+            return wait->status;
+        if (!in_thread && limit != 0)
+            luaL_error(L, "to wait here takes a loop thread (see newthread)");
+        double seconds = next_pause(pause, until);
+        wait->status = (short)(seconds <= 0
+                                   ? SL_TIMEOUT
+                                   : sl_operation_pause(L, wait, seconds));
+        if (wait->status != 0)
+            return wait->status;
+        pause = pause < last_pause ? pause * 2 : pause;
+    }
+}
