@@ -15,6 +15,7 @@
 #include "os/error.h"
 #include "os/fd.h"
 #include "os/signal.h"
+#include "socket/pattern.h"
 #include "socket/receive.h"
 #include "socket/send.h"
 #include "thread/arg.h"
@@ -80,9 +81,10 @@ static int fail_received(lua_State *L, const sl_exchange *x)
  * those of TLS, whose receive goes on as long as the peer keeps up. */
 static size_t push_pattern(lua_State *L, const sl_asocket *a)
 {
-    size_t asked = sl_receive_wanted(a);
-    if (asked == 0 && a->receive.pattern == SL_LINE && !a->is_tls) {
-        lua_pushliteral(L, "*l");
+    size_t asked = sl_pattern_missing(a);
+    const sl_pattern *pattern = &sl_patterns[a->receive.pattern];
+    if (asked == 0 && pattern->is_delimited && !a->is_tls) {
+        lua_pushfstring(L, "*%c", pattern->letter);
         return 0;
     }
     if (asked == 0 || asked > CHUNK)
@@ -111,9 +113,7 @@ static size_t collect(lua_State *L, sl_exchange *x, int index)
 static int is_end(lua_State *L, sl_exchange *x, int index)
 {
     const sl_asocket *a = x->a;
-    return a->receive.pattern == SL_ALL &&
-           sl_buffer_count(&a->buffer) > 0 && !sl_receive_overflows(a) &&
-           sl_exchange_isclosed(L, index) &&
+    return sl_pattern_endswithstream(a) && sl_exchange_isclosed(L, index) &&
            (!a->is_tls || sl_exchange_isgoodbye(L, x));
 }
 
@@ -166,9 +166,9 @@ static int receive_once(lua_State *L, sl_exchange *x)
         return is_end(L, x, result + 1);
     }
     size_t n = collect(L, x, result);
-    if (a->receive.pattern == SL_LINE)
+    if (asked == 0 || sl_patterns[a->receive.pattern].is_delimited)
         return asked == 0 || n == 0;
-    return n < asked && !sl_receive_overflows(a);
+    return n < asked && !sl_pattern_overflows(a);
 }
 
 /* [-0, +1, e] After a call that has not finished the receive: waits for what
@@ -177,7 +177,7 @@ static int go_on_receiving(lua_State *L, sl_exchange *x)
 {
     if (lua_toboolean(L, x->object + 1))
         return 0;
-    if (sl_receive_finished(x->a) != SL_AGAIN) {
+    if (sl_pattern_find(x->a) != SL_AGAIN) {
         leave_behind(L, x);
         return 0;
     }
@@ -203,7 +203,7 @@ static int foreign_receive(lua_State *L, sl_asocket *a,
     x.receive = &r;
     for (;;) {
         sl_exchange_regain(&x);
-        int err = sl_receive_finished(a);
+        int err = sl_pattern_find(a);
         if (err == 0)
             return sl_receive_give(L, a);
         lua_settop(L, x.object);

@@ -39,6 +39,10 @@ static int forward_call(lua_State *L)
 /* A function is given as one that can be called on the asocket. */
 static int index_object(lua_State *L, sl_asocket *a)
 {
+    if (a->phase == SL_PHASE_FINALIZED) {
+        lua_pushnil(L);
+        return 1;
+    }
     if (lua_type(L, 2) == LUA_TSTRING &&
         strcmp(lua_tostring(L, 2), "socket") == 0) {
         sl_object_driver_need(L, 1);

@@ -27,14 +27,16 @@
  * given up. */
 enum { SL_LINGER = 60 };
 
-/* What a receive is after. */
+/* The receive in progress. */
+enum { SL_LINE, SL_COUNT, SL_ALL };
+
 typedef struct sl_receive {
-    enum { SL_LINE, SL_COUNT, SL_ALL } pattern;
+    unsigned char pattern; /* which: a row of pattern.c */
     unsigned char less_is_ok;
-    unsigned char taking;  /* its results are pushed: the buffer is to stay, */
-    unsigned char locked;  /* and to stay as it is */
-    size_t wanted;         /* bytes still wanted, for SL_COUNT; those of the
-                              line once it is there, for SL_LINE, else 0 */
+    unsigned char taking;  /* its results are pushed: the buffer must stay, */
+    unsigned char locked;  /* and must stay unchanged */
+    size_t wanted;         /* bytes to receive; of a delimited pattern, once its
+                              end is found, else 0 */
     const char *prefix;    /* borrowed from the caller's stack */
     size_t prefix_size;
 } sl_receive;

@@ -102,10 +102,6 @@ const luaL_Reg sl_class_methods[] = {
 static int index_other(lua_State *L, sl_asocket *a)
 {
     const sl_class_names *names = lua_touserdata(L, lua_upvalueindex(3));
-    if (a->phase == SL_PHASE_FINALIZED) {
-        lua_pushnil(L);
-        return 1;
-    }
     return names->index(L, a);
 }
 

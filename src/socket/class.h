@@ -9,8 +9,9 @@
 
 /* Gives the values of names that are neither fields nor methods. */
 typedef struct sl_class_names {
-    /* [-0, +1, e] Pushes the value of the name at 2 for the asocket at 1. The
-     * running C function has the loop as its first upvalue. */
+    /* [-0, +1, e] Pushes the value of the name at 2 for the asocket at 1, which
+     * may be finalized. The running C function has the loop as its first
+     * upvalue. */
     int (*index)(lua_State *L, sl_asocket *a);
 } sl_class_names;
 

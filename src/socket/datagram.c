@@ -106,7 +106,7 @@ static int give_datagram(lua_State *L, sl_wait *wait, int with_name)
         size = r.wanted;
     sl_receive_push(L, a, &r, sizeof sender, size);
     int names = with_name ? sl_push_sockaddr(L, &sender) : 0;
-    sl_receive_settle(L, a, with_name ? "receivefrom" : "receive");
+    sl_receive_commit(L, a, with_name ? "receivefrom" : "receive");
     sl_buffer_free(&a->buffer, &a->source.loop->scratch);
     return 1 + names;
 }

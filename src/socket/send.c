@@ -14,7 +14,7 @@
 #include "os/fd.h"
 #include "socket/connect.h"
 #include "socket/methods.h"
-#include "socket/receive.h"
+#include "socket/pattern.h"
 #include "thread/arg.h"
 
 
@@ -82,7 +82,7 @@ static int may_gather(sl_asocket *a)
     sl_loop *loop = a->source.loop;
     return a->driver->owns && loop->stepping &&
            loop->threads->running != NULL && a->source.fd >= 0 &&
-           a->source.lost == 0 && sl_receive_hasnext(a);
+           a->source.lost == 0 && sl_pattern_hasnext(a);
 }
 
 /* The same results for what was gathered, or 0: it was not. */
