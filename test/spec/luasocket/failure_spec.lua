@@ -6,6 +6,7 @@ local certificates = require 'certificates'
 local own_io = require 'own_io'
 local process = require 'process'
 local relay = require 'tls_relay'
+local socket = require 'socket'
 local support = require 'support'
 
 local pack, run, track = support.pack, support.run, support.track
@@ -344,6 +345,34 @@ describe("An error of LuaSec's object in a thread", function()
             local a, b, between = relay.tls(certs, certs.trust, true)
             local sent
             loop.newthread(function() sent = pack(b:send(('x'):rep(2e7))) end)
+            between.far:send '\22\3\3\0\5hello'
+            local _, err = b:receive()
+            assert.is_true(eventually(function() return sent end))
+            assert.is_nil(sent[1])
+            assert.equal(err, sent[2])
+            between:cut()
+            close(a, b)
+        end)
+    end)
+
+    it('is final for a thread that nothing else would wake', function()
+        run(function()
+            local a, b, between = relay.tls(certs, certs.trust, true)
+            local function is_full()
+                local fds = {}
+                for i, s in ipairs {b, between.near} do
+                    local fd = s:getfd()
+                    fds[i] = {getfd = function() return fd end}
+                end
+                return #select(2, socket.select(nil, fds, 0)) == 0
+            end
+            local sent
+            loop.newthread(function() sent = pack(b:send(('x'):rep(5e7))) end)
+            assert.is_true(eventually(function()
+                if not is_full() then return false end
+                loop.sleep(0.05)    -- the system may be moving some of it
+                return is_full()
+            end))
             between.far:send '\22\3\3\0\5hello'
             local _, err = b:receive()
             assert.is_true(eventually(function() return sent end))
