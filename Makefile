@@ -253,7 +253,7 @@ asan:
 
 valgrind:
 	@tools/setup.sh test
-	@tools/test.sh valgrind-$(LUA):epoll
+	@JOBS=$${JOBS:-2} tools/test.sh valgrind-$(LUA):epoll
 
 SEED ?= $(shell date +%s)
 CALLS ?= 100000

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds and runs the specs, four runs at a time:
+# Builds and runs the specs, four files at a time:
 #
 #     tools/test.sh [RUN...]        RUN: [VARIANT-]LUA:POLLER
 #
@@ -9,7 +9,7 @@
 #
 #     SPECS     files, folders, or names such as receive; default test
 #     FILTER    a Lua pattern: only the tests with such a name
-#     JOBS      how many runs at a time, default 4
+#     JOBS      how many files at a time, default 4
 #     LIMIT     seconds until a file of specs is ended, default 300 (more
 #               where slow)
 #     SOCKETLOOP_TEST_GC    see test/support/gc.lua
@@ -121,34 +121,49 @@ find_specs() {
     done
 }
 
+# The files that take longest, so they are begun first.
+slow=(memory linger fiber inquiry race build unsent unix_lock resolver closing
+    reclaim fuzz model)
+slowest_first() {
+    awk -F/ -v slow="${slow[*]/%/_spec.lua}" '
+        { print (index(" " slow " ", " " $NF " ") ? 0 : 1), $0 }' |
+        sort -u | cut -d ' ' -f 2-
+}
+
 # Runs one file of specs, in a process of its own: what it leaves in memory
 # costs the others nothing, and if it crashes they still run. Uses run_one's
 # variables.
 run_spec() {
-    local status=0 begin why=
-    begin=$(wc -l <"$report")
-    timeout -k 5 "$limit" "$command" "${runner[@]}" "${options[@]}" "$1" \
-        </dev/null >>"$report.log" 2>&1 &
+    local status=0 why='' own=$report.${1//\//_}
+    timeout -k 5 "$limit" "$command" "${runner[@]}" "$own" "${options[@]}" \
+        "$1" </dev/null >"$own.log" 2>&1 6>&- 7>&- &
     trap 'kill $! 2>/dev/null; exit 1' INT TERM HUP
     wait $! 2>/dev/null || status=$?
-    if [[ $(tail -n 1 "$report") != end* ]]; then
+    if [[ $(tail -n 1 "$own") != end* ]]; then
         why="died with status $status"
         [[ $status != 124 && $status != 137 ]] ||
             why="was ended after $limit s"
-        why+=" in: $(grep '^run' "$report" | tail -n 1 | cut -c 5-)"
-    elif ((status != 0)) &&
-        ! grep -q '^fail' < <(tail -n +$((begin + 1)) "$report"); then
+        why+=" in: $(grep '^run' "$own" | tail -n 1 | cut -c 5-)"
+    elif ((status != 0)) && ! grep -q '^fail' "$own"; then
         why="ended with status $status"
     fi
-    [[ -z $why ]] || echo "fail $1 $why" | tee -a "$report" >>"$report.log"
+    [[ -z $why ]] || echo "fail $1 $why" | tee -a "$own" >>"$own.log"
+    (
+        flock 8
+        cat "$own" >&8
+        cat "$own.log" >>"$report.log"
+    ) 8>>"$report"
+    rm "$own" "$own.log"
 }
 
 # Runs the specs once. Leaves $reports/RUN (see report.lua) and RUN.log;
-# says in one line how it went, and shows the log if it went badly.
+# says in one line how it went, and shows the log if it went badly. A file is
+# begun when a line can be read from 7, and gives it back; 6 gets a line when
+# the last one was begun.
 run_one() {
     parse "$1"
     local command spec report=$root/$reports/$1 limit=${LIMIT:-300}
-    local runner=(/usr/bin/busted -o tools/report.lua -Xoutput "$report")
+    local runner=(/usr/bin/busted -o tools/report.lua -Xoutput)
     local options=()
     case $variant in
     asan | tsan) limit=${LIMIT:-600} ;;
@@ -168,13 +183,20 @@ run_one() {
 $root/test/?.lua;;"
     export LUA_CPATH="$root/$folder/?.so;;"
     "$command" -e 'require "busted.modules.files.moonscript"' 2>/dev/null ||
-        runner=(tools/runner.lua "$report")
+        runner=(tools/runner.lua)
     : >"$report"
     : >"$report.log"
     local start=$SECONDS
+    trap 'kill $(jobs -p) 2>/dev/null; exit 1' INT TERM HUP
     for spec in "${specs[@]}"; do
-        run_spec "$spec"
+        read -ru 7
+        (
+            run_spec "$spec"
+            echo >&7
+        ) &
     done
+    echo >&6
+    wait
 
     local passed failed skipped
     read -r passed failed skipped < <(count "$report")
@@ -235,7 +257,7 @@ if [[ $# -eq 0 ]]; then
 fi
 
 # shellcheck disable=SC2086
-specs=$(find_specs ${SPECS:-test} | sort -u)
+specs=$(find_specs ${SPECS:-test} | slowest_first)
 mapfile -t specs <<<"$specs"
 
 mkdir -p build
@@ -255,11 +277,14 @@ trap 'kill $(jobs -p) 2>/dev/null; echo "ended by a signal" >&2; exit 1' \
     INT TERM HUP
 show_progress &
 progress=$!
+mkfifo "$reports/begun" "$reports/jobs"
+exec 6<>"$reports/begun" 7<>"$reports/jobs"
+for ((i = 0; i < ${JOBS:-4}; i++)); do echo >&7; done
 running=()
 for run in "${runs[@]}"; do
-    ((${#running[@]} < ${JOBS:-4})) || wait -n || true
     run_one "$run" &
     running+=($!)
+    read -ru 6
 done
 wait "${running[@]}" || true
 kill $progress

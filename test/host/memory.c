@@ -2,15 +2,15 @@
  * memory.c - a program that embeds Lua and the module, in which the n-th
  * request for memory fails, for every n:
  *
- *     memory lua|system WIDTH RUNS SCRIPT [PART [N]]
+ *     memory lua|system WIDTH RUNS[:SEED] SCRIPT [PART [N]]
  *
  * The script returns a list of parts, each a name and three functions: what
  * comes before, what may fail, and what must work afterwards. A part is run in
  * a new Lua state for each n: in the second function WIDTH requests fail from
  * the n-th on (0: all), in the others none; then comes lua_close, after which
  * as much memory, mapped or not, and as many descriptors must be in use as were
- * before. At most RUNS n are tried of each part, at equal distances (0: all);
- * or only N of only one PART.
+ * before. At most RUNS n are tried of each part, at equal distances (0: all),
+ * the first of which depends on SEED; or only N of only one PART.
  *
  * `lua`: what Lua asks its allocator for; `system`: what the module asks the
  * system for: memory, descriptors, stacks, threads. Its calls are found by the
@@ -403,14 +403,15 @@ static long run_once(const char *script, int part, requests *r, long n)
 int main(int argc, char **argv)
 {
     if (argc < 5 || argc > 7) {
-        fprintf(stderr, "usage: memory lua|system WIDTH RUNS SCRIPT "
+        fprintf(stderr, "usage: memory lua|system WIDTH RUNS[:SEED] SCRIPT "
                 "[PART [N]]\n");
         return 2;
     }
     requests *r = strcmp(argv[1], "lua") == 0 ? &lua_requests
                                               : &system_requests;
     const char *script = argv[4];
-    long runs = atol(argv[3]);
+    const char *colon = strchr(argv[3], ':');
+    long runs = atol(argv[3]), seed = colon != NULL ? atol(colon + 1) : 0;
     int only = argc > 5 ? atoi(argv[5]) : 0;
     main_thread = pthread_self();
     signal(SIGALRM, hangs);
@@ -423,7 +424,7 @@ int main(int argc, char **argv)
             break;
         long step = runs > 0 && total > runs ? (total + runs - 1) / runs : 1;
         long unchecked = 0;
-        for (long n = 1; n <= total; n += step) {
+        for (long n = 1 + seed % step; n <= total; n += step) {
             run_once(script, part, r, n);
             unchecked += finalizers_lost;
         }

@@ -611,7 +611,7 @@ end)
 -- says: judge(s, i, what use gave) if one did in between.
 local function with_intruders(make, f, use, judge, rounds)
     with_litter(200, function(litter)
-        for i = 1, rounds or 60 do
+        for i = 1, rounds or 16 do
             local s = keep(make())
             local inside, came = true, false
             for _ = 1, i % 4 do
