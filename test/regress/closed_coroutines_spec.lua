@@ -4,16 +4,14 @@
 local loop = require 'socketloop'
 local support = require 'support'
 
-local run, plain = support.run, support.plain
+local plain = support.plain
 
 describe('Once broken:', function()
     support.hooks(before_each, after_each)
 
     if coroutine.close then
         it('a send ends with its coroutine', function()
-            run(function()
-                local client, peer = plain.pair()
-                local s = loop.wrap(client)
+            support.with_mixed(function(s, peer)
                 local thread = loop.newthread(function()
                     s:send(('x'):rep(2 ^ 23))
                 end)
@@ -27,8 +25,6 @@ describe('Once broken:', function()
                 until not data and part == ''
                 assert.equal(5, (s:send 'hello'))
                 assert.equal('hello', (peer:receive(5)))
-                s:close()
-                peer:close()
             end)
         end)
 

@@ -4,15 +4,11 @@
 local loop = require 'socketloop'
 local support = require 'support'
 
-local run, plain = support.run, support.plain
-
 describe('Once broken:', function()
     support.hooks(before_each, after_each)
 
     it('a writer is woken though the reader of its socket fails', function()
-        run(function()
-            local client, peer = plain.pair()
-            local s = loop.wrap(client)
+        support.with_mixed(function(s, peer)
             local sent, size = nil, 8 * 1024 * 1024
             loop.newthread(function() sent = s:send(('x'):rep(size)) end)
             loop.newthread(function()
@@ -31,8 +27,6 @@ describe('Once broken:', function()
             loop.onerror = nil
             support.eventually(function() return sent end)
             assert.equal(size, sent)
-            s:close()
-            peer:close()
         end)
     end)
 end)

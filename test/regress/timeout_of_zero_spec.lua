@@ -1,18 +1,15 @@
 -- A call that may not wait asks the system for readiness. Any answer counted as
 -- readiness.
 
-local loop = require 'socketloop'
 local support = require 'support'
 
-local run, pack, plain = support.run, support.pack, support.plain
+local pack = support.pack
 
 describe('Once broken:', function()
     support.hooks(before_each, after_each)
 
     it('call_async with a timeout of 0 times out', function()
-        run(function()
-            local client, peer = plain.pair()
-            local s = loop.wrap(client)
+        support.with_mixed(function(s)
             local calls = 0
             s:settimeout(0)
             assert.same(pack(nil, 'timeout'), pack(s:call_async(function()
@@ -20,8 +17,6 @@ describe('Once broken:', function()
                 return nil, calls < 1000 and 'wantread' or 'spins'
             end)))
             assert.equal(1, calls)
-            s:close()
-            peer:close()
         end)
     end)
 end)

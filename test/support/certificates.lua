@@ -43,10 +43,11 @@ openssl req -x509 -new -key self.key -subj /CN=localhost -days 2 \
     -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -out self.pem
 ]]
 
--- Makes them in a new folder. certs.good.key and so on are file names,
--- certs.good.server LuaSec's parameters for a server, certs.trust those of a
--- client that trusts the authority.
-function certificates.make()
+-- Makes them in a new folder; they are put into the table certs if it is given.
+-- certs.good.key and so on are file names, certs.good.server are LuaSec's
+-- parameters for a server, certs.trust those of a client that trusts the
+-- authority.
+function certificates.make(certs)
     local folder = process.tempdir()
     local lines, serial = {script:format(process.quote(folder))}, 10
     for name, alternatives in pairs(names) do
@@ -56,7 +57,8 @@ function certificates.make()
     end
     local status, output = process.run(table.concat(lines))
     assert(status == 0, output)
-    local certs = {folder = folder, trust = {cafile = folder .. '/ca.pem'}}
+    certs = certs or {}
+    certs.folder, certs.trust = folder, {cafile = folder .. '/ca.pem'}
 
     -- A server that calls handler after the handshake. port, listener
     function certs.serve(handler, params)
@@ -86,6 +88,20 @@ function certificates.make()
             server = {mode = 'server', key = key, certificate = certificate},
         }
     end})
+end
+
+-- For a block of specs, with busted's functions: the certificates, which are
+-- made before the first test. Where there can be none: nil, and the block is
+-- pending.
+function certificates.of_block(pending, setup, teardown)
+    if not certificates.possible then
+        pending 'LuaSec or the command openssl is not installed'
+        return nil
+    end
+    local certs = {}
+    setup(function() certificates.make(certs) end)
+    teardown(process.cleanup)
+    return certs
 end
 
 return certificates

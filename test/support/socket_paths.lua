@@ -6,6 +6,16 @@ local process = require 'process'
 
 local paths = {}
 
+-- LuaSocket's module of unix sockets. Where there is none: nil, and a block
+-- that says so, by busted's functions.
+function paths.unix(describe, pending)
+    local has_unix, unix = pcall(require, 'socket.unix')
+    if has_unix then return unix end
+    describe('LuaSocket without unix sockets', function()
+        pending 'has nothing to compare with'
+    end)
+end
+
 -- Makes another folder, which process.cleanup removes.
 function paths.new()
     paths.folder = process.tempdir()

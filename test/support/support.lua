@@ -329,7 +329,23 @@ function support.mixed(host, which)
     return track((which or loop).wrap(client)), server
 end
 
--- The same, where the loop socket was accepted. With a size its buffer for
+-- Runs f(a, b) in a loop thread with what make makes, two sockets, and closes
+-- them; what f returns.
+local function with_two(make)
+    return function(f)
+        return support.run(function()
+            local a, b = make()
+            local results = pack(f(a, b))
+            support.close(a, b)
+            return unpack(results, 1, results.n)
+        end)
+    end
+end
+
+support.with_pair = with_two(support.pair)
+support.with_mixed = with_two(support.mixed)
+
+-- As mixed, where the loop socket was accepted. With a size its buffer for
 -- sending and the peer's for receiving are so small.
 function support.accepted(size)
     local listener = track(loop.tcp('127.0.0.1', 0))
@@ -344,7 +360,22 @@ function support.accepted(size)
     return s, peer
 end
 
--- The same, where it has connected.
+-- Sends as much as the peer's window takes; how much that is. Linux makes some
+-- room when a full window is probed for the first time, after 0.2 seconds.
+function support.fill(s)
+    local chunk, sum, since = ('f'):rep(1000), 0, loop.now()
+    s:settimeout(0)
+    while loop.now() - since < 0.3 do
+        local n, err, last = s:send(chunk)
+        n = n or last
+        sum = sum + n
+        if n > 0 then since = loop.now() end
+        if err then loop.sleep(0.005) end
+    end
+    return sum
+end
+
+-- As mixed, where the loop socket has connected.
 function support.connected()
     local listener, port = plain.listen()
     local s = track(assert(loop.connect('127.0.0.1', port)))

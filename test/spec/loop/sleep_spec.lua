@@ -87,8 +87,7 @@ describe('sleep', function()
 
     it('of 0 lets deadlines pass and I/O happen', function()
         local got, woken
-        run(function()
-            local client, server = support.pair()
+        support.with_pair(function(client, server)
             loop.newthread(function() got = server:receive '*l' end)
             loop.newthread(function()
                 loop.sleep(0.001)
@@ -98,8 +97,6 @@ describe('sleep', function()
             local deadline = socket.gettime() + support.limit
             repeat loop.sleep(0)
             until got and woken or socket.gettime() > deadline
-            client:close()
-            server:close()
         end)
         assert.equal('hello', got)
         assert.is_true(woken)

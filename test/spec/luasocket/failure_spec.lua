@@ -4,7 +4,6 @@
 local loop = require 'socketloop'
 local certificates = require 'certificates'
 local own_io = require 'own_io'
-local process = require 'process'
 local relay = require 'tls_relay'
 local socket = require 'socket'
 local support = require 'support'
@@ -195,14 +194,8 @@ describe('A foreign object that gets nowhere', function()
 end)
 
 describe('An error of TLS', function()
-    if not certificates.possible then
-        pending 'LuaSec or the command openssl is not installed'
-        return
-    end
-
-    local certs
-    setup(function() certs = certificates.make() end)
-    teardown(process.cleanup)
+    local certs = certificates.of_block(pending, setup, teardown)
+    if not certs then return end
     support.hooks(before_each, after_each)
 
     for _, version in ipairs {'tlsv1_2', 'tlsv1_3'} do
@@ -312,14 +305,8 @@ describe('An error of TLS', function()
 end)
 
 describe("An error of LuaSec's object in a thread", function()
-    if not certificates.possible then
-        pending 'LuaSec or the command openssl is not installed'
-        return
-    end
-
-    local certs
-    setup(function() certs = certificates.make() end)
-    teardown(process.cleanup)
+    local certs = certificates.of_block(pending, setup, teardown)
+    if not certs then return end
     support.hooks_installed(before_each, after_each)
 
     it('is final for both directions', function()

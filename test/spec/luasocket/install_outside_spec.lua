@@ -2,10 +2,12 @@
 
 local loop = require 'socketloop'
 local socket = require 'socket'
+local scenes = require 'scenes'
 local support = require 'support'
 local process = require 'process'
 
 local run, pack, track = support.run, support.pack, support.track
+local waits = scenes.waits
 
 -- What a module keeps: in upvalues, tables, and closures of C functions.
 local connect, sleep = socket.connect, socket.sleep
@@ -16,25 +18,6 @@ local names = {
     'protect', 'select', 'sink', 'skip', 'sleep', 'source', 'tcp', 'tcp4',
     'tcp6', 'try', 'udp', 'udp4', 'udp6',
 }
-
--- Does f let another thread run? In a thread of the loop which.
-local function waits(f, which)
-    which = which or loop
-    local turns, ended = 0, false
-    which.newthread(function()
-        f()
-        ended = true
-    end)
-    which.newthread(function()
-        while not ended do
-            turns = turns + 1
-            which.sleep(0.001)
-        end
-    end)
-    while which.step() do end
-    assert.is_true(ended)
-    return turns > 0
-end
 
 describe('install', function()
     local undo

@@ -4,12 +4,14 @@
 local loop = require 'socketloop'
 local coro = require 'coro'
 local socket = require 'socket'
+local scenes = require 'scenes'
 local support = require 'support'
 local process = require 'process'
 
 local coro_loop = loop.coro     -- made here, so that no test seems to leak it
 
 local run = support.run
+local waits = scenes.waits
 
 -- What a module keeps: in upvalues, tables, and closures of C functions.
 local sleep = socket.sleep
@@ -19,25 +21,6 @@ local receive = socket.tcp4().receive
 local methods = {}
 for name, f in pairs(getmetatable(socket.tcp4()).__index) do
     methods[name] = f
-end
-
--- Does f let another thread run? In a thread of the loop which.
-local function waits(f, which)
-    which = which or loop
-    local turns, ended = 0, false
-    which.newthread(function()
-        f()
-        ended = true
-    end)
-    which.newthread(function()
-        while not ended do
-            turns = turns + 1
-            which.sleep(0.001)
-        end
-    end)
-    while which.step() do end
-    assert.is_true(ended)
-    return turns > 0
 end
 
 describe('install', function()
@@ -181,8 +164,7 @@ describe('install', function()
 
     it('leaves loop sockets and their objects as they are', function()
         undo = loop.install()
-        run(function()
-            local client, peer = support.mixed()
+        support.with_mixed(function(client, peer)
             local object = client:getsocket()
             assert.equal('timeout', (select(2, object:receive())))
             loop.newthread(function()
@@ -192,8 +174,6 @@ describe('install', function()
             assert.equal('x', client:receive())
             assert.equal('y', client:receive())
             assert.equal(1, client:setoption('tcp-nodelay', true))
-            client:close()
-            peer:close()
         end)
     end)
 

@@ -2,22 +2,12 @@
 
 local loop = require 'socketloop'
 local socket = require 'socket'
+local scenes = require 'scenes'
 local support = require 'support'
 
 local run, pack, track = support.run, support.pack, support.track
 local pair = support.unwrapped
-
--- Sends the pieces one after another, each in a turn of its own; a false
--- closes the peer.
-local function trickle(peer, ...)
-    local pieces = {...}
-    loop.newthread(function()
-        for _, piece in ipairs(pieces) do
-            loop.sleep(0.002)
-            if piece then peer:send(piece) else peer:close() end
-        end
-    end)
-end
+local trickle = scenes.trickle
 
 describe('a LuaSocket object in a thread', function()
     support.hooks_installed(before_each, after_each)

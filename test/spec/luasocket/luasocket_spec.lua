@@ -3,33 +3,11 @@
 
 local loop = require 'socketloop'
 local socket = require 'socket'
+local scenes = require 'scenes'
 local support = require 'support'
 
 local run, pack, track = support.run, support.pack, support.track
-local pair = support.unwrapped
-
--- Runs f in a thread with such a pair, which is closed afterwards.
-local function with_pair(f)
-    return run(function()
-        local client, peer = pair()
-        local results = pack(f(client, peer))
-        client:close()
-        peer:close()
-        return support.unpack(results, 1, results.n)
-    end)
-end
-
--- Sends the pieces one after another, each in a turn of its own; a false
--- closes the peer.
-local function trickle(peer, ...)
-    local pieces = {...}
-    loop.newthread(function()
-        for _, piece in ipairs(pieces) do
-            loop.sleep(0.002)
-            if piece then peer:send(piece) else peer:close() end
-        end
-    end)
-end
+local with_pair, trickle = scenes.with_unwrapped, scenes.trickle
 
 describe('a LuaSocket object in a thread', function()
     support.hooks_installed(before_each, after_each)

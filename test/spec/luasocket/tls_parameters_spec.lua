@@ -3,25 +3,15 @@
 
 local loop = require 'socketloop'
 local certificates = require 'certificates'
-local process = require 'process'
 local support = require 'support'
 
 local pack, run, close = support.pack, support.run, support.close
 local raises = support.raises
 
 describe('TLS', function()
-    if not certificates.possible then
-        pending 'LuaSec or the command openssl is not installed'
-        return
-    end
-
+    local certs = certificates.of_block(pending, setup, teardown)
+    if not certs then return end
     local ssl = require 'ssl'
-    local certs, trust
-    setup(function()
-        certs = certificates.make()
-        trust = certs.trust
-    end)
-    teardown(process.cleanup)
     support.hooks(before_each, after_each)
 
     -- Nothing of what is sent after starttls with these arguments, which
@@ -81,7 +71,7 @@ describe('TLS', function()
     it('has no other parameters', function()
         run(function()
             local context = assert(ssl.newcontext {
-                mode = 'client', protocol = 'any', cafile = trust.cafile,
+                mode = 'client', protocol = 'any', cafile = certs.trust.cafile,
             })
             for name, params in pairs {
                 verfy = {verfy = 'peer'}, [1] = {'peer'},
@@ -121,11 +111,9 @@ describe('TLS', function()
     end)
 
     it('says where a parameter is wrong', function()
-        run(function()
-            local a, b = support.pair()
+        support.with_pair(function(a)
             local here = 'tls_parameters_spec.lua:'
             raises(here, function() a:starttls {verify = {}} end)
-            close(a, b)
         end)
     end)
 
@@ -133,13 +121,13 @@ describe('TLS', function()
         run(function()
             local server = certs.good.server
             server.verify, server.cafile = {'peer', 'fail_if_no_peer_cert'},
-                trust.cafile
+                certs.trust.cafile
             local a, b = support.pair()
             local result
             loop.newthread(function()
                 result = pack(b:starttls(setmetatable({}, {__index = server})))
             end)
-            a:starttls(trust)
+            a:starttls(certs.trust)
             a:receive()
             assert.is_true(support.eventually(function() return result end))
             assert.is_nil(result[1])    -- no certificate
@@ -151,7 +139,7 @@ describe('TLS', function()
         run(function()
             local server, client = certs.good.server, {}
             for name, value in pairs {
-                verify = {'peer', 'client_once'}, cafile = trust.cafile,
+                verify = {'peer', 'client_once'}, cafile = certs.trust.cafile,
                 protocol = 'any', options = 'all', depth = 3,
                 alpn = {'a', 'b'}, ciphers = 'HIGH', password = 'x',
                 verifyext = 'lsec_continue', handshake_timeout = 5,
@@ -175,7 +163,7 @@ describe('TLS', function()
                 b:close()
             end)
             local ok, err = a:starttls({
-                cafile = trust.cafile, verifyext = 'lsec_continue',
+                cafile = certs.trust.cafile, verifyext = 'lsec_continue',
             }, 'localhost')
             assert.is_nil(ok)
             assert.matches('certificate verify failed', err)
@@ -191,7 +179,7 @@ describe('TLS', function()
             loop.newthread(function() result = pack(b:starttls(server)) end)
             local own = certs.client
             assert.is_nil((a:starttls({
-                cafile = trust.cafile,
+                cafile = certs.trust.cafile,
                 certificates = {{key = own.key, certificate = own.certificate}},
             }, 'localhost')))
             assert.is_true(support.eventually(function() return result end))
@@ -203,9 +191,11 @@ describe('TLS', function()
         it('for a bad argument', function()
             run(function()
                 refused("bad argument #1 to 'starttls' (table or", 'x')
-                refused("bad argument #2 to 'starttls' (string", trust, {})
-                refused("bad argument #2 to 'starttls' (string", trust, 1)
-                refused('there is a zero byte in the host', trust,
+                refused("bad argument #2 to 'starttls' (string",
+                        certs.trust, {})
+                refused("bad argument #2 to 'starttls' (string",
+                        certs.trust, 1)
+                refused('there is a zero byte in the host', certs.trust,
                         'localhost\0.evil.test')
             end)
         end)
@@ -230,7 +220,8 @@ describe('TLS', function()
         it('but not one that has TLS', function()
             run(function()
                 local a, b = certs.pair()
-                raises('socket without TLS expected', a.starttls, a, trust)
+                raises('socket without TLS expected', a.starttls, a,
+                       certs.trust)
                 assert.equal(2, a:send 'x\n')
                 assert.equal('x', b:receive())
                 close(a, b)
@@ -261,7 +252,7 @@ describe('TLS', function()
             local a, b = support.pair()
             b:setoption('linger', {on = true, timeout = 0})
             b:close()
-            assert.is_nil((a:starttls(trust)))
+            assert.is_nil((a:starttls(certs.trust)))
             assert.equal(-1, a:getfd())
         end)
     end)

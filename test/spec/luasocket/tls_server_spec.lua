@@ -11,15 +11,9 @@ local run, track, close = support.run, support.track, support.close
 local eventually, some = support.eventually, support.some
 
 describe('TLS', function()
-    if not certificates.possible then
-        pending 'LuaSec or the command openssl is not installed'
-        return
-    end
-
+    local certs = certificates.of_block(pending, setup, teardown)
+    if not certs then return end
     local ssl = require 'ssl'
-    local certs
-    setup(function() certs = certificates.make() end)
-    teardown(process.cleanup)
     support.hooks(before_each, after_each)
 
     local function connect(port, host)

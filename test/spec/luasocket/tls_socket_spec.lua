@@ -9,15 +9,9 @@ local pack, run, track = support.pack, support.run, support.track
 local close, eventually, some = support.close, support.eventually, support.some
 
 describe('TLS', function()
-    if not certificates.possible then
-        pending 'LuaSec or the command openssl is not installed'
-        return
-    end
-
+    local certs = certificates.of_block(pending, setup, teardown)
+    if not certs then return end
     local ssl = require 'ssl'
-    local certs
-    setup(function() certs = certificates.make() end)
-    teardown(process.cleanup)
     support.hooks(before_each, after_each)
 
     describe('a socket', function()
@@ -318,14 +312,12 @@ describe('TLS', function()
         end
 
         it('call_async has the timeout of the socket', function()
-            run(function()
-                local a, b = support.pair()
+            support.with_pair(function(a)
                 local c = assert(ssl.wrap(a:getsocket(), client_table()))
                 a:settimeout(0.02)
                 assert.same({n = 2, nil, 'timeout'},
                     pack(a:call_async(c.dohandshake, c)))
                 c:close()
-                close(a, b)
             end)
         end)
 
@@ -346,15 +338,13 @@ describe('TLS', function()
         end)
 
         it('setsocket refuses when plain bytes are left', function()
-            run(function()
-                local a, b = support.pair()
+            support.with_pair(function(a, b)
                 b:send 'line\nmore'
                 assert.equal('line', a:receive())
                 local c = assert(ssl.wrap(a:getsocket(), client_table()))
                 assert.error_matches(function() a:setsocket(c) end,
                     'received bytes are still buffered')
                 c:close()
-                close(a, b)
             end)
         end)
     end)

@@ -9,23 +9,14 @@ local pack, run, track = support.pack, support.run, support.track
 local close, eventually, some = support.close, support.eventually, support.some
 
 describe('TLS', function()
-    if not certificates.possible then
-        pending 'LuaSec or the command openssl is not installed'
-        return
-    end
-
+    local certs = certificates.of_block(pending, setup, teardown)
+    if not certs then return end
     local ssl = require 'ssl'
-    local certs, trust
-    setup(function()
-        certs = certificates.make()
-        trust = certs.trust
-    end)
-    teardown(process.cleanup)
     support.hooks(before_each, after_each)
 
     -- Parameters of a client that trusts the authority, and more.
     local function client_params(more)
-        local params = {cafile = trust.cafile}
+        local params = {cafile = certs.trust.cafile}
         for key, value in pairs(more or {}) do params[key] = value end
         return params
     end
@@ -100,13 +91,13 @@ describe('TLS', function()
                     client:close()
                 end)
                 local client = connect(port, 'localhost')
-                assert.is_true(client:starttls(trust))
+                assert.is_true(client:starttls(certs.trust))
                 assert.is_nil((client:receive()))
                 assert.equal('localhost', seen)
                 client:close()
                 client = loop.tcp()
                 client:connect('127.0.0.1', port)
-                assert.is_true(client:starttls(trust))
+                assert.is_true(client:starttls(certs.trust))
                 assert.is_nil((client:receive()))
                 assert.equal('none', seen)    -- as it's an address
                 close(client, listener)
@@ -119,7 +110,7 @@ describe('TLS', function()
         } do
             it('accepts a certificate for ' .. host, function()
                 run(function()
-                    local result, client = try('good', trust, host)
+                    local result, client = try('good', certs.trust, host)
                     assert.same({n = 1, true}, result)
                     client:close()
                 end)
@@ -132,7 +123,7 @@ describe('TLS', function()
         } do
             it('refuses a certificate that is not for ' .. host, function()
                 run(function()
-                    local result, client = try('good', trust, host)
+                    local result, client = try('good', certs.trust, host)
                     assert.is_nil(result[1])
                     assert.equal('host name mismatch: the certificate is ' ..
                         'for localhost, good.test, *.wild.test, 127.0.0.1, ' ..
@@ -154,7 +145,7 @@ describe('TLS', function()
         } do
             it('refuses a certificate that is bad: ' .. name, function()
                 run(function()
-                    local result, client = try(name, trust, 'localhost')
+                    local result, client = try(name, certs.trust, 'localhost')
                     assert.is_nil(result[1])
                     assert.matches(message:gsub('%*', '%%*'), result[2])
                     assert.equal(-1, client:getfd())
@@ -268,7 +259,7 @@ describe('TLS', function()
                     handled = handled + 1
                 end, server)
                 local client = connect(port)
-                client:starttls(trust)
+                client:starttls(certs.trust)
                 assert.is_nil((client:receive()))
                 assert.equal(0, handled)
                 close(client, listener)
@@ -299,12 +290,14 @@ describe('TLS', function()
             run(function()
                 local a, b = support.pair()
                 a:settimeout(0.03)
-                assert.same({n = 2, nil, 'timeout'}, pack(a:starttls(trust)))
+                assert.same({n = 2, nil, 'timeout'},
+                    pack(a:starttls(certs.trust)))
                 assert.equal(-1, a:getfd())
                 b:close()
                 a, b = support.pair()
                 a:settimeout(0.03, 't')
-                assert.same({n = 2, nil, 'timeout'}, pack(a:starttls(trust)))
+                assert.same({n = 2, nil, 'timeout'},
+                    pack(a:starttls(certs.trust)))
                 b:close()
             end)
         end)
@@ -313,19 +306,20 @@ describe('TLS', function()
             run(function()
                 local a, b = support.pair()
                 b:close()
-                local ok, err = a:starttls(trust)
+                local ok, err = a:starttls(certs.trust)
                 assert.is_nil(ok)
                 assert.is_string(err)
                 assert.equal(-1, a:getfd())
                 a, b = support.pair()
                 b:send 'HTTP/1.0 400 Bad Request\r\n\r\n'
-                ok, err = a:starttls(trust)
+                ok, err = a:starttls(certs.trust)
                 assert.is_nil(ok)
                 assert.is_string(err)
                 assert.equal(-1, a:getfd())
                 b:close()
                 a:close()
-                assert.same({n = 2, nil, 'closed'}, pack(a:starttls(trust)))
+                assert.same({n = 2, nil, 'closed'},
+                    pack(a:starttls(certs.trust)))
             end)
         end)
 
@@ -333,7 +327,9 @@ describe('TLS', function()
             run(function()
                 local a, b = support.pair()
                 local result
-                loop.newthread(function() result = pack(a:starttls(trust)) end)
+                loop.newthread(function()
+                    result = pack(a:starttls(certs.trust))
+                end)
                 a:close()
                 assert.is_true(eventually(function() return result end))
                 assert.same({n = 2, nil, 'closed'}, result)
@@ -373,15 +369,13 @@ describe('TLS', function()
             local outside = track(loop.tcp())
             assert.error_matches(function() outside:starttls() end,
                 'tcp{client} expected')
-            run(function()
-                local a, b = support.pair()
+            support.with_pair(function(a, b)
                 loop.newthread(function() b:starttls(certs.good.server) end)
                 assert.error_matches(function() b:send 'plain' end,
                     'the TLS handshake is not finished')
-                assert.is_true(a:starttls(trust))
-                assert.error_matches(function() a:starttls(trust) end,
+                assert.is_true(a:starttls(certs.trust))
+                assert.error_matches(function() a:starttls(certs.trust) end,
                     'socket without TLS expected')
-                close(a, b)
             end)
             local a, b = run(support.pair)
             assert.error_matches(function() a:starttls() end,
@@ -488,7 +482,7 @@ describe('TLS', function()
                 assert.equal('250 ok', client:receive())
                 client:send 'STARTTLS\r\n'
                 assert.equal('220 go ahead', client:receive())
-                assert(client:starttls(trust))
+                assert(client:starttls(certs.trust))
                 client:send 'EHLO again\r\n'
                 assert.equal('250 ok', client:receive())
                 client:send 'QUIT\r\n'

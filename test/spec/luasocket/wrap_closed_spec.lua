@@ -1,23 +1,12 @@
 -- wrap of objects and descriptors that somebody else closes.
 
 local loop = require 'socketloop'
+local scenes = require 'scenes'
 local support = require 'support'
 
 local pack = support.pack
 local run, plain = support.run, support.plain
-
--- Are s and its plain peer connected, in both directions, and does s wait in
--- the loop rather than block the process?
-local function talk(s, peer)
-    local got
-    loop.newthread(function() got = s:receive() end)
-    assert.is_nil(got)
-    peer:send 'ping\n'
-    assert.is_true(support.eventually(function() return got end))
-    assert.equal('ping', got)
-    s:send 'pong\n'
-    assert.equal('pong', peer:receive())
-end
+local talk = scenes.dialogue
 
 describe('wrap', function()
     support.hooks(before_each, after_each)

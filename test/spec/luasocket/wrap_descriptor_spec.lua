@@ -2,30 +2,11 @@
 
 local loop = require 'socketloop'
 local socket = require 'socket'
+local scenes = require 'scenes'
 local support = require 'support'
 
 local run, plain, raises = support.run, support.plain, support.raises
-
--- Are s and its plain peer connected, in both directions, and does s wait in
--- the loop rather than block the process?
-local function talk(s, peer)
-    local got
-    loop.newthread(function() got = s:receive() end)
-    assert.is_nil(got)
-    peer:send 'ping\n'
-    assert.is_true(support.eventually(function() return got end))
-    assert.equal('ping', got)
-    s:send 'pong\n'
-    assert.equal('pong', peer:receive())
-end
-
--- A descriptor that nobody else owns, connected to the plain peer.
-local function bare_fd(host)
-    local client, peer = plain.pair(host)
-    local fd = client:getfd()
-    client:setfd(-1)
-    return fd, peer
-end
+local talk, bare_fd = scenes.dialogue, scenes.bare_fd
 
 describe('wrap', function()
     support.hooks(before_each, after_each)

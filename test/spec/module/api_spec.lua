@@ -152,15 +152,13 @@ describe('In C', function()
         end)
 
         it('no longer than that, though others take what came', function()
-            run(function()
-                local s, peer = support.mixed()
+            support.with_mixed(function(s, peer)
                 local waiting = begin(api.wait, s:getfd(), 'r', 0.03)
                 loop.newthread(function() while s:receive(1) do end end)
                 assert(support.eventually(function()
                     peer:send 'x'
                     return waiting.n >= 0
                 end))
-                support.close(s, peer)
             end)
         end)
 

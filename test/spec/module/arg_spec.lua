@@ -190,8 +190,7 @@ for how, way in pairs(ways) do
         end
 
         it('is told by connected sockets', function()
-            run(function()
-                local client, server = support.pair()
+            support.with_pair(function(client)
                 local skipped = {
                     listen = true, setmaxclients = true, starttls = true,
                 }
@@ -201,8 +200,6 @@ for how, way in pairs(ways) do
                                         client)
                     end
                 end
-                client:close()
-                server:close()
             end)
         end)
 

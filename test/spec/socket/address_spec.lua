@@ -55,8 +55,7 @@ describe('An address', function()
     end)
 
     it('of IPv4 has the family inet', function()
-        run(function()
-            local a, b = support.pair()
+        support.with_pair(function(a, b)
             for _, s in ipairs {a, b} do
                 local host, port, family = s:getpeername()
                 assert.equal('127.0.0.1', host)
@@ -64,8 +63,6 @@ describe('An address', function()
                 assert.equal('inet', family)
                 assert.equal('inet4', s:getfamily())
             end
-            a:close()
-            b:close()
         end)
     end)
 

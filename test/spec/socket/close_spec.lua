@@ -420,15 +420,12 @@ describe('shutdown', function()
     end)
 
     it('of both wakes a reader', function()
-        run(function()
-            local s, peer = support.mixed()
+        support.with_mixed(function(s)
             local result
             loop.newthread(function() result = pack(s:receive()) end)
             s:shutdown 'both'
             assert.is_true(support.eventually(function() return result end))
             assert.same(pack(nil, 'closed', ''), result)
-            s:close()
-            peer:close()
         end)
     end)
 

@@ -3,7 +3,6 @@
 
 local loop = require 'socketloop'
 local certificates = require 'certificates'
-local process = require 'process'
 local relay = require 'tls_relay'
 local socket = require 'socket'
 local support = require 'support'
@@ -103,14 +102,8 @@ end)
 
 -- Of a loop socket; with install, of one of LuaSec's objects.
 local function describe_tls(name, hooks, is_luasec) describe(name, function()
-    if not certificates.possible then
-        pending 'LuaSec or the command openssl is not installed'
-        return
-    end
-
-    local certs
-    setup(function() certs = certificates.make() end)
-    teardown(process.cleanup)
+    local certs = certificates.of_block(pending, setup, teardown)
+    if not certs then return end
     hooks(before_each, after_each)
 
     local function connect(version)

@@ -310,8 +310,7 @@ describe('Garbage', function()
         end)
 
         it('a thread that waits in a nested coroutine', function()
-            run(function()
-                local s, peer = support.mixed()
+            support.with_mixed(function(s, peer)
                 local got
                 loop.newthread(function()
                     coroutine.wrap(function()
@@ -322,8 +321,6 @@ describe('Garbage', function()
                 peer:send 'hello\n'
                 assert.is_true(support.eventually(function() return got end))
                 assert.equal('hello', got)
-                s:close()
-                peer:close()
             end)
         end)
 

@@ -107,15 +107,12 @@ describe('An answer', function()
     end)
 
     it('goes out at once through an object of LuaSocket\'s', function()
-        run(function()
-            local s, peer = support.mixed()
+        support.with_mixed(function(s, peer)
             loop.sleep(0)
             peer:send 'one\ntwo\n'
             s:receive()
             s:send 'x'
             assert.is_true(has_come(peer))
-            s:close()
-            peer:close()
         end)
     end)
 

@@ -1,30 +1,11 @@
 -- A handler of newserver that fails.
 
 local loop = require 'socketloop'
+local scenes = require 'scenes'
 local support = require 'support'
 
 local run = support.run
-
--- Sends back each line with a prefix until the client has gone.
-local function echo(client)
-    while true do
-        local line = client:receive '*l'
-        if not line then break end
-        client:send('echo ' .. line .. '\n')
-    end
-    client:close()
-end
-
--- In a loop thread: what the server answers to a line.
-local function ask(port, line)
-    local client = assert(loop.connect('127.0.0.1', port))
-    client:settimeout(support.limit)
-    local answer
-    local ok, err = client:send(line .. '\n')
-    if ok then answer, err = client:receive '*l' end
-    client:close()
-    return answer, err
-end
+local echo, ask = scenes.echo, scenes.ask
 
 describe('a handler that fails', function()
     support.hooks(before_each, after_each)

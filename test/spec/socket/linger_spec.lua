@@ -10,21 +10,6 @@ local run, track = support.run, support.track
 local eventually = support.eventually
 local close, raises = support.close, support.raises
 
--- Sends as much as the window takes; how much that is. Linux makes some
--- room when a full window is probed for the first time, after 0.2 seconds.
-local function fill(s)
-    local chunk, sum, since = ('f'):rep(1000), 0, loop.now()
-    s:settimeout(0)
-    while loop.now() - since < 0.3 do
-        local n, err, last = s:send(chunk)
-        n = n or last
-        sum = sum + n
-        if n > 0 then since = loop.now() end
-        if err then loop.sleep(0.005) end
-    end
-    return sum
-end
-
 -- A client of the port with a small window, which has sent two lines; a loop
 -- socket, as LuaSocket's can't tell a reset from the end.
 local function connect(port)
@@ -39,7 +24,7 @@ end
 
 -- Fills the client's window, and has one byte more gathered: a success.
 local function leave_unsent(client)
-    local filled = fill(client)
+    local filled = support.fill(client)
     client:settimeout(10)
     assert(client:receive())
     assert(client:send 'x' == 1)

@@ -2,7 +2,6 @@
 
 local loop = require 'socketloop'
 local support = require 'support'
-local process = require 'process'
 local certificates = require 'certificates'
 
 local pack = support.pack
@@ -40,15 +39,13 @@ describe('setmaxline', function()
     end)
 
     it('lets lines pass that are just as long', function()
-        run(function()
-            local s, peer = support.mixed()
+        support.with_mixed(function(s, peer)
             s:setmaxline(5)
             peer:send '12345\n\n1234\r\n1\n'
             assert.same(pack('12345', nil, nil), pack(s:receive()))
             assert.same(pack('', nil, nil), pack(s:receive()))
             assert.same(pack('1234', nil, nil), pack(s:receive()))
             assert.same(pack('1', nil, nil), pack(s:receive '*l'))
-            close(s, peer)
         end)
     end)
 
@@ -66,19 +63,16 @@ describe('setmaxline', function()
     end)
 
     it('counts the CRs that are taken off', function()
-        run(function()
-            local s, peer = support.mixed()
+        support.with_mixed(function(s, peer)
             s:setmaxline(5)
             peer:send '12345\r\n'
             assert.same(pack(nil, 'line too long', '12345'),
                         pack(s:receive()))
-            close(s, peer)
         end)
     end)
 
     it('counts the prefix', function()
-        run(function()
-            local s, peer = support.mixed()
+        support.with_mixed(function(s, peer)
             s:setmaxline(5)
             peer:send '345\n'
             assert.same(pack('12345', nil, nil), pack(s:receive('*l', '12')))
@@ -88,13 +82,11 @@ describe('setmaxline', function()
             s:setmaxline(5)
             assert.same(pack(nil, 'line too long', 'longer than that'),
                         pack(s:receive('*l', 'longer than that')))
-            close(s, peer)
         end)
     end)
 
     it('holds for what comes drop by drop', function()
-        run(function()
-            local s, peer = support.mixed()
+        support.with_mixed(function(s, peer)
             s:setmaxline(5)
             local got
             loop.newthread(function() got = pack(s:receive()) end)
@@ -107,13 +99,11 @@ describe('setmaxline', function()
             end
             assert.is_true(eventually(function() return got end))
             assert.same(pack(nil, 'line too long', '12345'), got)
-            close(s, peer)
         end)
     end)
 
     it('receives nothing more then, and still sends', function()
-        run(function()
-            local s, peer = support.mixed()
+        support.with_mixed(function(s, peer)
             s:setmaxline(5)
             peer:send 'GET / HTTP/1.0 ...\nGET /secret\n'
             assert.equal('line too long', select(2, s:receive()))
@@ -125,13 +115,11 @@ describe('setmaxline', function()
             end
             assert.equal(4, s:send 'bye\n')
             assert.equal('bye', peer:receive())
-            close(s, peer)
         end)
     end)
 
     it('called again goes on behind what was given', function()
-        run(function()
-            local s, peer = support.mixed()
+        support.with_mixed(function(s, peer)
             s:setmaxline(5)
             peer:send '12345678901234\nnext\n'
             local line, err, partial
@@ -143,20 +131,17 @@ describe('setmaxline', function()
             until err ~= 'line too long'
             assert.same({'12345', '67890', '1234'}, parts)
             assert.equal('next', s:receive())
-            close(s, peer)
         end)
     end)
 
     it('nil turns it off', function()
-        run(function()
-            local s, peer = support.mixed()
+        support.with_mixed(function(s, peer)
             s:setmaxline(5)
             peer:send '1234567890\nanother long one\n'
             assert.equal('line too long', select(2, s:receive()))
             s:setmaxline(nil)
             assert.equal('67890', s:receive())
             assert.equal('another long one', s:receive())
-            close(s, peer)
         end)
     end)
 
@@ -173,8 +158,7 @@ describe('setmaxline', function()
     end)
 
     it('gives no more where less is enough', function()
-        run(function()
-            local s, peer = support.mixed()
+        support.with_mixed(function(s, peer)
             s:setmaxline(5)
             peer:send '12345678901\n12'
             for _, piece in ipairs {'12345', '67890', '1', '12'} do
@@ -184,7 +168,6 @@ describe('setmaxline', function()
             peer:send '123'
             assert.same(pack(nil, 'line too long', '12345'),
                         pack(s:receive('*l', '12345', true)))
-            close(s, peer)
         end)
     end)
 
@@ -229,8 +212,7 @@ describe('setmaxline', function()
     end)
 
     it('is a long line\'s own as well', function()
-        run(function()
-            local a, b = support.pair()
+        support.with_pair(function(a, b)
             local line = ('x'):rep(200000)
             a:setmaxline(#line)
             loop.newthread(function() b:send(line .. '\n' .. line .. 'x\n') end)
@@ -238,7 +220,6 @@ describe('setmaxline', function()
             local _, err, partial = a:receive()
             assert.equal('line too long', err)
             assert.is_true(line == partial)
-            close(a, b)
         end)
     end)
 
@@ -327,14 +308,8 @@ describe('setmaxline', function()
 end)
 
 describe('setmaxline with TLS', function()
-    if not certificates.possible then
-        pending 'LuaSec or the command openssl is not installed'
-        return
-    end
-
-    local certs
-    setup(function() certs = certificates.make() end)
-    teardown(process.cleanup)
+    local certs = certificates.of_block(pending, setup, teardown)
+    if not certs then return end
     support.hooks(before_each, after_each)
 
     it('takes lines of that length', function()
@@ -389,8 +364,7 @@ describe('setmaxline with TLS', function()
     end)
 
     it('starts anew with the TLS object', function()
-        run(function()
-            local a, b = support.pair()
+        support.with_pair(function(a, b)
             a:setmaxline(3)
             b:send '1234'
             assert.equal('line too long', select(2, a:receive()))
@@ -402,7 +376,6 @@ describe('setmaxline with TLS', function()
             assert.is_true(eventually(function() return ok end))
             b:send '123\n'
             assert.equal('123', a:receive())
-            close(a, b)
         end)
     end)
 end)

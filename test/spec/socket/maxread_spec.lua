@@ -2,7 +2,6 @@
 
 local loop = require 'socketloop'
 local support = require 'support'
-local process = require 'process'
 local certificates = require 'certificates'
 
 local pack = support.pack
@@ -40,8 +39,7 @@ describe('setmaxread', function()
     end)
 
     it('refuses counts that are larger, and reads nothing', function()
-        run(function()
-            local s, peer = support.mixed()
+        support.with_mixed(function(s, peer)
             s:setmaxread(5)
             assert.same(pack(nil, 'too much data', ''), pack(s:receive(6)))
             peer:send '123456789'
@@ -55,7 +53,6 @@ describe('setmaxread', function()
             s:setmaxread(nil)
             peer:send 'abcdef'
             assert.same(pack('89abcdef', nil, nil), pack(s:receive(8)))
-            close(s, peer)
         end)
     end)
 
@@ -84,8 +81,7 @@ describe('setmaxread', function()
     end)
 
     it('counts the prefix', function()
-        run(function()
-            local s, peer = support.mixed()
+        support.with_mixed(function(s, peer)
             s:setmaxread(5)
             peer:send '3456'
             assert.same(pack(nil, 'too much data', '12345'),
@@ -93,7 +89,6 @@ describe('setmaxread', function()
             s:setmaxread(5)
             assert.same(pack(nil, 'too much data', 'longer than that'),
                         pack(s:receive('*a', 'longer than that')))
-            close(s, peer)
         end)
     end)
 
@@ -138,8 +133,7 @@ describe('setmaxread', function()
     end)
 
     it('gives no more where less is enough', function()
-        run(function()
-            local s, peer = support.mixed()
+        support.with_mixed(function(s, peer)
             s:setmaxread(5)
             peer:send '123456789012345678'
             for _, piece in ipairs {'12345', '67890'} do
@@ -150,17 +144,14 @@ describe('setmaxread', function()
             assert.same(pack(nil, 'too much data', 'prefix'),
                         pack(s:receive(9, 'prefix', true)))
             assert.same(pack('678', nil, nil), pack(s:receive('*a', '', true)))
-            close(s, peer)
         end)
     end)
 
     it('leaves lines alone', function()
-        run(function()
-            local s, peer = support.mixed()
+        support.with_mixed(function(s, peer)
             s:setmaxread(5)
             peer:send '1234567890\n'
             assert.equal('1234567890', s:receive())
-            close(s, peer)
         end)
     end)
 
@@ -269,14 +260,8 @@ describe('setmaxread', function()
 end)
 
 describe('setmaxread with TLS', function()
-    if not certificates.possible then
-        pending 'LuaSec or the command openssl is not installed'
-        return
-    end
-
-    local certs
-    setup(function() certs = certificates.make() end)
-    teardown(process.cleanup)
+    local certs = certificates.of_block(pending, setup, teardown)
+    if not certs then return end
     support.hooks(before_each, after_each)
 
     it('holds for counts and for all', function()

@@ -12,8 +12,7 @@ describe('receive', function()
 
     describe('after a failure', function()
         it('continues with the partial result as prefix', function()
-            run(function()
-                local s, peer = support.mixed()
+            support.with_mixed(function(s, peer)
                 s:settimeout(0.01)
                 peer:send 'hel'
                 assert(socket.select({s}, nil, 5)[1])
@@ -24,8 +23,6 @@ describe('receive', function()
                 s:settimeout(5)
                 assert.equal('hello yo', s:receive(8, partial))
                 assert.equal('u', s:receive(1))
-                s:close()
-                peer:close()
             end)
         end)
 

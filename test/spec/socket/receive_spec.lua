@@ -160,16 +160,13 @@ describe('receive', function()
 
     describe('of nothing', function()
         it('gives an empty string at once', function()
-            run(function()
-                local s, peer = support.mixed()
+            support.with_mixed(function(s, peer)
                 assert.same(pack('', nil, nil), pack(s:receive(0)))
                 assert.same(pack('', nil, nil), pack(s:receive('0')))
                 assert.same(pack('', nil, nil), pack(s:receive(0.5)))
                 assert.same(pack('abc', nil, nil), pack(s:receive(0, 'abc')))
                 peer:send 'later\n'
                 assert.equal('later', s:receive())
-                s:close()
-                peer:close()
             end)
         end)
 
@@ -196,8 +193,7 @@ describe('receive', function()
             'stays', {'*l', {}}, {5, true}, {})
 
         it('says what is wrong', function()
-            run(function()
-                local s, peer = support.mixed()
+            support.with_mixed(function(s)
                 for _, bad in ipairs {'*x', -1, 0/0} do
                     local ok, err = pcall(function() s:receive(bad) end)
                     assert.is_false(ok)
@@ -205,8 +201,6 @@ describe('receive', function()
                     assert.matches('invalid receive pattern', err, 1, true)
                     assert.matches('receive', err, 1, true)
                 end
-                s:close()
-                peer:close()
             end)
         end)
     end)
@@ -232,13 +226,10 @@ describe('receive', function()
 
     describe('with less_is_ok', function()
         local function arrived(data, f)
-            run(function()
-                local s, peer = support.mixed()
+            support.with_mixed(function(s, peer)
                 peer:send(data)
                 assert(socket.select({s}, nil, 5)[1])
                 f(s, peer)
-                s:close()
-                peer:close()
             end)
         end
 
@@ -285,8 +276,7 @@ describe('receive', function()
         end)
 
         it('waits while nothing has arrived', function()
-            run(function()
-                local s, peer = support.mixed()
+            support.with_mixed(function(s, peer)
                 local result
                 loop.newthread(function()
                     result = pack(s:receive(10, nil, true))
@@ -298,8 +288,6 @@ describe('receive', function()
                     return result
                 end))
                 assert.same(pack('x', nil, nil), result)
-                s:close()
-                peer:close()
             end)
         end)
 
@@ -316,13 +304,10 @@ describe('receive', function()
         end)
 
         it('times out if nothing arrives', function()
-            run(function()
-                local s, peer = support.mixed()
+            support.with_mixed(function(s)
                 s:settimeout(0.01)
                 assert.same(pack(nil, 'timeout', 'p'),
                     pack(s:receive('*l', 'p', true)))
-                s:close()
-                peer:close()
             end)
         end)
 
@@ -430,15 +415,12 @@ describe('receive', function()
         end
 
         it('goes on where a read ended in front of urgent data', function()
-            run(function()
-                local s, peer = support.mixed()
+            support.with_mixed(function(s, peer)
                 gets_all(s, function(data, before_urgent)
                     assert(peer:send(data))
                     local oob = 1
                     if before_urgent then C.send(peer:getfd(), '!', 1, oob) end
                 end)
-                s:close()
-                peer:close()
             end)
         end)
 
@@ -467,8 +449,7 @@ describe('receive', function()
     end
 
     it('runs in both directions at once', function()
-        run(function()
-            local a, b = support.pair()
+        support.with_pair(function(a, b)
             local got_a, got_b
             loop.newthread(function() got_a = a:receive() end)
             loop.newthread(function() got_b = b:receive() end)
@@ -479,8 +460,6 @@ describe('receive', function()
             end))
             assert.equal('from b', got_a)
             assert.equal('from a', got_b)
-            a:close()
-            b:close()
         end)
     end)
 end)

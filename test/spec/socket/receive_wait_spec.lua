@@ -12,8 +12,7 @@ describe('receive', function()
 
     describe('waiting', function()
         it('lets other threads run', function()
-            run(function()
-                local a, b = support.pair()
+            support.with_pair(function(a, b)
                 local order = {}
                 loop.newthread(function()
                     order[#order + 1] = 'waits'
@@ -26,14 +25,11 @@ describe('receive', function()
                     return order[3]
                 end))
                 assert.same({'waits', 'runs', 'gets'}, order)
-                a:close()
-                b:close()
             end)
         end)
 
         it('gathers a line from pieces', function()
-            run(function()
-                local a, b = support.pair()
+            support.with_pair(function(a, b)
                 local result
                 loop.newthread(function() result = pack(a:receive()) end)
                 for piece in ('one\r two\r\n'):gmatch '.' do
@@ -44,8 +40,6 @@ describe('receive', function()
                     return result
                 end))
                 assert.same(pack('one two', nil, nil), result)
-                a:close()
-                b:close()
             end)
         end)
 
@@ -72,8 +66,7 @@ describe('receive', function()
         end)
 
         it('gathers a number of bytes from pieces', function()
-            run(function()
-                local a, b = support.pair()
+            support.with_pair(function(a, b)
                 local result
                 loop.newthread(function() result = pack(a:receive(6, '>')) end)
                 for piece in ('\r\n\0abc'):gmatch '.' do
@@ -85,8 +78,6 @@ describe('receive', function()
                 end))
                 assert.same(pack('>\r\n\0ab', nil, nil), result)
                 assert.equal('c', a:receive(1))
-                a:close()
-                b:close()
             end)
         end)
 
@@ -114,8 +105,7 @@ describe('receive', function()
         end)
 
         it('is not needed for what is buffered already', function()
-            run(function()
-                local s, peer = support.mixed()
+            support.with_mixed(function(s, peer)
                 peer:send 'one\ntwo\nthree'
                 assert.equal('one', s:receive())
                 local others
@@ -126,8 +116,6 @@ describe('receive', function()
                 assert.equal('two', s:receive())
                 assert.equal('thr', s:receive(3))
                 assert.is_nil(others)
-                s:close()
-                peer:close()
             end)
         end)
 
@@ -148,8 +136,7 @@ describe('receive', function()
         end)
 
         it('gets a line of megabytes whole', function()
-            run(function()
-                local a, b = support.pair()
+            support.with_pair(function(a, b)
                 local line = ('0123456789abcdef'):rep(65536)
                 loop.newthread(function()
                     assert(b:send(line))
@@ -157,16 +144,13 @@ describe('receive', function()
                 end)
                 assert.is_true(line == a:receive('*l'))
                 assert.equal('next', a:receive('*l'))
-                a:close()
-                b:close()
             end)
         end)
     end)
 
     describe('misused', function()
         it('raises for a second reader and spares the first', function()
-            run(function()
-                local s, peer = support.mixed()
+            support.with_mixed(function(s, peer)
                 local first
                 loop.newthread(function() first = pack(s:receive()) end)
                 local ok, err = pcall(s.receive, s)
@@ -178,8 +162,6 @@ describe('receive', function()
                 assert.same(pack('for the first', nil, nil), first)
                 peer:send 'for the next\n'
                 assert.equal('for the next', s:receive())
-                s:close()
-                peer:close()
             end)
         end)
 
@@ -212,14 +194,11 @@ describe('receive', function()
         end)
 
         it('raises for another self', function()
-            run(function()
-                local s, peer = support.mixed()
+            support.with_mixed(function(s, peer)
                 for _, self in ipairs {42, 'x', {}, io.stdout, peer} do
                     assert.is_false((pcall(s.receive, self)))
                 end
                 assert.is_false((pcall(s.receive)))
-                s:close()
-                peer:close()
             end)
         end)
     end)

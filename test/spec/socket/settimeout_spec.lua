@@ -7,16 +7,6 @@ local support = require 'support'
 local pack = support.pack
 local run, plain = support.run, support.plain
 
--- Calls f(socket, peer) in the loop and closes both.
-local function with_mixed(f)
-    run(function()
-        local s, peer = support.mixed()
-        f(s, peer)
-        s:close()
-        peer:close()
-    end)
-end
-
 describe('settimeout', function()
     support.hooks(before_each, after_each)
 
@@ -95,7 +85,7 @@ describe('settimeout', function()
     end)
 
     it('changes what a later call does', function()
-        with_mixed(function(s, peer)
+        support.with_mixed(function(s, peer)
             s:settimeout(0.005)
             assert.equal('timeout', select(2, s:receive()))
             s:settimeout(nil)

@@ -2,27 +2,17 @@
 
 local support = require 'support'
 
-local run, timed = support.run, support.timed
+local timed = support.timed
 
 -- Clocks are compared with this much tolerance, in seconds.
 local tick = 0.002
-
--- Calls f(socket, peer) in the loop and closes both.
-local function with_mixed(f)
-    run(function()
-        local s, peer = support.mixed()
-        f(s, peer)
-        s:close()
-        peer:close()
-    end)
-end
 
 describe('A timeout', function()
     support.hooks(before_each, after_each)
 
     describe('of call_async', function()
         it('is nil, timeout', function()
-            with_mixed(function(s)
+            support.with_mixed(function(s)
                 s:settimeout(0.01)
                 local took, ok, err = timed(s.call_async, s, function()
                     return nil, 'wantread'

@@ -12,22 +12,12 @@ local tick = 0.002
 
 local big = ('0123456789abcdef'):rep(65536)
 
--- Calls f(socket, peer) in the loop and closes both.
-local function with_mixed(f)
-    run(function()
-        local s, peer = support.mixed()
-        f(s, peer)
-        s:close()
-        peer:close()
-    end)
-end
-
 describe('A timeout', function()
     support.hooks(before_each, after_each)
 
     describe('of receive', function()
         it('is nil, timeout and what arrived', function()
-            with_mixed(function(s, peer)
+            support.with_mixed(function(s, peer)
                 peer:send 'half a li'
                 assert(socket.select({s}, nil, 5)[1])
                 s:settimeout(0.01)
@@ -38,7 +28,7 @@ describe('A timeout', function()
 
         it('comes neither early nor much too late', function()
             for _, mode in ipairs {'b', 't'} do
-                with_mixed(function(s)
+                support.with_mixed(function(s)
                     s:settimeout(0.03, mode)
                     local took, data, err = timed(s.receive, s)
                     assert.is_nil(data)
@@ -50,7 +40,7 @@ describe('A timeout', function()
         end)
 
         it('follows the clock of the loop', function()
-            with_mixed(function(s)
+            support.with_mixed(function(s)
                 s:settimeout(0.02)
                 local start = loop.now()
                 s:receive()
@@ -59,7 +49,7 @@ describe('A timeout', function()
         end)
 
         it('leaves the socket usable', function()
-            with_mixed(function(s, peer)
+            support.with_mixed(function(s, peer)
                 s:settimeout(0.005)
                 for i = 1, 3 do
                     assert.equal('timeout', select(2, s:receive()))
@@ -95,7 +85,7 @@ describe('A timeout', function()
         end)
 
         it('of 0 does not wait', function()
-            with_mixed(function(s, peer)
+            support.with_mixed(function(s, peer)
                 s:settimeout(0)
                 local others
                 loop.newthread(function()
@@ -115,7 +105,7 @@ describe('A timeout', function()
         end)
 
         it('of 0 in total does not wait either', function()
-            with_mixed(function(s)
+            support.with_mixed(function(s)
                 s:settimeout(0, 't')
                 assert.same(pack(nil, 'timeout', ''), pack(s:receive()))
             end)
@@ -123,7 +113,7 @@ describe('A timeout', function()
 
         it('below 0 means for ever', function()
             for _, time in ipairs {-1, -0.5, -1e300, -math.huge} do
-                with_mixed(function(s, peer)
+                support.with_mixed(function(s, peer)
                     s:settimeout(time)
                     s:settimeout(time, 't')
                     loop.newthread(function()
@@ -138,7 +128,7 @@ describe('A timeout', function()
         it('may be as long as one likes', function()
             for _, time in ipairs {1e6, 1e9, 1e10, 1e15, 1e18, 1e300,
                     math.huge} do
-                with_mixed(function(s, peer)
+                support.with_mixed(function(s, peer)
                     s:settimeout(time)
                     s:settimeout(time, 't')
                     loop.newthread(function()
@@ -152,7 +142,7 @@ describe('A timeout', function()
 
         it('may be as short as one likes', function()
             for _, time in ipairs {1e-3, 1e-6, 1e-9, 1e-300} do
-                with_mixed(function(s)
+                support.with_mixed(function(s)
                     s:settimeout(time)
                     assert.same(pack(nil, 'timeout', ''), pack(s:receive()))
                 end)
@@ -160,7 +150,7 @@ describe('A timeout', function()
         end)
 
         it('takes the shorter of the two', function()
-            with_mixed(function(s)
+            support.with_mixed(function(s)
                 s:settimeout(60)
                 s:settimeout(0.01, 't')
                 local took = timed(s.receive, s)
@@ -186,8 +176,7 @@ describe('A timeout', function()
         end
 
         it('per wait starts anew with every byte', function()
-            run(function()
-                local a, b = support.pair()
+            support.with_pair(function(a, b)
                 a:settimeout(0.25, 'b')
                 local state = trickle(b, 0.01)
                 local took, data, err = timed(a.receive, a, 35)
@@ -198,15 +187,12 @@ describe('A timeout', function()
                 assert.is_true(support.eventually(function()
                     return state.stopped
                 end))
-                a:close()
-                b:close()
             end)
         end)
 
         it('per call does not', function()
             for _, mode in ipairs {'t', 'r'} do
-                run(function()
-                    local a, b = support.pair()
+                support.with_pair(function(a, b)
                     a:settimeout(0.05, mode)
                     local state = trickle(b, 0.005)
                     local took, data, err, partial = timed(a.receive, a)
@@ -218,15 +204,12 @@ describe('A timeout', function()
                     assert.is_true(support.eventually(function()
                         return state.stopped
                     end))
-                    a:close()
-                    b:close()
                 end)
             end
         end)
 
         it('per call starts anew with every call', function()
-            run(function()
-                local a, b = support.pair()
+            support.with_pair(function(a, b)
                 a:settimeout(0.25, 't')
                 local state = trickle(b, 0.01)
                 for _ = 1, 35 do assert.equal('x', a:receive(1)) end
@@ -234,8 +217,6 @@ describe('A timeout', function()
                 assert.is_true(support.eventually(function()
                     return state.stopped
                 end))
-                a:close()
-                b:close()
             end)
         end)
     end)
@@ -260,8 +241,7 @@ describe('A timeout', function()
         end)
 
         it('of 0 sends again what fits, without a step', function()
-            run(function()
-                local s, peer = support.mixed()
+            support.with_mixed(function(s, peer)
                 s:setoption('send-buffer-size', 8192)
                 peer:setoption('recv-buffer-size', 8192)
                 s:settimeout(0)
@@ -272,8 +252,6 @@ describe('A timeout', function()
                 local _, writable = socket.select(nil, {s}, 5)
                 assert.equal(s, writable[1])
                 assert.equal(5, (s:send('hello')))
-                s:close()
-                peer:close()
             end)
         end)
 
@@ -328,8 +306,7 @@ describe('A timeout', function()
     end)
 
     it('that did not come does not come later', function()
-        run(function()
-            local a, b = support.pair()
+        support.with_pair(function(a, b)
             local steps = {}
             loop.newthread(function()
                 a:settimeout(0.02)
@@ -344,8 +321,6 @@ describe('A timeout', function()
             b:send 'two\n'
             assert.is_true(support.eventually(function() return steps[3] end))
             assert.same({'one', 'two', 'done'}, steps)
-            a:close()
-            b:close()
         end)
     end)
 

@@ -7,13 +7,8 @@ local paths = require 'socket_paths'
 local process = require 'process'
 local support = require 'support'
 
-local has_unix, unix = pcall(require, 'socket.unix')
-if not has_unix then
-    describe('LuaSocket without unix sockets', function()
-        pending 'has nothing to compare with'
-    end)
-    return
-end
+local unix = paths.unix(describe, pending)
+if not unix then return end
 
 local path, kind_of = paths.path, paths.kind_of
 local run, track = support.run, support.track

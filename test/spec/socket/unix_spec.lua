@@ -6,13 +6,8 @@ local paths = require 'socket_paths'
 local process = require 'process'
 local support = require 'support'
 
-local has_unix, unix = pcall(require, 'socket.unix')
-if not has_unix then
-    describe('LuaSocket without unix sockets', function()
-        pending 'has nothing to compare with'
-    end)
-    return
-end
+local unix = paths.unix(describe, pending)
+if not unix then return end
 
 local pack, run, track = support.pack, support.run, support.track
 local close, path, kind_of = support.close, paths.path, paths.kind_of

@@ -20,21 +20,6 @@ describe('What the window has no room for', function()
     support.hooks(before_each, after_each)
     after_each(process.cleanup)
 
-    -- Sends as much as the window takes; how much that is. Linux makes some
-    -- room when a full window is probed for the first time, after 0.2 seconds.
-    local function fill(s)
-        local chunk, sum, since = ('f'):rep(1000), 0, loop.now()
-        s:settimeout(0)
-        while loop.now() - since < 0.3 do
-            local n, err, last = s:send(chunk)
-            n = n or last
-            sum = sum + n
-            if n > 0 then since = loop.now() end
-            if err then loop.sleep(0.005) end
-        end
-        return sum
-    end
-
     -- Reads that many bytes from a plain socket, or all.
     local function read(peer, size)
         local parts, count = {}, 0
@@ -56,7 +41,7 @@ describe('What the window has no room for', function()
         run(function()
             local s, peer = connect(4096)
             assert(peer:send 'one\ntwo\n')
-            local filled = fill(s)
+            local filled = support.fill(s)
             assert.is_true(eventually(function() return s:receive() end))
             assert.equal(1, s:send 'x')
             loop.sleep(0)
@@ -135,7 +120,7 @@ describe('What the window has no room for', function()
         run(function()
             local s, peer = connect(4096)
             peer:send 'one\ntwo\n'
-            local filled = fill(s)
+            local filled = support.fill(s)
             assert.is_true(eventually(function() return s:receive() end))
             s:send 'x'
             s:close()
@@ -167,7 +152,7 @@ describe('What the window has no room for', function()
             local s
             s, peer = connect(4096)
             peer:send 'one\ntwo\n'
-            filled = fill(s)
+            filled = support.fill(s)
             assert.is_true(eventually(function() return s:receive() end))
             s:send 'x'
             support.made[s] = nil
@@ -183,7 +168,7 @@ describe('What the window has no room for', function()
             local s
             s, peer = connect(4096)
             peer:send 'one\ntwo\n'
-            filled = fill(s)
+            filled = support.fill(s)
             assert.is_true(eventually(function() return s:receive() end))
             s:send 'x'
             s:close()
@@ -332,7 +317,7 @@ describe('What the window has no room for', function()
         run(function()
             s, peer = connect(4096)
             peer:send 'one\ntwo\n'
-            filled = fill(s)
+            filled = support.fill(s)
             assert.is_true(eventually(function() return s:receive() end))
             s:send 'x'
         end)
@@ -352,7 +337,7 @@ describe('What the window has no room for', function()
             for i = 1, 10 do
                 local s, peer = connect(4096)
                 peer:send 'one\ntwo\n'
-                all[i] = {s, peer, fill(s)}
+                all[i] = {s, peer, support.fill(s)}
             end
             for i = 1, 10 do
                 local s = all[i][1]

@@ -59,8 +59,7 @@ describe('a thread waits inside', function()
     end
 
     it('anything, for I/O', function()
-        run(function()
-            local client, server = support.pair()
+        support.with_pair(function(client, server)
             loop.newthread(function()
                 for i = 1, #names do
                     loop.sleep(0)
@@ -76,8 +75,6 @@ describe('a thread waits inside', function()
                 end)
                 assert.equal(tostring(i), line, name)
             end
-            client:close()
-            server:close()
         end)
     end)
 

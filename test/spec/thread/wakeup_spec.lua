@@ -248,8 +248,7 @@ describe('A spurious wake-up', function()
 
     if support.luajit then
         it('gives on LuaJIT what was passed', function()
-            support.run(function()
-                local client, server = support.pair()
+            support.with_pair(function(client, server)
                 local got = {}
                 local t = loop.newthread(function()
                     push(got, pack(client:receive()))
@@ -259,7 +258,6 @@ describe('A spurious wake-up', function()
                 assert.same(pack('passed', 1), got[1])
                 server:send 'line\n'
                 assert.equal('line', (client:receive()))
-                support.close(client, server)
             end)
         end)
 
@@ -296,8 +294,7 @@ describe('A spurious wake-up', function()
     end)
 
     it('leaves the socket to the next who waits', function()
-        support.run(function()
-            local client, server = support.pair()
+        support.with_pair(function(client, server)
             local got
             local t = loop.newthread(function() client:receive() end)
             resume(t)
@@ -307,7 +304,6 @@ describe('A spurious wake-up', function()
                 assert.is_true(support.eventually(function() return got end))
                 assert.equal('line', got)
             end
-            support.close(client, server)
         end)
     end)
 
