@@ -12,12 +12,9 @@ describe('install', function()
     -- install would replace the function itself, wherever it is kept.
     local connect = tostring(getmetatable(socket.tcp4()).__index.connect)
     local method, undo = own.method, nil
-    support.hooks(before_each, function(check)
-        after_each(function()
-            if undo then undo() end
-            own.method, undo = method, nil
-            check()
-        end)
+    support.hooks(before_each, after_each, function()
+        if undo then undo() end
+        own.method, undo = method, nil
     end)
 
     it('closes a connection for whose result there is no memory', function()

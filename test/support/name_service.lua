@@ -72,6 +72,22 @@ function expect_error(wanted, result, err)
     expect(wanted, err)
 end
 
+-- The loop does something.
+function exchange()
+    local server
+    server = loop.newserver('127.0.0.1', 0, function(client)
+        client:send(client:receive() .. '\n')
+        client:close()
+        server:close()
+    end)
+    local _, port = server:getsockname()
+    local client = assert(loop.connect('127.0.0.1', port))
+    client:settimeout(20)
+    client:send 'hello\n'
+    expect('hello', (client:receive()))
+    client:close()
+end
+
 -- How many entries a folder of /proc/self has.
 function count(name)
     local n = 0

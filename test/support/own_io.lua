@@ -2,6 +2,9 @@
 -- byte at a time, and say that they want to read or to write each time they
 -- have moved a few.
 
+local loop = require 'socketloop'
+local support = require 'support'
+
 local methods = {}
 
 local own_io = {methods = methods}
@@ -15,6 +18,13 @@ function own_io.object(inner, opts)
         closed = 0, timeouts = 0,
     }
     return setmetatable(self, {__index = methods})
+end
+
+-- A loop socket with such an object, its plain peer, and the object.
+function own_io.pair(opts)
+    local client, peer = support.plain.pair()
+    local object = own_io.object(client, opts)
+    return support.track(loop.wrap(object)), peer, object
 end
 
 local function word(words, default)

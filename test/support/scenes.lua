@@ -63,6 +63,15 @@ function scenes.echo(client)
     client:close()
 end
 
+-- A server that keeps its clients: port, listening socket, the clients.
+function scenes.keeper()
+    local kept = {}
+    local port, listener = support.serve(function(client)
+        kept[#kept + 1] = client
+    end)
+    return port, listener, kept
+end
+
 -- In a loop thread: what the server answers to a line.
 function scenes.ask(port, line)
     local client = assert(loop.connect('127.0.0.1', port))

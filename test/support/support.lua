@@ -554,11 +554,14 @@ function support.check()
     end
 end
 
--- Installs begin and check for a whole spec file:
--- support.hooks(before_each, after_each)
-function support.hooks(before_each, after_each)
+-- Installs begin and check for a whole block of specs, by busted's functions;
+-- clean_up, if given, is called before each check.
+function support.hooks(before_each, after_each, clean_up)
     before_each(support.begin)
-    after_each(support.check)
+    after_each(function()
+        if clean_up then clean_up() end
+        support.check()
+    end)
 end
 
 -- The same, and install(), by default loop.install, is in effect during each

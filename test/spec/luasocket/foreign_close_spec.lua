@@ -7,13 +7,7 @@ local support = require 'support'
 local pack = support.pack
 local run, plain, close = support.run, support.plain, support.close
 local eventually, object = support.eventually, own_io.object
-
--- An asocket with such an object, and its plain peer.
-local function pair(opts)
-    local client, peer = plain.pair()
-    local o = object(client, opts)
-    return support.track(loop.wrap(o)), peer, o
-end
+local pair = own_io.pair
 
 describe('a foreign object', function()
     support.hooks(before_each, after_each)

@@ -6,16 +6,10 @@ local socket = require 'socket'
 local support = require 'support'
 
 local pack = support.pack
-local run, plain, close = support.run, support.plain, support.close
-local eventually, object = support.eventually, own_io.object
+local run, close = support.run, support.close
+local eventually = support.eventually
+local pair = own_io.pair
 local methods = own_io.methods
-
--- An asocket with such an object, and its plain peer.
-local function pair(opts)
-    local client, peer = plain.pair()
-    local o = object(client, opts)
-    return support.track(loop.wrap(o)), peer, o
-end
 
 describe('a foreign object', function()
     support.hooks(before_each, after_each)

@@ -21,13 +21,10 @@ local names = {
 
 describe('install', function()
     local undo
-    support.hooks(before_each, function(check)
-        after_each(function()
-            if undo then undo() end
-            undo = nil
-            process.cleanup()
-            check()
-        end)
+    support.hooks(before_each, after_each, function()
+        if undo then undo() end
+        undo = nil
+        process.cleanup()
     end)
 
     describe('is over', function()

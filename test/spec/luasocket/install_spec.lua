@@ -25,13 +25,10 @@ end
 
 describe('install', function()
     local undo
-    support.hooks(before_each, function(check)
-        after_each(function()
-            if undo then undo() end
-            undo = nil
-            process.cleanup()
-            check()
-        end)
+    support.hooks(before_each, after_each, function()
+        if undo then undo() end
+        undo = nil
+        process.cleanup()
     end)
 
     describe('reaches', function()

@@ -168,13 +168,10 @@ local program = [[
 
 describe('what install replaces', function()
     local undo
-    support.hooks(before_each, function(check)
-        after_each(function()
-            if undo then undo() end
-            undo = nil
-            process.cleanup()
-            check()
-        end)
+    support.hooks(before_each, after_each, function()
+        if undo then undo() end
+        undo = nil
+        process.cleanup()
     end)
 
     for place, keep in pairs(kept_in) do

@@ -25,22 +25,6 @@ local function unharmed()
     end
 end
 
--- The loop does something.
-local function exchange()
-    local server
-    server = loop.newserver('127.0.0.1', 0, function(client)
-        client:send(client:receive() .. '\n')
-        client:close()
-        server:close()
-    end)
-    local _, port = server:getsockname()
-    local client = assert(loop.connect('127.0.0.1', port))
-    client:settimeout(20)
-    client:send 'hello\n'
-    expect('hello', (client:receive()))
-    client:close()
-end
-
 -- A connection: both ends.
 local function pair()
     local listener = loop.tcp('127.0.0.1', 0)

@@ -66,22 +66,6 @@ local function leave_all()
     listener:close()
 end
 
--- Its own loop does something.
-local function exchange()
-    local server
-    server = loop.newserver('127.0.0.1', 0, function(client)
-        client:send(client:receive() .. '\n')
-        client:close()
-        server:close()
-    end)
-    local _, own = server:getsockname()
-    local client = assert(loop.connect('127.0.0.1', own))
-    client:settimeout(20)
-    client:send 'hello\n'
-    expect('hello', (client:receive()))
-    client:close()
-end
-
 -- Signals between the two: files.
 local told = {os.tmpname(), os.tmpname()}
 os.remove(told[1])

@@ -42,6 +42,17 @@ local function full_listener()
     for _, q in ipairs(queued) do q:close() end
 end
 
+-- Calls f(new socket, port, plain listener) in the loop and closes both.
+local function with_listener(f)
+    run(function()
+        local listener, port = plain.listen()
+        local s = loop.tcp()
+        f(s, port, listener)
+        s:close()
+        listener:close()
+    end)
+end
+
 describe('connect', function()
     support.hooks(before_each, after_each)
 
@@ -228,16 +239,12 @@ describe('connect', function()
 
     describe('of a socket', function()
         it('gives true', function()
-            run(function()
-                local listener, port = plain.listen()
-                local s = loop.tcp()
+            with_listener(function(s, port, listener)
                 assert.same(pack(true), pack(s:connect('127.0.0.1', port)))
                 local peer = assert(listener:accept())
                 peer:send 'hello\n'
                 assert.equal('hello', s:receive())
-                s:close()
                 peer:close()
-                listener:close()
             end)
         end)
 
@@ -251,33 +258,25 @@ describe('connect', function()
         end)
 
         it('can be tried again elsewhere', function()
-            run(function()
-                local listener, port = plain.listen()
-                local s = loop.tcp()
+            with_listener(function(s, port, listener)
                 assert.is_nil((s:connect('127.0.0.1', support.closedport())))
                 assert.is_true(s:connect('127.0.0.1', port))
                 local peer = assert(listener:accept())
                 peer:send 'hello\n'
                 assert.equal('hello', s:receive())
-                s:close()
                 peer:close()
-                listener:close()
             end)
         end)
 
         it('twice is nil, already connected', function()
-            run(function()
-                local listener, port = plain.listen()
-                local s = loop.tcp()
+            with_listener(function(s, port, listener)
                 assert(s:connect('127.0.0.1', port))
                 assert.same(pack(nil, 'already connected'),
                     pack(s:connect('127.0.0.1', port)))
                 local peer = assert(listener:accept())
                 peer:send 'still there\n'
                 assert.equal('still there', s:receive())
-                s:close()
                 peer:close()
-                listener:close()
             end)
         end)
 

@@ -22,6 +22,13 @@ local function weakly(make)
     return weak
 end
 
+-- A socket that make() returns is collected.
+local function is_collected(make)
+    local weak = weakly(make)
+    support.collect()
+    assert.is_nil(next(weak))
+end
+
 -- Has the peer seen the end of the connection?
 local function sees_end(peer)
     peer:settimeout(5)
@@ -45,11 +52,9 @@ describe('Garbage', function()
 
         it('a connected and an accepted socket', function()
             local before = support.fd_count()
-            local weak = weakly(function()
+            is_collected(function()
                 return run(function() return support.pair() end)
             end)
-            support.collect()
-            assert.is_nil(next(weak))
             assert.equal(before, support.fd_count())
         end)
 
@@ -74,7 +79,7 @@ describe('Garbage', function()
         end)
 
         it('a socket that holds unread data', function()
-            local weak = weakly(function()
+            is_collected(function()
                 return run(function()
                     local s, peer = support.mixed()
                     peer:send 'one\ntwo\n'
@@ -83,8 +88,6 @@ describe('Garbage', function()
                     return s
                 end)
             end)
-            support.collect()
-            assert.is_nil(next(weak))
         end)
 
         it('a socket with its LuaSocket object', function()
@@ -102,7 +105,7 @@ describe('Garbage', function()
         end)
 
         it('a socket whose thread timed out', function()
-            local weak = weakly(function()
+            is_collected(function()
                 return run(function()
                     local s, peer = support.mixed()
                     s:settimeout(0.005)
@@ -111,12 +114,10 @@ describe('Garbage', function()
                     return s
                 end)
             end)
-            support.collect()
-            assert.is_nil(next(weak))
         end)
 
         it('a socket with a long timeout that was not needed', function()
-            local weak = weakly(function()
+            is_collected(function()
                 return run(function()
                     local s, peer = support.mixed()
                     s:settimeout(3600)
@@ -126,12 +127,10 @@ describe('Garbage', function()
                     return s
                 end)
             end)
-            support.collect()
-            assert.is_nil(next(weak))
         end)
 
         it('a socket that refers to itself', function()
-            local weak = weakly(function()
+            is_collected(function()
                 local s, peer = support.mixed()
                 s.itself = s
                 s.socket_of_mine = s:getsocket()
@@ -139,18 +138,14 @@ describe('Garbage', function()
                 peer:close()
                 return s
             end)
-            support.collect()
-            assert.is_nil(next(weak))
         end)
 
         it('two sockets that refer to each other', function()
-            local weak = weakly(function()
+            is_collected(function()
                 local a, b = loop.tcp('127.0.0.1', 0), loop.tcp('127.0.0.1', 0)
                 a.other, b.other = b, a
                 return a, b
             end)
-            support.collect()
-            assert.is_nil(next(weak))
         end)
 
         it('a socket of a thread that failed', function()
@@ -190,14 +185,12 @@ describe('Garbage', function()
         end)
 
         it('a socket that was dropped while closed', function()
-            local weak = weakly(function()
+            is_collected(function()
                 local s, peer = support.mixed()
                 s:close()
                 peer:close()
                 return s
             end)
-            support.collect()
-            assert.is_nil(next(weak))
         end)
     end)
 

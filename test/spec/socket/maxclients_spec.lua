@@ -1,6 +1,7 @@
 -- setmaxclients, the most clients of a server at a time.
 
 local loop = require 'socketloop'
+local scenes = require 'scenes'
 local support = require 'support'
 
 local pack = support.pack
@@ -226,10 +227,7 @@ describe('setmaxclients', function()
 
     it('of a server that is gone does not matter to its clients', function()
         run(function()
-            local kept = {}
-            local port, listener = support.serve(function(client)
-                kept[#kept + 1] = client
-            end)
+            local port, listener, kept = scenes.keeper()
             listener:setmaxclients(2)
             local p, q, r = plain.connect(port), plain.connect(port),
                 plain.connect(port)
@@ -330,10 +328,7 @@ describe('setmaxclients', function()
 
     it('counts no client whose object failed to close', function()
         run(function()
-            local kept = {}
-            local port, listener = support.serve(function(client)
-                kept[#kept + 1] = client
-            end)
+            local port, listener, kept = scenes.keeper()
             listener:setmaxclients(1)
             local p, q = plain.connect(port), plain.connect(port)
             assert.is_true(eventually(function() return #kept == 1 end))

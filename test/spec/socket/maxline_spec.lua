@@ -7,36 +7,13 @@ local certificates = require 'certificates'
 local pack = support.pack
 local run, plain, track = support.run, support.plain, support.track
 local eventually = support.eventually
-local close, raises = support.close, support.raises
+local close = support.close
 
 -- What a connection holds beyond the limit: one read's worth.
 local read_size = 4096
 
 describe('setmaxline', function()
     support.hooks(before_each, after_each)
-
-    it('gives 1', function()
-        local s = loop.tcp()
-        assert.same(pack(1), pack(s:setmaxline(100)))
-        assert.same(pack(1), pack(s:setmaxline(nil)))
-        assert.same(pack(1), pack(s:setmaxline()))
-        assert.same(pack(1), pack(s:setmaxline(math.huge)))
-        s:close()
-    end)
-
-    it('raises for what is no length', function()
-        local s = loop.tcp()
-        for _, bad in ipairs {0, -1, 1.5, 0 / 0, -math.huge, 'x', {}, true} do
-            raises('bad argument', s.setmaxline, s, bad)
-        end
-        s:close()
-    end)
-
-    it('is not there for datagrams', function()
-        local s = loop.udp()
-        assert.is_nil(s.setmaxline)
-        s:close()
-    end)
 
     it('lets lines pass that are just as long', function()
         support.with_mixed(function(s, peer)

@@ -7,36 +7,13 @@ local certificates = require 'certificates'
 local pack = support.pack
 local run, plain, track = support.run, support.plain, support.track
 local eventually = support.eventually
-local close, raises = support.close, support.raises
+local close = support.close
 
 -- What a connection holds beyond the limit: one read's worth.
 local read_size = 4096
 
 describe('setmaxread', function()
     support.hooks(before_each, after_each)
-
-    it('gives 1', function()
-        local s = loop.tcp()
-        assert.same(pack(1), pack(s:setmaxread(100)))
-        assert.same(pack(1), pack(s:setmaxread(nil)))
-        assert.same(pack(1), pack(s:setmaxread()))
-        assert.same(pack(1), pack(s:setmaxread(math.huge)))
-        s:close()
-    end)
-
-    it('raises for what is no size', function()
-        local s = loop.tcp()
-        for _, bad in ipairs {0, -1, 1.5, 0 / 0, -math.huge, 'x', {}, true} do
-            raises('bad argument', s.setmaxread, s, bad)
-        end
-        s:close()
-    end)
-
-    it('is not there for datagrams', function()
-        local s = loop.udp()
-        assert.is_nil(s.setmaxread)
-        s:close()
-    end)
 
     it('refuses counts that are larger, and reads nothing', function()
         support.with_mixed(function(s, peer)
