@@ -189,15 +189,23 @@ static int wait_on_fiber(lua_State *L, sl_wait *wait)
     return wait->status;
 }
 
-int sl_operation_block(lua_State *L, sl_wait *wait,
-                       const sl_operation *operation, double limit)
+int sl_operation_blocklimited(lua_State *L, sl_wait *wait,
+                              const sl_operation *operation, double block,
+                              double total)
 {
-    wait->status = (short)sl_wait_settimeout(wait, limit, -1);
+    double until = total > 0 ? sl_clock_now() + total : total;
+    wait->status = (short)sl_wait_settimeout(wait, block, until);
     if (wait->status == 0)
         try_first(L, wait, operation);
     if (must_wait(L, wait) && begin_wait(L, wait) == 0)
         return wait_on_fiber(L, wait);
     return wait->status;
+}
+
+int sl_operation_block(lua_State *L, sl_wait *wait,
+                       const sl_operation *operation, double limit)
+{
+    return sl_operation_blocklimited(L, wait, operation, limit, -1);
 }
 
 /* --- pauses ------------------------------------------------------------ */
@@ -217,9 +225,8 @@ static int try_turn(lua_State *L, sl_source *source)
 static const sl_operation pausing = {try_pause, NULL};
 const sl_operation sl_operation_turn = {try_turn, NULL};
 
-/* Lets the other threads have their turn, which takes no memory: 0 or
- * SL_CLOSED. */
-static int yield_turn(lua_State *L, sl_wait *wait)
+/* Takes no memory. */
+int sl_operation_yield(lua_State *L, sl_wait *wait)
 {
     wait->has_timeout = 0;
     wait->operation = &sl_operation_turn;
@@ -237,7 +244,7 @@ int sl_operation_pause(lua_State *L, sl_wait *wait, double seconds)
     wait->interest = interest;
     if (err == SL_TIMEOUT)
         return 0;
-    return err == SL_CLOSED ? err : yield_turn(L, wait);
+    return err == SL_CLOSED ? err : sl_operation_yield(L, wait);
 }
 
 /* Seconds from one try until the next. */

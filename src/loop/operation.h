@@ -82,6 +82,11 @@ int sl_operation_run(lua_State *L, sl_wait *wait,
 int sl_operation_block(lua_State *L, sl_wait *wait,
                        const sl_operation *operation, double limit);
 
+/* The same with the two limits of sl_operation_run. */
+int sl_operation_blocklimited(lua_State *L, sl_wait *wait,
+                              const sl_operation *operation, double block,
+                              double total);
+
 /* Finished as soon as the socket is found open: with sl_operation_block, a turn
  * of the other threads if this thread's budget is used up. */
 extern const sl_operation sl_operation_turn;
@@ -91,6 +96,10 @@ extern const sl_operation sl_operation_turn;
  * if it has to wait. */
 int sl_operation_poll(lua_State *L, sl_wait *wait, sl_attempt attempt,
                       double block, double total);
+
+/* Lets the other threads have their turn: 0 or SL_CLOSED. Only in a thread that
+ * may wait. */
+int sl_operation_yield(lua_State *L, sl_wait *wait);
 
 /* Waits so many seconds (without memory only until the thread's next turn), or
  * until the socket is closed: 0 or SL_CLOSED. Only in a thread. */

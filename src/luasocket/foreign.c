@@ -401,7 +401,9 @@ static int meth_call_async(lua_State *L)
     if (a->source.loop->threads->running == NULL)
         return luaL_error(L, "call_async must be called from a loop thread "
                              "(see newthread)");
-    sl_send_drain(L, a, "call_async");
+    int err = sl_send_await(L, a, "call_async");
+    if (err != 0 && err != SL_CLOSED)
+        return sl_result_fail(L, err);
     if (sl_foreign_istls(L, 3))    /* it would block if no asocket has it yet */
         sl_foreign_prepare(L, 3);
     int n = call_again(L, a, 2, "call_async");

@@ -14,6 +14,7 @@
 #include "os/lookup.h"
 #include "socket/close.h"
 #include "socket/push.h"
+#include "socket/send.h"
 #include "thread/arg.h"
 
 /* [-0, +1, e] Pushes a function of socketloop/tls.lua. */
@@ -89,7 +90,10 @@ static void need_fitness(lua_State *L)
  * function of tls.lua below them. */
 static int call_starttls(lua_State *L)
 {
-    const sl_asocket *a = lua_touserdata(L, 1);
+    sl_asocket *a = lua_touserdata(L, 1);
+    int err = sl_send_await(L, a, "starttls");
+    if (err != 0)
+        return sl_result_fail(L, err);
     if (lua_isnil(L, 3)) {
         push_host(L, a);
         lua_replace(L, 3);

@@ -215,17 +215,23 @@ static int try_drain(lua_State *L, sl_source *source)
 
 static const sl_operation draining = {try_drain, NULL};
 
-void sl_send_drain(lua_State *L, sl_asocket *a, const char *what)
+int sl_send_await(lua_State *L, sl_asocket *a, const char *what)
 {
     sl_loop *loop = a->source.loop;
     sl_cork_flush(loop);
     if (a->source.unsent == NULL)
-        return;
+        return 0;
     if (loop->threads->running == NULL)
         luaL_error(L, "%s: the peer has not taken yet what was sent to it",
                    what);
     sl_operation_check(L, &a->source.writer, what);
-    int err = sl_operation_block(L, &a->source.writer, &draining, -1);
+    return sl_operation_blocklimited(L, &a->source.writer, &draining, a->block,
+                                     a->total);
+}
+
+void sl_send_drain(lua_State *L, sl_asocket *a, const char *what)
+{
+    int err = sl_send_await(L, a, what);
     if (err != 0 && err != SL_CLOSED)
         luaL_error(L, "%s: %s", what, sl_error_message(err));
 }

@@ -231,6 +231,7 @@ describe('What the window has no room for', function()
     it('makes getsocket wait', function()
         with_unsent(function(s, peer, filled)
             local object
+            s:settimeout(nil)
             loop.newthread(function() object = s:getsocket() end)
             loop.sleep(0.005)
             assert.is_nil(object)
@@ -261,6 +262,7 @@ describe('What the window has no room for', function()
     it('makes setfd wait', function()
         with_unsent(function(s, peer, filled)
             local fd, over = s:getfd(), false
+            s:settimeout(nil)
             loop.newthread(function()
                 s:setfd(-1)
                 over = true
@@ -278,6 +280,7 @@ describe('What the window has no room for', function()
             s:receive()
             local a, b = plain.pair()
             local over = false
+            s:settimeout(nil)
             loop.newthread(function()
                 s:setsocket(a)
                 over = true
@@ -292,6 +295,29 @@ describe('What the window has no room for', function()
             assert.equal('y', b:receive(1))
             b:close()
         end)
+    end)
+
+    it('makes nobody wait longer than the timeouts say', function()
+        local a, b = plain.pair()
+        for _, mode in ipairs {'b', 't'} do
+            with_unsent(function(s)
+                s:settimeout(nil)
+                s:settimeout(0.01, mode)
+                s:receive()
+                for name, call in pairs {
+                    getsocket = s.getsocket,
+                    setsocket = function() s:setsocket(a) end,
+                    setfd = function() s:setfd(-1) end,
+                } do
+                    support.raises(name .. ': timeout', call, s)
+                end
+                assert.same({nil, 'timeout'},
+                            {s:call_async(error, 'was called')})
+                assert.same({nil, 'timeout'}, {s:starttls()})
+                assert.same({nil, 'closed', 0}, {s:send 'in the clear'})
+            end)
+        end
+        support.close(a, b)
     end)
 
     it('lets nobody receive what setsocket would take along', function()
