@@ -34,8 +34,8 @@ struct sl_cork {
     sl_cork *prev, *next;    /* in the loop's list of the unsent */
     sl_watch watch;       /* for room, until the socket is closed */
     double taken;         /* when the peer took something last, once parked */
-    double linger;      /* seconds from then on until a closed socket's bytes
-                             are given up */
+    double linger;        /* seconds from then on until a closed socket's bytes
+                             are given up; infinite: it does not count */
     sl_callback orphan;     /* has the descriptor of a closed socket */
     sl_timer timer;       /* then lingering is over */
     sl_orphans *orphans;      /* of which it is one, or NULL */
@@ -346,7 +346,8 @@ static void orphan_ready(sl_source *source)
     transmit_bytes(source->unsent);
 }
 
-int sl_cork_linger(sl_source *source, double seconds, sl_orphans *orphans)
+int sl_cork_linger(sl_source *source, double seconds, int in_all,
+                   sl_orphans *orphans)
 {
     if (!is_left_with(source))
         return 0;
@@ -359,8 +360,11 @@ int sl_cork_linger(sl_source *source, double seconds, sl_orphans *orphans)
     source->unsent = NULL;
     orphan->unsent = g;
     g->source = orphan;
-    g->linger = seconds;
+    g->linger = in_all ? INFINITY : seconds;
     g->orphans = orphans;
+    if (in_all && isfinite(seconds))
+        sl_timer_set(&source->loop->timers, &g->timer,
+                     sl_clock_now() + seconds);
     start_lingering(g);
     return 1;
 }

@@ -54,8 +54,10 @@ int sl_cork_end(sl_source *source);
 
 /* The descriptor is about to be closed: if bytes are left, it is taken over,
  * and the source has none any more; true. It is given up when the peer has
- * taken nothing for so many seconds. orphans: the list it joins, or NULL. */
-int sl_cork_linger(sl_source *source, double seconds, sl_orphans *orphans);
+ * taken nothing for so many seconds; in_all: so many seconds from now on.
+ * orphans: the list it joins, or NULL. */
+int sl_cork_linger(sl_source *source, double seconds, int in_all,
+                   sl_orphans *orphans);
 
 /* When the peer of the first of the orphans has taken something, or would have
  * been able to for the first time. There is one. */

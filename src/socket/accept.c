@@ -92,6 +92,7 @@ static int push_accepted(lua_State *L, sl_asocket *listener)
     a->max_line = listener->max_line;
     a->max_read = listener->max_read;
     a->linger = listener->linger;
+    a->linger_in_all = listener->linger_in_all;
     sl_client_limit_join(listener, a);
     return 0;
 }

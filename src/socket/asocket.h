@@ -108,6 +108,7 @@ typedef struct sl_asocket {
     unsigned char overfull;   /* all was too much: it is not received */
     unsigned char is_tls;     /* the foreign object is LuaSec's */
     unsigned char outcome;    /* SL_IO_*, of the foreign object */
+    unsigned char linger_in_all;  /* linger counts from close on */
     unsigned char dismissed;  /* its close was called: the handler failed */
     unsigned short pending_forks;    /* sl_process_forks when accept got */
     int pending_fd;           /* a descriptor not given yet, or -1; owned */

@@ -189,7 +189,7 @@ int sl_client_limit_linger(sl_asocket *a)
         clients = NULL;
     if (a->gave_up)
         sl_cork_drop(&a->source);
-    if (!sl_cork_linger(&a->source, a->linger,
+    if (!sl_cork_linger(&a->source, a->linger, a->linger_in_all,
                         clients != NULL ? &clients->orphans : NULL))
         return 0;
     if (clients != NULL) {

@@ -29,21 +29,29 @@ static sl_asocket *check_flushed(lua_State *L)
     return a;
 }
 
+/* The mode at index 3: whether a time counts as a whole ('t' or 'r'), or from
+ * the last progress on ('b', the default). */
+static int check_mode(lua_State *L)
+{
+    const char *mode = sl_arg_optstring(L, 3, "b");
+    sl_arg_check(L, *mode != '\0' && strchr("btr", *mode) != NULL, 3,
+                 "invalid timeout mode");
+    return *mode != 'b';
+}
+
 /* settimeout([seconds [, mode]]) -> 1. Mode 'b' limits each wait of a call,
  * 't' (or 'r') the call; nil or negative: no limit. */
 static int meth_settimeout(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
     double seconds = sl_arg_optseconds(L, 2, -1);
-    const char *mode = sl_arg_optstring(L, 3, "b");
-    sl_arg_check(L, *mode != '\0' && strchr("btr", *mode) != NULL, 3,
-                 "invalid timeout mode");
+    int in_all = check_mode(L);
     if (seconds < 0)
         seconds = -1;
-    if (*mode == 'b')
-        a->block = seconds;
-    else
+    if (in_all)
         a->total = seconds;
+    else
+        a->block = seconds;
     lua_pushinteger(L, 1);
     return 1;
 }
@@ -57,13 +65,15 @@ static int meth_gettimeout(lua_State *L)
     return 2;
 }
 
-/* setlingertime([seconds]) -> 1. How long a closed socket's peer may take
- * nothing of what was sent before that is given up; nil: as at first. */
+/* setlingertime([seconds [, mode]]) -> 1. How long a closed socket's peer may
+ * take nothing of what was sent before that is given up; mode 't': how long it
+ * may take for it; nil: as at first. */
 static int meth_setlingertime(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
     double seconds = sl_arg_optnumber(L, 2, SL_LINGER);
     sl_arg_check(L, seconds >= 0, 2, "negative or not a number");
+    a->linger_in_all = (unsigned char)check_mode(L);
     a->linger = seconds;
     lua_pushinteger(L, 1);
     return 1;

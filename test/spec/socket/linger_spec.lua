@@ -114,6 +114,34 @@ describe('A closed socket', function()
         end)
     end)
 
+    -- A peer that takes a little now and then, of four blocks that could not
+    -- be sent before the close.
+    it("counts from the close in mode 't'", function()
+        run(function()
+            local listener = track(loop.tcp('127.0.0.1', 0))
+            assert(listener:setoption('send-buffer-size', 4096))
+            assert(listener:listen(8))
+            listener:setlingertime(1, 't')
+            local peer = connect(support.port(listener))
+            local s = track(assert(listener:accept()))
+            loop.sleep(0)    -- sends are gathered from now on
+            local size = fill(s) + 8001
+            assert(s:receive())
+            for _ = 1, 4 do assert(s:send(('x'):rep(2000))) end
+            s:close()
+            loop.sleep(0.6)
+            local taken, data, err = 0
+            repeat
+                data, err = peer:receive(500)
+                taken = taken + #(data or '')
+                loop.sleep(0.075)
+            until err
+            assert.equal('closed', err)
+            assert.is_true(taken < size - 500, taken)
+            close(peer, listener)
+        end)
+    end)
+
     it('sends on for a minute, another time, or for ever', function()
         for _, seconds in ipairs {60, 30, math.huge, false} do
             with_unsent(function(s, peer, filled)
@@ -175,6 +203,9 @@ describe('A closed socket', function()
         assert.same(pack(1), pack(s:setlingertime()))
         for _, bad in ipairs {-1, 0 / 0, -math.huge, 'x', {}, true} do
             raises('bad argument', s.setlingertime, s, bad)
+        end
+        for _, bad in ipairs {'', 'x', {}} do
+            raises('bad argument', s.setlingertime, s, 1, bad)
         end
         s:close()
         s = loop.udp()
