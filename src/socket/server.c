@@ -123,14 +123,19 @@ static int reports_in_vain(lua_State *L)
     return failed;
 }
 
-/* Upvalues: loop, listening asocket, handler. */
+/* Upvalues: loop, listening asocket, handler. Accepts nobody before newserver
+ * has returned, and its caller has set the limits that clients inherit. */
 static int serve(lua_State *L)
 {
-    sl_loop_check(L)->threads->running->left = await_turn;
+    sl_loop *loop = sl_loop_check(L);
     sl_asocket *listener = lua_touserdata(L, lua_upvalueindex(2));
     double pause = first_pause;
+    loop->threads->running->left = await_turn;
     lua_settop(L, 0);
     push_functions(L);
+    sl_operation_checkobstacle(L, loop);
+    if (sl_operation_yield(L, &listener->source.reader) != 0)
+        return 0;
     for (;;) {
         int err = serve_one(L);
         if (err == 0) {

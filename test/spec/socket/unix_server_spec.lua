@@ -52,6 +52,35 @@ describe('newserver on a path', function()
         assert.equal('socket', kind_of(name))
     end
 
+    -- A client that is there as soon as the server listens gets the limits that
+    -- are set afterwards.
+    it('accepts nobody before it has returned', function()
+        local client, gone, err
+        debug.sethook(function()
+            if client then return end
+            local s = unix.stream()
+            if s:connect(path 's') then client = track(s) else s:close() end
+        end, 'c')
+        local server = loop.newserver(path 's', nil, function(s)
+            err = select(2, s:receive())
+            gone = true
+            s:close()
+        end)
+        debug.sethook()
+        if not client then    -- LuaJIT's hook sees no calls of C functions
+            server:close()
+            return pending 'nobody was there in time'
+        end
+        server:setmaxline(5)
+        client:send '123456\n'
+        run(function()
+            assert.is_true(support.eventually(function() return gone end))
+            assert.equal('line too long', err)
+            server:close()
+        end)
+        client:close()
+    end)
+
     it('serves', function()
         run(function()
             local server = track(loop.newserver(path 's', nil, echo))
