@@ -257,11 +257,13 @@ static void open_stream(int which)
     wrapped[which] = luaL_ref(L, LUA_REGISTRYINDEX);
     t->peer = ends[1];
     t->sent = 0;
-    t->ended = t->overlong = t->next = 0;
+    t->ended = t->overlong = t->overfull = t->next = 0;
     t->places[0] = 0;
     t->count = 1;
     if (now.max_line > 0)
         set(which, "setmaxline", now.max_line);
+    if (now.max_read > 0)
+        set(which, "setmaxread", now.max_read);
     if (now.instant) {
         set(which, "settimeout", 0);
         t->size = 0;
@@ -345,7 +347,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned how = next_byte();
     now.instant = how & 1;
     now.max_line = how & 2 ? next_size() + 1 : 0;
-    next_step = (int)(how >> 2);
+    now.max_read = how & 4 ? next_size() + 1 : 0;
+    next_step = (int)(how >> 3);
     finished = 0;
     streams[0].size = streams[1].size = 0;
     for (step_count = 0; input < input_end && step_count < STEPS_MAX;)

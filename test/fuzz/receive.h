@@ -30,7 +30,7 @@ typedef struct stream {
     char bytes[STREAM_MAX];
     size_t size;            /* all that was, or will be, sent */
     size_t sent;            /* so far */
-    int ended, overlong;
+    int ended, overlong, overfull;
     size_t places[PLACES_MAX];    /* up to which it was received */
     int count;              /* of them; 0: too many to tell */
     int peer;               /* the descriptor that sends */
@@ -41,6 +41,7 @@ typedef struct stream {
 typedef struct rules {
     int instant;            /* the timeout is 0, else there is none */
     size_t max_line;        /* setmaxline, or 0 */
+    size_t max_read;        /* setmaxread, or 0 */
 } rules;
 
 /* Of one call; NULL for nil. */

@@ -14,7 +14,7 @@
 static size_t new_places[PLACES_MAX];
 static int new_count, lost;
 static int instant;
-static size_t max_line;
+static size_t max_line, max_read;
 
 static void add_place(size_t place)
 {
@@ -87,16 +87,29 @@ static void fit_rest(const step *s, const stream *t, size_t place, size_t rest,
         fit_error(s, t, place, rest, "timeout", r);
 }
 
+/* How much of a limit there is behind the prefix. */
+static size_t room_in(size_t limit, const step *s)
+{
+    return limit > s->prefix_size ? limit - s->prefix_size : 0;
+}
+
+/* More came than the limit allows, which has that error. */
+static void fit_limited(const step *s, const stream *t, size_t place,
+                        size_t room, const char *err, const result *r)
+{
+    fit_less(s, t, place, room, r);
+    if (!s->less_is_ok || room == 0)
+        fit_error(s, t, place, room, err, r);
+}
+
 static void fit_line(const step *s, const stream *t, size_t place, size_t rest,
                      const result *r)
 {
     const char *end = memchr(t->bytes + place, '\n', rest);
     size_t size = end != NULL ? (size_t)(end - (t->bytes + place)) : rest;
-    size_t room = max_line > s->prefix_size ? max_line - s->prefix_size : 0;
+    size_t room = room_in(max_line, s);
     if (max_line > 0 && size > room) {
-        fit_less(s, t, place, room, r);
-        if (!s->less_is_ok || room == 0)
-            fit_error(s, t, place, room, "line too long", r);
+        fit_limited(s, t, place, room, "line too long", r);
         return;
     }
     fit_less(s, t, place, size, r);
@@ -110,6 +123,14 @@ static void fit_count(const step *s, const stream *t, size_t place,
                       size_t rest, const result *r)
 {
     size_t wanted = s->count > s->prefix_size ? s->count - s->prefix_size : 0;
+    size_t room = room_in(max_read, s);
+    if (max_read > 0 && wanted > room) {
+        wanted = room;
+        if (!s->less_is_ok || room == 0) {    /* nothing is read */
+            fit_error(s, t, place, 0, "too much data", r);
+            return;
+        }
+    }
     fit_less(s, t, place, rest < wanted ? rest : wanted, r);
     if (rest >= wanted)
         fit_data(s, t, place, wanted, 0, r);
@@ -120,6 +141,11 @@ static void fit_count(const step *s, const stream *t, size_t place,
 static void fit_all(const step *s, const stream *t, size_t place, size_t rest,
                     const result *r)
 {
+    size_t room = room_in(max_read, s);
+    if (max_read > 0 && rest > room) {
+        fit_limited(s, t, place, room, "too much data", r);
+        return;
+    }
     fit_less(s, t, place, rest, r);
     if (rest > 0 && (t->ended || !instant))
         fit_data(s, t, place, rest, 0, r);
@@ -135,6 +161,8 @@ static void fit_one(const step *s, const stream *t, size_t place,
     size_t rest = t->size - place;
     if (t->overlong)
         fit_error(s, t, place, 0, "line too long", r);
+    else if (s->what == ALL && t->overfull)
+        fit_error(s, t, place, 0, "too much data", r);
     else if (s->what == LINE)
         fit_line(s, t, place, rest, r);
     else if (s->what == COUNT)
@@ -149,11 +177,14 @@ int is_possible(const rules *now, const step *s, stream *t, const result *r)
         return 1;
     instant = now->instant;
     max_line = now->max_line;
+    max_read = now->max_read;
     new_count = lost = 0;
     for (int i = 0; i < t->count; i++)
         fit_one(s, t, t->places[i], r);
     if (new_count == 0)
         return 0;
+    t->overfull |= s->what == ALL && r->err != NULL &&
+                   strcmp(r->err, "too much data") == 0;
     t->overlong |= r->err != NULL && strcmp(r->err, "line too long") == 0;
     memcpy(t->places, new_places, sizeof t->places);
     t->count = lost ? 0 : new_count;
