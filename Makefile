@@ -162,7 +162,8 @@ endif
 
 ifeq ($(shell uname -s),Linux)
 helpers: $(OUT)/test/memory $(OUT)/test/faults.so $(OUT)/test/clock.so
-helpers: $(OUT)/test/lossy $(OUT)/test/model.so $(OUT)/test/gate.so
+helpers: $(OUT)/test/lossy $(OUT)/test/vanish $(OUT)/test/model.so
+helpers: $(OUT)/test/gate.so
 endif
 
 preloaded := getaddrinfo faults clock gate
@@ -182,7 +183,7 @@ $(OUT)/test/copy.so: examples/copy.c include/socketloop.h $(OUT)/about
 	@mkdir -p $(@D)
 	$(c_module) -o $@ $<
 
-$(OUT)/test/lossy: test/host/lossy.c
+$(OUT)/test/lossy $(OUT)/test/vanish: $(OUT)/test/%: test/host/%.c
 	@mkdir -p $(@D)
 	$(CC) -Wall -Wextra $(CFLAGS) -o $@ $<
 

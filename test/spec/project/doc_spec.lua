@@ -8,7 +8,7 @@ local read = process.read_file
 
 local documents = {
     'README.md', 'doc/reference.md', 'doc/architecture.md',
-    'doc/benchmarks.md', 'CHANGELOG.md',
+    'doc/benchmarks.md', 'doc/security.md', 'CHANGELOG.md',
 }
 
 -- Calls f(path, name) for each C source; the name has no folder and no '.c'.
@@ -49,7 +49,9 @@ end
 describe('the documentation', function()
     after_each(process.cleanup)
 
-    for _, name in ipairs {'README.md', 'doc/reference.md'} do
+    for _, name in ipairs {
+        'README.md', 'doc/reference.md', 'doc/security.md',
+    } do
         local count = 0
         for code in read(name):gmatch '\n```lua\n(.-)\n```' do
             count = count + 1

@@ -125,7 +125,7 @@ describe('A closed socket', function()
             local peer = connect(support.port(listener))
             local s = track(assert(listener:accept()))
             loop.sleep(0)    -- sends are gathered from now on
-            local size = fill(s) + 8001
+            local size = support.fill(s) + 8001
             assert(s:receive())
             for _ = 1, 4 do assert(s:send(('x'):rep(2000))) end
             s:close()
