@@ -12,6 +12,7 @@
 #include "capi.h"
 
 #include "loop/loops.h"
+#include "loop/sleep.h"
 #include "loop/source.h"
 #include "loop/operation.h"
 #include "loop/watch.h"
@@ -118,14 +119,14 @@ static int wait_ready(lua_State *L, int fd, int events, double seconds)
         luaL_error(L, "wait: the time is not a number");
     sl_loop *loop = enter(L, "wait");
     if (sl_operation_isdue(L, loop))
-        sl_loop_pause(L, loop, 0);
+        sl_sleep_block(L, loop, 0);
     int ready = 0;
     int err = look(fd, events, &ready);
     if (err == 0 && ready == 0 && seconds != 0) {
         err = await(L, fd, events, seconds, &ready);
     } else if (err == 0 && ready == 0 &&
                sl_hook_refuses(L, loop->threads) == NULL) {
-        sl_loop_pause(L, loop, 0);
+        sl_sleep_block(L, loop, 0);
         err = look(fd, events, &ready);
     }
     lua_pop(L, 1);
@@ -136,7 +137,7 @@ static void sleep_so_long(lua_State *L, double seconds)
 {
     if (seconds != seconds)
         luaL_error(L, "sleep: the time is not a number");
-    sl_loop_pause(L, enter(L, "sleep"), seconds);
+    sl_sleep_block(L, enter(L, "sleep"), seconds);
     lua_pop(L, 1);
 }
 

@@ -9,6 +9,7 @@
 #include "capi.h"
 #include "loop/cork.h"
 #include "loop/loops.h"
+#include "loop/sleep.h"
 #include "loop/result.h"
 #include "loop/stepper.h"
 #include "luasocket/foreign.h"
@@ -180,10 +181,7 @@ static int func_current(lua_State *L)
 /* suspend() -> what resume passes */
 static int func_suspend(lua_State *L)
 {
-    sl_threads *threads = sl_loop_check(L)->threads;
-    if (threads->running == NULL)
-        sl_stop_check(L, threads, "suspend");
-    return sl_stop_suspend(L, threads);
+    return sl_sleep_suspend(L, sl_loop_check(L));
 }
 
 static int after_resume(lua_State *L, enum sl_outcome outcome)
@@ -206,7 +204,7 @@ static int func_sleep(lua_State *L)
     sl_loop *loop = sl_loop_check(L);
     double seconds = sl_arg_seconds(L, 1);
     sl_stop_check(L, loop->threads, "sleep");
-    return sl_loop_sleep(L, loop, seconds);
+    return sl_sleep_run(L, loop, seconds);
 }
 
 /* now() -> seconds on a monotonic clock */

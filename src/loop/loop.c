@@ -32,9 +32,6 @@ enum {
  * and for each record of a thread. */
 static const double look_pause = 0.01, look_pause_each = 0.00001;
 
-#define CONTAINER(pointer, type, member) \
-    ((type *)((char *)(pointer) - offsetof(type, member)))
-
 int sl_loop_isclosed(lua_State *L)
 {
     return luaL_error(L, "socketloop: the loop is closed");
@@ -45,53 +42,6 @@ void sl_loop_env(lua_State *L, int which)
     sl_getuservalue(L, lua_upvalueindex(1));
     lua_rawgeti(L, -1, which);
     lua_remove(L, -2);
-}
-
-static int no_results(lua_State *L, void *wait)
-{
-    (void)L, (void)wait;
-    return 0;
-}
-
-static sl_thread *wake_sleeper(sl_timer *timer, double now)
-{
-    sl_thread *t = CONTAINER(timer, sl_thread, timer);
-    sl_loop *loop = t->loop;
-    (void)now;
-    loop->waiting--;
-    sl_wait_enqueue(loop, t);
-    return t;
-}
-
-/* [-0, +0, e] The thread that runs, which will be woken in so many seconds. */
-static sl_thread *fall_asleep(lua_State *L, sl_loop *loop, double seconds)
-{
-    sl_operation_checkobstacle(L, loop);
-    sl_thread *t = sl_stop_current(L, loop->threads);
-    t->loop = loop;
-    t->wait = NULL;
-    sl_timer_init(&t->timer, wake_sleeper);
-    if (seconds <= 0) {
-        sl_wait_enqueue(loop, t);
-    } else {
-        double due = sl_clock_now() + seconds;
-        if (sl_timer_set(&loop->timers, &t->timer, due) != 0) {
-            sl_stop_disown(L, t);
-            luaL_error(L, "not enough memory");
-        }
-        loop->waiting++;
-    }
-    return t;
-}
-
-int sl_loop_sleep(lua_State *L, sl_loop *loop, double seconds)
-{
-    return sl_stop_wait(L, fall_asleep(L, loop, seconds), no_results);
-}
-
-void sl_loop_pause(lua_State *L, sl_loop *loop, double seconds)
-{
-    sl_stop_freeze(L, fall_asleep(L, loop, seconds));
 }
 
 /* --- failures ---------------------------------------------------------- */
@@ -200,7 +150,9 @@ static int advance_queued(lua_State *L, sl_wait *wait)
 {
     if (!sl_thread_waits(wait->thread))
         return 1;
-    if (sl_source_isreused(sl_source_of(wait)))
+    if (!sl_wait_hassource(wait))
+        sl_wait_finish(wait, 0);
+    else if (sl_source_isreused(sl_source_of(wait)))
         sl_source_release(sl_source_of(wait), 0);
     else
         sl_operation_advance(L, wait);
@@ -216,7 +168,7 @@ static void take_turn(lua_State *L, sl_loop *loop, sl_thread *t)
         return;
     int waits = sl_run_prepare(L, t);
     if (!waits && wait != NULL)
-        sl_wait_drop(L, wait);
+        sl_operation_drop(L, wait);
     sl_wait_dequeue(loop, t);
     t->wait = NULL;
     t->spent = 0;
@@ -234,7 +186,7 @@ static void advance_parked(lua_State *L, sl_wait *wait, unsigned ready)
     if (!sl_wait_isparked(wait) || !(wait->interest & ready))
         return;
     if (!sl_thread_waits(wait->thread)) {
-        sl_wait_drop(L, wait);
+        sl_operation_drop(L, wait);
         return;
     }
     if (sl_source_isreused(sl_source_of(wait))) {
@@ -308,7 +260,7 @@ static int look(lua_State *L, sl_loop *loop, double pause)
     if (now < loop->looked + pause)
         return 0;
     loop->looked = now;
-    sl_wait_patrol(L, loop);
+    sl_operation_patrol(L, loop);
     return 1;
 }
 

@@ -108,13 +108,6 @@ void sl_loop_env(lua_State *L, int which);
 sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type,
                      void (*failed)(lua_State *L, int thread));
 
-/* Ends the running C function in a sleep of so many seconds; 0 or less gives
- * the others their turn. */
-int sl_loop_sleep(lua_State *L, sl_loop *loop, double seconds);
-
-/* [-0, +0, e] The same for straight-line C in a thread of our own. */
-void sl_loop_pause(lua_State *L, sl_loop *loop, double seconds);
-
 /* [-3, +0, m] A thread of the loop failed, and nobody is there to get the
  * thread, error and traceback: the step that goes on will tell them. */
 void sl_loop_fail_later(lua_State *L, sl_loop *loop);

@@ -5,6 +5,7 @@
 
 #include "loop/operation.h"
 
+#include "loop/timeout.h"
 #include "os/clock.h"
 #include "os/error.h"
 
@@ -13,34 +14,28 @@ static const double first_pause = 0.001, last_pause = 0.03;
 
 /* --- trying ------------------------------------------------------------ */
 
-/* The status of a limited wait whose operation is not finished. */
-static int limited_status(const sl_wait *wait)
-{
-    double until = wait->timeout->until;
-    if (wait->status == SL_AGAIN && sl_wait_isinstant(wait))
-        return SL_TIMEOUT;
-    if (wait->status == SL_BUSY && until >= 0 && sl_clock_now() >= until)
-        return SL_TIMEOUT;
-    return wait->status;
-}
-
 /* Tries the operation; returns its status. SL_AGAIN becomes a timeout where the
  * operation must not wait. */
 static int try_operation(lua_State *L, sl_wait *wait)
 {
+    const sl_operation *operation = sl_source_pending(wait)->operation;
     wait->progress = 0;
-    wait->status = (short)wait->operation->attempt(L, sl_source_of(wait));
+    int status = operation->attempt(L, sl_source_of(wait));
     if (wait->has_timeout)
-        wait->status = (short)limited_status(wait);
-    return wait->status;
+        status = sl_timeout_status(wait, status);
+    wait->status = (short)status;
+    return status;
 }
 
 /* The thread waits for readiness from now on: 0, or why it can't, and then the
  * wait may be parked or not. */
 static int park_wait(sl_wait *wait)
 {
-    int err = sl_wait_park(wait);
-    return err != 0 ? err : sl_source_update(sl_source_of(wait));
+    int err = sl_timeout_begin(wait);
+    if (err != 0)
+        return err;
+    sl_wait_park(wait);
+    return sl_source_update(sl_source_of(wait));
 }
 
 /* A parked wait goes on waiting: 0, or why it can't. The attempt may have
@@ -51,9 +46,8 @@ static int stay_parked(sl_wait *wait, unsigned old_interest)
     int err = 0;
     if (!source->watched || wait->interest != old_interest)
         err = sl_source_update(source);
-    if (err == 0 && wait->progress && wait->has_timeout &&
-        wait->timeout->block >= 0)
-        sl_wait_setdeadline(wait, sl_clock_now());
+    if (err == 0 && wait->progress)
+        sl_timeout_renew(wait);
     return err;
 }
 
@@ -74,6 +68,57 @@ void sl_operation_advance(lua_State *L, sl_wait *wait)
         sl_wait_finish(wait, status);
 }
 
+/* --- threads that have left -------------------------------------------- */
+
+/* The operation will not go on. A writer's results release what it holds. */
+static void give_up(lua_State *L, sl_wait *wait)
+{
+    const sl_operation *operation = sl_source_pending(wait)->operation;
+    wait->status = SL_CLOSED;
+    if (wait->kind == SL_WAIT_WRITER && operation->results != NULL) {
+        int top = lua_gettop(L);
+        operation->results(L, wait);
+        lua_settop(L, top);
+    }
+}
+
+void sl_operation_drop(lua_State *L, sl_wait *wait)
+{
+    sl_thread *t = wait->thread;
+    sl_wait_finish(wait, SL_CLOSED);
+    t->wait = NULL;
+    sl_wait_leave(wait);
+    if (sl_wait_hassource(wait))
+        give_up(L, wait);
+}
+
+/* Whether a thread has left its wait in that loop, and is not ready. */
+static int has_left(const sl_loop *loop, const sl_thread *t)
+{
+    const sl_wait *wait = t->wait;
+    return t->co != NULL && t->state == SL_WAITING && t->fiber == NULL &&
+           t->loop == loop && wait != NULL && sl_wait_isparked(wait) &&
+           !sl_thread_waits(t);
+}
+
+void sl_operation_patrol(lua_State *L, sl_loop *loop)
+{
+    sl_thread *t = loop->threads->records;
+    for (; t != NULL; t = t->next_record)
+        if (has_left(loop, t))
+            sl_operation_drop(L, t->wait);
+}
+
+int sl_operation_occupied(lua_State *L, sl_wait *wait)
+{
+    if (wait->thread == NULL)
+        return 0;
+    if (sl_thread_waits(wait->thread))
+        return 1;
+    sl_operation_drop(L, wait);
+    return 0;
+}
+
 /* --- in the calling thread --------------------------------------------- */
 
 void sl_operation_refuse(lua_State *L, const char *what)
@@ -86,7 +131,7 @@ void sl_operation_checkall(lua_State *L, sl_wait *wait, const char *what)
 {
     sl_stop_check(L, sl_source_of(wait)->loop->threads, what);
     int reserved = wait->reserved && sl_source_of(wait)->fd >= 0;
-    if (reserved || sl_wait_occupied(L, wait))
+    if (reserved || sl_operation_occupied(L, wait))
         sl_operation_refuse(L, what);
 }
 
@@ -104,8 +149,8 @@ static void assume_ready(sl_wait *wait)
 static void try_first(lua_State *L, sl_wait *wait,
                       const sl_operation *operation)
 {
-    wait->operation = operation;
-    if (sl_wait_isinstant(wait))
+    sl_source_pending(wait)->operation = operation;
+    if (sl_timeout_isinstant(wait))
         assume_ready(wait);
     if (sl_operation_isdue(L, sl_source_of(wait)->loop))
         wait->status = SL_BUSY;
@@ -135,7 +180,7 @@ static int begin_wait(lua_State *L, sl_wait *wait)
     sl_loop *loop = sl_source_of(wait)->loop;
     const char *obstacle = sl_operation_obstacle(L, loop);
     if (obstacle != NULL) {
-        sl_wait_giveup(L, wait);
+        give_up(L, wait);
         luaL_error(L, "%s", obstacle);
     }
     sl_thread *t = sl_stop_current(L, loop->threads);
@@ -162,7 +207,7 @@ static int give_results(lua_State *L, void *of)
     sl_wait *wait = of;
     if (sl_thread_isfrozen(wait->thread))
         sl_wait_leave(wait);
-    int n = wait->operation->results(L, wait);
+    int n = sl_source_pending(wait)->operation->results(L, wait);
     sl_wait_leave(wait);
     return n;
 }
@@ -172,7 +217,7 @@ int sl_operation_run(lua_State *L, sl_wait *wait,
                      double total)
 {
     double until = total > 0 ? sl_clock_now() + total : total;
-    wait->status = (short)sl_wait_settimeout(wait, block, until);
+    wait->status = (short)sl_timeout_set(wait, block, until);
     if (wait->status == 0)
         try_first(L, wait, operation);
     if (must_wait(L, wait) && begin_wait(L, wait) == 0)
@@ -194,7 +239,7 @@ int sl_operation_blocklimited(lua_State *L, sl_wait *wait,
                               double total)
 {
     double until = total > 0 ? sl_clock_now() + total : total;
-    wait->status = (short)sl_wait_settimeout(wait, block, until);
+    wait->status = (short)sl_timeout_set(wait, block, until);
     if (wait->status == 0)
         try_first(L, wait, operation);
     if (must_wait(L, wait) && begin_wait(L, wait) == 0)
@@ -229,7 +274,7 @@ const sl_operation sl_operation_turn = {try_turn, NULL};
 int sl_operation_yield(lua_State *L, sl_wait *wait)
 {
     wait->has_timeout = 0;
-    wait->operation = &sl_operation_turn;
+    sl_source_pending(wait)->operation = &sl_operation_turn;
     wait->status = SL_BUSY;
     begin_wait(L, wait);
     return wait_on_fiber(L, wait);

@@ -8,7 +8,6 @@
 #define SL_OPERATION_H
 
 #include "loop/source.h"
-#include "loop/wait.h"
 #include "thread/hook.h"
 
 enum { SL_OPERATIONS_MAX = 64 };    /* a thread's budget for one turn */
@@ -108,5 +107,19 @@ int sl_operation_pause(lua_State *L, sl_wait *wait, double seconds);
 /* For the step: tries the operation of a wait that is parked or queued, and
  * brings the wait into the phase that follows from the answer. */
 void sl_operation_advance(lua_State *L, sl_wait *wait);
+
+/* --- threads that have left -------------------------------------------- */
+
+/* The thread is not in its wait any more (sl_thread_waits): the wait is free,
+ * and the thread ready, so that its record ends in its turn. */
+void sl_operation_drop(lua_State *L, sl_wait *wait);
+
+/* Whether a thread is in the wait. It may have left without notice, as its
+ * coroutine was closed or resumed by other means. */
+int sl_operation_occupied(lua_State *L, sl_wait *wait);
+
+/* Drops the parked waits of this loop that their threads have left. Looks at
+ * the records of all threads. */
+void sl_operation_patrol(lua_State *L, sl_loop *loop);
 
 #endif

@@ -24,7 +24,7 @@ void sl_source_init(sl_source *source, sl_loop *loop,
     source->kind = (unsigned char)kind;
     source->reader.interest = SL_READABLE;
     source->writer.interest = SL_WRITABLE;
-    source->writer.writes = 1;
+    source->writer.kind = SL_WAIT_WRITER;
 }
 
 void sl_source_initcallback(sl_callback *callback, sl_loop *loop,
@@ -202,12 +202,41 @@ int sl_source_updatepoller(sl_source *source)
     return err;
 }
 
+/* A waiting thread keeps the source alive. So a thread that is in the wait now
+ * has left, and its record ends in its turn; or the Lua state is being closed,
+ * and then its turn never comes. */
+static void abandon_wait(sl_wait *wait, sl_loop *loop)
+{
+    sl_thread *t = wait->thread;
+    if (t == NULL)
+        return;
+    sl_wait_leave(wait);
+    t->wait = NULL;
+    if (sl_thread_waits(t))
+        sl_wait_dequeue(loop, t);
+}
+
+static void free_wait(sl_wait *wait)
+{
+    sl_loop *loop = sl_source_of(wait)->loop;
+    sl_pending *pending = sl_source_pending(wait);
+    if (!loop->closed && !loop->threads->closed)
+        abandon_wait(wait, loop);
+    wait->phase = SL_WAIT_IDLE;
+    wait->thread = NULL;
+    if (pending->timeout != NULL && !loop->closed)
+        sl_timer_cancel(&loop->timers, &pending->timeout->timer);
+    free(pending->timeout);
+    pending->timeout = NULL;
+    wait->has_timeout = 0;
+}
+
 void sl_source_free(sl_source *source)
 {
     if (!source->loop->closed)
         sl_source_release(source, 0);
-    sl_wait_free(&source->reader, source->loop);
-    sl_wait_free(&source->writer, source->loop);
+    free_wait(&source->reader);
+    free_wait(&source->writer);
 }
 
 /* --- watches ----------------------------------------------------------- */

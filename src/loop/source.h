@@ -20,6 +20,32 @@ enum sl_source_kind {
 
 typedef struct sl_watch sl_watch;
 
+/* Tries an operation: 0 when it is finished, SL_AGAIN when it must wait,
+ * SL_BUSY when it used up its share, else how it failed (error.h). It must
+ * not raise, and L is not its thread's. */
+typedef int (*sl_attempt)(lua_State *L, sl_source *source);
+
+typedef struct sl_operation {
+    sl_attempt attempt;
+    int (*results)(lua_State *L, sl_wait *wait);    /* pushes the results;
+                               NULL where a C function waits on its fiber */
+} sl_operation;
+
+/* How long a wait may take (timeout.h). */
+typedef struct sl_timeout {
+    sl_wait *wait;          /* borrowed */
+    double block;           /* limit of one wait in seconds, or negative */
+    double until;           /* deadline of the call, or negative */
+    double deadline;        /* of this wait: the earlier one, or negative */
+    sl_timer timer;         /* may fire early: it is moved lazily */
+} sl_timeout;
+
+/* What the wait of one direction is for. */
+typedef struct sl_pending {
+    const sl_operation *operation;
+    sl_timeout *timeout;    /* owned; NULL until a wait has a time limit */
+} sl_pending;
+
 struct sl_source {
     sl_loop *loop;          /* borrowed; NULL once the loop is gone */
     int fd;                 /* -1 when closed */
@@ -37,6 +63,7 @@ struct sl_source {
                                connection broke; or 0 */
     sl_cork *unsent;        /* owned: what is still to be sent, or NULL */
     sl_wait reader, writer;
+    sl_pending reading, writing;
     sl_watch *watches;      /* borrowed: who else is notified of readiness */
 };
 
@@ -60,9 +87,16 @@ struct sl_watch {
 /* The source that the wait is in. */
 static inline sl_source *sl_source_of(const sl_wait *wait)
 {
-    size_t offset = wait->writes ? offsetof(sl_source, writer)
-                                 : offsetof(sl_source, reader);
+    size_t offset = wait->kind == SL_WAIT_WRITER
+                        ? offsetof(sl_source, writer)
+                        : offsetof(sl_source, reader);
     return (sl_source *)((char *)wait - offset);
+}
+
+static inline sl_pending *sl_source_pending(const sl_wait *wait)
+{
+    sl_source *source = sl_source_of(wait);
+    return wait->kind == SL_WAIT_WRITER ? &source->writing : &source->reading;
 }
 
 void sl_source_init(sl_source *source, sl_loop *loop,

@@ -182,7 +182,7 @@ static int meth_wait(lua_State *L)
 static int meth_waits(lua_State *L)
 {
     sl_watcher *w = check_watcher(L);
-    lua_pushboolean(L, sl_wait_occupied(L, &w->self.reader));
+    lua_pushboolean(L, sl_operation_occupied(L, &w->self.reader));
     return 1;
 }
 
@@ -192,7 +192,7 @@ static int meth_left(lua_State *L)
 {
     sl_watcher *w = check_watcher(L);
     int has_left = w->self.reader.thread != NULL &&
-                   !sl_wait_occupied(L, &w->self.reader);
+                   !sl_operation_occupied(L, &w->self.reader);
     if (has_left)
         unwatch(w);
     lua_pushboolean(L, has_left);

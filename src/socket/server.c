@@ -9,6 +9,7 @@
 #include "socket/server.h"
 
 #include "loop/cork.h"
+#include "loop/sleep.h"
 #include "os/error.h"
 #include "socket/accept.h"
 #include "socket/bind.h"
@@ -61,8 +62,7 @@ static int start_handler(lua_State *L)
  * come. */
 static void await_turn(sl_thread *t)
 {
-    t->wait = NULL;
-    sl_wait_enqueue(t->loop, t);
+    sl_sleep_queue(t);
 }
 
 /* report(asocket or nil, error): the loop will tell the error. */

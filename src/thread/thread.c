@@ -374,6 +374,20 @@ int sl_stop_suspend(lua_State *L, sl_threads *all)
     return take(L, t);
 }
 
+int sl_stop_wake(sl_thread *t)
+{
+    if (t->state != SL_SUSPENDED)
+        return 0;
+    lua_State *L = t->stack;
+    lua_pushthread(t->co);
+    lua_xmove(t->co, L, 1);         /* [the value of its home,] co */
+    sl_record_unhold(L, t);
+    sl_thread_gethome(L, t);
+    t->nargs = 0;
+    t->state = SL_WAITING;
+    return 1;
+}
+
 /* [-0, +n, e] Control has come back. */
 static inline int take_control(lua_State *L, sl_thread *t, int is_protected)
 {

@@ -46,7 +46,6 @@
 #ifndef SL_THREAD_H
 #define SL_THREAD_H
 
-#include "loop/timer.h"
 #include "os/fiber.h"
 #include "thread/anchor.h"
 #include "thread/compat.h"
@@ -94,6 +93,11 @@ enum sl_passing {
     SL_FAILURE                 /* to a thread: thread, error, traceback */
 };
 
+/* What the loop keeps in a thread. */
+typedef struct sl_thread_own {
+    void *words[4];
+} sl_thread_own;
+
 struct sl_thread {
     sl_threads *all;           /* borrowed */
     lua_State *co;             /* the coroutine; NULL: record not in use */
@@ -128,14 +132,13 @@ struct sl_thread {
     unsigned char hook;        /* how it stops, of enum sl_hook (hook.h), */
     unsigned char base_hook;   /* and where it was as a base */
     unsigned char spent;       /* the loop's: operations since it stopped */
-    sl_timer timer;            /* the loop's: of a sleep */
     sl_thread *next_record;    /* in the list of all records */
 
     /* The loop's, as those above that are said to be; untouched here. */
     void *loop;                /* whose it is: that made it, or in which it
                                   waited first; NULL: none yet, or gone */
     void *wait;                /* the operation it waits for, or NULL */
-    sl_thread *prev, *next;    /* in the ready queue */
+    sl_thread_own own;
 };
 
 enum sl_threads_value {
@@ -238,6 +241,11 @@ void sl_stop_disown(lua_State *L, sl_thread *t);
 
 /* Ends the running C function in a suspension: `return sl_stop_suspend`. */
 int sl_stop_suspend(lua_State *L, sl_threads *all);
+
+/* A suspended thread becomes one that waits, frozen, for its loop's word: it is
+ * anchored, and its suspension will bring no values. False if the thread is
+ * not suspended. */
+int sl_stop_wake(sl_thread *t);
 
 /* Ends the running C function in handing control over: above its first
  * argument, which may be anything, lie n values and the thread they are for
