@@ -491,6 +491,18 @@ static inline int sl_collects(lua_State *L)
 #endif
 }
 
+/* Whether the collector is off and can be turned on: from 5.4.4 on it cannot
+ * during a finalizer. */
+static inline int sl_canrestart(lua_State *L)
+{
+#if LUA_VERSION_NUM >= 502 || SL_LUAJIT
+    return lua_gc(L, LUA_GCISRUNNING, 0) == 0;
+#else
+    (void)L;
+    return 0;
+#endif
+}
+
 /* Whether L is the main program, outside every coroutine. */
 static inline int sl_ismain(lua_State *L)
 {

@@ -4,9 +4,8 @@
 
 #include "thread/hook.h"
 
+#include "thread/chain.h"
 #include "thread/record.h"
-
-#include <string.h>
 
 /* --- hooks that are called meanwhile ------------------------------------ */
 
@@ -64,31 +63,41 @@ static void unset(lua_State *L, lua_Debug *unused)
     lua_sethook(L, NULL, 0, 0);
 }
 
-/* [-0, +0, e] Whether a hook for calls is called on L: not in a finalizer, nor
- * in a hook. */
-static int calls_hooks(lua_State *L)
+/* [-0, +0, -] Whether co is in a finalizer, or in a hook: it calls no hooks
+ * then. The collector is off, so this does not run one. */
+static int is_finalizing(lua_State *co, const sl_threads *all)
 {
-    lua_Hook hook = lua_gethook(L);
-    int mask = lua_gethookmask(L), count = lua_gethookcount(L);
-    lua_sethook(L, unset, LUA_MASKCALL, 0);
-    sl_anchor_push(L, sl_threads_get(L)->values, SL_VALUE_NOTHING);
-    lua_call(L, 0, 0);
-    int called = lua_gethook(L) != unset;
-    if (!called || lua_gethook(L) == NULL)    /* else a signal has set one */
-        lua_sethook(L, hook, mask, count);
-    return called;
+    lua_Hook hook = lua_gethook(co);
+    int mask = lua_gethookmask(co), count = lua_gethookcount(co);
+    lua_sethook(co, unset, LUA_MASKCALL, 0);
+    sl_anchor_push(co, all->values, SL_VALUE_NOTHING);
+    if (lua_pcall(co, 0, 0, 0) != LUA_OK)
+        lua_pop(co, 1);
+    int called = lua_gethook(co) != unset;
+    if (!called || lua_gethook(co) == NULL)    /* else a signal has set one */
+        lua_sethook(co, hook, mask, count);
+    return !called;
 }
 
-/* Whether there is a finalizer among the calls of co; 5.2 doesn't show it. */
-static int shows_finalizer(lua_State *co)
+/* The program may have stopped the collector, too. A coroutine that is resumed
+ * by a C function of others is not found, but L is. */
+int sl_hook_findfinalizer(lua_State *L, const sl_threads *all)
 {
-    lua_Debug call;
-    for (int level = 0; lua_getstack(co, level, &call); level++)
-        if (lua_getinfo(co, "n", &call) && call.name != NULL &&
-            strcmp(call.namewhat, "metamethod") == 0 &&
-            strcmp(call.name, "__gc") == 0)
+    lua_State *co = all->running != NULL ? all->running->co : all->main;
+    if (sl_collects(L))
+        return 0;
+    for (; co != NULL && co != L; co = sl_chain_next(co))
+        if (is_finalizing(co, all))
             return 1;
-    return 0;
+    return is_finalizing(L, all);
+}
+
+void sl_hook_checkfinalizer(lua_State *L, const sl_thread *t)
+{
+    sl_hook_checkclosing(L, t->all);
+    if (sl_hook_findfinalizer(L, t->all))
+        luaL_error(L, "no thread can be suspended in a finalizer: the "
+                   "collector is off meanwhile");
 }
 
 /* --- a state that is being closed --------------------------------------- */
@@ -111,7 +120,8 @@ static int runs_threads(lua_State *bottom)
 
 /* lua_close calls finalizers, and in 5.4 closes variables, on the main
  * program's stack, which otherwise runs nothing while a thread runs. They may
- * resume coroutines. The bottom may be a coroutine that was collected since. */
+ * resume coroutines. The bottom may be a coroutine: the main program then leads
+ * to it, and only through it to L, unless the state is being closed. */
 int sl_hook_findclosing(lua_State *L, const sl_threads *all)
 {
     if (all->closed || sl_ismain(L))
@@ -120,19 +130,7 @@ int sl_hook_findclosing(lua_State *L, const sl_threads *all)
         return 0;
     if (all->bottom == all->main)
         return !runs_threads(all->main);
-    return !sl_collects(L) && shows_finalizer(all->main);
-}
-
-/* The collector may be off for another reason: the program has stopped it, or
- * the finalizer is the base's. */
-void sl_hook_checkfinalizer(lua_State *L, const sl_thread *t)
-{
-    sl_hook_checkclosing(L, t->all);
-    if (sl_collects(L))
-        return;
-    if (!calls_hooks(L) || (L != t->co && shows_finalizer(t->co)))
-        luaL_error(L, "no thread can be suspended in a finalizer: the "
-                   "collector is off meanwhile");
+    return sl_chain_reaches(all->main, L, all->bottom);
 }
 
 /* --- the flag ---------------------------------------------------------- */
@@ -202,7 +200,8 @@ enum sl_hook sl_hook_find(lua_State *L, sl_threads *all)
 {
     finding f = {all, SL_HOOK_UNKNOWN};
     if (!SL_LUAJIT)
-        return SL_HOOK_OFF;
+        return sl_hook_findfinalizer(L, all) ? SL_HOOK_FINALIZER
+                                             : SL_HOOK_OFF;
     muted m = mute(L);
     int status = sl_pcall_body(L, all, find, &f, 0);
     unmute(L, m);

@@ -24,6 +24,13 @@
  * may never go on, were in one, it would be off for good, and would not even
  * collect that thread. A wait ends.
  *
+ * A finalizer ends with the collector as it was when the finalizer began. Where
+ * finalizers of several threads have begun they may end in any order. So the
+ * collector is off only while the stack runs that is in the finalizer: a thread
+ * that waits in one turns the collector on, and off again when it goes on, and
+ * a base in one turns the collector on while it runs a thread. From 5.4.4 on
+ * that is impossible, and not needed, as no second finalizer begins.
+ *
  * Where a thread calls lua_close, as by os.exit(0, true), no thread runs or
  * stops: the main program's frames, to which control would return, are gone.
  */
@@ -58,18 +65,12 @@ static inline void sl_hook_checkclosing(lua_State *L, const sl_threads *all)
         luaL_error(L, SL_STATE_CLOSED);
 }
 
-/* [-0, +0, -] Asks for the flag: SL_HOOK_ON may be anybody's. */
+/* [-0, +0, -] Asks for the flag: SL_HOOK_ON may be anybody's. Other Luas have
+ * SL_HOOK_OFF and SL_HOOK_FINALIZER only. */
 enum sl_hook sl_hook_find(lua_State *L, sl_threads *all);
 
 /* [-0, +0, -] See sl_hook_ofbase. */
 enum sl_hook sl_hook_findbase(lua_State *L, sl_threads *all);
-
-/* [-0, +0, -] The same where L is about to run a thread. Asks only if there is
- * a reason to. */
-static inline enum sl_hook sl_hook_ofbase(lua_State *L, sl_threads *all)
-{
-    return SL_LUAJIT ? sl_hook_findbase(L, all) : SL_HOOK_OFF;
-}
 
 /* [-0, +0, m] Why the running thread, or L's coroutine if none runs, must not
  * stop here; NULL if it may. */
@@ -81,6 +82,17 @@ static inline int sl_hook_isoutside(lua_State *L, const sl_thread *t)
 {
     return L == t->co &&
            (sl_isyieldable(L) || (!SL_LUAJIT && sl_collects(L)));
+}
+
+/* [-0, +0, -] Where L is, which is about to run a thread: asks only if there is
+ * a reason to. */
+static inline enum sl_hook sl_hook_ofbase(lua_State *L, sl_threads *all)
+{
+    const sl_thread *t = all->running;
+    if (SL_LUAJIT)
+        return sl_hook_findbase(L, all);
+    return (t != NULL ? sl_hook_isoutside(L, t) : sl_collects(L))
+               ? SL_HOOK_OFF : sl_hook_find(L, all);
 }
 
 /* Where the base is that runs the thread, as far as is known. */
@@ -121,6 +133,10 @@ static inline void sl_hook_check(lua_State *L, sl_threads *all)
         luaL_error(L, "%s", refusal);
 }
 
+/* [-0, +0, -] In other Luas than LuaJIT: whether the running thread, or L if
+ * none runs, is in a finalizer during which the collector is off. */
+int sl_hook_findfinalizer(lua_State *L, const sl_threads *all);
+
 /* [-0, +0, e] In other Luas than LuaJIT: raises if the running thread t is in a
  * finalizer during which the collector is off, or closes the Lua state. */
 void sl_hook_checkfinalizer(lua_State *L, const sl_thread *t);
@@ -142,6 +158,23 @@ void sl_hook_freeze(lua_State *L, sl_thread *t, int n);
 
 /* (mark, ...) What sl_hook_freeze calls. */
 int sl_hook_leave(lua_State *L);
+
+/* [-0, +0, -] Turns the collector on if it is off because the running thread,
+ * which is about to wait, is in a finalizer. True if so: sl_hook_stopgc when
+ * the thread goes on. */
+static inline int sl_hook_startgc(lua_State *L, const sl_threads *all)
+{
+    if (SL_LUAJIT || !sl_canrestart(L) || !sl_hook_findfinalizer(L, all))
+        return 0;
+    lua_gc(L, LUA_GCRESTART, 0);
+    return 1;
+}
+
+static inline void sl_hook_stopgc(lua_State *L, int is_started)
+{
+    if (is_started)
+        lua_gc(L, LUA_GCSTOP, 0);
+}
 
 /* () -> true, and yields. What the prober runs. */
 int sl_hook_probe(lua_State *L);

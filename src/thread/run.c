@@ -275,7 +275,9 @@ static enum sl_outcome descend(lua_State *L, sl_thread *base)
     int passing = all->passing;
     if (base->left != NULL)
         return leave(L, base);
-    all->passing = SL_NOTHING;    /* if this fails */
+    all->passing = SL_NOTHING;    /* if this fails, */
+    if (!SL_LUAJIT && base->base_hook == SL_HOOK_FINALIZER)
+        lua_gc(L, LUA_GCSTOP, 0);    /* as it does then: drive_in_finalizer */
     sl_thread_hold(L, base, SL_CALLING, passing, all->nvalues);
     sl_thread_take(L, base);
     return base->got == SL_FAILURE ? SL_FAILED : SL_RETURNED;
@@ -328,8 +330,8 @@ static enum sl_outcome go_on(lua_State *L, sl_threads *all, void *loop,
 
 /* [-0, +n, e] Makes the running function the base that runs t. hook: where it
  * is, of enum sl_hook. */
-static inline enum sl_outcome drive(lua_State *L, sl_thread *t, int passes_on,
-                                    int hook)
+static inline enum sl_outcome drive_here(lua_State *L, sl_thread *t,
+                                         int passes_on, int hook)
 {
     sl_threads *all = t->all;
     if (all->running == NULL) {
@@ -350,6 +352,29 @@ static inline enum sl_outcome drive(lua_State *L, sl_thread *t, int passes_on,
     enum sl_outcome outcome = go_on(L, all, loop, passes_on);
     all->passing = SL_NOTHING;
     return outcome;
+}
+
+/* The same in a finalizer. Where that turns the collector off for others, too,
+ * it is on meanwhile. */
+static enum sl_outcome drive_in_finalizer(lua_State *L, sl_thread *t,
+                                          int passes_on)
+{
+    int is_off = !SL_LUAJIT && sl_canrestart(L);
+    if (t->all->running != NULL)
+        sl_hook_checkclosing(L, t->all);
+    if (is_off)
+        lua_gc(L, LUA_GCRESTART, 0);
+    enum sl_outcome outcome = drive_here(L, t, passes_on, SL_HOOK_FINALIZER);
+    sl_hook_stopgc(L, is_off);
+    return outcome;
+}
+
+/* The same anywhere. */
+static inline enum sl_outcome drive(lua_State *L, sl_thread *t, int passes_on,
+                                    int hook)
+{
+    return hook == SL_HOOK_FINALIZER ? drive_in_finalizer(L, t, passes_on)
+                                     : drive_here(L, t, passes_on, hook);
 }
 
 int sl_run_drive(lua_State *L, sl_thread *t, int passes_on, sl_run_after after)

@@ -334,7 +334,9 @@ void sl_stop_freeze(lua_State *L, sl_thread *t)
 {
     note_caller(L, t);
     t->state = SL_WAITING;
+    int is_started = sl_hook_startgc(L, t->all);
     freeze(L, t, 0);
+    sl_hook_stopgc(L, is_started);
     sl_thread_sync_vm(L, t->all);
 }
 

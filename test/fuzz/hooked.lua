@@ -17,10 +17,6 @@ local values = require 'fuzz.values'
 local chance, pick, random = values.chance, values.pick, values.random
 local acts, some, try = programs.acts, programs.some, programs.try
 
--- Of a finalizer of the main program that resumes a coroutine in which threads
--- run: it looks like a state that is being closed.
-table.insert(programs.refusals, 'the Lua state is being closed')
-
 -- The number of this program, and how many hooks and finalizers of it may
 -- still do something, so that it ends.
 local current, left = 0, 0
@@ -73,23 +69,14 @@ local function not_in_finalizers(list)
     end
 end
 
--- On 5.2 a coroutine that a finalizer resumes may stop in it for good.
-if _VERSION == 'Lua 5.2' then
-    not_in_finalizers {programs.suspend, programs.yield, programs.coro_yield,
-                       programs.transfer}
-end
-
--- A finalizer within that of another thread restores the state that it has
--- found: if the other one ends first the collector (LuaJIT: the flag of hooks)
--- is off (on) for good. Only an explicit collection calls one so.
-local nests = _VERSION == 'Lua 5.4' or _VERSION == 'Lua 5.1' and not jit
-if not nests then
+-- A finalizer of LuaJIT within that of another thread restores the flag of
+-- hooks that it has found: if the other one ends first it is on for good. Only
+-- an explicit collection calls one so. And a thread that was suspended in its
+-- hook hides the finalizer that resumes it, and may wait there.
+if jit then
     not_in_finalizers {programs.collect, programs.collect_step}
+    not_in_finalizers(programs.resumes)
 end
-
--- On LuaJIT a thread that was suspended in its hook hides the finalizer that
--- resumes it, and may wait there.
-if jit then not_in_finalizers(programs.resumes) end
 
 local masks = {'c', 'r', 'l', 'cr', 'crl', ''}
 

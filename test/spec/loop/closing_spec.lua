@@ -161,13 +161,9 @@ describe('A Lua state that a thread closes', function()
             refuses(closing, run "close 'now'")
         end)
 
-        -- 5.1 and 5.2 do not show in which function the main program is when a
-        -- coroutine runs the threads.
-        if name ~= 'that a coroutine runs' then
-            it('stops in no coroutine of a finalizer: one ' .. name, function()
-                refuses(closing, run "close('now', nested)")
-            end)
-        end
+        it('stops in no coroutine of a finalizer: one ' .. name, function()
+            refuses(closing, run "close('now', nested)")
+        end)
 
         it('stops nowhere once the module is finalized: one ' .. name,
            function()

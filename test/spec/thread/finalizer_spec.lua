@@ -144,9 +144,9 @@ describe('A finalizer', function()
 
     for name, code in pairs {
         ['suspend'] = 'loop.suspend()',
-        ['suspend in a coroutine'] = [[
-            if _VERSION == 'Lua 5.2' then error 'finalizer: not seen there' end
-            coroutine.wrap(loop.suspend)()
+        ['suspend in a coroutine'] = 'coroutine.wrap(loop.suspend)()',
+        ['suspend in a coroutine, before which it ended'] = [[
+            return (function() return coroutine.wrap(loop.suspend)() end)()
         ]],
         ['suspend in a sort'] = 'table.sort({1, 2}, loop.suspend)',
         ['suspend after a collection'] = [[
@@ -185,6 +185,78 @@ describe('A finalizer', function()
             ]]))
         end)
     end
+
+    it('of a coroutine cannot suspend in another one', function()
+        assert.equal('false true 6 of 6', finalizer [[
+            local ok, err
+            loop.newthread(function()
+                coroutine.wrap(function()
+                    finalize(function()
+                        ok, err = pcall(coroutine.wrap(loop.suspend))
+                    end)
+                end)()
+            end)
+            start_others()
+            finish()
+            assert(err:find('finalizer', 1, true), err)
+            io.write(tostring(ok), ' ', tostring(collects()), ' ', turns,
+                     ' of ', started)
+        ]])
+    end)
+
+    for name, wait in pairs {
+        ['waits'] = 'loop.sleep(seconds)',
+        ['waits in a coroutine'] = [[
+            coroutine.wrap(function() loop.sleep(seconds) end)()
+        ]],
+        ['starts a thread whose own one waits'] = [[
+            loop.newthread(function()
+                finalize(function() loop.sleep(seconds) end)
+            end)
+        ]],
+    } do
+        it('leaves the collector on, whichever ends first: one that ' .. name,
+           function()
+            if support.luajit then return end
+            assert.equal('true 2 true', finalizer([[
+                local ended = 0
+                local function begin(seconds)
+                    loop.newthread(function()
+                        finalize(function()
+                            ]] .. wait .. [[
+                            ended = ended + 1
+                        end)
+                    end)
+                end
+                begin(0.01)
+                begin(0.02)
+                io.write(tostring(_VERSION == 'Lua 5.4' or collects()), ' ')
+                finish()
+                loop.newthread(collectgarbage)    -- 5.4 begins the second one
+                finish()
+                io.write(ended, ' ', tostring(collects()))
+            ]]))
+        end)
+    end
+
+    it('of the main program may resume a coroutine that runs threads',
+       function()
+        if support.luajit then return end
+        assert.equal('true true', finalizer [[
+            local ok, err
+            finalize(function()
+                coroutine.wrap(function()
+                    loop.newthread(function()
+                        coroutine.wrap(function()
+                            ok, err = pcall(loop.sleep, 0.001)
+                        end)()
+                    end)
+                end)()
+            end)
+            finish()
+            io.write(tostring(ok), ' ', tostring(collects()))
+        ]])
+    end)
 
     for name, code in pairs {
         ['an error'] = "error 'oops'",
