@@ -7,11 +7,11 @@
 #include "socketloop.h"
 
 #include "capi.h"
-#include "loop/cork.h"
 #include "loop/loops.h"
 #include "loop/sleep.h"
 #include "loop/result.h"
 #include "loop/stepper.h"
+#include "loop/turn.h"
 #include "luasocket/foreign.h"
 #include "luasocket/forward.h"
 #include "luasocket/install.h"
@@ -140,23 +140,13 @@ static int func_newserver(lua_State *L)
 
 /* --- threads ----------------------------------------------------------- */
 
-/* [-3, +0, v] Raises a thread's error to the one that started or resumed it. */
-static int raise_failure(lua_State *L)
-{
-    sl_guard_failed(L, lua_gettop(L) - 2);
-    sl_failure_message(L);
-    return lua_error(L);
-}
-
 /* newthread(handler, ...) -> thread, once it first waits, suspends or ends */
 static int func_newthread(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
     sl_arg_body(L, 1);
-    sl_cork_flush(loop);
-    int failed = sl_run_start(L, loop->threads, lua_gettop(L) - 1, loop);
-    sl_cork_flush(loop);
-    return failed ? raise_failure(L) : 1;
+    int failed = sl_turn_start(L, loop, lua_gettop(L) - 1);
+    return failed ? sl_turn_raise(L, loop) : 1;
 }
 
 /* current() -> thread, is it the main program */
@@ -184,18 +174,10 @@ static int func_suspend(lua_State *L)
     return sl_sleep_suspend(L, sl_loop_check(L));
 }
 
-static int after_resume(lua_State *L, enum sl_outcome outcome)
-{
-    sl_cork_flush(sl_loop_check(L));
-    return outcome == SL_FAILED ? raise_failure(L) : 0;
-}
-
 /* resume(thread, ...), returns when it next waits, suspends or ends */
 static int func_resume(lua_State *L)
 {
-    sl_loop *loop = sl_loop_check(L);
-    sl_cork_flush(loop);
-    return sl_run_resume(L, loop->threads, loop, after_resume);
+    return sl_turn_resume(L, sl_loop_check(L));
 }
 
 /* sleep(seconds) */

@@ -25,11 +25,17 @@ enum {
     SMALL = 2 * 1024      /* what is longer costs more to copy than to send */
 };
 
+enum cork_state {
+    GATHERING,            /* the turn adds bytes: the loop's one such block */
+    UNSENT,               /* there was no room for them: the loop goes on */
+    ORPHAN                /* and the socket is closed: the block lingers */
+};
+
 struct sl_cork {
     sl_source *source;    /* whose bytes; its `unsent` is this */
     size_t first, last;   /* the bytes are data[first .. last - 1] */
     unsigned forks;       /* sl_process_forks of the process that sends */
-    int parked;           /* they are unsent: the loop goes on with them */
+    enum cork_state state;
     int ends;             /* the stream ends after them */
     sl_cork *prev, *next;    /* in the loop's list of the unsent */
     sl_watch watch;       /* for room, until the socket is closed */
@@ -45,7 +51,7 @@ struct sl_cork {
 
 static int is_orphan(const sl_cork *g)
 {
-    return g->source == &g->orphan.source;
+    return g->state == ORPHAN;
 }
 
 /* A child of fork(2) has a copy; the bytes are its parent's. */
@@ -125,7 +131,7 @@ static void finish(sl_cork *g)
     sl_loop *loop = source->loop;
     sl_orphans *orphans = g->orphans;
     int fd = sl_source_owned(source);
-    if (g->parked)
+    if (g->state != GATHERING)
         unpark(loop, g);
     else
         gather_in(loop, NULL);
@@ -174,8 +180,8 @@ static void go_on(sl_watch *watch);
 static void park(sl_cork *g)
 {
     sl_loop *loop = g->source->loop;
-    if (!g->parked) {
-        g->parked = 1;
+    if (g->state == GATHERING) {
+        g->state = UNSENT;
         gather_in(loop, NULL);
         loop->waiting++;
         g->prev = NULL;
@@ -204,7 +210,7 @@ static void start_lingering(sl_cork *g)
 /* So many bytes were sent now, and some are left. */
 static void note_taken(sl_cork *g, size_t sent)
 {
-    if (g->parked && sent == 0)
+    if (g->state != GATHERING && sent == 0)
         return;
     g->taken = sl_clock_now();
     if (!is_orphan(g))
@@ -271,13 +277,20 @@ void sl_cork_flushall(sl_loop *loop)
 
 /* --- gathering --------------------------------------------------------- */
 
+static int drop_inherited(sl_loop *loop);
+static void free_corks(sl_loop *loop);
+
+static const sl_part corks_part = {drop_inherited, NULL, sl_cork_drop,
+                                   free_corks};
+
 static sl_cork *get_block(sl_loop *loop)
 {
     sl_cork *g = loop->spare;
-    if (g == NULL)
-        g = malloc(sizeof *g);
     loop->spare = NULL;
-    return g;
+    if (g != NULL)
+        return g;
+    sl_loop_addpart(loop, &corks_part);
+    return malloc(sizeof *g);
 }
 
 /* Begins to gather; false if there is no memory. */
@@ -306,7 +319,7 @@ static int make_way(sl_source *source)
     sl_cork *g = source->loop->gathering;
     if (g != NULL && (g->source != source || !is_ours(g)))
         transmit_bytes(g);
-    return source->unsent == NULL || !source->unsent->parked;
+    return source->unsent == NULL || source->unsent->state == GATHERING;
 }
 
 int sl_cork_add(sl_source *source, const char *data, size_t size)
@@ -360,6 +373,7 @@ int sl_cork_linger(sl_source *source, double seconds, int in_all,
     source->unsent = NULL;
     orphan->unsent = g;
     g->source = orphan;
+    g->state = ORPHAN;
     g->linger = in_all ? INFINITY : seconds;
     g->orphans = orphans;
     if (in_all && isfinite(seconds))
@@ -387,13 +401,16 @@ void sl_cork_drop(sl_source *source)
 
 /* --- all of them ------------------------------------------------------- */
 
-void sl_cork_afterfork(sl_loop *loop)
+/* After a fork: unsent bytes are the parent's. */
+static int drop_inherited(sl_loop *loop)
 {
     while (loop->unsent != NULL)
         finish(loop->unsent);
+    return 0;
 }
 
-void sl_cork_free(sl_loop *loop)
+/* The loop is closed: tries once more, and drops what is left. */
+static void free_corks(sl_loop *loop)
 {
     sl_cork *g;
     while ((g = loop->gathering != NULL ? loop->gathering

@@ -69,10 +69,4 @@ void sl_cork_reset(sl_orphans *orphans);
 /* The source's bytes are lost, if there are any. */
 void sl_cork_drop(sl_source *source);
 
-/* In the child after a fork: what is unsent is the parent's. */
-void sl_cork_afterfork(sl_loop *loop);
-
-/* The loop is closed: tries once more, and drops what is left. */
-void sl_cork_free(sl_loop *loop);
-
 #endif

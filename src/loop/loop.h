@@ -1,29 +1,18 @@
 /*
- * loop.h - one loop: who waits for what, and whose turn it is.
+ * loop.h - one loop: its poller, its deadlines, its descriptors, and the queue
+ * of its threads that are ready.
  *
- * A source is a descriptor with two waits, one per direction. A wait is the
- * one place where a thread can wait for that direction, and holds the
- * operation the thread waits for: what tries it, its deadline, its result.
+ * A source is a descriptor with two waits, one per direction (source.h). A
+ * thread that waits is in a wait (wait.h); on a source it waits for an
+ * operation (operation.h), which is first tried in the thread that calls it. If
+ * it would block the thread waits; when the descriptor is ready the loop tries
+ * it again (step.h), and only a finished one, or a timeout, close or error,
+ * gives the thread a turn (turn.h).
+ *
  * A few sources have no waits: the loop calls their function (sl_callback),
  * which may bring about that another source's operation is tried again.
  *
- * An operation is first tried in the thread that calls it. If it would block
- * the thread waits; when the descriptor is ready the loop tries it again, and
- * only a finished one (or a timeout, close or error) wakes the thread.
- *
- * The order within a step:
- *   1. wait for readiness, not longer than the first deadline, not at all
- *      when a thread is ready;
- *   2. each ready source: try its operations, run the threads of those that
- *      finished;
- *   3. each deadline that passed: run the thread;
- *   4. the threads that were ready before: run them in order.
- * Before the last the collector runs if somebody waits for what it may bring.
- * An error that leaves the step in between loses nothing: the next step goes
- * on where this one left off.
- *
- * Every C function of the module has the loop as its first upvalue; there
- * are no globals.
+ * Every C function of the module has the loop as its first upvalue.
  */
 
 #ifndef SL_LOOP_H
@@ -50,10 +39,27 @@ enum {
     SL_ENV_MODULE = 1,      /* the table of functions: has onerror */
     SL_ENV_CLASSES,         /* the metatables of asockets */
     SL_ENV_WRAPPERS,        /* weak: LuaSocket object -> asocket */
-    SL_ENV_FAILURES,        /* threads whose errors are still to be told */
+    SL_ENV_FAILURES,        /* threads whose errors are still to be reported */
     SL_ENV_GUARDED,         /* weak: thread -> its client: guard.h */
     SL_ENV_CLOSER,          /* sl_guard_closer */
-    SL_ENV_WATCHERS         /* the function that makes them (watch.h) */
+    SL_ENV_WATCHERS         /* the function that makes them (watcher.h) */
+};
+
+/* What a file of this folder does for each loop in which it keeps something.
+ * Any function may be NULL. */
+typedef struct sl_part {
+    int (*restart)(sl_loop *loop);    /* after a fork, in the child, before
+                                     the loop gets a poller of its own: 0 or
+                                     how it failed; may be called again */
+    void (*restarted)(sl_loop *loop); /* the loop has its poller */
+    void (*release)(sl_source *source);    /* a source with unsent bytes has
+                                     lost its descriptor */
+    void (*free)(sl_loop *loop);      /* the loop is about to go */
+} sl_part;
+
+enum {
+    SL_PARTS_MAX = 4,
+    SL_EVENTS_MAX = 256           /* taken from the poller at once */
 };
 
 struct sl_loop {
@@ -72,8 +78,8 @@ struct sl_loop {
     sl_event *events;             /* of this step; owned */
     int event, event_count;       /* the next to dispatch; how many */
     sl_thread *first, *last;      /* the ready queue */
-    double looked;                /* when sl_wait_patrol was called last; how */
-    int unlooked;                 /* many steps ask not whether it's time to */
+    double looked;                /* when the last patrol was; how many */
+    int unlooked;                 /* steps do not compare the time */
     int ready;                    /* threads in it */
     int waiting;                  /* threads that wait, ready ones excluded */
     int failures;                 /* in SL_ENV_FAILURES */
@@ -82,7 +88,9 @@ struct sl_loop {
     int has_sigint;               /* SIGINT had a handler when it was made */
     unsigned forks;               /* where the poller was opened: process.h */
     sl_scratch scratch;
-    int max_lookups;              /* of names, at a time */
+    int max_lookups;              /* of names, at a time; 0: the default */
+    const sl_part *parts[SL_PARTS_MAX];
+    int part_count;
     sl_resolver *resolver;        /* owned; NULL until a name is looked up */
     sl_cork *gathering;           /* what sends are gathered in, or NULL */
     sl_cork *unsent;              /* list of what is sent in the background */
@@ -108,9 +116,8 @@ void sl_loop_env(lua_State *L, int which);
 sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type,
                      void (*failed)(lua_State *L, int thread));
 
-/* [-3, +0, m] A thread of the loop failed, and nobody is there to get the
- * thread, error and traceback: the step that goes on will tell them. */
-void sl_loop_fail_later(lua_State *L, sl_loop *loop);
+/* Adds the part to those of the loop, unless it is one already. */
+void sl_loop_addpart(sl_loop *loop, const sl_part *part);
 
 /* Whether this is a child of the process whose poller it is. Nothing may be
  * done to that one: it is the parent's, too. */
@@ -122,9 +129,5 @@ static inline int sl_loop_isforked(const sl_loop *loop)
 /* The loop gets a poller of its own, or child and parent would take each
  * other's events. 0, or how it failed, and then it is to be tried again. */
 int sl_loop_afterfork(sl_loop *loop);
-
-/* [-0, +0, e] One step of at most so many seconds (negative: no limit).
- * False if nothing waits. */
-int sl_loop_step(lua_State *L, sl_loop *loop, double timeout);
 
 #endif

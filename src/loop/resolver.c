@@ -7,7 +7,6 @@
 #include "loop/resolver.h"
 
 #include "loop/source.h"
-#include "loop/operation.h"
 #include "os/error.h"
 #include "os/fd.h"
 #include "os/worker.h"
@@ -44,6 +43,11 @@ struct sl_resolver {
 static int is_child(const sl_resolver *r)
 {
     return r->forks != sl_process_forks;
+}
+
+static int lookups_max(const sl_loop *loop)
+{
+    return loop->max_lookups > 0 ? loop->max_lookups : SL_MAX_LOOKUPS;
 }
 
 /* --- the pipe ---------------------------------------------------------- */
@@ -267,13 +271,75 @@ static void leave_inquiry(sl_resolver *r, sl_lookup *lookup)
     free_inquiry(q);
 }
 
+/* --- parts of the loop ------------------------------------------------- */
+
+/* In the child: the job is the parent's, and begins anew. */
+static void ask_again(sl_resolver *r, sl_inquiry *q)
+{
+    sl_job *old = q->job;
+    delist(r, q);
+    int err = submit(r, q, &old->query);
+    free(old);
+    if (err == 0)
+        enlist(r, q);
+    else
+        answer(q, err);
+}
+
+/* After a fork: look-ups begin anew. 0, or ENOMEM and nothing has changed. */
+static int restart_resolver(sl_loop *loop)
+{
+    sl_resolver *r = loop->resolver;
+    if (!is_child(r))
+        return 0;
+    sl_workers *workers = sl_workers_new(lookups_max(loop));
+    if (workers == NULL)
+        return ENOMEM;
+    close_pipe(r);
+    sl_workers_atfork(r->workers);
+    r->workers = workers;
+    r->forks = sl_process_forks;
+    for (int i = 0; i < LISTS; i++) {
+        sl_inquiry *next, *q = r->lists[i];
+        for (; q != NULL; q = next) {
+            next = q->next;
+            ask_again(r, q);
+        }
+    }
+    return 0;
+}
+
+/* The loop is about to go; look-ups fail. */
+static void free_resolver(sl_loop *loop)
+{
+    sl_resolver *r = loop->resolver;
+    for (int i = 0; i < LISTS; i++)
+        while (r->lists[i] != NULL) {
+            sl_lookup *lookup = r->lists[i]->first;
+            lookup->status = SL_CLOSED;
+            leave_inquiry(r, lookup);
+        }
+    close_pipe(r);
+    if (is_child(r))
+        sl_workers_atfork(r->workers);
+    else
+        sl_workers_close(r->workers);
+    free(r);
+    loop->resolver = NULL;
+}
+
+static const sl_part resolver_part = {restart_resolver, NULL, NULL,
+                                      free_resolver};
+
+/* --- the interface ----------------------------------------------------- */
+
 /* The resolver of the loop, or NULL: no memory. */
 static sl_resolver *get_resolver(sl_loop *loop)
 {
     if (loop->resolver != NULL)
         return loop->resolver;
     sl_resolver *r = calloc(1, sizeof *r);
-    sl_workers *workers = sl_workers_new(loop->max_lookups);
+    sl_workers *workers = sl_workers_new(lookups_max(loop));
     if (r == NULL || workers == NULL) {
         free(r);
         if (workers != NULL)
@@ -285,6 +351,7 @@ static sl_resolver *get_resolver(sl_loop *loop)
     r->workers = workers;
     r->forks = sl_process_forks;
     loop->resolver = r;
+    sl_loop_addpart(loop, &resolver_part);
     return r;
 }
 
@@ -337,57 +404,4 @@ void sl_resolver_setmax(sl_loop *loop, int max)
     loop->max_lookups = max;
     if (loop->resolver != NULL && !is_child(loop->resolver))
         sl_workers_setmax(loop->resolver->workers, max);
-}
-
-/* In the child: the job is the parent's, and begins anew. */
-static void ask_again(sl_resolver *r, sl_inquiry *q)
-{
-    sl_job *old = q->job;
-    delist(r, q);
-    int err = submit(r, q, &old->query);
-    free(old);
-    if (err == 0)
-        enlist(r, q);
-    else
-        answer(q, err);
-}
-
-int sl_resolver_restart(sl_resolver *r)
-{
-    int max = r->callback.source.loop->max_lookups;
-    sl_workers *workers = sl_workers_new(max);
-    if (workers == NULL)
-        return ENOMEM;
-    close_pipe(r);
-    sl_workers_atfork(r->workers);
-    r->workers = workers;
-    r->forks = sl_process_forks;
-    for (int i = 0; i < LISTS; i++) {
-        sl_inquiry *next, *q = r->lists[i];
-        for (; q != NULL; q = next) {
-            next = q->next;
-            ask_again(r, q);
-        }
-    }
-    return 0;
-}
-
-void sl_resolver_free(sl_loop *loop)
-{
-    sl_resolver *r = loop->resolver;
-    if (r == NULL)
-        return;
-    for (int i = 0; i < LISTS; i++)
-        while (r->lists[i] != NULL) {
-            sl_lookup *lookup = r->lists[i]->first;
-            lookup->status = SL_CLOSED;
-            leave_inquiry(r, lookup);
-        }
-    close_pipe(r);
-    if (is_child(r))
-        sl_workers_atfork(r->workers);
-    else
-        sl_workers_close(r->workers);
-    free(r);
-    loop->resolver = NULL;
 }

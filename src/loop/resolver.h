@@ -40,11 +40,4 @@ int sl_resolver_begin(sl_wait *wait, const sl_query *query, int may_block,
 /* Ends a look-up, finished or not, also after the loop. */
 void sl_resolver_end(sl_lookup *lookup);
 
-/* In the child after a fork, before the loop gets its own poller: what is
- * being looked up begins anew. 0, or ENOMEM and nothing has changed. */
-int sl_resolver_restart(sl_resolver *resolver);
-
-/* The loop is about to go; look-ups fail. */
-void sl_resolver_free(sl_loop *loop);
-
 #endif

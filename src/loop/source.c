@@ -7,7 +7,6 @@
 
 #include "loop/source.h"
 
-#include "loop/cork.h"
 #include "os/error.h"
 #include "os/fd.h"
 
@@ -40,6 +39,29 @@ static void unparked(sl_wait *wait)
     sl_source_update(sl_source_of(wait));
 }
 
+/* After a fork: the new poller knows nothing. */
+static void update_all(sl_loop *loop)
+{
+    for (int fd = 0; fd < loop->sources_size; fd++) {
+        sl_source *source = loop->sources[fd];
+        if (source == NULL)
+            continue;
+        source->watched = 0;
+        if (source->kind != SL_SOURCE_WATCHED && sl_source_owned(source) < 0) {
+            sl_source_dispossess(source);
+            continue;
+        }
+        int err = sl_source_update(source);
+        if (err != 0) {
+            sl_wait_finish(&source->reader, err);
+            sl_wait_finish(&source->writer, err);
+            sl_source_notify(source, SL_READABLE | SL_WRITABLE);
+        }
+    }
+}
+
+static const sl_part sources_part = {NULL, update_all, NULL, NULL};
+
 static int reserve_source(sl_loop *loop, int fd)
 {
     if (fd < loop->sources_size)
@@ -57,6 +79,7 @@ static int reserve_source(sl_loop *loop, int fd)
     loop->sources_size = size;
     if (!loop->type->edge_triggered)
         loop->unparked = unparked;
+    sl_loop_addpart(loop, &sources_part);
     return 0;
 }
 
@@ -159,10 +182,19 @@ void sl_source_move(sl_source *from, sl_source *to)
         sl_source_update(to);
 }
 
+/* Unsent bytes are lost; perhaps the source with them. */
+static void release_unsent(sl_loop *loop, sl_source *source)
+{
+    for (int i = 0; i < loop->part_count; i++)
+        if (loop->parts[i]->release != NULL)
+            loop->parts[i]->release(source);
+}
+
 void sl_source_release(sl_source *source, int closing)
 {
+    sl_loop *loop = source->loop;
     sl_source_detach(source, closing);
-    if (source->loop->closed)
+    if (loop->closed)
         return;
     sl_wait_finish(&source->reader, SL_CLOSED);
     sl_wait_finish(&source->writer, SL_CLOSED);
@@ -171,7 +203,7 @@ void sl_source_release(sl_source *source, int closing)
         watch->lost = 1;
     sl_source_notify(source, SL_READABLE | SL_WRITABLE);
     if (has_unsent)    /* else it may be gone with its last watch */
-        sl_cork_drop(source);    /* perhaps the source with it */
+        release_unsent(loop, source);
 }
 
 void sl_source_closing(sl_loop *loop, int fd)

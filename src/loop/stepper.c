@@ -4,8 +4,8 @@
 
 #include "loop/stepper.h"
 
-#include "loop/cork.h"
-#include "loop/loop.h"
+#include "loop/step.h"
+#include "loop/turn.h"
 #include "thread/arg.h"
 #include "thread/hook.h"
 
@@ -19,7 +19,7 @@ static double check_timeout(lua_State *L)
 static int step_body(lua_State *L)
 {
     double timeout = lua_tonumber(L, 1);
-    lua_pushboolean(L, sl_loop_step(L, sl_loop_check(L), timeout));
+    lua_pushboolean(L, sl_step_run(L, sl_loop_check(L), timeout));
     return 1;
 }
 
@@ -27,7 +27,7 @@ static int start_body(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
     double timeout = lua_tonumber(L, 1);
-    while (sl_loop_step(L, loop, timeout) && !loop->stop_asked)
+    while (sl_step_run(L, loop, timeout) && !loop->stop_asked)
         ;
     return 0;
 }
@@ -89,7 +89,7 @@ static int run_loop(lua_State *L, lua_CFunction body, const char *what)
             return luaL_error(L, "%s must not be called from a loop thread",
                               what);
         if (t->loop != NULL)
-            sl_cork_flush(t->loop);
+            sl_turn_end(t->loop);
     }
     lua_settop(L, 0);
     notice *n = push_notice(L, loop);
@@ -102,7 +102,7 @@ static int run_loop(lua_State *L, lua_CFunction body, const char *what)
     mark(loop, n, 1, body);
     int status = lua_pcall(L, 1, LUA_MULTRET, 0);
     mark(loop, n, 0, body);
-    sl_cork_flush(loop);
+    sl_turn_end(loop);
     if (body == start_body)
         loop->stop_asked = 0;
     if (status == LUA_OK)

@@ -4,10 +4,9 @@
 
 #include "socket/guard.h"
 
-#include "loop/cork.h"
 #include "loop/loops.h"
+#include "loop/turn.h"
 #include "socket/close.h"
-#include "thread/run.h"
 
 void sl_guard_set(lua_State *L, int thread, int client)
 {
@@ -68,10 +67,9 @@ int sl_guard_closer(lua_State *L)
     a->dismissed = 1;
     lua_getfield(L, 1, "close");
     lua_pushvalue(L, 1);
-    int failed = sl_run_start(L, loop->threads, 1, loop);
-    sl_cork_flush(loop);
+    int failed = sl_turn_start(L, loop, 1);
     if (failed) {
-        sl_loop_fail_later(L, loop);
+        sl_turn_faillater(L, loop);
         sl_close_asocket(L, 1);
     } else {
         sl_guard_set(L, lua_gettop(L), 1);

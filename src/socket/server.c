@@ -8,8 +8,8 @@
 
 #include "socket/server.h"
 
-#include "loop/cork.h"
 #include "loop/sleep.h"
+#include "loop/turn.h"
 #include "os/error.h"
 #include "socket/accept.h"
 #include "socket/bind.h"
@@ -47,10 +47,9 @@ static int start_handler(lua_State *L)
     sl_loop *loop = sl_loop_check(L);
     lua_pushvalue(L, lua_upvalueindex(3));
     lua_pushvalue(L, 1);
-    int failed = sl_run_start(L, loop->threads, 1, loop);
-    sl_cork_flush(loop);
+    int failed = sl_turn_start(L, loop, 1);
     if (failed) {
-        sl_loop_fail_later(L, loop);
+        sl_turn_faillater(L, loop);
         sl_guard_close(L, 1);
     } else {
         sl_guard_set(L, lua_gettop(L), 1);
@@ -71,7 +70,7 @@ static int report(lua_State *L)
     lua_pushthread(L);
     lua_insert(L, 2);
     lua_pushliteral(L, "stack traceback:\n\t[C]: in newserver");
-    sl_loop_fail_later(L, sl_loop_check(L));
+    sl_turn_faillater(L, sl_loop_check(L));
     if (!lua_isnil(L, 1))
         sl_close_asocket(L, 1);
     return 0;

@@ -1,0 +1,25 @@
+/*
+ * step.h - one step of a loop. In this order:
+ *
+ *   1. wait for readiness, not longer than the first deadline, not at all
+ *      when a thread is ready;
+ *   2. each ready source: try its operations, run the threads of those that
+ *      finished;
+ *   3. each deadline that passed: run the thread;
+ *   4. the threads that were ready before: run them in order.
+ *
+ * Before the last the collector runs if a wait depends on that. An error that
+ * leaves the step in between loses nothing: the next step goes on where this
+ * one left off.
+ */
+
+#ifndef SL_STEP_H
+#define SL_STEP_H
+
+#include "loop/loop.h"
+
+/* [-0, +0, e] One step of at most so many seconds (negative: no limit).
+ * False if nothing waits. */
+int sl_step_run(lua_State *L, sl_loop *loop, double timeout);
+
+#endif

@@ -1,0 +1,138 @@
+/*
+ * turn.c - turns of threads, and what becomes of failures. See turn.h.
+ */
+
+#include "loop/turn.h"
+
+#include "loop/interrupt.h"
+#include "loop/loops.h"
+#include "loop/operation.h"
+#include "thread/failure.h"
+#include "thread/run.h"
+
+/* --- failures ---------------------------------------------------------- */
+
+/* [-3, +0, e] A thread failed: thread, error and traceback go to onerror, or
+ * out of this step, as Ctrl-C does. */
+static void report_failure(lua_State *L, const sl_loop *loop)
+{
+    loop->failed(L, lua_gettop(L) - 2);
+    sl_loops_pushenv(L, loop, SL_ENV_MODULE);
+    lua_getfield(L, -1, "onerror");
+    lua_remove(L, -2);    /* thread, error, traceback, onerror */
+    if (lua_isnil(L, -1) || sl_interrupt_isone(L, -3, loop->has_sigint)) {
+        lua_pop(L, 1);
+        sl_failure_message(L);
+        lua_error(L);
+    }
+    lua_insert(L, -4);
+    lua_call(L, 3, 0);
+}
+
+void sl_turn_faillater(lua_State *L, sl_loop *loop)
+{
+    lua_createtable(L, 3, 0);
+    lua_insert(L, -4);
+    for (int i = 3; i >= 1; i--)
+        lua_rawseti(L, -(i + 1), i);
+    sl_loops_pushenv(L, loop, SL_ENV_FAILURES);
+    lua_insert(L, -2);    /* failures, {thread, error, traceback} */
+    lua_rawseti(L, -2, loop->failures + 1);
+    lua_pop(L, 1);
+    loop->failures++;
+}
+
+/* [-0, +3, m] Takes the first failure out of the list: pushes the thread, the
+ * error and the traceback. */
+static void push_firstfailure(lua_State *L, sl_loop *loop)
+{
+    sl_loops_pushenv(L, loop, SL_ENV_FAILURES);
+    lua_rawgeti(L, -1, 1);
+    for (int i = 1; i < loop->failures; i++) {
+        lua_rawgeti(L, -2, i + 1);
+        lua_rawseti(L, -3, i);
+    }
+    lua_pushnil(L);
+    lua_rawseti(L, -3, loop->failures--);
+    lua_remove(L, -2);    /* {thread, error, traceback} */
+    for (int i = 1; i <= 3; i++)
+        lua_rawgeti(L, -i, i);
+    lua_remove(L, -4);
+}
+
+/* A failure is out of the list before it is reported: if that raises, the next
+ * step goes on with the next one. */
+void sl_turn_reportall(lua_State *L, sl_loop *loop)
+{
+    sl_thread_sync_vm(L, loop->threads);
+    while (loop->failures > 0) {
+        push_firstfailure(L, loop);
+        report_failure(L, loop);
+    }
+}
+
+/* --- turns ------------------------------------------------------------- */
+
+/* The operation of a queued wait goes on. True if the wait is over, or its
+ * thread has left. */
+static int advance_queued(lua_State *L, sl_wait *wait)
+{
+    if (!sl_thread_waits(wait->thread))
+        return 1;
+    if (!sl_wait_hassource(wait))
+        sl_wait_finish(wait, 0);
+    else if (sl_source_isreused(sl_source_of(wait)))
+        sl_source_release(sl_source_of(wait), 0);
+    else
+        sl_operation_advance(L, wait);
+    return wait->phase == SL_WAIT_DONE;
+}
+
+/* The thread stays in the queue until nothing can fail. What it has sent leaves
+ * before its failure is reported, which may raise. */
+void sl_turn_take(lua_State *L, sl_loop *loop, sl_thread *t)
+{
+    sl_wait *wait = t->wait;
+    if (wait != NULL && wait->phase == SL_WAIT_QUEUED &&
+        !advance_queued(L, wait))
+        return;
+    int waits = sl_run_prepare(L, t);
+    if (!waits && wait != NULL)
+        sl_operation_drop(L, wait);
+    sl_wait_dequeue(loop, t);
+    t->wait = NULL;
+    t->spent = 0;
+    int failed = waits ? sl_run_wake(L, t, loop->hook) : sl_run_lose(L, t);
+    sl_turn_end(loop);
+    if (failed)
+        report_failure(L, loop);
+    sl_turn_report(L, loop);
+}
+
+int sl_turn_start(lua_State *L, sl_loop *loop, int nargs)
+{
+    sl_turn_end(loop);
+    int failed = sl_run_start(L, loop->threads, nargs, loop);
+    sl_turn_end(loop);
+    return failed;
+}
+
+int sl_turn_raise(lua_State *L, const sl_loop *loop)
+{
+    loop->failed(L, lua_gettop(L) - 2);
+    sl_failure_message(L);
+    return lua_error(L);
+}
+
+static int after_resume(lua_State *L, enum sl_outcome outcome)
+{
+    sl_loop *loop = sl_loop_check(L);
+    sl_turn_end(loop);
+    return outcome == SL_FAILED ? sl_turn_raise(L, loop) : 0;
+}
+
+int sl_turn_resume(lua_State *L, sl_loop *loop)
+{
+    sl_turn_end(loop);
+    return sl_run_resume(L, loop->threads, loop, after_resume);
+}
