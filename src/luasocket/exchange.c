@@ -59,7 +59,7 @@ void sl_exchange_regain(const sl_exchange *x)
         x->a->receive = *x->receive;
 }
 
-/* [-0, +0, e] Raises where the thread cannot wait in straight-line C. */
+/* [-0, +0, e] Raises where the thread cannot wait in blocking style. */
 static void check_thread(lua_State *L, const sl_exchange *x)
 {
     sl_operation_check(L, x->wait, x->name);
@@ -81,18 +81,16 @@ double sl_exchange_timeleft(const sl_exchange *x)
 }
 
 /* sl_operation_block in the exchange's wait */
-static int block(lua_State *L, const sl_exchange *x,
-                 const sl_operation *operation, double limit)
+static int block_exchange(lua_State *L, const sl_exchange *x,
+                          const sl_operation *operation, double limit)
 {
     int err = sl_operation_block(L, x->wait, operation, limit);
     sl_exchange_regain(x);
     return err;
 }
 
-void sl_exchange_progress(sl_exchange *x, size_t n)
+void sl_exchange_charge(sl_thread *t, size_t n)
 {
-    sl_thread *t = x->a->source.loop->threads->running;
-    x->tries = 0;
     if (t == NULL)
         return;
     size_t spent = t->spent + n / (BYTES_MAX / SL_OPERATIONS_MAX);
@@ -100,15 +98,21 @@ void sl_exchange_progress(sl_exchange *x, size_t n)
                                          : SL_OPERATIONS_MAX;
 }
 
+void sl_exchange_progress(sl_exchange *x, size_t n)
+{
+    x->tries = 0;
+    sl_exchange_charge(x->a->source.loop->threads->running, n);
+}
+
 int sl_exchange_turn(lua_State *L, sl_exchange *x)
 {
     check_thread(L, x);
-    return block(L, x, &sl_operation_turn, -1);
+    return block_exchange(L, x, &sl_operation_turn, -1);
 }
 
 /* [-0, +0, e] The object wants what is there already. If it goes on like that
  * and moves nothing it is called only now and then. 0 or SL_CLOSED. */
-static int try_again(lua_State *L, sl_exchange *x, double limit)
+static int try_again_later(lua_State *L, sl_exchange *x, double limit)
 {
     if (x->tries++ == 0)
         x->since = sl_clock_now();
@@ -121,8 +125,8 @@ static int try_again(lua_State *L, sl_exchange *x, double limit)
     return err;
 }
 
-/* Nobody promised that the object has done all it could: the system is asked
- * first, as an edge-triggered poller would say nothing more. */
+/* The object may not have done all it could, and an edge-triggered poller would
+ * report nothing more; so the system is asked first. */
 int sl_exchange_await(lua_State *L, sl_exchange *x)
 {
     sl_source *source = &x->a->source;
@@ -134,7 +138,7 @@ int sl_exchange_await(lua_State *L, sl_exchange *x)
     if (limit == 0)
         return SL_TIMEOUT;
     if (sl_fd_ready(source->fd, x->wanted == SL_WRITABLE))
-        return try_again(L, x, limit);
+        return try_again_later(L, x, limit);
     x->tries = 0;
     sl_operation_checkobstacle(L, source->loop);
     if (x->wanted == SL_READABLE)
@@ -142,7 +146,7 @@ int sl_exchange_await(lua_State *L, sl_exchange *x)
     else
         source->writable = 0;
     x->wait->interest = (unsigned char)x->wanted;
-    int err = block(L, x, reading ? &reading_on : &writing_on, limit);
+    int err = block_exchange(L, x, reading ? &reading_on : &writing_on, limit);
     x->wait->interest = reading ? SL_READABLE : SL_WRITABLE;
     return err;
 }
@@ -176,7 +180,7 @@ static void wake_others(lua_State *L, const sl_exchange *x)
     wake_crossed(&x->a->source.writer, SL_WRITABLE, x->wanted);
 }
 
-/* Both threads see that the object has failed. */
+/* The reader's and the writer's thread see that the object has failed. */
 static void wake_both(sl_source *source)
 {
     if (sl_wait_isparked(&source->reader))
@@ -198,8 +202,8 @@ int sl_exchange_isclosed(lua_State *L, int index)
     return is_word(L, index, "closed");
 }
 
-/* What the error at index asks for, or 0. own: what it is if the object only
- * says that it had no time. */
+/* The readiness that the error at index asks for, or 0. `own` is for the error
+ * 'timeout', which names no direction. */
 static unsigned wanted_readiness(lua_State *L, int index, unsigned own)
 {
     return is_word(L, index, "wantread") ? SL_READABLE
@@ -208,7 +212,7 @@ static unsigned wanted_readiness(lua_State *L, int index, unsigned own)
 }
 
 /* [-0, +0, -] LuaSec has the system's words for a peer that is gone. */
-static void reword(lua_State *L, int index)
+static void reword_error(lua_State *L, int index)
 {
     if (lua_type(L, index) != LUA_TSTRING ||
         !sl_error_isclosed(lua_tostring(L, index)))
@@ -219,7 +223,7 @@ static void reword(lua_State *L, int index)
 
 /* [-0, +0, m] The object has failed with the error at index, for which OpenSSL
  * may have had no words: nil. */
-static void remember(lua_State *L, sl_asocket *a, int index)
+static void remember_failure(lua_State *L, sl_asocket *a, int index)
 {
     a->outcome = SL_IO_FAILED;
     if (lua_isnil(L, index)) {
@@ -241,9 +245,9 @@ void sl_exchange_called(lua_State *L, sl_exchange *x, int does_io, int first)
     int failed = !lua_toboolean(L, first);
     unsigned wanted = failed ? wanted_readiness(L, error, own) : 0;
     if (failed && wanted == 0 && does_io) {
-        reword(L, error);
+        reword_error(L, error);
         if (!sl_exchange_isclosed(L, error)) {
-            remember(L, a, error);
+            remember_failure(L, a, error);
             wake_both(&a->source);
             x->wanted = 0;
             return;

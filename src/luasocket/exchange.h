@@ -34,9 +34,14 @@ typedef struct sl_exchange {
 sl_exchange sl_exchange_begin(lua_State *L, sl_asocket *a, sl_wait *wait,
                               const char *name);
 
-/* Others may have run: an object that waits by itself, in loop sockets of its
- * own, does not keep them from using the asocket meanwhile. */
+/* Restores the asocket's receive after other threads may have run: an object
+ * that waits by itself, in sockets of its own, does not keep them from using
+ * the asocket meanwhile. */
 void sl_exchange_regain(const sl_exchange *x);
+
+/* The thread, which may be NULL, has moved n bytes: charges them to its
+ * budget. */
+void sl_exchange_charge(sl_thread *t, size_t n);
 
 /* n bytes have moved, in a thread. */
 void sl_exchange_progress(sl_exchange *x, size_t n);
@@ -44,11 +49,12 @@ void sl_exchange_progress(sl_exchange *x, size_t n);
 /* Seconds that the next wait may take: 0 none at all, negative no limit. */
 double sl_exchange_timeleft(const sl_exchange *x);
 
-/* [-0, +0, e] The others' turn if this thread had its share. 0 or
+/* [-0, +0, e] Lets other threads run if the budget is used up. 0 or
  * SL_CLOSED. */
 int sl_exchange_turn(lua_State *L, sl_exchange *x);
 
-/* [-0, +0, e] Waits for what the object wants. 0, or why it could not. */
+/* [-0, +0, e] Waits for the readiness that the object wants. 0, or why it could
+ * not. */
 int sl_exchange_await(lua_State *L, sl_exchange *x);
 
 /* [-nargs, +3, e] Calls the object's method with the values on the top. An

@@ -154,8 +154,8 @@ static int call_loader(lua_State *L)
     return 1;
 }
 
-/* (name) Searches for a module as the first upvalue does; the second is told
- * when a module of C is loaded. */
+/* (name) Searches for a module as the first upvalue does; the second is
+ * called when a module of C was loaded. */
 static int call_searcher(lua_State *L)
 {
     lua_pushvalue(L, lua_upvalueindex(1));
@@ -199,6 +199,7 @@ static const luaL_Reg tools[] = {
     {"name", func_name},
     {"originals", func_originals},
     {"ready", sl_watch_ready},
+    {"receiver", sl_look_receiver},
     {"release", func_release},
     {"replace", sl_replace},
     {"reverse", func_reverse},

@@ -1,6 +1,6 @@
 /*
- * look.c - looking at a descriptor without taking anything from it. See
- * look.h.
+ * look.c - looking at a descriptor without taking anything from it, and what
+ * one call of an object can receive. See look.h.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -8,7 +8,9 @@
 #include "luasocket/look.h"
 
 #include "loop/loop.h"
+#include "loop/operation.h"
 #include "loop/result.h"
+#include "luasocket/exchange.h"
 #include "os/error.h"
 #include "os/fd.h"
 #include "thread/arg.h"
@@ -16,7 +18,10 @@
 #include <errno.h>
 #include <string.h>
 
-enum { BYTES_MAX = 64 * 1024 };
+enum {
+    BYTES_MAX = 64 * 1024,
+    SIGHT = 8 * 1024    /* bytes in which a line is looked for */
+};
 
 /* Looks for a line feed among size bytes that can be received. Sets *n to how
  * many there are; 0 or an errno. */
@@ -67,6 +72,122 @@ int sl_look_ahead(lua_State *L)
     lua_pushboolean(L, found);
     return 2;
 }
+
+/* --- receive ----------------------------------------------------------- */
+
+/* The upvalues of a function for receive: LuaSocket's own methods. */
+enum { RECEIVE = 2, DIRTY, GETFD };
+
+/* Its stack; then come the results. */
+enum { OBJECT = 1, PATTERN, STATUS, DATA, WHY, PARTIAL };
+
+/* [-0, +1, e] Calls the method that is an upvalue. */
+static void call_own(lua_State *L, int method)
+{
+    lua_pushvalue(L, lua_upvalueindex(method));
+    lua_pushvalue(L, OBJECT);
+    lua_call(L, 1, 1);
+}
+
+/* [-0, +4, e] One call of the object's receive. */
+static int receive_once(lua_State *L, const sl_loop *loop)
+{
+    size_t size;
+    lua_settop(L, PATTERN);
+    lua_pushboolean(L, 0);
+    lua_pushvalue(L, lua_upvalueindex(RECEIVE));
+    lua_pushvalue(L, OBJECT);
+    lua_pushvalue(L, PATTERN);
+    lua_call(L, 2, 3);
+    if (lua_tolstring(L, DATA, &size) != NULL) {
+        sl_exchange_charge(loop->threads->running, size);
+        lua_pushboolean(L, 1);
+        lua_replace(L, STATUS);
+    }
+    return 4;
+}
+
+/* [-0, +1, e] Pushes the object's descriptor, and returns it; -1: none. */
+static int push_descriptor(lua_State *L)
+{
+    int fd;
+    call_own(L, GETFD);
+    return lua_isnumber(L, -1) && sl_arg_toint(lua_tonumber(L, -1), &fd)
+               ? fd : -1;
+}
+
+/* [-0, +4, m] The receive is over. */
+static int fail_receive(lua_State *L, int err)
+{
+    lua_pushboolean(L, 1);
+    sl_result_fail(L, err);
+    lua_pushliteral(L, "");
+    return 4;
+}
+
+/* Whether the object's receive has just said that nothing is there yet. */
+static int has_nothing(lua_State *L)
+{
+    size_t size;
+    return lua_type(L, WHY) == LUA_TSTRING &&
+           strcmp(lua_tostring(L, WHY), "timeout") == 0 &&
+           lua_tolstring(L, PARTIAL, &size) != NULL && size == 0;
+}
+
+static int receive_count(lua_State *L, const sl_loop *loop)
+{
+    int n = receive_once(L, loop);
+    if (lua_toboolean(L, STATUS) || !has_nothing(L))
+        return n;
+    return push_descriptor(L) >= 0 ? 1 : fail_receive(L, SL_CLOSED);
+}
+
+static int receive_line(lua_State *L, sl_loop *loop)
+{
+    size_t n;
+    int found;
+    call_own(L, DIRTY);
+    if (lua_toboolean(L, -1)) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
+    int fd = push_descriptor(L);
+    int err = fd < 0 ? EBADF : look_for_line(loop, fd, SIGHT, &n, &found);
+    if (err == EAGAIN)
+        return 1;    /* the descriptor */
+    if (err != 0)
+        return fail_receive(L, sl_error_ofstream(err));
+    if (n == 0)
+        return fail_receive(L, SL_CLOSED);
+    if (found)
+        return receive_once(L, loop);
+    lua_pushboolean(L, 0);
+    return 1;
+}
+
+/* (object, pattern) -> status, data, error, partial: see look.h. */
+static int try_receive(lua_State *L)
+{
+    sl_loop *loop = sl_loop_check(L);
+    sl_thread *t = loop->threads->running;
+    lua_settop(L, PATTERN);
+    if (t == NULL || t->spent >= SL_OPERATIONS_MAX)
+        return 0;
+    t->spent++;
+    return lua_type(L, PATTERN) == LUA_TNUMBER ? receive_count(L, loop)
+                                               : receive_line(L, loop);
+}
+
+int sl_look_receiver(lua_State *L)
+{
+    lua_settop(L, 3);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_pushcclosure(L, try_receive, 4);
+    return 1;
+}
+
+/* --- errors ------------------------------------------------------------ */
 
 int sl_look_failure(lua_State *L)
 {

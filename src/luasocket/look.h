@@ -14,6 +14,18 @@
  * a line feed is among them. */
 int sl_look_ahead(lua_State *L);
 
+/* receiver(receive, dirty, getfd), LuaSocket's methods of a class of streams ->
+ * a function (object, pattern) -> status, data, error, partial. It tries a
+ * receive; the pattern is nil or '*l', where bytes can be looked at, or a count
+ * within the budget. The status:
+ *     true       the receive is over, with these results
+ *     number     it has to wait until this descriptor is readable
+ *     nil        the thread's budget is used up
+ *     false      one call of the object is not enough: the results are those
+ *                of the call, or there was none
+ * Bytes are only taken where the status is true or false. */
+int sl_look_receiver(lua_State *L);
+
 /* failure(fd) -> the word for how the connection broke, which the system says
  * once; nothing if it did not. */
 int sl_look_failure(lua_State *L);

@@ -10,8 +10,9 @@ local own = require 'socketloop.own'
 -- Set by install.lua: the C functions class(name) and originals(table).
 local classes = {}
 
--- Table of methods -> {name, table, own =, put =, is_tls =, is_done =}, where
--- `own` has LuaSocket's methods and `put` their replacements.
+-- Table of methods -> {name, table, own =, put =, is_tls =, is_visible =,
+-- is_done =}, where `own` has LuaSocket's methods and `put` their replacements.
+-- is_visible: one can look at bytes before the object receives them.
 local replaced = {}
 
 -- Replacement -> original method. C also uses this table, to call only
@@ -64,6 +65,7 @@ local function new_class(name, table_)
     local class = {
         name = name, table = table_, own = {}, put = {},
         is_tls = name == 'SSL:Connection',
+        is_visible = name == 'tcp{client}' or name == 'unixstream{client}',
     }
     for key, value in pairs(table_) do
         class.own[key] = genuine.of(name, key, value)

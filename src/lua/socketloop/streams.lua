@@ -12,7 +12,7 @@ local own = require 'socketloop.own'
 
 local try, unready = calls.try, calls.unready
 local limits, readers, writers = calls.limits, calls.readers, calls.writers
-local count_call = loops.count
+local count_call, wait_for = loops.count, loops.wait
 local floor, max, min = math.floor, math.max, math.min
 local getmetatable, tonumber, type = getmetatable, tonumber, type
 
@@ -196,10 +196,12 @@ end
 -- receive
 
 -- Makes sure that LuaSocket's methods take the object as one of the class, and
--- raises as they do otherwise: to send nothing does nothing else.
+-- raises as they do otherwise: to send nothing does nothing else. From then on
+-- they may be called without pcall (limit.free), except those of TLS.
 local function prove(class, name, self, limit)
     if not class.is_tls then own.method(name, class.own.send, self, '') end
     limit.proved = class
+    limit.free = not class.is_tls and class
 end
 
 local function begin(here, class, name, self, waiters)
@@ -207,14 +209,6 @@ local function begin(here, class, name, self, waiters)
     local limit = call.limit
     if limit.proved ~= class then prove(class, name, self, limit) end
     return call
-end
-
--- May LuaSocket's receive or send be called at once, without pcall? The object
--- is used in threads already, is of that class, and no thread waits on it.
-local function is_free(class, self, waiters)
-    local limit = limits[self]
-    return limit and limit.proved == class and not waiters[self] and
-        not class.is_tls
 end
 
 -- All parts, and one more. parts: nil for none.
@@ -293,49 +287,68 @@ local function receive_any(here, class, self, pattern, prefix, ...)
                                           attempt(call, CHUNK, left)))
 end
 
--- A count within the thread's share is one call of LuaSocket's own if the bytes
--- have arrived.
-local function receive_count(here, class, self, count)
-    local data, err, part = class.own.receive(self, count)
-    if data then
-        count_call(here, #data)
-        return data, nil, nil
+-- Waits until the descriptor is readable. False and an error if it isn't.
+local function wait_readable(here, class, self, fd)
+    local seconds = limits[self][1]
+    if seconds == 0 then
+        loops.turn(here)
+        return false, 'timeout'
     end
-    local call = calls.begin(here, class, 'receive', self, readers)
-    return receive_on(call, try_count, floor(count), '', nil, err, part)
+    local ok, err = wait_for(here, seconds, fd, nil, readers, self)
+    if ok then return true end
+    return false, class.own.getfd(self) < 0 and 'closed' or err or 'timeout'
 end
 
--- A line that a look finds is one call of LuaSocket's own, too.
-local function receive_line(here, class, self)
-    local theirs = class.own
-    if theirs.dirty(self) then
-        local call = calls.begin(here, class, 'receive', self, readers)
-        return receive_on(call, look_for_line, nil, '',
-                          look_for_line(call, CHUNK))
-    end
-    local n, found = here.look(theirs.getfd(self), SIGHT)
-    if n and found then
-        local line, err, part = theirs.receive(self, '*l')
-        if line then
-            count_call(here, #line)
-            return line, nil, nil
-        end
-        local call = calls.begin(here, class, 'receive', self, readers)
-        return receive_on(call, look_for_line, nil, '', nil, err, part)
-    end
+-- Continues with a receive of which one call of the object was not enough; err
+-- is nil if there was no call.
+local function receive_more(here, class, self, pattern, err, part)
+    if not err then return receive_any(here, class, self, pattern) end
     local call = calls.begin(here, class, 'receive', self, readers)
-    return receive_on(call, look_for_line, nil, '',
-                      take_line(call, n, found))
+    if type(pattern) == 'number' then
+        return receive_on(call, try_count, floor(pattern), '', nil, err, part)
+    end
+    return receive_on(call, look_for_line, nil, '', nil, err, part)
+end
+
+local function receiver(here, class)
+    local theirs = class.own
+    local receive = here.receiver(theirs.receive, theirs.dirty, theirs.getfd)
+    here.receivers[class] = receive
+    return receive
+end
+
+-- A line or a count within the budget. In most cases it is there already, or
+-- nothing of it, and one call of the object in C gives it (look.h).
+local function receive_soon(here, class, self, pattern)
+    local receive = here.receivers[class] or receiver(here, class)
+    while true do
+        local status, data, err, part = receive(self, pattern)
+        if status == true then return data, err, part end
+        if status == false then
+            return receive_more(here, class, self, pattern, err, part)
+        end
+        if status then
+            if limits[self][2] >= 0 then break end      -- it has a deadline
+            local again, why = wait_readable(here, class, self, status)
+            if not again then return nil, why, '' end
+        else
+            loops.turn(here, readers, self)
+        end
+        local limit = limits[self]
+        if not limit or limit.free ~= class or readers[self] then break end
+    end
+    return receive_any(here, class, self, pattern)
 end
 
 function streams.receive(here, class, self, pattern, prefix, ...)
-    if prefix == nil and is_free(class, self, readers) then
+    local limit = prefix == nil and limits[self]
+    if limit and limit.free == class and not readers[self] then
         if type(pattern) == 'number' then
             if pattern >= 0 and pattern <= CHUNK then
-                return receive_count(here, class, self, pattern)
+                return receive_soon(here, class, self, pattern)
             end
-        elseif (pattern == nil or pattern == '*l') and is_visible(self) then
-            return receive_line(here, class, self)
+        elseif (pattern == nil or pattern == '*l') and class.is_visible then
+            return receive_soon(here, class, self, pattern)
         end
     end
     return receive_any(here, class, self, pattern, prefix, ...)
@@ -411,8 +424,10 @@ end
 -- A string within the thread's share is one call of LuaSocket's own if there is
 -- room for it.
 function streams.send(here, class, self, data, first, last, ...)
-    if type(data) ~= 'string' or #data > CHUNK or first ~= nil or
-       last ~= nil or enders[self] or not is_free(class, self, writers) then
+    local limit = limits[self]
+    if not limit or limit.free ~= class or writers[self] or enders[self] or
+       type(data) ~= 'string' or #data > CHUNK or first ~= nil or
+       last ~= nil then
         return send_any(here, class, self, data, first, last, ...)
     end
     local sent, err, partly = class.own.send(self, data)
