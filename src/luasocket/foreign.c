@@ -22,7 +22,7 @@
 
 #include <errno.h>
 
-/* At most so many bytes in one call, before it may be others' turn. */
+/* At most so many bytes in one call, before other threads may run. */
 enum { CHUNK = 32 * 1024 };
 
 /* --- objects ----------------------------------------------------------- */
@@ -94,7 +94,7 @@ static size_t push_pattern(lua_State *L, const sl_asocket *a)
 }
 
 /* [-0, +0, e] Moves the bytes at index to the asocket's buffer; how many. */
-static size_t collect(lua_State *L, sl_exchange *x, int index)
+static size_t collect_bytes(lua_State *L, sl_exchange *x, int index)
 {
     sl_asocket *a = x->a;
     size_t n = 0;
@@ -120,7 +120,7 @@ static int is_end(lua_State *L, sl_exchange *x, int index)
 /* [-0, +3, e] Pushes what the object has said already, behind bytes that were
  * enough for the receive before. False if there is nothing, or if it may have
  * changed and this receive must not wait. */
-static int recall(lua_State *L, sl_exchange *x)
+static int recall_outcome(lua_State *L, sl_exchange *x)
 {
     sl_asocket *a = x->a;
     int outcome = a->outcome;
@@ -139,7 +139,7 @@ static int recall(lua_State *L, sl_exchange *x)
 
 /* The receive is finished, though the call failed: the next one begins with
  * that. */
-static void leave_behind(lua_State *L, const sl_exchange *x)
+static void remember_outcome(lua_State *L, const sl_exchange *x)
 {
     sl_asocket *a = x->a;
     if (a->outcome != SL_IO_GOES_ON || !a->is_tls)
@@ -157,15 +157,15 @@ static int receive_once(lua_State *L, sl_exchange *x)
     sl_asocket *a = x->a;
     int result = x->object + 1;
     size_t asked = 0;
-    if (!recall(L, x)) {
+    if (!recall_outcome(L, x)) {
         asked = push_pattern(L, a);
         sl_exchange_call(L, x, "receive", 1);
     }
     if (!lua_toboolean(L, result)) {
-        collect(L, x, result + 2);
+        collect_bytes(L, x, result + 2);
         return is_end(L, x, result + 1);
     }
-    size_t n = collect(L, x, result);
+    size_t n = collect_bytes(L, x, result);
     if (asked == 0 || sl_patterns[a->receive.pattern].is_delimited)
         return asked == 0 || n == 0;
     return n < asked && !sl_pattern_overflows(a);
@@ -178,7 +178,7 @@ static int go_on_receiving(lua_State *L, sl_exchange *x)
     if (lua_toboolean(L, x->object + 1))
         return 0;
     if (sl_pattern_find(x->a) != SL_AGAIN) {
-        leave_behind(L, x);
+        remember_outcome(L, x);
         return 0;
     }
     if (x->wanted == 0) {
@@ -221,7 +221,7 @@ static int foreign_receive(lua_State *L, sl_asocket *a,
 }
 
 /* One call of the object's send, which leaves its results. Whether it sent
- * as many bytes as it was told to. */
+ * all the bytes of the call. */
 static int send_once(lua_State *L, sl_exchange *x, sl_send *s)
 {
     size_t end = s->end - s->next > CHUNK ? s->next + CHUNK : s->end;

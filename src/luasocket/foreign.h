@@ -3,14 +3,15 @@
  * with the methods receive, send, close and getfd.
  *
  * The object does its own I/O; the asocket never touches the descriptor but
- * to wait for it. Its methods are called in straight-line C, and called again
- * after waiting each time they want to read, to write, or have timed out.
+ * to wait for it. Its methods are called in blocking style, and called again
+ * after a wait each time they want to read, to write, or have timed out.
  *
  * An object may want either direction in any method: TLS reads while it sends
  * and the other way round. So the thread that receives always waits in the
  * source's reader and the one that sends in its writer, and only the wait's
- * interest tells for what. What one of them does can be what the other one
- * waits for, and no readiness tells: such a wait ends then, too.
+ * interest says for which direction. A call in one direction may complete what
+ * the other thread waits for without the descriptor becoming ready; so after
+ * each call the other wait is ended, too.
  */
 
 #ifndef SL_FOREIGN_H

@@ -69,8 +69,8 @@ void sl_object_method(lua_State *L, int index, const char *name)
 
 /* [-nargs, +nresults, e] Calls a method of the object at index (not relative
  * to the top) with the nargs values on the top. */
-static void call(lua_State *L, int index, const char *name, int nargs,
-                 int nresults)
+static void call_object(lua_State *L, int index, const char *name, int nargs,
+                        int nresults)
 {
     sl_object_method(L, index, name);
     lua_insert(L, -(nargs + 1));
@@ -81,7 +81,7 @@ static void call(lua_State *L, int index, const char *name, int nargs,
 
 int sl_object_fd(lua_State *L, int index)
 {
-    call(L, index, "getfd", 0, 1);
+    call_object(L, index, "getfd", 0, 1);
     int fd;
     if (!lua_isnumber(L, -1) || !sl_arg_toint(lua_tonumber(L, -1), &fd))
         fd = -1;
@@ -118,7 +118,7 @@ void sl_object_drain(lua_State *L, int index, sl_asocket *a)
     sl_scratch *scratch = &a->source.loop->scratch;
     while (sl_object_isdirty(L, index)) {
         lua_pushinteger(L, 1);
-        call(L, index, "receive", 1, 1);
+        call_object(L, index, "receive", 1, 1);
         if (lua_type(L, -1) != LUA_TSTRING)
             luaL_error(L, "LuaSocket's buffer cannot be read");
         if (sl_buffer_append(&a->buffer, scratch, lua_tostring(L, -1), 1) != 0)
@@ -129,7 +129,7 @@ void sl_object_drain(lua_State *L, int index, sl_asocket *a)
 
 /* [-1, +0, e] The reason on the top is why no object was made. Raises it if it
  * is no use to try again. */
-static void retry(lua_State *L, sl_loop *loop)
+static void retry_object(lua_State *L, sl_loop *loop)
 {
     const char *reason = lua_tostring(L, -1);
     if (reason == NULL ||
@@ -139,8 +139,8 @@ static void retry(lua_State *L, sl_loop *loop)
 }
 
 /* [-0, +1, e] Pushes a new object of that transport, made for a family. */
-static void make(lua_State *L, sl_loop *loop, const sl_transport *t,
-                 int family)
+static void make_object(lua_State *L, sl_loop *loop, const sl_transport *t,
+                        int family)
 {
     const char *name = family == AF_INET ? t->make4
                      : family == AF_INET6 ? t->make6 : NULL;
@@ -152,7 +152,7 @@ static void make(lua_State *L, sl_loop *loop, const sl_transport *t,
         lua_call(L, 0, 2);
         if (!lua_isnil(L, -2))
             break;
-        retry(L, loop);
+        retry_object(L, loop);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
@@ -168,8 +168,8 @@ void sl_object_setclass(lua_State *L, int index, const sl_asocket *a)
 void sl_object_new(lua_State *L, const sl_asocket *a)
 {
     int fd = a->source.fd;
-    make(L, a->source.loop, &sl_transports[a->transport],
-         fd >= 0 ? sl_fd_family(fd) : AF_UNSPEC);
+    make_object(L, a->source.loop, &sl_transports[a->transport],
+                fd >= 0 ? sl_fd_family(fd) : AF_UNSPEC);
     int object = lua_gettop(L);
     sl_object_nonblock(L, object);
 }
@@ -183,16 +183,16 @@ static int owned_fd(const sl_asocket *a)
 void sl_object_setfd(lua_State *L, int index, const sl_asocket *a)
 {
     sl_object_setclass(L, index, a);
-    call(L, index, "close", 0, 0);    /* unix sockets have one already */
+    call_object(L, index, "close", 0, 0);    /* unix sockets have one already */
     int fd;
     do {
         fd = owned_fd(a);
         lua_pushinteger(L, fd);
-        call(L, index, "setfd", 1, 0);
+        call_object(L, index, "setfd", 1, 0);
     } while (fd != owned_fd(a));
 }
 
-/* What connect_body is called with, and what comes out. */
+/* Arguments and results of connect_body. */
 typedef struct attempt {
     const void *key;    /* under which the registry has the object */
     const struct addrinfo *address;
@@ -230,10 +230,10 @@ static int connect_body(lua_State *L, void *arg)
         return 0;
     }
     if (a->fresh)
-        call(L, object, "close", 0, 0);
+        call_object(L, object, "close", 0, 0);
     lua_pushstring(L, host);
     lua_pushstring(L, port);
-    call(L, object, "connect", 2, 2);
+    call_object(L, object, "connect", 2, 2);
     if (lua_isnil(L, -2) && lua_isstring(L, -1))
         a->err = sl_error_code(lua_tostring(L, -1));
     if (a->err == SL_TIMEOUT)

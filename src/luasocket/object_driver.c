@@ -31,7 +31,7 @@ static void object_resync(lua_State *L, sl_asocket *a)
     lua_pop(L, 1);
 }
 
-/* What the object has read itself comes first. */
+/* Bytes that the object has read itself come first. */
 static int object_receive(lua_State *L, sl_asocket *a, const sl_receive *r)
 {
     if (sl_buffer_count(&a->buffer) == 0 && a->source.fd >= 0) {
@@ -64,7 +64,8 @@ static int ask_object(lua_State *L, sl_asocket *a, const char *method,
     return err;
 }
 
-/* The same for a method that takes a numeric address. */
+/* [-0, +0, e] Calls the object's method with a numeric address and port. 0 or
+ * how it failed. */
 static int ask_with_address(lua_State *L, sl_asocket *a, const char *method,
                             const struct addrinfo *ai)
 {

@@ -65,7 +65,7 @@ static int check_fitness(lua_State *L)
 }
 
 /* [-0, +1, e] Closes the socket at 1 and raises the error on the top. */
-static int fail(lua_State *L)
+static int fail_starttls(lua_State *L)
 {
     sl_asocket *a = lua_touserdata(L, 1);
     sl_close_asocket(L, 1);
@@ -83,7 +83,7 @@ static void need_fitness(lua_State *L)
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);
-    fail(L);
+    fail_starttls(L);
 }
 
 /* The method's arguments at 1 to 3, with the host that is missing; and the
@@ -122,7 +122,7 @@ static int meth_starttls(lua_State *L)
     for (int i = 1; i <= 3; i++)
         lua_pushvalue(L, i);
     if (lua_pcall(L, 3, 2, 0) != LUA_OK)
-        return fail(L);
+        return fail_starttls(L);
     if (lua_toboolean(L, 4))
         lua_settop(L, 4);
     else

@@ -16,7 +16,7 @@
 
 #include <errno.h>
 
-enum { ROUNDS_MAX = 16 };    /* before it is others' turn */
+enum { ROUNDS_MAX = 16 };    /* before other threads run */
 
 /* The connection is gone again, or an error of the network that accept(2)
  * passes on: the next connection may be fine. But a descriptor that takes no

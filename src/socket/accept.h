@@ -1,5 +1,5 @@
 /*
- * accept.h - accepting in straight-line C, for a server's thread.
+ * accept.h - accepting in blocking style, for a server's thread.
  */
 
 #ifndef SL_ACCEPT_H
@@ -8,7 +8,7 @@
 #include "socket/asocket.h"
 
 /* [-0, +1, e] Waits for the next connection and pushes it: 0. Or how it
- * failed, and pushes nothing. Only in a thread of our own. */
+ * failed, and pushes nothing. Only in a thread of the loop. */
 int sl_accept_next(lua_State *L, sl_asocket *listener);
 
 #endif

@@ -60,7 +60,7 @@ typedef struct sl_datagram {
 typedef struct sl_connect sl_connect;    /* of connect.c */
 typedef struct sl_client_limit sl_client_limit;        /* of client_limit.c */
 
-/* What the I/O of a foreign object has come to (exchange.h). */
+/* The state of a foreign object's I/O (exchange.h). */
 enum {
     SL_IO_GOES_ON,
     SL_IO_DRAINED,    /* it wants to read; the next receive begins with that, */
@@ -84,14 +84,14 @@ enum sl_phase {
     SL_PHASE_FINALIZED     /* the collector has freed what it had */
 };
 
-/* What is in the union a->pending. */
+/* The member of the union a->pending that is in use. */
 enum sl_pending_kind {
     SL_PENDING_NONE, SL_PENDING_SEND, SL_PENDING_DATAGRAM, SL_PENDING_FILE
 };
 
 typedef struct sl_asocket {
     sl_source source;         /* the first member: a source is an asocket */
-    const void *mark;         /* tells it from other libraries' userdata */
+    const void *mark;         /* distinguishes it from others' userdata */
     sl_buffer buffer;
     unsigned char transport;  /* its class: a row and a column of the */
     unsigned char kind;       /* table in transport.h */
@@ -133,8 +133,8 @@ typedef struct sl_asocket {
 
 extern const char sl_asocket_mark;    /* its address marks our blocks */
 
-/* The asocket at index, of any loop, or NULL. A look at the metatable would
- * cost twice as much, which counts, twice in each request. */
+/* The asocket at index, of any loop, or NULL. To compare the metatable would
+ * cost twice as much, in each receive and send. */
 static inline sl_asocket *sl_asocket_test(lua_State *L, int index)
 {
     sl_asocket *a = lua_touserdata(L, index);

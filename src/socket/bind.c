@@ -42,7 +42,7 @@ int sl_bind_to(lua_State *L, sl_asocket *a, const char *host,
     return err;
 }
 
-static int give(lua_State *L, int err)
+static int give_outcome(lua_State *L, int err)
 {
     if (err != 0)
         return sl_result_fail(L, err);
@@ -58,7 +58,7 @@ static int meth_bind(lua_State *L)
     const char *host = sl_arg_name(L, 2);
     const char *port = sl_arg_port(L, 3);
     lua_settop(L, 3);
-    return give(L, sl_bind_to(L, a, host, port, 0));
+    return give_outcome(L, sl_bind_to(L, a, host, port, 0));
 }
 
 /* The other name of bind: see arg.h. */
@@ -74,7 +74,7 @@ static int meth_listen(lua_State *L)
     sl_asocket_checkkind(L, a, SL_MASTER);
     int backlog = sl_arg_optint(L, 2, 32);
     lua_settop(L, 2);
-    return give(L, a->driver->listen(L, a, backlog));
+    return give_outcome(L, a->driver->listen(L, a, backlog));
 }
 
 const luaL_Reg sl_bind_methods[] = {

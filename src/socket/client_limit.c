@@ -35,10 +35,10 @@ struct sl_client_limit {
     sl_asocket *listener;    /* borrowed; NULL once it is gone */
     size_t count, max;       /* who is in; max is SIZE_MAX without a limit */
     double pause, next;      /* until and of the next collection */
-    int held;                /* whoever accepts was told to wait */
+    int held;                /* the accepting thread is parked at the limit */
 };
 
-static void release(sl_client_limit *clients)
+static void release_limit(sl_client_limit *clients)
 {
     if (clients->listener != NULL || clients->count > 0)
         return;
@@ -49,8 +49,8 @@ static void release(sl_client_limit *clients)
     free(clients);
 }
 
-/* Tries again what was told to wait. */
-static void retry(sl_client_limit *clients)
+/* The accepting thread, if it is parked at the limit, tries again. */
+static void retry_accept(sl_client_limit *clients)
 {
     if (!clients->held || clients->listener == NULL || clients->loop->closed)
         return;
@@ -58,11 +58,11 @@ static void retry(sl_client_limit *clients)
     sl_wait_retry(&clients->listener->source.reader);
 }
 
-/* The same if there is room. */
+/* The accepting thread tries again if there is room. */
 static void admit_next(sl_client_limit *clients)
 {
     if (clients->count < clients->max)
-        retry(clients);
+        retry_accept(clients);
 }
 
 static sl_client_limit *clients_of_orphans(sl_orphans *orphans)
@@ -71,28 +71,28 @@ static sl_client_limit *clients_of_orphans(sl_orphans *orphans)
                                offsetof(sl_client_limit, orphans));
 }
 
-static void count_out(sl_client_limit *clients)
+static void count_out_client(sl_client_limit *clients)
 {
     clients->count--;
     admit_next(clients);
-    release(clients);
+    release_limit(clients);
 }
 
 static void orphan_gone(sl_orphans *orphans)
 {
-    count_out(clients_of_orphans(orphans));
+    count_out_client(clients_of_orphans(orphans));
 }
 
 static sl_thread *reset_next(sl_timer *timer, double now)
 {
     (void)now;
-    retry((sl_client_limit *)((char *)timer -
-                              offsetof(sl_client_limit, reset)));
+    retry_accept((sl_client_limit *)((char *)timer -
+                                     offsetof(sl_client_limit, reset)));
     return NULL;
 }
 
-/* Some of those who are in may be garbage. */
-static sl_thread *collect(sl_timer *timer, double now)
+/* Some of the counted clients may be garbage. */
+static sl_thread *collect_garbage(sl_timer *timer, double now)
 {
     sl_client_limit *clients = (sl_client_limit *)timer;
     if (!clients->held || clients->listener == NULL ||
@@ -128,8 +128,8 @@ static int make_room(sl_client_limit *clients)
     return 0;
 }
 
-/* The same for a listening socket, if there is a new client. It wants to know
- * of one that comes, but not of one that has to wait. */
+/* Makes room on a listening socket if a client is waiting there. Interest in
+ * readiness is for the first client, not for one that has to wait. */
 static int replace_orphans(sl_asocket *listener)
 {
     sl_source *source = &listener->source;
@@ -151,7 +151,7 @@ int sl_client_limit_admit(sl_asocket *listener)
     listener->source.reader.interest = SL_READABLE;
     if (clients == NULL || clients->count < clients->max)
         return 0;
-    clients->held = 0;    /* this is the try, if somebody goes now */
+    clients->held = 0;    /* this is the retry */
     if (orphans_suffice(clients))
         status = replace_orphans(listener);
     else
@@ -194,7 +194,7 @@ int sl_client_limit_linger(sl_asocket *a)
         return 0;
     if (clients != NULL) {
         clients->count++;
-        retry(clients);
+        retry_accept(clients);
     }
     return 1;
 }
@@ -205,7 +205,7 @@ void sl_client_limit_leave(sl_asocket *a)
     if (clients == NULL || clients->listener == a)
         return;
     a->clients = NULL;
-    count_out(clients);
+    count_out_client(clients);
 }
 
 void sl_client_limit_free(sl_asocket *a)
@@ -216,7 +216,7 @@ void sl_client_limit_free(sl_asocket *a)
     if (clients->listener == a) {
         a->clients = NULL;
         clients->listener = NULL;
-        release(clients);
+        release_limit(clients);
     } else {
         clients->pause = first_pause;    /* it was worth the while */
         sl_client_limit_leave(a);
@@ -228,7 +228,7 @@ static sl_client_limit *new_limit(lua_State *L, sl_asocket *listener)
     sl_client_limit *clients = calloc(1, sizeof *clients);
     if (clients == NULL)
         luaL_error(L, "not enough memory");
-    sl_timer_init(&clients->collection, collect);
+    sl_timer_init(&clients->collection, collect_garbage);
     sl_timer_init(&clients->reset, reset_next);
     clients->orphans.gone = orphan_gone;
     clients->loop = listener->source.loop;

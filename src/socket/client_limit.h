@@ -2,13 +2,12 @@
  * client_limit.h - how many clients of a listening socket are open at a time.
  *
  * The listening socket and its open clients share an object once setmaxclients
- * was called. While it is full nothing is accepted: who accepts is parked
- * without interest in readiness, and tried again when a client goes. A closed
- * client counts as long as bytes for it are left (cork.h); of these the one
- * that has taken nothing for longest is reset when a new client comes, if that
- * is a second. A client
- * that nobody refers to goes with the collector, which a program that waits
- * has no other reason to run; so the limit asks for it from time to time.
+ * was called. At the limit the accepting thread is parked with no interest in
+ * readiness, and retried when a client is closed. A closed client counts as
+ * long as bytes for it are left (cork.h). When a new client comes, the closed
+ * one whose peer has taken nothing for the longest time, at least a second, is
+ * reset. A leaked client counts until it is collected, and an idle program
+ * never collects; so the limit forces collections, with back-off.
  */
 
 #ifndef SL_CLIENT_LIMIT_H

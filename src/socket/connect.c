@@ -165,13 +165,13 @@ static int try_connect(lua_State *L, sl_source *source)
 
 /* [-1, +0, e] Has the registry keep the value on the top under the address of
  * the flag. Not a reference: see anchor.h. */
-static void keep(lua_State *L, unsigned char *flag)
+static void keep_value(lua_State *L, unsigned char *flag)
 {
     sl_rawsetp(L, LUA_REGISTRYINDEX, flag);
     *flag = 1;
 }
 
-static void forget(lua_State *L, unsigned char *flag)
+static void forget_value(lua_State *L, unsigned char *flag)
 {
     if (!*flag)
         return;
@@ -193,8 +193,8 @@ void sl_connect_abandon(lua_State *L, sl_asocket *a)
         c->phase = ABANDONED;
         return;
     }
-    forget(L, &c->has_value);
-    forget(L, &c->has_result);
+    forget_value(L, &c->has_value);
+    forget_value(L, &c->has_result);
     if (c->race != NULL)
         sl_happy_eyeballs_free(c->race);
     free(c);
@@ -278,7 +278,7 @@ static int begin_connect(lua_State *L, int self, const char *host,
     err = set_host(a, host);
     if (a->driver->push != NULL) {
         a->driver->push(L, self);
-        keep(L, &a->connect->has_value);
+        keep_value(L, &a->connect->has_value);
     }
     int family = fd < 0 ? AF_UNSPEC : sl_fd_family(fd);
     sl_query query = {host, port, family, SOCK_STREAM, 0};
@@ -322,7 +322,7 @@ int sl_connect_start(lua_State *L, const char *host, const char *port,
         a->source.writer.interest = 0;
     if (result != 0) {
         lua_pushvalue(L, result);
-        keep(L, &a->connect->has_result);
+        keep_value(L, &a->connect->has_result);
     }
     return sl_operation_run(L, &a->source.writer, &connecting, -1, limit);
 }

@@ -30,7 +30,7 @@ enum {
 };
 
 /* How a system call failed, in our codes. */
-static int failure(int err)
+static int datagram_failure(int err)
 {
     if (err == EAGAIN)
         return SL_AGAIN;
@@ -83,9 +83,9 @@ static int try_receive(lua_State *L, sl_source *source)
                              &sender);
     if (err != 0) {
         sl_buffer_free(&a->buffer, scratch);
-        if (failure(err) == SL_AGAIN)
+        if (datagram_failure(err) == SL_AGAIN)
             source->readable = 0;
-        return failure(err);
+        return datagram_failure(err);
     }
     memcpy(room, &sender, sizeof sender);
     sl_buffer_add(&a->buffer, sizeof sender + n);
@@ -186,7 +186,8 @@ static int try_send(lua_State *L, sl_source *source)
     int err = find_receiver(a, AF_UNSPEC, &receiver);
     if (err != 0)
         return err;
-    err = failure(sl_fd_sendto(source->fd, d->data, d->size, &receiver));
+    err = datagram_failure(sl_fd_sendto(source->fd, d->data, d->size,
+                                        &receiver));
     if (err == SL_AGAIN) {
         source->writable = 0;
     } else if (err > 0 && d->host != NULL) {    /* of another family? */
@@ -218,7 +219,7 @@ int sl_datagram_send(lua_State *L, sl_asocket *a, const char *what,
     a->pending.datagram = *d;
     if (d->host == NULL || !is_local(a))
         return sl_operation_run(L, wait, &sending, a->block, a->total);
-    /* Nothing tells of room in the queue of somebody who isn't the peer. */
+    /* No event reports room in the queue of a socket that isn't the peer. */
     sl_operation_poll(L, wait, try_send, a->block, a->total);
     return send_results(L, wait);
 }

@@ -1,7 +1,7 @@
 /*
- * dns.c - an asocket's look-up, and loop.resolve, which is one on an
- * asocket that nobody sees. It occupies the writer, whose thread waits in the
- * time only.
+ * dns.c - an asocket's look-up, and loop.resolve, which is one on an internal
+ * asocket. A look-up occupies the writer, whose thread has no interest in
+ * readiness meanwhile.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */

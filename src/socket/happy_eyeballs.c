@@ -38,8 +38,8 @@ struct sl_happy_eyeballs {
     attempt attempts[];
 };
 
-/* Whoever waits for the winner, if he does, will look. */
-static void poke(sl_happy_eyeballs *race)
+/* The thread that waits for the winner, if one does, looks again. */
+static void wake_waiter(sl_happy_eyeballs *race)
 {
     sl_wait_retry(race->wait);
 }
@@ -50,7 +50,7 @@ static void attempt_told(sl_source *source)
 {
     source->interest = 0;
     sl_source_update(source);
-    poke(((attempt *)source)->race);
+    wake_waiter(((attempt *)source)->race);
 }
 
 static sl_thread *next_is_due(sl_timer *timer, double now)
@@ -58,15 +58,15 @@ static sl_thread *next_is_due(sl_timer *timer, double now)
     sl_happy_eyeballs *race = (sl_happy_eyeballs *)timer;
     (void)now;
     race->due = 1;
-    poke(race);
+    wake_waiter(race);
     return NULL;
 }
 
 /* --- the order of addresses -------------------------------------------- */
 
 /* The next address from ai on that is, or is not, of that family. */
-static const struct addrinfo *find(const struct addrinfo *ai, int family,
-                                   int same)
+static const struct addrinfo *find_family(const struct addrinfo *ai, int family,
+                                          int same)
 {
     while (ai != NULL && (ai->ai_family == family) != same)
         ai = ai->ai_next;
@@ -74,15 +74,16 @@ static const struct addrinfo *find(const struct addrinfo *ai, int family,
 }
 
 /* Those of the first one's family and the others take turns. */
-static void interleave(sl_happy_eyeballs *race, const struct addrinfo *list)
+static void interleave_families(sl_happy_eyeballs *race,
+                                const struct addrinfo *list)
 {
     int family = list->ai_family;
-    const struct addrinfo *next[2] = {find(list, family, 0), list};
+    const struct addrinfo *next[2] = {find_family(list, family, 0), list};
     for (int i = 0, same = 1; i < race->count; i++, same = !same) {
         if (next[same] == NULL)
             same = !same;
         race->attempts[i].address = next[same];
-        next[same] = find(next[same]->ai_next, family, same);
+        next[same] = find_family(next[same]->ai_next, family, same);
     }
 }
 
@@ -100,7 +101,7 @@ sl_happy_eyeballs *sl_happy_eyeballs_new(sl_wait *wait,
     race->wait = wait;
     race->due = 1;
     race->count = count;
-    interleave(race, list);
+    interleave_families(race, list);
     for (int i = 0; i < count; i++) {
         sl_source_initcallback(&race->attempts[i].callback,
                                sl_source_of(wait)->loop, attempt_told);
@@ -111,7 +112,7 @@ sl_happy_eyeballs *sl_happy_eyeballs_new(sl_wait *wait,
 
 /* --- attempts ---------------------------------------------------------- */
 
-static void drop(attempt *a)
+static void drop_attempt(attempt *a)
 {
     int fd = sl_source_owned(&a->callback.source);
     sl_source_detach(&a->callback.source, 1);
@@ -119,9 +120,9 @@ static void drop(attempt *a)
         sl_fd_close(fd);
 }
 
-/* What has become of an attempt: 0, SL_AGAIN, or how it failed, and then it
- * has no descriptor any more. */
-static int judge(attempt *a, int err)
+/* The state of an attempt whose connect gave err: 0, SL_AGAIN, or how it
+ * failed; then its descriptor is closed. */
+static int judge_attempt(attempt *a, int err)
 {
     if (err == EINPROGRESS) {
         a->callback.source.writable = 0;
@@ -131,11 +132,11 @@ static int judge(attempt *a, int err)
             return SL_AGAIN;
     }
     if (err != 0)
-        drop(a);
+        drop_attempt(a);
     return err;
 }
 
-static int begin(attempt *a)
+static int begin_attempt(attempt *a)
 {
     int fd;
     int err = sl_fd_socket(a->address->ai_family, SOCK_STREAM, &fd);
@@ -146,23 +147,23 @@ static int begin(attempt *a)
         sl_fd_close(fd);
         return err;
     }
-    return judge(a, sl_fd_connect(fd, a->address->ai_addr,
-                                  a->address->ai_addrlen));
+    return judge_attempt(a, sl_fd_connect(fd, a->address->ai_addr,
+                                          a->address->ai_addrlen));
 }
 
-static int look(attempt *a)
+static int look_at_attempt(attempt *a)
 {
     if (!a->running)
         return SL_AGAIN;
     if (a->callback.source.fd < 0)
-        return SL_CLOSED;    /* by somebody else */
+        return SL_CLOSED;    /* by another owner */
     if (!a->callback.source.writable)
         return SL_AGAIN;
-    return judge(a, sl_fd_attempted(a->callback.source.fd));
+    return judge_attempt(a, sl_fd_attempted(a->callback.source.fd));
 }
 
 /* True if that attempt's state wins the race. */
-static int wins(sl_happy_eyeballs *race, attempt *a, int err)
+static int attempt_wins(sl_happy_eyeballs *race, attempt *a, int err)
 {
     if (err == SL_AGAIN)
         return 0;
@@ -189,20 +190,20 @@ int sl_happy_eyeballs_advance(sl_happy_eyeballs *race)
 {
     for (int i = 0; i < race->begun; i++) {
         attempt *a = &race->attempts[i];
-        if (wins(race, a, look(a)))
+        if (attempt_wins(race, a, look_at_attempt(a)))
             return 0;
     }
     while (race->due && race->begun < race->count) {
         attempt *a = &race->attempts[race->begun];
         int err = sl_reclaim_later(&sl_source_of(race->wait)->loop->reclaim,
-                                   &race->tried_again, begin(a));
+                                   &race->tried_again, begin_attempt(a));
         if (err == SL_BUSY)
             return err;
         race->begun++;
         race->due = 0;
         race->running++;
         a->running = 1;
-        if (wins(race, a, err))
+        if (attempt_wins(race, a, err))
             return 0;
         if (!race->due && race->begun < race->count)
             set_timer(race);
@@ -215,7 +216,7 @@ void sl_happy_eyeballs_free(sl_happy_eyeballs *race)
     sl_loop *loop = sl_source_of(race->wait)->loop;
     for (int i = 0; i < race->begun; i++)
         if (race->attempts[i].callback.source.fd >= 0)
-            drop(&race->attempts[i]);
+            drop_attempt(&race->attempts[i]);
     if (!loop->closed)
         sl_timer_cancel(&loop->timers, &race->timer);
     free(race);

@@ -3,8 +3,8 @@
  *
  * The attempts begin one after another, a quarter of a second apart, or at
  * once when one has failed; families alternate. The first connection wins.
- * Each attempt is a source of its own; what it is told makes the waiting
- * thread's operation try again, which then looks how the race goes on.
+ * Each attempt is a source of its own, and its readiness makes the waiting
+ * thread's operation try again; that advances the race.
  */
 
 #ifndef SL_HAPPY_EYEBALLS_H

@@ -56,7 +56,8 @@ const sl_pattern sl_patterns[] = {
     [SL_ALL] = {'a', 0, 1, find_end, read_limit},
 };
 
-/* What is taken of too much is cut at the limit; that is enough if less is. */
+/* With less_is_ok, more than the limit is received in pieces of the limit's
+ * length; without, the receive fails. */
 int sl_pattern_findlimited(sl_asocket *a)
 {
     sl_receive *r = &a->receive;

@@ -123,7 +123,8 @@ static inline size_t sl_pattern_take(const sl_asocket *a, int finished,
 void sl_pattern_pushjoined(lua_State *L, const sl_receive *r,
                            const char *bytes, size_t n, const char *cr);
 
-/* [-0, +1, m] Pushes the prefix and n bytes: a line without carriage returns. */
+/* [-0, +1, m] Pushes the prefix and n bytes; a line without carriage
+ * returns. */
 static inline void sl_pattern_push(lua_State *L, const sl_receive *r,
                                    const char *bytes, size_t n)
 {

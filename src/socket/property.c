@@ -141,8 +141,8 @@ static int meth_getfd(lua_State *L)
     return 1;
 }
 
-/* setfd(fd): the asocket is about another descriptor; the old one stays
- * open and is nobody's. */
+/* setfd(fd): the asocket gets another descriptor. The old one stays open, and
+ * has no owner. */
 static int meth_setfd(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);

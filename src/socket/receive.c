@@ -34,8 +34,9 @@ static int fill_buffer(sl_asocket *a)
         sl_buffer_add(&a->buffer, n);
         a->received += (double)n;
         source->reader.progress = 1;
-        /* What came short is drained, unless the end may be behind it; on a
-         * unix socket a read also ends behind descriptors passed with it. */
+        /* A short read means that the system's buffer is empty, except after a
+         * hang-up, when the end still has to be read; on a unix socket a read
+         * also ends behind passed descriptors. */
         if (n < size && !source->hangup && a->transport != SL_UNIX)
             source->readable = 0;
         return 0;
@@ -86,8 +87,8 @@ static int push_slice(lua_State *L, void *arg)
     return 1;
 }
 
-/* [-0, +1, e] Pushes what lies in the buffer's own memory, which nobody may
- * touch meanwhile. */
+/* [-0, +1, e] Pushes bytes in the buffer's own memory, which must not change
+ * meanwhile. */
 static void push_locked(lua_State *L, sl_asocket *a, slice s)
 {
     a->receive.locked = 1;
@@ -98,8 +99,8 @@ static void push_locked(lua_State *L, sl_asocket *a, slice s)
         lua_error(L);
 }
 
-/* What lies in the scratch can be moved, but its memory lasts, so this needs no
- * protected call. */
+/* Bytes in the scratch area can be moved, but its memory lasts, so pushing them
+ * needs no protected call. */
 void sl_receive_push(lua_State *L, sl_asocket *a, const sl_receive *r,
                      size_t offset, size_t n)
 {

@@ -17,12 +17,11 @@
 #include "socket/pattern.h"
 #include "thread/arg.h"
 
+enum { ROUNDS_MAX = 16 };    /* of writing, before other threads run */
 
-enum { ROUNDS_MAX = 16 };    /* of writing, before it is others' turn */
-
-/* Sends once, after what is still to be sent. */
-static inline int put(sl_source *source, const char *data, size_t size,
-                      size_t *n)
+/* Sends once, after the bytes that are still unsent. */
+static inline int put_bytes(sl_source *source, const char *data, size_t size,
+                            size_t *n)
 {
     return source->unsent == NULL ? sl_fd_send(source->fd, data, size, n)
                                   : sl_cork_send(source, data, size, n);
@@ -43,7 +42,7 @@ static int try_send(lua_State *L, sl_source *source)
             return sl_error_ofstream(source->lost);
         if (!source->writable)
             return SL_AGAIN;
-        int err = put(source, s->data + s->next, s->end - s->next, &n);
+        int err = put_bytes(source, s->data + s->next, s->end - s->next, &n);
         s->next += n;
         a->sent += (double)n;
         source->writer.progress |= n > 0;
@@ -85,7 +84,7 @@ static int may_gather(sl_asocket *a)
            a->source.lost == 0 && sl_pattern_hasnext(a);
 }
 
-/* The same results for what was gathered, or 0: it was not. */
+/* The results of send if the bytes could be gathered, or 0. */
 static int send_later(lua_State *L, sl_asocket *a, const sl_send *s)
 {
     if (s->next == s->end || !may_gather(a) ||
@@ -100,7 +99,7 @@ static int send_later(lua_State *L, sl_asocket *a, const sl_send *s)
 }
 
 /* [-0, +0, e] Replaces a table of strings by the one string. */
-static void join(lua_State *L, int index)
+static void join_strings(lua_State *L, int index)
 {
     luaL_Buffer b;
     luaL_buffinit(L, &b);
@@ -159,7 +158,7 @@ int sl_send_start(lua_State *L, sl_asocket *a, const sl_send *s)
 static void check_send(lua_State *L, sl_send *s)
 {
     if (lua_istable(L, 2))
-        join(L, 2);
+        join_strings(L, 2);
     s->next = 0;
     s->data = sl_arg_lstring(L, 2, &s->end);
     if (lua_gettop(L) > 2)

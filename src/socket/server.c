@@ -1,5 +1,5 @@
 /*
- * server.c - newserver. Its thread is straight-line C on a frozen stack of
+ * server.c - newserver. Its thread is blocking style on a frozen stack of
  * its own: accept, start the handler's thread, again. No failure of a handler
  * ends it; only closing the listening socket does.
  */
@@ -64,8 +64,8 @@ static void await_turn(sl_thread *t)
     sl_sleep_queue(t);
 }
 
-/* report(asocket or nil, error): the loop will tell the error. */
-static int report(lua_State *L)
+/* report_failure(asocket or nil, error): the loop will report the error. */
+static int report_failure(lua_State *L)
 {
     lua_pushthread(L);
     lua_insert(L, 2);
@@ -76,7 +76,7 @@ static int report(lua_State *L)
     return 0;
 }
 
-/* What serve has on its stack. */
+/* Places on the stack of serve_clients. */
 enum { ACCEPT = 1, HANDLE, REPORT, CLIENT, ERROR };
 
 enum { RAISED = 1 << 20 };    /* an error instead of an errno */
@@ -84,7 +84,7 @@ enum { RAISED = 1 << 20 };    /* an error instead of an errno */
 static void push_functions(lua_State *L)
 {
     static const lua_CFunction functions[] = {
-        accept_client, start_handler, report
+        accept_client, start_handler, report_failure
     };
     for (int f = 0; f < 3; f++) {
         for (int i = 1; i <= 3; i++)
@@ -111,7 +111,7 @@ static int serve_one(lua_State *L)
     return lua_pcall(L, 1, 0, 0) != LUA_OK ? RAISED : 0;
 }
 
-/* Whether the error still has to be told: there is no memory. */
+/* Whether the error still has to be reported: there is no memory. */
 static int reports_in_vain(lua_State *L)
 {
     lua_pushvalue(L, REPORT);
@@ -122,9 +122,10 @@ static int reports_in_vain(lua_State *L)
     return failed;
 }
 
-/* Upvalues: loop, listening asocket, handler. Accepts nobody before newserver
- * has returned, and its caller has set the limits that clients inherit. */
-static int serve(lua_State *L)
+/* Upvalues: loop, listening asocket, handler. Accepts no client before
+ * newserver has returned, and its caller has set the limits that clients
+ * inherit. */
+static int serve_clients(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
     sl_asocket *listener = lua_touserdata(L, lua_upvalueindex(2));
@@ -154,7 +155,7 @@ static int serve(lua_State *L)
     }
 }
 
-static void check(lua_State *L, int err)
+static void check_started(lua_State *L, int err)
 {
     if (err != 0)
         luaL_error(L, "newserver: %s", sl_error_message(err));
@@ -171,8 +172,8 @@ static sl_asocket *serve_port(lua_State *L)
     }
     const char *port = sl_arg_port(L, 2);
     sl_asocket *a = sl_asocket_new(L, sl_loop_check(L), SL_TCP);
-    check(L, sl_bind_to(L, a, host, port, 1));
-    check(L, sl_native_listen(a, BACKLOG));
+    check_started(L, sl_bind_to(L, a, host, port, 1));
+    check_started(L, sl_native_listen(a, BACKLOG));
     return a;
 }
 
@@ -181,7 +182,7 @@ static sl_asocket *serve_path(lua_State *L)
 {
     sl_arg_check(L, lua_isnil(L, 2), 2, "a path has no port");
     sl_asocket *a = sl_asocket_new(L, sl_loop_check(L), SL_UNIX);
-    check(L, sl_unix_serve(L, a, 1, BACKLOG));
+    check_started(L, sl_unix_serve(L, a, 1, BACKLOG));
     return a;
 }
 
@@ -195,7 +196,7 @@ int sl_server_new(lua_State *L)
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, 4);
     lua_pushvalue(L, 3);
-    lua_pushcclosure(L, serve, 3);
+    lua_pushcclosure(L, serve_clients, 3);
     if (sl_run_start(L, loop->threads, 0, loop)) {
         sl_failure_message(L);
         return lua_error(L);

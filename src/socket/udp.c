@@ -66,8 +66,8 @@ static int try_peer(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
 
 /* [-0, +0, e] Connects to the first address that can be. 0 or how it
  * failed. */
-static int connect_to(lua_State *L, sl_asocket *a, const char *host,
-                      const char *port)
+static int connect_to_host(lua_State *L, sl_asocket *a, const char *host,
+                           const char *port)
 {
     int family = a->source.fd >= 0 ? sl_fd_family(a->source.fd) : AF_UNSPEC;
     sl_query query = {host, port, family, SOCK_DGRAM, 0};
@@ -77,7 +77,7 @@ static int connect_to(lua_State *L, sl_asocket *a, const char *host,
 }
 
 /* Whatever the system says, as LuaSocket. */
-static void disconnect(lua_State *L, sl_asocket *a)
+static void forget_peer(lua_State *L, sl_asocket *a)
 {
     sl_fd_disconnect(a->source.fd);
     a->kind = SL_UNCONNECTED;
@@ -92,9 +92,9 @@ static int meth_setpeername(lua_State *L)
     const char *host = sl_arg_name(L, 2);
     sl_asocket_resync(L, a);
     if (strcmp(host, "*") == 0) {
-        disconnect(L, a);
+        forget_peer(L, a);
     } else {
-        int err = connect_to(L, a, host, sl_arg_port(L, 3));
+        int err = connect_to_host(L, a, host, sl_arg_port(L, 3));
         if (err != 0)
             return sl_result_fail(L, err);
     }

@@ -174,7 +174,7 @@ static int listen_at(sl_asocket *a, const sl_sockaddr *name, int folder,
 }
 
 /* Nothing that may raise while the folder is locked. */
-static int serve(sl_asocket *a, const sl_sockaddr *name, int backlog)
+static int serve_path(sl_asocket *a, const sl_sockaddr *name, int backlog)
 {
     const char *path = name->address.un.sun_path;
     int folder = -1;
@@ -194,7 +194,7 @@ int sl_unix_serve(lua_State *L, sl_asocket *a, int index, int backlog)
     if (err != 0)
         return err;
     do
-        err = serve(a, &name, backlog);
+        err = serve_path(a, &name, backlog);
     while (sl_reclaim_retry(L, &a->source.loop->reclaim, err));
     return err;
 }
