@@ -122,8 +122,8 @@ find_specs() {
 }
 
 # The files that take longest, so they are begun first.
-slow=(memory linger fiber inquiry race build unsent unix_lock resolver closing
-    reclaim fuzz model)
+slow=(memory linger_clients fiber inquiry race build unsent unix_lock resolver
+    closing reclaim fuzz model)
 slowest_first() {
     awk -F/ -v slow="${slow[*]/%/_spec.lua}" '
         { print (index(" " slow " ", " " $NF " ") ? 0 : 1), $0 }' |

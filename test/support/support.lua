@@ -178,6 +178,19 @@ function support.eventually(cond)
     return true
 end
 
+-- In a loop thread: calls f(value) for each of a list, in a thread of its own,
+-- and waits until all have returned.
+function support.at_once(list, f)
+    local left = #list
+    for _, value in ipairs(list) do
+        loop.newthread(function()
+            f(value)
+            left = left - 1
+        end)
+    end
+    assert(support.eventually(function() return left == 0 end))
+end
+
 -- How many steps the loop takes in so many seconds, in which nothing should
 -- happen: one or two, or many if something makes it spin.
 function support.steps(seconds)

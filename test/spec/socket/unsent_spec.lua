@@ -363,8 +363,11 @@ describe('What the window has no room for', function()
             for i = 1, 10 do
                 local s, peer = connect(4096)
                 peer:send 'one\ntwo\n'
-                all[i] = {s, peer, support.fill(s)}
+                all[i] = {s, peer}
             end
+            support.at_once(all, function(each)
+                each[3] = support.fill(each[1])
+            end)
             for i = 1, 10 do
                 local s = all[i][1]
                 assert.is_true(eventually(function() return s:receive() end))
