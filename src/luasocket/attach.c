@@ -70,8 +70,14 @@ void sl_attach_claim(lua_State *L, sl_asocket *a, int fd)
     sl_source_noteinode(&a->source);
 }
 
-void sl_attach_sync(lua_State *L, sl_asocket *a, int object)
+void sl_attach_sync(lua_State *L, int index, int object)
 {
+    sl_asocket *a = lua_touserdata(L, index);
+    sl_attach_push(L, index);
+    int is_current = lua_rawequal(L, -1, object);
+    lua_pop(L, 1);
+    if (!is_current)
+        return;
     sl_object_class(L, object, a);    /* finalizers may run */
     int fd = sl_object_fd(L, object);
     sl_asocket_assumeready(a);
@@ -87,13 +93,14 @@ void sl_attach_sync(lua_State *L, sl_asocket *a, int object)
 
 void sl_attach_setfd(lua_State *L, sl_asocket *a, int fd)
 {
+    (void)a;
     sl_attach_push(L, 1);
     int object = lua_gettop(L);
     sl_object_method(L, object, "setfd");
     lua_pushvalue(L, object);
     lua_pushinteger(L, fd);
     lua_call(L, 2, 0);
-    sl_attach_sync(L, a, object);
+    sl_attach_sync(L, 1, object);
     lua_pop(L, 1);
 }
 

@@ -32,9 +32,9 @@ void sl_attach_push(lua_State *L, int index);
  * loop. */
 void sl_attach_claim(lua_State *L, sl_asocket *a, int fd);
 
-/* [-0, +0, e] After methods of the object at the index on the stack were
- * called: takes over its descriptor and class. */
-void sl_attach_sync(lua_State *L, sl_asocket *a, int object);
+/* [-0, +0, e] After methods of the object were called: the asocket at index
+ * takes over its descriptor and class, unless it has got another object. */
+void sl_attach_sync(lua_State *L, int index, int object);
 
 /* [-0, +0, e] Gives the object of the asocket at 1 that descriptor. */
 void sl_attach_setfd(lua_State *L, sl_asocket *a, int fd);

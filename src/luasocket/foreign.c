@@ -352,7 +352,7 @@ static void foreign_resync(lua_State *L, sl_asocket *a)
     sl_attach_push(L, 1);
     int object = lua_gettop(L);
     if (sl_object_fd(L, object) != a->source.fd)
-        sl_attach_sync(L, a, object);
+        sl_attach_sync(L, 1, object);
     lua_pop(L, 1);
 }
 

@@ -32,7 +32,7 @@ static int forward_call(lua_State *L)
         lua_call(L, lua_gettop(L) - 3, LUA_MULTRET);
         n = lua_gettop(L) - 2;
     }
-    sl_attach_sync(L, a, 2);
+    sl_attach_sync(L, 1, 2);
     return n;
 }
 

@@ -25,7 +25,7 @@ static void object_resync(lua_State *L, sl_asocket *a)
     sl_attach_push(L, 1);
     int object = lua_gettop(L);
     if (sl_object_fd(L, object) != a->source.fd)
-        sl_attach_sync(L, a, object);
+        sl_attach_sync(L, 1, object);
     else if (sl_transports[a->transport].socktype == SOCK_DGRAM)
         sl_object_class(L, object, a);    /* it may have got a peer */
     lua_pop(L, 1);
@@ -46,8 +46,7 @@ static int object_receive(lua_State *L, sl_asocket *a, const sl_receive *r)
 
 /* [-nargs, +0, e] Calls the object's method with the nargs values on the top.
  * 0 or how it failed. */
-static int ask_object(lua_State *L, sl_asocket *a, const char *method,
-                      int nargs)
+static int ask_object(lua_State *L, const char *method, int nargs)
 {
     int err = 0, object = lua_gettop(L) - nargs + 1;
     sl_attach_push(L, 1);
@@ -59,14 +58,14 @@ static int ask_object(lua_State *L, sl_asocket *a, const char *method,
     lua_call(L, nargs + 1, 2);
     if (lua_isnil(L, -2) && lua_isstring(L, -1))
         err = sl_error_code(lua_tostring(L, -1));
-    sl_attach_sync(L, a, object);
+    sl_attach_sync(L, 1, object);
     lua_settop(L, object - 1);
     return err;
 }
 
 /* [-0, +0, e] Calls the object's method with a numeric address and port. 0 or
  * how it failed. */
-static int ask_with_address(lua_State *L, sl_asocket *a, const char *method,
+static int ask_with_address(lua_State *L, const char *method,
                             const struct addrinfo *ai)
 {
     char host[NI_MAXHOST], port[NI_MAXSERV];
@@ -74,7 +73,7 @@ static int ask_with_address(lua_State *L, sl_asocket *a, const char *method,
         return EAFNOSUPPORT;
     lua_pushstring(L, host);
     lua_pushstring(L, port);
-    return ask_object(L, a, method, 2);
+    return ask_object(L, method, 2);
 }
 
 static int object_open(lua_State *L, sl_asocket *a, int family)
@@ -83,20 +82,22 @@ static int object_open(lua_State *L, sl_asocket *a, int family)
         return SL_CLOSED;    /* these objects have one, until it is closed */
     lua_pushstring(L, family == AF_INET6 ? "::" : "0.0.0.0");
     lua_pushliteral(L, "0");
-    return ask_object(L, a, "setsockname", 2);
+    return ask_object(L, "setsockname", 2);
 }
 
 static int object_bind(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
                        int reuse)
 {
+    (void)a;
     (void)reuse;    /* TCP objects reuse addresses anyway */
-    return ask_with_address(L, a, "setsockname", ai);
+    return ask_with_address(L, "setsockname", ai);
 }
 
 static int object_listen(lua_State *L, sl_asocket *a, int backlog)
 {
+    (void)a;
     lua_pushinteger(L, backlog);
-    return ask_object(L, a, "listen", 1);
+    return ask_object(L, "listen", 1);
 }
 
 /* Whether a socket could be connected to it: nothing is sent. 0 or how it
@@ -117,7 +118,7 @@ static int object_setpeer(lua_State *L, sl_asocket *a,
                           const struct addrinfo *ai)
 {
     int err = a->source.fd < 0 ? probe_peer(ai) : 0;
-    return err == 0 ? ask_with_address(L, a, "setpeername", ai) : err;
+    return err == 0 ? ask_with_address(L, "setpeername", ai) : err;
 }
 
 static int object_connect(lua_State *L, sl_asocket *a,
@@ -188,7 +189,7 @@ static void make_object(lua_State *L, sl_asocket *a, int index)
         /* Not before: either the asocket or the object owns it. */
         sl_attach_setdriver(L, index, &sl_object_driver);
         if (a->source.fd < 0)
-            sl_attach_sync(L, a, object);
+            sl_attach_sync(L, index, object);
     }
     lua_settop(L, object - 1);
 }

@@ -10,6 +10,7 @@
 #include "os/clock.h"
 #include "thread/arg.h"
 
+#include <errno.h>
 #include <string.h>
 
 const char sl_asocket_mark = 0;
@@ -100,4 +101,10 @@ double sl_asocket_timeout(const sl_asocket *a)
     if (a->block < 0 || (a->total >= 0 && a->total < a->block))
         return a->total;
     return a->block;
+}
+
+int sl_asocket_open(lua_State *L, sl_asocket *a, int family)
+{
+    return a->driver->open != NULL ? a->driver->open(L, a, family)
+                                   : EOPNOTSUPP;
 }

@@ -183,6 +183,10 @@ static inline void sl_asocket_begin(lua_State *L, sl_asocket *a, int kind)
     sl_asocket_checkkind(L, a, kind);
 }
 
+/* [-0, +0, e] Gives the socket a first descriptor of that family. 0 or how it
+ * failed. */
+int sl_asocket_open(lua_State *L, sl_asocket *a, int family);
+
 /* Whether the socket can still get its first descriptor. */
 static inline int sl_asocket_isnew(const sl_asocket *a)
 {

@@ -20,7 +20,9 @@
 static int try_bind(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
                     void *reuse)
 {
-    int err = a->driver->bind(L, a, ai, *(const int *)reuse);
+    int err = a->driver->bind != NULL
+                  ? a->driver->bind(L, a, ai, *(const int *)reuse)
+                  : EOPNOTSUPP;
     return sl_reclaim_retry(L, &a->source.loop->reclaim, err) ? SL_BUSY : err;
 }
 
@@ -74,7 +76,9 @@ static int meth_listen(lua_State *L)
     sl_asocket_checkkind(L, a, SL_MASTER);
     int backlog = sl_arg_optint(L, 2, 32);
     lua_settop(L, 2);
-    return give_outcome(L, a->driver->listen(L, a, backlog));
+    return give_outcome(L, a->driver->listen != NULL
+                               ? a->driver->listen(L, a, backlog)
+                               : EOPNOTSUPP);
 }
 
 const luaL_Reg sl_bind_methods[] = {

@@ -269,6 +269,8 @@ static int begin_connect(lua_State *L, int self, const char *host,
 {
     sl_asocket *a = lua_touserdata(L, self);
     int fd = a->source.fd;
+    if (a->driver->connect == NULL)
+        return EOPNOTSUPP;
     if (fd >= 0 && sl_fd_connected(fd) == 0)
         return EISCONN;
     int err = make_connect(a, host, port);

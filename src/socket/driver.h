@@ -49,8 +49,9 @@ typedef struct sl_driver {
      * the function at index first with the values above it. Returns n. */
     int (*call)(lua_State *L, struct sl_asocket *a, int first);
 
-    /* [-0, +0, e] Gives the socket a first descriptor of that family; a
-     * code. */
+    /* [-0, +0, e] Gives the socket a first descriptor of that family. A code;
+     * if this or one of the next functions, or connect, is NULL the socket
+     * cannot do that: EOPNOTSUPP. */
     int (*open)(lua_State *L, struct sl_asocket *a, int family);
 
     /* [-0, +0, e] Binds it to the address; makes it listen; gives a datagram

@@ -33,7 +33,7 @@ static int need_descriptor(lua_State *L, sl_asocket *a, const sl_datagram *d)
     do {
         if (!sl_asocket_isnew(a))    /* a finalizer has used it */
             return 0;
-        err = a->driver->open(L, a, receiver.address.any.sa_family);
+        err = sl_asocket_open(L, a, receiver.address.any.sa_family);
     } while (sl_reclaim_retry(L, &a->source.loop->reclaim, err));
     return err;
 }
@@ -60,7 +60,8 @@ static int try_peer(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
                     void *arg)
 {
     (void)arg;
-    int err = a->driver->setpeer(L, a, ai);
+    int err = a->driver->setpeer != NULL ? a->driver->setpeer(L, a, ai)
+                                         : EOPNOTSUPP;
     return sl_reclaim_retry(L, &a->source.loop->reclaim, err) ? SL_BUSY : err;
 }
 

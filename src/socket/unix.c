@@ -30,7 +30,7 @@ static int need_descriptor(lua_State *L, sl_asocket *a)
     do {
         if (a->source.fd >= 0)
             return 0;
-        err = a->phase == SL_PHASE_NEW ? a->driver->open(L, a, AF_UNIX)
+        err = a->phase == SL_PHASE_NEW ? sl_asocket_open(L, a, AF_UNIX)
                                        : SL_CLOSED;
     } while (sl_reclaim_retry(L, &a->source.loop->reclaim, err));
     return err;
