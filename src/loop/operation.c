@@ -160,29 +160,28 @@ static void try_first(lua_State *L, sl_wait *wait,
 
 /* Whether the operation has to go on later. Where the thread cannot stop, the
  * operation goes on now, without turns of other threads, until the system says
- * that it has to wait. */
+ * that it has to wait, which raises. */
 static int must_wait(lua_State *L, sl_wait *wait)
 {
     if (wait->status != SL_AGAIN && wait->status != SL_BUSY)
         return 0;
-    if (sl_operation_obstacle(L, sl_source_of(wait)->loop) == NULL)
+    const char *obstacle = sl_operation_obstacle(L, sl_source_of(wait)->loop);
+    if (obstacle == NULL)
         return 1;
     assume_ready(wait);
     while (try_operation(L, wait) == SL_BUSY)
         ;
-    return wait->status == SL_AGAIN;
+    if (wait->status != SL_AGAIN)
+        return 0;
+    give_up(L, wait);
+    return luaL_error(L, "%s", obstacle);
 }
 
-/* [-0, +0, e] The running thread begins to wait: 0, or why it can't. Raises if
- * it must not. */
+/* [-0, +0, e] The running thread, which may wait, begins to: 0, or why it
+ * can't. */
 static int begin_wait(lua_State *L, sl_wait *wait)
 {
     sl_loop *loop = sl_source_of(wait)->loop;
-    const char *obstacle = sl_operation_obstacle(L, loop);
-    if (obstacle != NULL) {
-        give_up(L, wait);
-        luaL_error(L, "%s", obstacle);
-    }
     sl_thread *t = sl_stop_current(L, loop->threads);
     sl_wait_enter(wait, loop, t);
     if (wait->status == SL_BUSY) {
@@ -191,7 +190,7 @@ static int begin_wait(lua_State *L, sl_wait *wait)
     }
     int err = park_wait(wait);
     if (err != 0) {
-        sl_wait_leave(wait);
+        sl_wait_cancel(wait);
         wait->status = (short)err;
         t->wait = NULL;
         sl_stop_disown(L, t);
@@ -205,10 +204,12 @@ static int begin_wait(lua_State *L, sl_wait *wait)
 static int give_results(lua_State *L, void *of)
 {
     sl_wait *wait = of;
-    if (sl_thread_isfrozen(wait->thread))
+    int is_frozen = sl_thread_isfrozen(wait->thread);
+    if (is_frozen)
         sl_wait_leave(wait);
     int n = sl_source_pending(wait)->operation->results(L, wait);
-    sl_wait_leave(wait);
+    if (!is_frozen)
+        sl_wait_leave(wait);
     return n;
 }
 
@@ -273,6 +274,7 @@ const sl_operation sl_operation_turn = {try_turn, NULL};
 /* Takes no memory. */
 int sl_operation_yield(lua_State *L, sl_wait *wait)
 {
+    sl_operation_checkobstacle(L, sl_source_of(wait)->loop);
     wait->has_timeout = 0;
     sl_source_pending(wait)->operation = &sl_operation_turn;
     wait->status = SL_BUSY;

@@ -28,23 +28,19 @@ static sl_thread *expire(sl_timer *timer, double now)
     return wait->thread;
 }
 
-int sl_timeout_set(sl_wait *wait, double block, double until)
+int sl_timeout_setlimits(sl_wait *wait, double block, double until)
 {
     sl_pending *pending = sl_source_pending(wait);
-    wait->has_timeout = block >= 0 || until >= 0;
-    if (!wait->has_timeout)
-        return 0;
     if (pending->timeout == NULL) {
         pending->timeout = malloc(sizeof *pending->timeout);
-        if (pending->timeout == NULL) {
-            wait->has_timeout = 0;
+        if (pending->timeout == NULL)
             return ENOMEM;
-        }
         pending->timeout->wait = wait;
         sl_timer_init(&pending->timeout->timer, expire);
     }
     pending->timeout->block = block;
     pending->timeout->until = until;
+    wait->has_timeout = 1;
     return 0;
 }
 
@@ -65,9 +61,9 @@ static int set_deadline(const sl_wait *wait, double now)
     return sl_timer_set(timers, timer, timeout->deadline);
 }
 
-int sl_timeout_begin(sl_wait *wait)
+int sl_timeout_beginlimited(sl_wait *wait)
 {
-    return wait->has_timeout ? set_deadline(wait, sl_clock_now()) : 0;
+    return set_deadline(wait, sl_clock_now());
 }
 
 void sl_timeout_renew(sl_wait *wait)

@@ -7,11 +7,26 @@
 
 #include "loop/source.h"
 
-/* Limits the wait if block or until is not negative. 0 or ENOMEM. */
-int sl_timeout_set(sl_wait *wait, double block, double until);
+/* The rest of sl_timeout_set. */
+int sl_timeout_setlimits(sl_wait *wait, double block, double until);
 
-/* Sets the deadline of a limited wait that begins now. 0 or ENOMEM. */
-int sl_timeout_begin(sl_wait *wait);
+/* Limits the wait if block or until is not negative. 0 or ENOMEM. */
+static inline int sl_timeout_set(sl_wait *wait, double block, double until)
+{
+    wait->has_timeout = 0;
+    return block >= 0 || until >= 0 ? sl_timeout_setlimits(wait, block, until)
+                                    : 0;
+}
+
+/* The rest of sl_timeout_begin. */
+int sl_timeout_beginlimited(sl_wait *wait);
+
+/* Sets the deadline of a wait that begins now, if it is limited. 0 or
+ * ENOMEM. */
+static inline int sl_timeout_begin(sl_wait *wait)
+{
+    return wait->has_timeout ? sl_timeout_beginlimited(wait) : 0;
+}
 
 /* Bytes have moved: a limited wait begins anew. */
 void sl_timeout_renew(sl_wait *wait);

@@ -8,7 +8,7 @@
 /* --- the ready queue --------------------------------------------------- */
 
 /* Puts a thread at the end of the queue. */
-static void enqueue_thread(sl_loop *loop, sl_thread *t)
+static inline void enqueue_thread(sl_loop *loop, sl_thread *t)
 {
     sl_own *own = sl_wait_own(t);
     own->place.queue.next = NULL;
@@ -21,37 +21,30 @@ static void enqueue_thread(sl_loop *loop, sl_thread *t)
     loop->ready++;
 }
 
-void sl_wait_dequeue(sl_loop *loop, sl_thread *t)
-{
-    sl_thread *prev = sl_wait_own(t)->place.queue.prev;
-    sl_thread *next = sl_wait_own(t)->place.queue.next;
-    if (prev != NULL)
-        sl_wait_own(prev)->place.queue.next = next;
-    else
-        loop->first = next;
-    if (next != NULL)
-        sl_wait_own(next)->place.queue.prev = prev;
-    else
-        loop->last = prev;
-    loop->ready--;
-}
-
 /* --- phases ------------------------------------------------------------ */
+
+/* The rest of unpark: of a thread's own wait. */
+static void unpark_own(sl_wait *wait, sl_loop *loop)
+{
+    if (wait->kind == SL_WAIT_SUSPENSION)
+        return;    /* was not counted */
+    loop->waiting--;
+    sl_timer_cancel(&loop->timers, &sl_wait_own(wait->thread)->place.timer);
+}
 
 /* A parked wait goes into another phase. The phase changes before the poller
  * is updated, which asks the waits for their interest; and the timer is gone
  * before its thread is put into the queue. */
-static void unpark(sl_wait *wait, enum sl_wait_phase phase)
+static inline void unpark(sl_wait *wait, enum sl_wait_phase phase)
 {
     sl_loop *loop = sl_wait_loop(wait);
     wait->phase = (unsigned char)phase;
-    if (wait->kind == SL_WAIT_SUSPENSION)
+    if (!sl_wait_hassource(wait)) {
+        unpark_own(wait, loop);
         return;
+    }
     loop->waiting--;
-    if (wait->kind == SL_WAIT_SLEEP)
-        sl_timer_cancel(&loop->timers,
-                        &sl_wait_own(wait->thread)->place.timer);
-    else if (loop->unparked != NULL)
+    if (loop->unparked != NULL)
         loop->unparked(wait);
 }
 
@@ -100,10 +93,9 @@ void sl_wait_finish(sl_wait *wait, int status)
     wait->status = (short)status;
 }
 
-void sl_wait_leave(sl_wait *wait)
+void sl_wait_cancel(sl_wait *wait)
 {
     if (wait->phase == SL_WAIT_PARKED)
         unpark(wait, SL_WAIT_IDLE);
-    wait->phase = SL_WAIT_IDLE;
-    wait->thread = NULL;
+    sl_wait_leave(wait);
 }

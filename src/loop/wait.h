@@ -119,11 +119,31 @@ static inline void sl_wait_retry(sl_wait *wait)
  * its status, and the thread is ready. */
 void sl_wait_finish(sl_wait *wait, int status);
 
-/* The wait is free for the next thread. Its thread has got its results, or
- * does not wait after all. */
-void sl_wait_leave(sl_wait *wait);
+/* The wait is free for the next thread: its thread has got its results. */
+static inline void sl_wait_leave(sl_wait *wait)
+{
+    wait->phase = SL_WAIT_IDLE;
+    wait->thread = NULL;
+}
+
+/* A thread that has begun to wait does not wait after all: neither is it ready,
+ * nor is the wait parked. */
+void sl_wait_cancel(sl_wait *wait);
 
 /* Takes a thread out of the ready queue. */
-void sl_wait_dequeue(sl_loop *loop, sl_thread *t);
+static inline void sl_wait_dequeue(sl_loop *loop, sl_thread *t)
+{
+    sl_thread *prev = sl_wait_own(t)->place.queue.prev;
+    sl_thread *next = sl_wait_own(t)->place.queue.next;
+    if (prev != NULL)
+        sl_wait_own(prev)->place.queue.next = next;
+    else
+        loop->first = next;
+    if (next != NULL)
+        sl_wait_own(next)->place.queue.prev = prev;
+    else
+        loop->last = prev;
+    loop->ready--;
+}
 
 #endif
