@@ -15,7 +15,7 @@
 #include "loop/sleep.h"
 #include "loop/source.h"
 #include "loop/operation.h"
-#include "loop/watch.h"
+#include "loop/watcher.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/fd.h"

@@ -12,6 +12,7 @@
 #include "loop/result.h"
 #include "loop/source.h"
 #include "loop/watch.h"
+#include "loop/watcher.h"
 #include "luasocket/genuine.h"
 #include "luasocket/look.h"
 #include "luasocket/object.h"
