@@ -34,16 +34,10 @@ void sl_attach_setdriver(lua_State *L, int index, const sl_driver *driver)
     sl_source_noteinode(&a->source);
 }
 
-void sl_attach_forget(lua_State *L, int index)
+void sl_attach_forget(lua_State *L, const sl_asocket *a, int object)
 {
-    const sl_asocket *a = lua_touserdata(L, index);
-    sl_attach_push(L, index);
-    if (lua_isnil(L, -1)) {
-        lua_pop(L, 1);
-        return;
-    }
     sl_loops_pushenv(L, a->source.loop, SL_ENV_WRAPPERS);
-    lua_insert(L, -2);
+    lua_pushvalue(L, object);
     lua_pushnil(L);
     lua_rawset(L, -3);
     lua_pop(L, 1);
@@ -58,16 +52,17 @@ void sl_attach_push(lua_State *L, int index)
         sl_asocket_pushvalue(L, index, SL_AT_OBJECT);
 }
 
-void sl_attach_claim(lua_State *L, sl_asocket *a, int fd)
+int sl_attach_claim(lua_State *L, sl_asocket *a, int fd)
 {
     int err;
     do
         err = sl_source_claim(&a->source, fd);
     while (err == ENOMEM && sl_reclaim_retry(L, &a->source.loop->reclaim, err));
-    if (err != 0)
-        luaL_error(L, "%s", sl_error_message(err));
-    sl_asocket_enter(a, SL_PHASE_OPEN);
-    sl_source_noteinode(&a->source);
+    if (err == 0) {
+        sl_asocket_enter(a, SL_PHASE_OPEN);
+        sl_source_noteinode(&a->source);
+    }
+    return err;
 }
 
 void sl_attach_sync(lua_State *L, int index, int object)
@@ -85,10 +80,13 @@ void sl_attach_sync(lua_State *L, int index, int object)
         return;
     if (fd == a->source.fd)    /* the object has another one of that number */
         sl_source_release(&a->source, 1);
-    if (fd < 0)
+    if (fd < 0) {
         sl_source_release(&a->source, 0);
-    else
-        sl_attach_claim(L, a, fd);
+        return;
+    }
+    int err = sl_attach_claim(L, a, fd);
+    if (err != 0)
+        luaL_error(L, "%s", sl_error_message(err));
 }
 
 void sl_attach_setfd(lua_State *L, sl_asocket *a, int fd)

@@ -21,16 +21,16 @@ void sl_attach_keep(lua_State *L, int index, int object);
  * for such an object. */
 void sl_attach_setdriver(lua_State *L, int index, const sl_driver *driver);
 
-/* [-0, +0, m] The object of the asocket at index, if there is one, is no longer
- * that asocket's. */
-void sl_attach_forget(lua_State *L, int index);
+/* [-0, +0, -] The object at index, which was kept, is no longer the
+ * asocket's. */
+void sl_attach_forget(lua_State *L, const sl_asocket *a, int object);
 
 /* [-0, +1, m] Pushes the object of the asocket at index, or nil. */
 void sl_attach_push(lua_State *L, int index);
 
 /* [-0, +0, e] The descriptor fd, which the object owns, is the asocket's in the
- * loop. */
-void sl_attach_claim(lua_State *L, sl_asocket *a, int fd);
+ * loop. 0 or how that failed. */
+int sl_attach_claim(lua_State *L, sl_asocket *a, int fd);
 
 /* [-0, +0, e] After methods of the object were called: the asocket at index
  * takes over its descriptor and class, unless it has got another object. */

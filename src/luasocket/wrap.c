@@ -72,9 +72,12 @@ static void take_object(lua_State *L, int index, int object)
         a->outcome = SL_IO_GOES_ON;
     }
     sl_attach_keep(L, index, object);
+    int err = fd >= 0 ? sl_attach_claim(L, a, fd) : 0;
+    if (err != 0) {
+        sl_attach_forget(L, a, object);
+        luaL_error(L, "%s", sl_error_message(err));
+    }
     sl_attach_setdriver(L, index, driver);
-    if (fd >= 0)
-        sl_attach_claim(L, a, fd);
     if (a->kind == SL_CLIENT && !driver->does_io &&
         sl_transports[a->transport].socktype == SOCK_STREAM)
         sl_object_drain(L, object, a);
@@ -199,7 +202,11 @@ static int meth_setsocket(lua_State *L)
                              "receive them before");
     if (a->source.reader.thread != NULL || a->source.writer.thread != NULL)
         return luaL_error(L, "setsocket: a thread waits on the socket");
-    sl_attach_forget(L, 1);
+    if (!a->driver->owns) {    /* whose asocket it is no longer */
+        sl_attach_push(L, 1);
+        sl_attach_forget(L, a, 3);
+        lua_pop(L, 1);
+    }
     if (a->connect != NULL)
         sl_connect_abandon(L, a);
     a->ended = a->overlong = a->overfull = 0;

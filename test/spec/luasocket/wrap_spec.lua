@@ -277,6 +277,23 @@ describe('wrap', function()
         end)
     end)
 
+    it('raises each time where the poller cannot hold the descriptor', function()
+        if loop.poller ~= 'select' then
+            return pending 'the other pollers have no limit'
+        end
+        local files, file = {}, io.stdout
+        while file and #files < 1100 do
+            file = io.open '/dev/null'
+            files[#files + 1] = file
+        end
+        local object = file and plain.listen()
+        for _, one in ipairs(files) do one:close() end
+        if not object then return pending 'there are too few descriptors' end
+        raises('too many open sockets', loop.wrap, object)
+        raises('too many open sockets', loop.wrap, object)
+        object:close()
+    end)
+
     it('lets many exchange at once', function()
         run(function()
             local count = 0
