@@ -1,5 +1,5 @@
 /*
- * thread.c - how threads stop: waiting, suspended, handing control over. See
+ * stop.c - how threads stop: waiting, suspended, handing control over. See
  * thread.h for the states, run.c for how they run.
  */
 
