@@ -21,6 +21,7 @@
 #include "os/fd.h"
 #include "socketloop.h"
 #include "thread/hook.h"
+#include "thread/threads.h"
 
 #include <errno.h>
 #include <math.h>

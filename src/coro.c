@@ -5,14 +5,19 @@
  * Each function has the threads of the Lua state as its first upvalue.
  */
 
-#include "os/process.h"
 #include "socketloop.h"
+
+#include "os/process.h"
 #include "thread/arg.h"
-#include "thread/compat.h"
+#include "thread/end.h"
+#include "thread/failure.h"
+#include "thread/hold.h"
 #include "thread/hook.h"
-#include "thread/record.h"
 #include "thread/run.h"
-#include "thread/thread.h"
+#include "thread/stop.h"
+#include "thread/threads.h"
+#include "thread/traceback.h"
+#include "thread/where.h"
 
 static sl_threads *get_threads(lua_State *L)
 {
@@ -94,31 +99,35 @@ static int after_ptransfer(lua_State *L, enum sl_outcome outcome)
     return give(L, outcome, 1);
 }
 
-/* To a thread that cannot be switched to directly, or from the bottom, which
- * runs it. */
+/* To a thread that cannot be switched to directly, or from the main frame,
+ * which becomes its runner. */
 static int transfer_other(lua_State *L, sl_threads *all, int n,
                           int is_protected)
 {
-    sl_thread *t = all->running == NULL ? sl_run_recent(L, all, n) : NULL;
+    sl_thread *t = NULL;
+    if (all->running == NULL)
+        t = sl_run_readyrecent(L, all, n);
     if (t == NULL) {
         sl_arg_type(L, 1, LUA_TTHREAD);
-        sl_run_checktarget(L, all, 1);
-        lua_pushvalue(L, 1);
-        if (all->running != NULL)
+        sl_where_checktarget(L, all, 1);
+        lua_pushvalue(L, 1);    /* target, v..., target */
+        if (all->running != NULL) {
+            lua_remove(L, 1);
             return sl_stop_transfer(L, all, n, is_protected);
-        t = sl_run_ready(L, all, n);
+        }
+        t = sl_run_makeready(L, all, n);    /* target, v... */
     }
-    return sl_run_drive(L, t, 0, is_protected ? after_ptransfer
-                                              : after_transfer);
+    return sl_run_ready(L, t, is_protected ? after_ptransfer
+                                           : after_transfer);
 }
 
 static inline int transfer(lua_State *L, int is_protected)
 {
     sl_threads *all = get_threads(L);
     lua_State *co = lua_tothread(L, 1);
-    sl_thread *to = co != NULL ? sl_record_recent(all, co) : NULL;
+    sl_thread *to = co != NULL ? sl_hold_recent(all, co) : NULL;
     int n = lua_gettop(L) - 1;
-    if (to != NULL && to->state == SL_SUSPENDED && n <= SL_FEW &&
+    if (to != NULL && to->state == SL_SUSPENDED && n <= SL_FAST_VALUES_MAX &&
         all->running != NULL)
         return sl_stop_switch(L, to, n, is_protected);
     return transfer_other(L, all, n, is_protected);
@@ -138,19 +147,12 @@ static int func_ptransfer(lua_State *L)
 
 /* --- resume and yield -------------------------------------------------- */
 
-/* Runs a thread that is ready and returns here. */
-static int call(lua_State *L, sl_thread *t, sl_run_after after)
-{
-    t->home = SL_HOME_CALLER;
-    return sl_run_drive(L, t, 1, after);
-}
-
-/* The same with the thread at index 1 and the values above it. */
+/* Runs the thread at index 1 with the values above it. The slow path. */
 static int call_other(lua_State *L, sl_run_after after)
 {
     int n = lua_gettop(L) - 1;
     lua_pushvalue(L, 1);
-    return call(L, sl_run_ready(L, get_threads(L), n), after);
+    return sl_run_call(L, sl_run_makeready(L, get_threads(L), n), after);
 }
 
 static int after_call(lua_State *L, enum sl_outcome outcome)
@@ -187,9 +189,10 @@ static const char *check_resumable(lua_State *L)
 /* resume(thread, ...) -> true, ... or false, error, traceback */
 static int func_resume(lua_State *L)
 {
-    sl_thread *t = sl_run_recent(L, get_threads(L), lua_gettop(L) - 1);
+    int n = lua_gettop(L) - 1;
+    sl_thread *t = sl_run_readyrecent(L, get_threads(L), n);
     if (t != NULL)
-        return call(L, t, after_pcall);
+        return sl_run_call(L, t, after_pcall);
     sl_arg_type(L, 1, LUA_TTHREAD);
     const char *message = check_resumable(L);
     if (message == NULL)
@@ -197,7 +200,7 @@ static int func_resume(lua_State *L)
     lua_settop(L, 1);
     lua_pushvalue(L, 1);
     lua_pushstring(L, message);
-    sl_traceback(L, L);
+    sl_traceback_push(L, L);
     return give(L, SL_FAILED, 1);
 }
 
@@ -213,16 +216,9 @@ static int func_yield(lua_State *L)
         return lua_yield(L, lua_gettop(L));
     }
     int n = lua_gettop(L);
-    lua_pushnil(L);
-    lua_insert(L, 1);
-    if (t->home == SL_HOME_CALLER) {
-        lua_pushboolean(L, 1);
-    } else {
-        sl_record_pushhome(L, t);
-        if (!lua_isthread(L, -1))
-            return luaL_error(L, "yielding from a non-resumed thread");
-    }
-    t->home = SL_HOME_NOBODY;
+    if (!sl_target_pushyield(L, t))
+        return luaL_error(L, "yielding from a non-resumed thread");
+    sl_target_setnobody(t);    /* the next resume sets another one */
     return sl_stop_transfer(L, all, n, 0);
 }
 
@@ -234,8 +230,7 @@ static int func_isyieldable(lua_State *L)
     if (t == NULL || sl_hook_isclosing(L, all)) {
         lua_pushboolean(L, t == NULL && !sl_cannotyield(L));
     } else {
-        sl_record_pushhome(L, t);
-        lua_pushboolean(L, t->home == SL_HOME_CALLER || lua_isthread(L, -1));
+        lua_pushboolean(L, sl_target_pushyield(L, t));
     }
     return 1;
 }
@@ -245,9 +240,10 @@ static int call_wrapped(lua_State *L)
 {
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_insert(L, 1);
-    sl_thread *t = sl_run_recent(L, get_threads(L), lua_gettop(L) - 1);
+    int n = lua_gettop(L) - 1;
+    sl_thread *t = sl_run_readyrecent(L, get_threads(L), n);
     if (t != NULL)
-        return call(L, t, after_call);
+        return sl_run_call(L, t, after_call);
     const char *message = check_resumable(L);
     if (message != NULL)
         return luaL_error(L, "%s", message);
@@ -265,33 +261,38 @@ static int func_wrap(lua_State *L)
 
 /* --- safewrap ---------------------------------------------------------- */
 
-/* A table is the home of the coroutine and what its two functions share. */
-enum { CALLER = 1, YIELDER };    /* who called; who is to go on: nil if dead */
+/* A table is the return target of the coroutine, and shared by its two
+ * functions. */
+enum {
+    CALLER = 1,    /* the thread that called */
+    YIELDER        /* the thread to go on with; nil: dead */
+};
 
-/* Upvalues: threads, the table. Hands control to who yielded last. */
+/* Upvalues: threads, the table. Hands control to the thread that yielded
+ * last. */
 static int call_safewrapped(lua_State *L)
 {
     sl_threads *all = get_threads(L);
     int state = lua_upvalueindex(2);
+    int n = lua_gettop(L);
     luaL_checkstack(L, 3, "too many arguments");
     lua_rawgeti(L, state, YIELDER);
     if (lua_isnil(L, -1))
         return luaL_error(L, "cannot resume dead coroutine");
-    lua_insert(L, 1);
-    sl_run_checktarget(L, all, 1);
+    sl_where_checktarget(L, all, n + 1);
     push_running(L);
     lua_rawseti(L, state, CALLER);
-    enum sl_where where = sl_where_get(L, all, 1);
-    int n = lua_gettop(L) - 1;
-    lua_pushvalue(L, 1);
+    enum sl_where where = sl_where_get(L, all, n + 1);
     if (where == SL_IS_BELOW)    /* others have made it go on since */
         return sl_stop_transfer(L, all, n, 0);
-    sl_thread *t = sl_run_ready(L, all, n);
+    lua_pushvalue(L, -1);
+    lua_insert(L, 1);    /* yielder, v..., yielder */
+    sl_thread *t = sl_run_makeready(L, all, n);
     if (where == SL_IS_FRESH) {
         lua_pushvalue(L, state);
-        sl_record_sethome(L, t);
+        sl_target_setvalue(L, t);
     }
-    return sl_run_drive(L, t, 1, after_transfer);
+    return sl_run_follow(L, t, after_transfer);
 }
 
 /* Upvalues: threads, the table. From any thread to the wrapper's caller. */
@@ -303,12 +304,10 @@ static int yield_safely(lua_State *L)
     luaL_checkstack(L, 3, "too many values");
     if (all->running == NULL)
         return luaL_error(L, "yielding from the main thread");
-    lua_pushnil(L);
-    lua_insert(L, 1);
     lua_rawgeti(L, state, CALLER);
     if (lua_isnil(L, -1))
         return luaL_error(L, "yielding from a non-resumed thread");
-    sl_run_checktarget(L, all, lua_gettop(L));
+    sl_where_checktarget(L, all, n + 1);
     push_running(L);
     lua_rawseti(L, state, YIELDER);
     return sl_stop_transfer(L, all, n, 0);
@@ -342,7 +341,7 @@ static int func_close(lua_State *L)
     lua_settop(L, 1);
     lua_State *co = lua_tothread(L, 1);
     enum sl_where where = sl_where_get(L, all, 1);
-    sl_thread *t = sl_record_held(L, all, 1);
+    sl_thread *t = sl_hold_find(L, all, 1);
     /* Another coroutine that it has resumed can't be closed with it. */
     int is_alone = t != NULL ? where == SL_IS_SUSPENDED && t->stack == co
                              : lua_status(co) == LUA_YIELD ||
@@ -350,7 +349,7 @@ static int func_close(lua_State *L)
     if (!is_alone)
         return luaL_error(L, "cannot close a %s coroutine",
                           where == SL_IS_RUNNING ? "running" : "normal");
-    return sl_run_close(L, all, t);
+    return sl_end_close(L, all, t);
 }
 
 /* install() -> the old coroutine library, which this one replaces */

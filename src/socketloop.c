@@ -34,6 +34,7 @@
 #include "thread/arg.h"
 #include "thread/hook.h"
 #include "thread/run.h"
+#include "thread/stop.h"
 
 #include <stdlib.h>
 #include <string.h>

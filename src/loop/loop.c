@@ -7,6 +7,7 @@
 
 #include "loop/interrupt.h"
 #include "thread/anchor.h"
+#include "thread/threads.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,6 +8,7 @@
 #include "loop/timeout.h"
 #include "os/clock.h"
 #include "os/error.h"
+#include "thread/stop.h"
 
 /* Seconds between tries where nothing announces readiness; they double. */
 static const double first_pause = 0.001, last_pause = 0.03;

@@ -7,6 +7,7 @@
 #include "loop/operation.h"
 #include "os/clock.h"
 #include "os/error.h"
+#include "thread/stop.h"
 
 #include <stddef.h>
 

@@ -10,6 +10,7 @@
 #include "loop/turn.h"
 #include "os/clock.h"
 #include "thread/run.h"
+#include "thread/threads.h"
 
 #include <errno.h>
 #include <string.h>

@@ -7,6 +7,7 @@
 #include "loop/interrupt.h"
 #include "loop/loops.h"
 #include "loop/operation.h"
+#include "thread/end.h"
 #include "thread/failure.h"
 #include "thread/run.h"
 
@@ -102,7 +103,7 @@ void sl_turn_take(lua_State *L, sl_loop *loop, sl_thread *t)
     sl_wait_dequeue(loop, t);
     t->wait = NULL;
     t->spent = 0;
-    int failed = waits ? sl_run_wake(L, t, loop->hook) : sl_run_lose(L, t);
+    int failed = waits ? sl_run_wake(L, t, loop->hook) : sl_end_lose(L, t);
     sl_turn_end(loop);
     if (failed)
         report_failure(L, loop);

@@ -5,6 +5,8 @@
 
 #include "loop/wait.h"
 
+#include "thread/stop.h"
+
 /* --- the ready queue --------------------------------------------------- */
 
 /* Puts a thread at the end of the queue. */

@@ -22,6 +22,7 @@
 #include "os/fd.h"
 #include "socket/dns.h"
 #include "thread/arg.h"
+#include "thread/pcall.h"
 
 #include <errno.h>
 

@@ -18,6 +18,7 @@
 #include "os/fd.h"
 #include "os/lookup.h"
 #include "thread/arg.h"
+#include "thread/pcall.h"
 
 #include <errno.h>
 

@@ -14,6 +14,7 @@
 #include "luasocket/replace.h"
 
 #include "thread/thread.h"
+#include "thread/threads.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -316,8 +317,8 @@ static void visit_roots(walk *w, const sl_threads *all)
     lua_pushthread(L);
     visit(w);
     if (all->running != NULL) {
-        lua_pushthread(all->bottom);    /* in a coroutine of the user's */
-        lua_xmove(all->bottom, L, 1);
+        lua_pushthread(all->main_frame);    /* in a coroutine of the user's */
+        lua_xmove(all->main_frame, L, 1);
         visit(w);
     }
 }

@@ -16,6 +16,7 @@
 #include "os/lookup.h"
 #include "thread/arg.h"
 #include "thread/hook.h"
+#include "thread/stop.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -11,6 +11,7 @@
 #include "socket/methods.h"
 #include "socket/pattern.h"
 #include "thread/arg.h"
+#include "thread/pcall.h"
 
 #include <errno.h>
 

@@ -18,6 +18,7 @@
 #include "socket/native.h"
 #include "socket/unix.h"
 #include "thread/arg.h"
+#include "thread/failure.h"
 #include "thread/run.h"
 
 #include <errno.h>
@@ -130,7 +131,7 @@ static int serve_clients(lua_State *L)
     sl_loop *loop = sl_loop_check(L);
     sl_asocket *listener = lua_touserdata(L, lua_upvalueindex(2));
     double pause = first_pause;
-    loop->threads->running->left = await_turn;
+    sl_run_onbypass(loop->threads, await_turn);
     lua_settop(L, 0);
     push_functions(L);
     sl_operation_checkobstacle(L, loop);

@@ -4,13 +4,15 @@
 
 #include "thread/anchor.h"
 
+#include "thread/room.h"
+
 lua_State *sl_anchors_new(lua_State *L, int n)
 {
     lua_State *anchors = lua_newthread(L);
-    lua_pushcfunction(L, sl_giveroom);
+    lua_pushcfunction(L, sl_room_fill);
     lua_pushvalue(L, -1);
     lua_xmove(L, anchors, 1);
-    int has_room = sl_checkstack(L, anchors, n + 1);    /* one to push */
+    int has_room = sl_room_make(L, anchors, n + 1);    /* one to push */
     lua_call(L, 0, 0);    /* LuaJIT learns who runs: see sl_thread_sync_vm */
     if (!has_room)
         luaL_error(L, "not enough memory");

@@ -1,5 +1,5 @@
 /*
- * anchor.h - values that C refers to and so keeps alive: places on the stack
+ * anchor.h - values that C refers to and so keeps alive: slots on the stack
  * of a Lua coroutine that never runs; and tables that keep nothing alive.
  *
  * Not the registry's references: a table that is to grow while memory is short
@@ -13,28 +13,28 @@
 
 #include "thread/compat.h"
 
-/* [-0, +1, e] Pushes a new coroutine with n places, each of which has false. */
+/* [-0, +1, e] Pushes a new coroutine with n slots, each of which has false. */
 lua_State *sl_anchors_new(lua_State *L, int n);
 
-/* [-0, +1, -] Pushes the value at a place; the first is 1. */
-static inline void sl_anchor_push(lua_State *L, lua_State *anchors, int place)
+/* [-0, +1, -] Pushes the value at a slot; the first is 1. */
+static inline void sl_anchor_push(lua_State *L, lua_State *anchors, int slot)
 {
-    lua_pushvalue(anchors, place);
+    lua_pushvalue(anchors, slot);
     lua_xmove(anchors, L, 1);
 }
 
-/* [-1, +0, -] Sets a place to the value on the top. */
-static inline void sl_anchor_set(lua_State *L, lua_State *anchors, int place)
+/* [-1, +0, -] Sets a slot to the value on the top. */
+static inline void sl_anchor_set(lua_State *L, lua_State *anchors, int slot)
 {
     lua_xmove(L, anchors, 1);
-    lua_replace(anchors, place);
+    lua_replace(anchors, slot);
 }
 
-/* [-0, +0, -] Sets a place to false. */
-static inline void sl_anchor_clear(lua_State *anchors, int place)
+/* [-0, +0, -] Sets a slot to false. */
+static inline void sl_anchor_clear(lua_State *anchors, int slot)
 {
     lua_pushboolean(anchors, 0);
-    lua_replace(anchors, place);
+    lua_replace(anchors, slot);
 }
 
 /* [-0, +1, m] Pushes a new table whose keys ('k'), values ('v') or both ('kv')

@@ -8,9 +8,8 @@
 #ifndef SL_COMPAT_H
 #define SL_COMPAT_H
 
-#include <lua.h>
 #include <lauxlib.h>
-
+#include <lua.h>
 #include <stddef.h>
 
 /* LuaJIT is the one 5.1 that has LUA_OK. */
@@ -113,10 +112,6 @@ static inline int sl_yieldk(lua_State *L, int n, sl_kcontext context,
 #endif
 #endif
 
-typedef char sl_stack_size_is_a_power_of_two
-    [SL_STACK_SIZE >= 256 * 1024 &&
-     (SL_STACK_SIZE & (SL_STACK_SIZE - 1)) == 0 ? 1 : -1];
-
 /* Resumes co; *nresults is how many values it yielded or returned. */
 static inline int sl_resume(lua_State *co, lua_State *from, int nargs,
                             int *nresults)
@@ -156,50 +151,18 @@ static inline void sl_fitbody(lua_State *L, int index)
 #endif
 }
 
-/* (n) -> n times nil. What sl_checkstack calls. */
-static inline int sl_giveroom(lua_State *L)
-{
-    int n = (int)lua_tointeger(L, 1);
-    luaL_checkstack(L, n, "");
-    lua_settop(L, n);
-    return n;
-}
+/* Whether lua_checkstack raises when memory is short, instead of returning
+ * false: see room.c. */
+#define SL_CHECKSTACK_RAISES (LUA_VERSION_NUM < 502)
 
-/* Makes room for *n values and, if there is, makes *n 0. Then it raises: as the
- * reader of a chunk it keeps Lua from reading. */
-static inline const char *sl_makeroom(lua_State *co, void *n, size_t *size)
+/* lua_load, for text and compiled chunks. */
+static inline int sl_load(lua_State *L, lua_Reader reader, void *data,
+                          const char *name)
 {
-    *size = 0;
-    if (lua_checkstack(co, *(int *)n + 1))
-        *(int *)n = 0;
-    lua_pushnil(co);
-    lua_error(co);
-    return NULL;
-}
-
-/* [-1, +0, -] Makes room for n values on any stack, also of a coroutine that
- * doesn't run; false if it can't. L runs; on the top of co lies sl_giveroom.
- * Where lua_checkstack raises if memory is short, that makes the room where an
- * error is caught, and fills it: else the collector, which may run before
- * lua_pcall returns, could take it back. In 5.1 it would run finalizers on co;
- * so there, if co doesn't run, errors are caught by lua_load. */
-static inline int sl_checkstack(lua_State *L, lua_State *co, int n)
-{
-    int top = lua_gettop(co) - 1;
-#if LUA_VERSION_NUM < 502
-    int lacking = n;
-    if (L != co && !SL_LUAJIT) {
-        lua_load(co, sl_makeroom, &lacking, "");
-    } else {
-        lua_pushinteger(co, n);
-        lacking = lua_pcall(co, 1, LUA_MULTRET, 0);
-    }
-    lua_settop(co, top);
-    return lacking == 0 && lua_checkstack(co, n);
+#if LUA_VERSION_NUM >= 502
+    return lua_load(L, reader, data, name, NULL);
 #else
-    (void)L;
-    lua_settop(co, top);
-    return lua_checkstack(co, n);
+    return lua_load(L, reader, data, name);
 #endif
 }
 
@@ -221,32 +184,6 @@ static inline int sl_reset(lua_State *co)
 #endif
 }
 
-#if LUA_VERSION_NUM == 501 && !SL_LUAJIT
-
-/* [-1, +1, m] Adds to the traceback on the top the line of a frame, in the
- * words of debug.traceback, which a program may have replaced. */
-static inline void sl_traceframe(lua_State *L, lua_State *co, lua_Debug *frame)
-{
-    lua_getinfo(co, "Snl", frame);
-    lua_pushfstring(L, "\n\t%s:", frame->short_src);
-    if (frame->currentline > 0)
-        lua_pushfstring(L, "%d:", frame->currentline);
-    else
-        lua_pushliteral(L, "");
-    if (*frame->namewhat != '\0')
-        lua_pushfstring(L, " in function '%s'", frame->name);
-    else if (*frame->what == 'm')
-        lua_pushliteral(L, " in main chunk");
-    else if (*frame->what == 'C' || *frame->what == 't')
-        lua_pushliteral(L, " ?");
-    else
-        lua_pushfstring(L, " in function <%s:%d>", frame->short_src,
-                        frame->linedefined);
-    lua_concat(L, 4);
-}
-
-#endif
-
 /* [-0, +0, -] Closes co, as coroutine.close does, from a function that runs on
  * from. LUA_OK, or else the error is all that is on co. */
 static inline int sl_close(lua_State *co, lua_State *from)
@@ -261,25 +198,16 @@ static inline int sl_close(lua_State *co, lua_State *from)
 #endif
 }
 
-/* [-0, +1, m] A traceback of co, without a message. */
-static inline void sl_traceback(lua_State *L, lua_State *co)
+/* [-0, +(0|1), m] Pushes a traceback of co, without a message; false where Lua
+ * has no function for that (see traceback.c). */
+static inline int sl_pushtraceback(lua_State *L, lua_State *co)
 {
 #if LUA_VERSION_NUM >= 502 || SL_LUAJIT
     luaL_traceback(L, co, NULL, 0);
+    return 1;
 #else
-    enum { FIRST = 12, LAST = 10 };    /* frames of a deep stack */
-    lua_Debug frame;
-    lua_pushliteral(L, "stack traceback:");
-    for (int level = 0; lua_getstack(co, level, &frame); level++) {
-        if (level == FIRST && lua_getstack(co, level + LAST + 1, &frame)) {
-            lua_pushliteral(L, "\n\t...");
-            lua_concat(L, 2);
-            while (lua_getstack(co, level + LAST, &frame))
-                level++;
-            lua_getstack(co, level, &frame);
-        }
-        sl_traceframe(L, co, &frame);
-    }
+    (void)L, (void)co;
+    return 0;
 #endif
 }
 
@@ -332,8 +260,7 @@ static inline void sl_setnthuservalue(lua_State *L, int index, int n)
 static inline int sl_getfenv(lua_State *L, int index)
 {
 #if LUA_VERSION_NUM >= 502
-    (void)L;
-    (void)index;
+    (void)L, (void)index;
     return 0;
 #else
     lua_getfenv(L, index);
@@ -349,9 +276,7 @@ static inline int sl_hasupvalue(lua_State *L, int index, int n)
 #if LUA_VERSION_NUM >= 502
     return lua_upvalueid(L, index, n) != NULL;
 #else
-    (void)L;
-    (void)index;
-    (void)n;
+    (void)L, (void)index, (void)n;
     return 1;
 #endif
 }
@@ -359,25 +284,13 @@ static inline int sl_hasupvalue(lua_State *L, int index, int n)
 /* [-1, +0, -] Makes the table on the top the user value of index. */
 static inline void sl_setuservalue(lua_State *L, int index)
 {
-#if LUA_VERSION_NUM >= 504
-    lua_setiuservalue(L, index, 1);
-#elif LUA_VERSION_NUM >= 502
-    lua_setuservalue(L, index);
-#else
-    lua_setfenv(L, index);
-#endif
+    sl_setnthuservalue(L, index, 1);
 }
 
 /* [-0, +1, -] Pushes the user value of index; only where it was set. */
 static inline void sl_getuservalue(lua_State *L, int index)
 {
-#if LUA_VERSION_NUM >= 504
-    lua_getiuservalue(L, index, 1);
-#elif LUA_VERSION_NUM >= 502
-    lua_getuservalue(L, index);
-#else
-    lua_getfenv(L, index);
-#endif
+    sl_getnthuservalue(L, index, 1);
 }
 
 /* [-nup, +0, m] Adds the functions to the table below the upvalues. */
@@ -480,27 +393,27 @@ static inline void sl_checkfinalizer(lua_State *L)
 #endif
 }
 
-/* Whether the collector is on: it is not during a finalizer, but in 5.1. */
-static inline int sl_collects(lua_State *L)
+/* Positive if the collector is on, as it always is in 5.1. During a finalizer
+ * it is 0, or negative from 5.4.4 on: it cannot be turned on then. */
+static inline int sl_collectorstate(lua_State *L)
 {
 #if LUA_VERSION_NUM >= 502 || SL_LUAJIT
-    return lua_gc(L, LUA_GCISRUNNING, 0) > 0;
+    return lua_gc(L, LUA_GCISRUNNING, 0);
 #else
     (void)L;
     return 1;
 #endif
 }
 
-/* Whether the collector is off and can be turned on: from 5.4.4 on it cannot
- * during a finalizer. */
+static inline int sl_collects(lua_State *L)
+{
+    return sl_collectorstate(L) > 0;
+}
+
+/* Whether the collector is off and can be turned on. */
 static inline int sl_canrestart(lua_State *L)
 {
-#if LUA_VERSION_NUM >= 502 || SL_LUAJIT
-    return lua_gc(L, LUA_GCISRUNNING, 0) == 0;
-#else
-    (void)L;
-    return 0;
-#endif
+    return sl_collectorstate(L) == 0;
 }
 
 /* Whether L is the main program, outside every coroutine. */

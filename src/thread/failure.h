@@ -34,8 +34,12 @@ int sl_failure_take(lua_State *L, sl_threads *all);
  * is none. The coroutine is empty and dead afterwards. */
 void sl_failure_push(lua_State *L, sl_thread *t);
 
-/* [-0, +3, -] The same for one that will not go on, as somebody else has closed
- * or resumed its coroutine, which stays as it is. */
+/* [-0, +3, -] The same for a thread that will not go on, as its coroutine was
+ * closed or resumed by others. The coroutine stays as it is. */
 void sl_failure_pushlost(lua_State *L, sl_thread *t);
+
+/* [-3, +1, m] Makes of thread, error and traceback the one error value: the
+ * error itself, or a string with the traceback if it has none yet. */
+void sl_failure_message(lua_State *L);
 
 #endif

@@ -5,7 +5,8 @@
 #include "thread/hook.h"
 
 #include "thread/chain.h"
-#include "thread/record.h"
+#include "thread/hold.h"
+#include "thread/pcall.h"
 
 /* --- hooks that are called meanwhile ------------------------------------ */
 
@@ -38,7 +39,7 @@ static void raise_again(lua_State *L, lua_Debug *unused)
 {
     (void)unused;
     lua_sethook(L, NULL, 0, 0);
-    sl_anchor_push(L, sl_threads_get(L)->values, SL_VALUE_HOOK_ERROR);
+    sl_anchor_push(L, sl_thread_all(L)->values, SL_VALUE_HOOK_ERROR);
     lua_error(L);
 }
 
@@ -128,9 +129,9 @@ int sl_hook_findclosing(lua_State *L, const sl_threads *all)
         return 1;
     if (all->main == NULL)
         return 0;
-    if (all->bottom == all->main)
+    if (all->main_frame == all->main)
         return !runs_threads(all->main);
-    return sl_chain_reaches(all->main, L, all->bottom);
+    return sl_chain_reaches(all->main, L, all->main_frame);
 }
 
 /* --- the flag ---------------------------------------------------------- */
@@ -298,7 +299,7 @@ const char *sl_hook_refusal(lua_State *L, sl_threads *all)
 /* Fails, since with that lua_pcall turns the flag on again. */
 int sl_hook_leave(lua_State *L)
 {
-    sl_thread *t = sl_record_ofmark(lua_tonumber(L, 1));
+    sl_thread *t = sl_hold_ofmark(lua_tonumber(L, 1));
     turn_off(L, t->all);
     sl_fiber_freeze(t->fiber, SL_STACK_SIZE);
     muted m = mute(L);
@@ -312,7 +313,7 @@ void sl_hook_freeze(lua_State *L, sl_thread *t, int n)
 {
     sl_anchor_push(L, t->all->values, SL_VALUE_LEAVE);
     lua_insert(L, -(n + 1));
-    sl_record_pushmark(L, t);
+    sl_hold_pushmark(L, t);
     lua_insert(L, -(n + 1));
     put_off(L, t->all, lua_pcall(L, n + 1, 0, 0));
 }

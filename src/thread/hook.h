@@ -89,8 +89,11 @@ static inline int sl_hook_isoutside(lua_State *L, const sl_thread *t)
 static inline enum sl_hook sl_hook_ofbase(lua_State *L, sl_threads *all)
 {
     const sl_thread *t = all->running;
-    if (SL_LUAJIT)
+    if (SL_LUAJIT) {
+        if (t == NULL && lua_gethook(L) == NULL && sl_collects(L))
+            return SL_HOOK_UNKNOWN;    /* the usual case in the main program */
         return sl_hook_findbase(L, all);
+    }
     return (t != NULL ? sl_hook_isoutside(L, t) : sl_collects(L))
                ? SL_HOOK_OFF : sl_hook_find(L, all);
 }
@@ -153,7 +156,7 @@ static inline void sl_hook_checkhold(lua_State *L, sl_thread *t)
 
 /* [-n, +0, -] Freezes the running thread t, which is in its own hook, until
  * control comes back. Meanwhile the n topmost values are the topmost of L, and
- * the mark of the thread (record.h) is below all of them. */
+ * the mark of the thread (hold.h) is below all of them. */
 void sl_hook_freeze(lua_State *L, sl_thread *t, int n);
 
 /* (mark, ...) What sl_hook_freeze calls. */

@@ -1,0 +1,27 @@
+/*
+ * stacks.h - C stacks for threads, and their pressure on Lua's collector,
+ * which does not see how much memory they take.
+ */
+
+#ifndef SL_STACKS_H
+#define SL_STACKS_H
+
+#include "thread/thread.h"
+
+typedef char sl_stack_size_is_a_power_of_two
+    [SL_STACK_SIZE >= 256 * 1024 &&
+     (SL_STACK_SIZE & (SL_STACK_SIZE - 1)) == 0 ? 1 : -1];
+
+void sl_stacks_init(sl_threads *all);
+
+/* Whether there is a C stack to take. */
+static inline int sl_stacks_isreserved(const sl_threads *all)
+{
+    return all->fibers.idle != NULL;
+}
+
+/* [-0, +0, e] Makes sure that there is one. Collects garbage if many are in
+ * use, and if there is no memory. */
+void sl_stacks_reserve(lua_State *L, sl_threads *all);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * state.h - the state of a thread: its transitions, and the questions about
+ * it. For the files of thread/ only.
+ */
+
+#ifndef SL_STATE_H
+#define SL_STATE_H
+
+#include "thread/thread.h"
+
+/* Whether a thread is frozen until control comes to it: then it is not
+ * anchored, and can be found in the stopped table (hold.h). */
+static inline int sl_state_isheld(const sl_thread *t)
+{
+    return t->state == SL_SUSPENDED || t->state == SL_CALLING;
+}
+
+/* Whether the user, not a runner, resumed its coroutine: see guest.h. */
+static inline int sl_state_isguest(const sl_thread *t)
+{
+    return t->guest_in != NULL;
+}
+
+/* The thread begins to run on top of resumer (NULL: of the main frame). L is
+ * its runner's stack, where the values lie that control brings to it. */
+static inline void sl_state_enter(lua_State *L, sl_thread *t,
+                                  sl_thread *resumer,
+                                  enum sl_handover_kind kind)
+{
+    sl_threads *all = t->all;
+    t->resumer = resumer;
+    t->depth = resumer != NULL ? resumer->depth + 1 : 1;
+    t->state = SL_RUNNING;
+    t->stack = L;
+    t->got.kind = kind;
+    all->running = t;
+}
+
+/* The running thread, whose C function runs on L, is going to be held. What it
+ * hands over lies on the top of L. */
+static inline void sl_state_hold(lua_State *L, sl_thread *t,
+                                 enum sl_thread_state state,
+                                 sl_handover given)
+{
+    t->stack = L;
+    t->state = (unsigned char)state;
+    t->given = given;
+}
+
+/* The running thread is going to wait. */
+static inline void sl_state_wait(sl_thread *t)
+{
+    t->state = SL_WAITING;
+    t->given.kind = SL_NOTHING;
+}
+
+/* The record has no thread any more. */
+static inline void sl_state_free(sl_thread *t)
+{
+    t->co = NULL;
+    t->state = SL_UNUSED;
+    t->next_free = t->all->free;
+    t->all->free = t;
+}
+
+/* Its C stack, if it has one, is empty or given up: the pool takes it back. */
+static inline void sl_state_givefiber(sl_thread *t)
+{
+    if (t->fiber != NULL)
+        sl_fiber_give(&t->all->fibers, t->fiber);
+    t->fiber = NULL;
+}
+
+/* Runs a thread until it stops: from where it is frozen, or else the function
+ * on its empty C stack. Returns the thread that stopped, which may be another
+ * one, to which t has handed control directly (sl_stop_switch). */
+static inline sl_thread *sl_state_run(lua_State *L, sl_thread *t,
+                                      enum sl_handover_kind got,
+                                      void (*function)(void *thread))
+{
+    sl_threads *all = t->all;
+    sl_thread *self = all->running;
+    sl_state_enter(L, t, self, got);
+    sl_fiber_run(t->fiber, function, t);
+    t = all->running;
+    all->running = self;
+    return t;
+}
+
+#endif
