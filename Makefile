@@ -149,7 +149,7 @@ $(OUT)/%.lua: src/lua/%.lua
 # What the specs need besides: see the sources; and the module as it is when
 # it is linked without our flags.
 helpers: $(OUT)/test/getaddrinfo.so $(OUT)/test/host $(OUT)/test/socketloop.so
-helpers: $(OUT)/test/api.so $(OUT)/test/copy.so
+helpers: $(OUT)/test/api.so $(OUT)/test/copy.so $(OUT)/test/finish.so
 
 # LuaJIT must not load what was built for plain Lua 5.1, nor the reverse.
 opposite := $(patsubst lua5.1,luajit,$(filter lua5.1,$(LUA)))\
@@ -202,6 +202,11 @@ $(OUT)/test/host: test/host/host.c $(OUT)/about
 	$(CC) $(flags) $(CFLAGS) -o $@ $< $(shell pkg-config --libs $(LUA))
 
 $(OUT)/test/socketloop.so: $(objects)
+	@mkdir -p $(@D)
+	$(CC) -shared $(flags) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+# The module with a function more.
+$(OUT)/test/finish.so: test/host/finish.c $(objects)
 	@mkdir -p $(@D)
 	$(CC) -shared $(flags) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
