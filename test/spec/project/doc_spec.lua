@@ -26,7 +26,7 @@ end
 local function registered()
     local names = {}
     each_source(function(path, file)
-        if file ~= 'install' and file ~= 'watch' then
+        if file ~= 'install' and file ~= 'watcher' then
             for name in read(path)
                     :gmatch '\n    {"(%a[%w_]*)", %a+_[%w_]+}' do
                 names[name] = true
