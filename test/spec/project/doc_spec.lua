@@ -97,6 +97,20 @@ describe('the documentation', function()
         assert.is_true(count > 30, count)
     end)
 
+    it('names every source file in the tour of README', function()
+        local readme = read 'README.md'
+        each_source(function(path)
+            local stem = path:gsub('%.c$', '')
+            assert.truthy(readme:find('](' .. stem .. '.', 1, true), path)
+        end)
+        for file in lfs.dir 'src/lua/socketloop' do
+            if file:match '%.lua$' then
+                assert.truthy(readme:find('](src/lua/socketloop/' .. file,
+                                          1, true), file)
+            end
+        end
+    end)
+
     it('has links to what is there', function()
         for _, name in ipairs(documents) do
             local text, headings = read(name), {}
