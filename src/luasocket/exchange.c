@@ -98,6 +98,16 @@ void sl_exchange_charge(sl_thread *t, size_t n)
                                          : SL_OPERATIONS_MAX;
 }
 
+size_t sl_exchange_collect(lua_State *L, sl_asocket *a, int index)
+{
+    size_t n = 0;
+    const char *bytes = lua_tolstring(L, index, &n);
+    if (n > 0 && sl_buffer_append(&a->buffer, &a->source.loop->scratch, bytes,
+                                  n) != 0)
+        luaL_error(L, "not enough memory");
+    return n;
+}
+
 void sl_exchange_progress(sl_exchange *x, size_t n)
 {
     x->tries = 0;
@@ -202,9 +212,7 @@ int sl_exchange_isclosed(lua_State *L, int index)
     return is_word(L, index, "closed");
 }
 
-/* The readiness that the error at index asks for, or 0. `own` is for the error
- * 'timeout', which names no direction. */
-static unsigned wanted_readiness(lua_State *L, int index, unsigned own)
+unsigned sl_exchange_wanted(lua_State *L, int index, unsigned own)
 {
     return is_word(L, index, "wantread") ? SL_READABLE
          : is_word(L, index, "wantwrite") ? SL_WRITABLE
@@ -243,7 +251,7 @@ void sl_exchange_called(lua_State *L, sl_exchange *x, int does_io, int first)
                  : x->wait == &a->source.reader ? SL_READABLE : SL_WRITABLE;
     int error = first + 1;
     int failed = !lua_toboolean(L, first);
-    unsigned wanted = failed ? wanted_readiness(L, error, own) : 0;
+    unsigned wanted = failed ? sl_exchange_wanted(L, error, own) : 0;
     if (failed && wanted == 0 && does_io) {
         reword_error(L, error);
         if (!sl_exchange_isclosed(L, error)) {

@@ -75,6 +75,14 @@ int sl_exchange_doesio(lua_State *L, const sl_exchange *x, int function);
  * waiting. */
 int sl_exchange_isdirty(lua_State *L, const sl_exchange *x);
 
+/* [-0, +0, e] Moves the bytes at index, if there are any, to the asocket's
+ * buffer; how many. */
+size_t sl_exchange_collect(lua_State *L, sl_asocket *a, int index);
+
+/* The readiness that the error at index asks for, or 0. `own` is for the error
+ * 'timeout', which names no direction. */
+unsigned sl_exchange_wanted(lua_State *L, int index, unsigned own);
+
 /* Whether the value at index is the word 'closed'. */
 int sl_exchange_isclosed(lua_State *L, int index);
 

@@ -96,13 +96,8 @@ static size_t push_pattern(lua_State *L, const sl_asocket *a)
 /* [-0, +0, e] Moves the bytes at index to the asocket's buffer; how many. */
 static size_t collect_bytes(lua_State *L, sl_exchange *x, int index)
 {
-    sl_asocket *a = x->a;
-    size_t n = 0;
-    const char *bytes = lua_tolstring(L, index, &n);
-    if (n > 0 && sl_buffer_append(&a->buffer, &a->source.loop->scratch,
-                                  bytes, n) != 0)
-        luaL_error(L, "not enough memory");
-    a->received += (double)n;
+    size_t n = sl_exchange_collect(L, x->a, index);
+    x->a->received += (double)n;
     if (n > 0)
         sl_exchange_progress(x, n);
     return n;

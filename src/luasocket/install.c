@@ -13,6 +13,7 @@
 #include "loop/source.h"
 #include "loop/watch.h"
 #include "loop/watcher.h"
+#include "luasocket/collect.h"
 #include "luasocket/genuine.h"
 #include "luasocket/look.h"
 #include "luasocket/object.h"
@@ -193,11 +194,13 @@ static int func_originals(lua_State *L)
 
 static const luaL_Reg tools[] = {
     {"class", func_class},
+    {"collect", sl_collect_begin},
+    {"collector", sl_collect_collector},
     {"connected", func_connected},
     {"failure", sl_look_failure},
     {"genuine", sl_genuine_load},
     {"hurry", func_hurry},
-    {"look", sl_look_ahead},
+    {"giveup", sl_collect_giveup},
     {"name", func_name},
     {"originals", func_originals},
     {"ready", sl_watch_ready},

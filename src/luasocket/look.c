@@ -23,24 +23,20 @@ enum {
     SIGHT = 8 * 1024    /* bytes in which a line is looked for */
 };
 
-/* Looks for a line feed among size bytes that can be received. Sets *n to how
- * many there are; 0 or an errno. */
-static int look_for_line(sl_loop *loop, int fd, size_t size, size_t *n,
-                         int *found)
+int sl_look_forline(sl_loop *loop, int fd, size_t *n, int *found)
 {
     sl_buffer buffer = {NULL};
-    char *bytes = sl_buffer_room(&buffer, &loop->scratch, size);
+    char *bytes = sl_buffer_room(&buffer, &loop->scratch, SIGHT);
     *n = 0;
     if (bytes == NULL)
         return ENOMEM;
-    int err = sl_fd_peek(fd, bytes, size, n);
+    int err = sl_fd_peek(fd, bytes, SIGHT, n);
     *found = memchr(bytes, '\n', *n) != NULL;
     sl_buffer_free(&buffer, &loop->scratch);
     return err;
 }
 
-/* Sets *n to how many bytes can be received. 0 or an errno. */
-static int count_bytes(int fd, size_t *n)
+int sl_look_count(int fd, size_t *n)
 {
     char first;
     int err = sl_fd_peek(fd, &first, 1, n);
@@ -49,28 +45,6 @@ static int count_bytes(int fd, size_t *n)
     if (*n > BYTES_MAX)
         *n = BYTES_MAX;
     return err;
-}
-
-int sl_look_ahead(lua_State *L)
-{
-    sl_loop *loop = sl_loop_check(L);
-    int fd = sl_arg_int(L, 1);
-    double size = sl_arg_optnumber(L, 2, 0);
-    size_t n;
-    int found = 0;
-    sl_arg_check(L, size >= 0 && size <= BYTES_MAX, 2, "invalid size");
-    int err = size > 0 ? look_for_line(loop, fd, sl_arg_tosize(size), &n,
-                                         &found)
-                       : count_bytes(fd, &n);
-    int failure = err != 0 ? sl_error_ofstream(err) : 0;
-    if (failure != 0 && failure != SL_AGAIN)
-        return sl_result_fail(L, failure);
-    if (failure == SL_AGAIN)
-        lua_pushboolean(L, 0);
-    else
-        lua_pushinteger(L, (lua_Integer)n);
-    lua_pushboolean(L, found);
-    return 2;
 }
 
 /* --- receive ----------------------------------------------------------- */
@@ -152,7 +126,7 @@ static int receive_line(lua_State *L, sl_loop *loop)
         return 1;
     }
     int fd = push_descriptor(L);
-    int err = fd < 0 ? EBADF : look_for_line(loop, fd, SIGHT, &n, &found);
+    int err = fd < 0 ? EBADF : sl_look_forline(loop, fd, &n, &found);
     if (err == EAGAIN)
         return 1;    /* the descriptor */
     if (err != 0)

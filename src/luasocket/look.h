@@ -6,13 +6,15 @@
 #ifndef SL_LOOK_H
 #define SL_LOOK_H
 
-#include <lua.h>
+#include "loop/loop.h"
 
-/* look(fd [, size]) -> how many bytes can be received now, at most 64 KiB, and
- * 0 at the end of the stream; false if there are none yet; or nil, error. With
- * a size it looks at that many bytes at most, and the second result is whether
- * a line feed is among them. */
-int sl_look_ahead(lua_State *L);
+/* Looks for a line feed among the next bytes that fd has. Sets *n to how many
+ * bytes these are, 0 at the end of the stream; 0 or an errno, EAGAIN: there are
+ * none yet. */
+int sl_look_forline(sl_loop *loop, int fd, size_t *n, int *found);
+
+/* Sets *n to how many bytes fd has, at most 64 KiB. 0 or an errno. */
+int sl_look_count(int fd, size_t *n);
 
 /* receiver(receive, dirty, getfd), LuaSocket's methods of a class of streams ->
  * a function (object, pattern) -> status, data, error, partial. It tries a

@@ -9,7 +9,7 @@ local loops = {}
 --     loop     the module's table
 --     users    number of calls of install that are not undone
 --     idle     unused watchers
---     receivers    class -> result of tools.receiver
+--     receivers, collectors    class -> results of the tools' functions
 --     spent    calls that did not wait since the last call that did
 local all = {}
 local running
@@ -27,7 +27,7 @@ function loops.add(loop, tools)
     if not here then
         here = tools
         here.loop, here.users, here.idle, here.spent = loop, 0, {}, 0
-        here.receivers = {}
+        here.receivers, here.collectors = {}, {}
         all[here.id] = here
     end
     here.users = here.users + 1

@@ -1,10 +1,12 @@
 -- receive and send of stream objects, as they are in loop threads.
 --
--- LuaSocket's own methods go on as long as the peer keeps up. So a try asks for
--- no more than 64 KiB; then it is the others' turn. Where that is possible, on
+-- LuaSocket's own methods go on as long as the peer keeps up. So a call asks
+-- for no more than 64 KiB; then other threads run. Where that is possible, on
 -- TCP and unix objects, lines and the end of a stream are looked for first: a
 -- line may be without end, and the object has the same word, 'closed', for the
--- peer's end of the stream, for a reset and for its own close.
+-- peer's end of the stream, for a reset and for its own close. Receives are
+-- collected in C (collect.h, look.h); they wait here, since a thread that waits
+-- in Lua takes no C stack.
 
 local calls = require 'socketloop.calls'
 local loops = require 'socketloop.loops'
@@ -19,13 +21,8 @@ local getmetatable, tonumber, type = getmetatable, tonumber, type
 local streams = {}
 
 local CHUNK = 65536
-local SIGHT = 8192      -- bytes that a line is looked for in, as a rule
 
--- A try may also give these errors: it moved bytes and can be repeated at once;
--- the peer has ended the stream.
-local MORE, ENDED = {}, {}
-
--- Objects whose thread is after the end of the stream -> its call.
+-- Objects of which a thread receives all -> its call.
 local enders = calls.weak()
 
 -------------------------------------------------------------------------------
@@ -65,93 +62,6 @@ local function is_goodbye(call)
     return not data and err == 'closed' and theirs.want(self) == 'nothing'
 end
 
--------------------------------------------------------------------------------
--- Tries of receive
---
--- Each is given the call; room, what is left of the thread's share; and for a
--- count how many bytes are left. It takes no more than that. It returns data,
--- which finishes the receive; or nil, error, partial, whether that error is the
--- last word, whatever it says, and how many bytes it took if that is not the
--- size of the partial result.
-
--- LuaSocket's receive with a pattern that it takes. It does not raise for a
--- stream whose class is proved.
-local function take(call, pattern)
-    if call.class.is_tls then return try(call, pattern) end
-    return call.method(call.self, pattern)
-end
-
-local function try_count(call, room, left)
-    if left <= room then return take(call, left) end
-    local data, err, part = take(call, room)
-    if data then return nil, MORE, data end
-    return nil, err, part
-end
-
--- A line that cannot be looked for.
-local function try_line(call)
-    return take(call, '*l')
-end
-
--- All, where the end cannot be looked for.
-local function try_all(call, room)
-    local data, err, part = take(call, room)
-    if data then return nil, data ~= '' and MORE or ENDED, data end
-    if err == 'closed' and (not call.class.is_tls or is_goodbye(call)) then
-        return nil, ENDED, part
-    end
-    return nil, err, part
-end
-
--- What comes of a look that has found no bytes.
-local function nothing(n, err)
-    if n == nil then return nil, err, '', true end
-    return nil, 'timeout', ''
-end
-
--- Bytes without a line feed, as LuaSocket gives them of a line.
-local function without_returns(bytes)
-    return bytes:find('\r', 1, true) and (bytes:gsub('\r', '')) or bytes
-end
-
--- n, found: what a look gave.
-local function take_line(call, n, found)
-    if not n then return nothing(n, found) end
-    if n == 0 then return nil, 'closed', '' end
-    if found then return take(call, '*l') end
-    call.sight = CHUNK    -- the line is long
-    local data, err, part = take(call, n)
-    part = data or part
-    return nil, data and MORE or err, without_returns(part), false, #part
-end
-
-local function look_for_line(call, room)
-    local class, self = call.class, call.self
-    if class.own.dirty(self) then
-        local line, part = buffered(class, self, '*l')
-        if line then return line end
-        return nil, MORE, part
-    end
-    local size = min(call.sight or SIGHT, room)
-    return take_line(call, call.here.look(class.own.getfd(self), size))
-end
-
-local function look_for_all(call, room)
-    local class, self = call.class, call.self
-    local theirs = class.own
-    if theirs.dirty(self) then
-        return nil, MORE, (buffered(class, self, '*a'))
-    end
-    local n, failure = call.here.look(theirs.getfd(self))
-    if not n then return nothing(n, failure) end
-    if n == 0 then
-        if call.failure then return nil, call.failure, '', true end
-        return nil, ENDED, ''
-    end
-    local data, err, part = take(call, min(n, room))
-    return nil, data and MORE or err, data or part
-end
-
 -- Metatable -> can one look for lines and ends in the objects that have it?
 -- LuaSocket names its classes so.
 local can_look = setmetatable({}, {__mode = 'k'})
@@ -171,9 +81,9 @@ local function is_text(value)
     return type(value) == 'string' or type(value) == 'number'
 end
 
--- The function for a try, and the count if it is one; nil where one call of the
--- object does it, or raises.
-local function choose(self, pattern, prefix)
+-- What collect takes: 'l', 'a', or a count without the prefix; nil where one
+-- call of the object does it, or raises.
+local function kind_of(pattern, prefix)
     local count = tonumber(pattern)
     if prefix ~= nil and not is_text(prefix) then return nil end
     if count then
@@ -181,15 +91,10 @@ local function choose(self, pattern, prefix)
         local has = prefix and #tostring(prefix) or 0
         local calls_once = count < 0 or count ~= count or
             has > 0 and count <= has
-        return not calls_once and try_count or nil, count
+        return not calls_once and count - has or nil
     end
-    local letter = pattern == nil and 'l' or
-        type(pattern) == 'string' and pattern:match '^%*([la])'
-    if letter == 'l' then
-        return is_visible(self) and look_for_line or try_line
-    elseif letter == 'a' then
-        return is_visible(self) and look_for_all or try_all
-    end
+    return pattern == nil and 'l' or
+        type(pattern) == 'string' and pattern:match '^%*([la])' or nil
 end
 
 -------------------------------------------------------------------------------
@@ -211,80 +116,57 @@ local function begin(here, class, name, self, waiters)
     return call
 end
 
--- All parts, and one more. parts: nil for none.
-local function joined(parts, last)
-    if not parts then return last end
-    parts[#parts + 1] = last
-    return table.concat(parts)
+-- The function that collects for objects of the class (collect.h).
+local function collector(here, class)
+    local theirs = class.own
+    local step = here.collector(theirs.dirty, theirs.getfd,
+        function(self, pattern) return buffered(class, self, pattern) end)
+    here.collectors[class] = step
+    return step
 end
 
--- nil, error, all; or all, where that is the end of the stream and more than
--- the prefix.
-local function finish(err, all, prefix)
-    if err == ENDED then
-        if #all > #prefix then return all, nil, nil end
-        err = 'closed'
-    end
-    return nil, err, all
+-- Of TLS: receive, and is_goodbye.
+local function tls_functions(call)
+    return function(_, pattern) return try(call, pattern) end,
+        function() return is_goodbye(call) end
 end
 
--- After a try that did not finish the receive, lets others run or waits if need
--- be. Returns true and how many bytes now count for the thread's share; or, if
--- the receive ends, false and the error.
-local function go_on(call, err, is_last, moved)
-    if err == MORE then
-        if moved < CHUNK then return true, moved end
-        if calls.turn(call) then return true, 0 end
-        return false, 'timeout'
-    elseif is_last or not unready[err] then
-        count_call(call.here, moved)
-        return false, err
-    end
-    local again, why = calls.wait(call, err)
-    if again then return true, 0 end
-    return false, why or err
-end
-
--- Receives, from the results of the first try on. left: how many bytes of a
--- count were missing before that try, nil without a count.
-local function receive_on(call, attempt, left, prefix,
-                          data, err, part, is_last, taken)
-    local parts, moved = prefix ~= '' and {prefix} or nil, 0
-    while not data do
-        part = part or ''
-        moved = moved + (taken or #part)
-        if part ~= '' then
-            parts = parts or {}
-            parts[#parts + 1] = part
-            left = left and left - #part
+-- Receives what collect takes. part: what was received before.
+local function collect(call, kind, prefix, part)
+    local here, class, self = call.here, call.class, call.self
+    local step = here.collectors[class] or collector(here, class)
+    local sees = is_visible(self)
+    local receive, says_goodbye = class.own.receive, nil
+    if class.is_tls then receive, says_goodbye = tls_functions(call) end
+    local state = here.collect(kind, part)
+    enders[self] = kind == 'a' and sees and call or nil
+    while true do
+        local status, data, err, rest = step(state, self, prefix, receive,
+                                             sees, call.failure, says_goodbye)
+        if status == true then
+            enders[self] = nil
+            return data, err, rest
         end
-        local again, result = go_on(call, err, is_last, moved)
-        if not again then
-            return finish(result, joined(parts, ''), prefix)
+        local goes_on, why
+        if status == nil then
+            goes_on, why = calls.turn(call), 'timeout'
+        else
+            local word = type(status) == 'string' and status or 'timeout'
+            goes_on, why = calls.wait(call, word)
+            why = why or word
         end
-        moved = result
-        data, err, part, is_last, taken =
-            attempt(call, max(CHUNK - moved, 1), left)
+        if not goes_on then
+            enders[self] = nil
+            return here.giveup(state, prefix, why)
+        end
     end
-    count_call(call.here, moved + #data)
-    return joined(parts, data), nil, nil
-end
-
--- Results of a call that is no longer after the end of the stream.
-local function without_ender(self, ...)
-    enders[self] = nil
-    return ...
 end
 
 local function receive_any(here, class, self, pattern, prefix, ...)
     local call = begin(here, class, 'receive', self, readers)
-    local attempt, count = choose(self, pattern, prefix)
-    if not attempt then return try(call, pattern, prefix, ...) end
-    enders[self] = attempt == look_for_all and call or nil
-    prefix = tostring(prefix or '')
-    local left = count and count - #prefix
-    return without_ender(self, receive_on(call, attempt, left, prefix,
-                                          attempt(call, CHUNK, left)))
+    local kind = kind_of(pattern, prefix)
+    if not kind then return try(call, pattern, prefix, ...) end
+    return collect(call, kind, tostring(prefix or ''), '')
 end
 
 -- Waits until the descriptor is readable. False and an error if it isn't.
@@ -302,12 +184,9 @@ end
 -- Continues with a receive of which one call of the object was not enough; err
 -- is nil if there was no call.
 local function receive_more(here, class, self, pattern, err, part)
-    if not err then return receive_any(here, class, self, pattern) end
+    if err and not unready[err] then return nil, err, part end
     local call = calls.begin(here, class, 'receive', self, readers)
-    if type(pattern) == 'number' then
-        return receive_on(call, try_count, floor(pattern), '', nil, err, part)
-    end
-    return receive_on(call, look_for_line, nil, '', nil, err, part)
+    return collect(call, kind_of(pattern), '', part or '')
 end
 
 local function receiver(here, class)
@@ -375,7 +254,7 @@ local function range(data, first, last)
 end
 
 -- The system says once that a connection is reset. If a send is the first to
--- hear of it, the thread that is after the end of the stream has to know.
+-- hear of it, the thread that receives all has to know.
 local function warn_ender(call)
     local ender = enders[call.self]
     if ender then

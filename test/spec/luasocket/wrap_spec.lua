@@ -277,7 +277,7 @@ describe('wrap', function()
         end)
     end)
 
-    it('raises each time where the poller cannot hold the descriptor', function()
+    it('raises each time if the poller cannot hold the descriptor', function()
         if loop.poller ~= 'select' then
             return pending 'the other pollers have no limit'
         end
