@@ -1,7 +1,7 @@
 /*
  * capi.c - waiting for other C modules, which find it in the registry:
- * straight-line C, so the C stack freezes. What the functions do and raise
- * is said in include/socketloop.h.
+ * in a blocking style, so the C stack freezes. include/socketloop.h is the
+ * contract of the functions.
  *
  * A module has no loop as an upvalue. It waits in the loop of the running
  * thread, which is looked up in a table of all loops.

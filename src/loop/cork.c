@@ -264,7 +264,7 @@ static void transmit_bytes(sl_cork *g)
     transmit(g, NULL, 0, &n);
 }
 
-/* There may be room now, or the socket was closed behind our back. */
+/* There may be room now, or the socket was closed without notice. */
 static void go_on(sl_watch *watch)
 {
     transmit_bytes(watch->owner);

@@ -13,7 +13,7 @@
 /* [-0, +0, e] Has Lua call the hook that is set for calls. */
 void sl_interrupt_call(lua_State *L);
 
-/* [-0, +0, e] The same if L has a hook; else false. */
+/* [-0, +0, e] sl_interrupt_call if L has a hook; else false. */
 static inline int sl_interrupt_calls(lua_State *L)
 {
     if (lua_gethook(L) == NULL)

@@ -81,7 +81,7 @@ int sl_operation_run(lua_State *L, sl_wait *wait,
 int sl_operation_block(lua_State *L, sl_wait *wait,
                        const sl_operation *operation, double limit);
 
-/* The same with the two limits of sl_operation_run. */
+/* sl_operation_block with the two limits of sl_operation_run. */
 int sl_operation_blocklimited(lua_State *L, sl_wait *wait,
                               const sl_operation *operation, double block,
                               double total);

@@ -22,7 +22,8 @@ typedef struct sl_lookup {
     struct sl_lookup *prev, *next;    /* those that wait for the inquiry */
     struct addrinfo *list;     /* the addresses, once there; the inquiry's, or
                                   owned if there is none */
-    const char *names;         /* theirs, if asked for; the inquiry's */
+    const char *names;         /* of the addresses, if asked for; the
+                                  inquiry's */
     int to_name;               /* the canonical name is asked for: musl gives
                                   it to everybody */
     int status;                /* SL_AGAIN, 0, or how it failed */

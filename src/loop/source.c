@@ -1,6 +1,6 @@
 /*
- * source.c - descriptors: their one owner in the loop, and what the poller is
- * told about them.
+ * source.c - descriptors: their one owner in the loop, the poller's interest in
+ * them, and watches on them.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */

@@ -110,7 +110,7 @@ int sl_source_claim(sl_source *source, int fd);
 
 /* The source's descriptor, for whoever is to close it once the source has let
  * go; -1 if there is none, or the number is not the source's any more: this is
- * a child of fork(2), and somebody has closed it there. */
+ * a child of fork(2), where it was closed. */
 int sl_source_owned(const sl_source *source);
 
 /* The number of the source's descriptor is another one's now. */
