@@ -22,7 +22,7 @@ void sl_scratch_free(sl_scratch *scratch)
     free(scratch->bytes.data);
 }
 
-/* A block for so many bytes; NULL: no memory. */
+/* Allocates room for so many bytes. NULL: no memory. */
 static sl_bytes *new_bytes(size_t size)
 {
     sl_bytes *bytes = malloc(sizeof *bytes + size);
@@ -31,7 +31,8 @@ static sl_bytes *new_bytes(size_t size)
     return bytes;
 }
 
-/* Moves the bytes to the start of an own block of so many bytes. */
+/* Moves the buffer's bytes to the start of a block of so many bytes that the
+ * buffer owns. 0 or ENOMEM. */
 static int move(sl_buffer *buffer, sl_scratch *scratch, size_t size)
 {
     sl_bytes *old = buffer->bytes;
@@ -57,7 +58,8 @@ static int move(sl_buffer *buffer, sl_scratch *scratch, size_t size)
     return 0;
 }
 
-/* Room for so many bytes in memory of the buffer's own; ENOMEM or 0. */
+/* Makes room for so many more bytes in memory of the buffer's own. 0 or
+ * ENOMEM. */
 static int own(sl_buffer *buffer, sl_scratch *scratch, size_t room)
 {
     sl_bytes *bytes = buffer != scratch->user ? buffer->bytes : NULL;
@@ -75,14 +77,14 @@ static int own(sl_buffer *buffer, sl_scratch *scratch, size_t room)
     return 0;
 }
 
-/* The scratch's bytes move to their user's own memory; ENOMEM or 0. */
+/* Moves the scratch's bytes to memory of their user's own. 0 or ENOMEM. */
 static int evict(sl_scratch *scratch)
 {
     sl_buffer *user = scratch->user;
     return user == NULL ? 0 : own(user, scratch, 0);
 }
 
-/* The empty buffer becomes the scratch's user; ENOMEM or 0. */
+/* Makes an empty buffer the scratch's user. 0 or ENOMEM. */
 static int enter(sl_buffer *buffer, sl_scratch *scratch)
 {
     if (evict(scratch) != 0)
@@ -107,8 +109,9 @@ char *sl_buffer_makeroom(sl_buffer *buffer, sl_scratch *scratch,
         if (*size >= SL_STREAM_SIZE / 2)
             return bytes->data + bytes->last;
     }
-    /* What is longer than the scratch grows by doubling, but not beyond what
-     * was asked for: a peer's promise alone costs nothing. */
+    /* A buffer that is longer than the scratch grows by doubling, but not
+     * beyond the requested size. Memory follows the received bytes, not the
+     * size that a peer has announced. */
     size_t room = sl_buffer_count(buffer);
     if (room < SL_STREAM_SIZE)
         room = SL_STREAM_SIZE;
@@ -124,7 +127,7 @@ char *sl_buffer_makeroom(sl_buffer *buffer, sl_scratch *scratch,
 char *sl_buffer_room(sl_buffer *buffer, sl_scratch *scratch, size_t size)
 {
     size_t free_size;
-    if (size <= SL_SCRATCH_SIZE)    /* which the empty buffer gets */
+    if (size <= SL_SCRATCH_SIZE)    /* an empty buffer gets the whole scratch */
         return sl_buffer_reserve(buffer, scratch, 0, &free_size);
     return own(buffer, scratch, size) == 0
                ? buffer->bytes->data + buffer->bytes->last : NULL;

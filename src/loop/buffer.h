@@ -1,10 +1,10 @@
 /*
  * buffer.h - bytes that were read and not yet received.
  *
- * An idle connection owns no memory for that. Reads go into the loop's one
+ * An idle connection owns no receive memory. Reads go into the loop's one
  * scratch area, and the buffer that was read into last may leave its bytes
- * there: it is the scratch's user. Whoever needs the scratch next first moves
- * the user's bytes into memory of the user's own.
+ * there: that buffer is the scratch's user. Before another buffer uses the
+ * scratch, the user's bytes move into memory of the user's own.
  */
 
 #ifndef SL_BUFFER_H
@@ -16,7 +16,7 @@ typedef struct sl_bytes {
     char *data;            /* behind this struct, or the scratch's */
     size_t first, last;    /* the bytes are data[first .. last - 1] */
     size_t size;           /* of data */
-    size_t scanned;        /* so many of the bytes hold no line feed */
+    size_t scanned;        /* the first so many bytes hold no line feed */
 } sl_bytes;
 
 typedef struct sl_buffer {
@@ -25,11 +25,11 @@ typedef struct sl_buffer {
 
 typedef struct sl_scratch {
     sl_bytes bytes;        /* the data is owned */
-    sl_buffer *user;       /* whose bytes they are, or NULL: there are none */
+    sl_buffer *user;       /* the buffer whose bytes are here, or NULL */
 } sl_scratch;
 
 enum {
-    SL_STREAM_SIZE = 64 * 1024,             /* of a stream it holds so much */
+    SL_STREAM_SIZE = 64 * 1024,             /* the part for a stream's bytes */
     SL_SCRATCH_SIZE = SL_STREAM_SIZE + 256  /* the longest datagram, and its
                                                sender's name */
 };
@@ -44,20 +44,20 @@ static inline size_t sl_buffer_count(const sl_buffer *buffer)
     return bytes != NULL ? bytes->last - bytes->first : 0;
 }
 
-/* Its bytes; it is not empty. */
+/* The bytes of a buffer that is not empty. */
 static inline const char *sl_buffer_bytes(const sl_buffer *buffer)
 {
     return buffer->bytes->data + buffer->bytes->first;
 }
 
-/* The rest of sl_buffer_reserve and of sl_buffer_skip. */
+/* Slow paths of sl_buffer_reserve and sl_buffer_skip. */
 char *sl_buffer_makeroom(sl_buffer *buffer, sl_scratch *scratch,
                          size_t wanted, size_t *size);
 void sl_buffer_drop(sl_buffer *buffer, sl_scratch *scratch, size_t n);
 
-/* Where to read a stream's bytes into: sets *size. wanted is how many bytes
- * would finish what is being received, as far as known. NULL when there is no
- * memory. */
+/* Returns where to read a stream's bytes to, and sets *size to the room there.
+ * wanted is the number of bytes that would finish the receive in progress, as
+ * far as known. NULL: no memory. */
 static inline char *sl_buffer_reserve(sl_buffer *buffer, sl_scratch *scratch,
                                       size_t wanted, size_t *size)
 {
@@ -69,17 +69,17 @@ static inline char *sl_buffer_reserve(sl_buffer *buffer, sl_scratch *scratch,
     return scratch->bytes.data;
 }
 
-/* Where to read that many bytes into, while the buffer is empty. NULL when
- * there is no memory. */
+/* For an empty buffer: returns where to read size bytes to. NULL: no memory. */
 char *sl_buffer_room(sl_buffer *buffer, sl_scratch *scratch, size_t size);
 
-/* n bytes were written where sl_buffer_reserve or _room said. */
+/* n bytes were written to the room that sl_buffer_reserve or sl_buffer_room
+ * returned. */
 static inline void sl_buffer_add(sl_buffer *buffer, size_t n)
 {
     buffer->bytes->last += n;
 }
 
-/* Its user has no bytes in the scratch any more. */
+/* The scratch's user has no bytes in the scratch any more. */
 static inline void sl_scratch_leave(sl_scratch *scratch)
 {
     scratch->user->bytes = NULL;
@@ -101,8 +101,8 @@ static inline void sl_buffer_skip(sl_buffer *buffer, sl_scratch *scratch,
 int sl_buffer_append(sl_buffer *buffer, sl_scratch *scratch,
                      const char *data, size_t n);
 
-/* Length of the first line with its line feed, or 0 when there is none; the
- * buffer is not empty. */
+/* For a buffer that is not empty: the length of the first line including the
+ * line feed, or 0 if the line is incomplete. */
 size_t sl_buffer_line(sl_buffer *buffer);
 
 /* Drops all bytes and memory. */

@@ -1,6 +1,6 @@
 /*
- * cork.c - gathering small sends, and sending in the background what the
- * peer's window has no room for. See cork.h. Knows neither asockets nor
+ * cork.c - gathering small sends, and sending in the background the bytes that
+ * do not fit into the peer's window. See cork.h. Knows neither asockets nor
  * threads; nothing here raises.
  */
 
@@ -21,31 +21,34 @@
 #include <string.h>
 
 enum {
-    ROOM = 8 * 1024,      /* of a block */
-    SMALL = 2 * 1024      /* what is longer costs more to copy than to send */
+    ROOM = 8 * 1024,      /* bytes in a block */
+    SMALL = 2 * 1024      /* longer sends cost more to copy than to send at
+                             once */
 };
 
 enum cork_state {
-    GATHERING,            /* the turn adds bytes: the loop's one such block */
-    UNSENT,               /* there was no room for them: the loop goes on */
-    ORPHAN                /* and the socket is closed: the block lingers */
+    GATHERING,            /* a turn adds bytes; a loop has at most one such
+                             block */
+    UNSENT,               /* the peer's window was full: the loop sends */
+    ORPHAN                /* the socket is closed: the block owns the
+                             descriptor */
 };
 
 struct sl_cork {
-    sl_source *source;    /* whose bytes; its `unsent` is this */
+    sl_source *source;    /* the owner of the bytes, whose `unsent` this is */
     size_t first, last;   /* the bytes are data[first .. last - 1] */
     unsigned forks;       /* sl_process_forks of the process that sends */
     enum cork_state state;
-    int ends;             /* the stream ends after them */
+    int ends;             /* the stream ends after the bytes */
     sl_cork *prev, *next;    /* in the loop's list of the unsent */
-    sl_watch watch;       /* for room, until the socket is closed */
-    double taken;         /* when the peer took something last, once parked */
-    double linger;        /* seconds from then on until a closed socket's bytes
-                             are given up; infinite: it does not count */
-    sl_callback orphan;     /* has the descriptor of a closed socket */
-    sl_timer timer;       /* then lingering is over */
-    sl_orphans *orphans;      /* of which it is one, or NULL */
-    sl_cork *former, *later;    /* among them */
+    sl_watch watch;       /* for room; unused by an orphan */
+    double taken;         /* once parked: when the peer last accepted bytes */
+    double linger;        /* seconds without accepted bytes until an orphan is
+                             given up; infinite: no such limit */
+    sl_callback orphan;     /* owns the descriptor of a closed socket */
+    sl_timer timer;       /* the end of lingering */
+    sl_orphans *orphans;      /* the list that the orphan is in, or NULL */
+    sl_cork *former, *later;    /* in that list, by `taken` */
     char data[ROOM];
 };
 
@@ -54,7 +57,8 @@ static int is_orphan(const sl_cork *g)
     return g->state == ORPHAN;
 }
 
-/* A child of fork(2) has a copy; the bytes are its parent's. */
+/* False in a child of fork(2): its block is a copy, and the parent sends the
+ * bytes. */
 static int is_ours(const sl_cork *g)
 {
     return g->forks == sl_process_forks;
@@ -62,7 +66,7 @@ static int is_ours(const sl_cork *g)
 
 /* --- the end of a block ------------------------------------------------ */
 
-/* The loop needs one block, as a rule. */
+/* Keeps one block for the loop's next sends, and frees any other. */
 static void give_back(sl_loop *loop, sl_cork *g)
 {
     if (loop->spare == NULL && !is_orphan(g))
@@ -71,8 +75,9 @@ static void give_back(sl_loop *loop, sl_cork *g)
         free(g);
 }
 
-/* The thread of the system gathers in the block, or in none: while it does, a
- * turn of its loop is running; and at most one block is not parked. */
+/* Makes g, or no block for NULL, the one that gathers. The OS thread knows it,
+ * too: only one loop of an OS thread runs a turn at a time, and send_at_exit
+ * needs the block. */
 static void gather_in(sl_loop *loop, sl_cork *g)
 {
     loop->gathering = g;
@@ -124,7 +129,8 @@ static void leave_orphans(sl_cork *g)
     orphans->count--;
 }
 
-/* The bytes are gone, in one way or the other, and so is the block. */
+/* Ends a block whose bytes were sent or dropped. Frees g, closes an orphan's
+ * descriptor, and may free a source that was made for watches. */
 static void finish(sl_cork *g)
 {
     sl_source *source = g->source;
@@ -150,7 +156,8 @@ static void finish(sl_cork *g)
         orphans->gone(orphans);
 }
 
-/* The bytes of a closed socket are given up, and the peer sees that. */
+/* Drops the bytes of an orphan. The connection is reset, so that the peer does
+ * not mistake the end for a regular one. */
 static void give_up(sl_cork *g)
 {
     int fd = sl_source_owned(g->source);
@@ -176,7 +183,8 @@ static void lose(sl_cork *g, int err)
 
 static void go_on(sl_watch *watch);
 
-/* There is no room for the bytes now: the loop will go on with them. */
+/* The peer's window is full: the loop sends the bytes later. Frees g if it
+ * cannot be watched. */
 static void park(sl_cork *g)
 {
     sl_loop *loop = g->source->loop;
@@ -197,7 +205,7 @@ static void park(sl_cork *g)
         lose(g, err);
 }
 
-/* The orphan waits for the peer until linger is over. */
+/* Sets the timer of an orphan, and adds it to the list of orphans. */
 static void start_lingering(sl_cork *g)
 {
     if (isfinite(g->linger))
@@ -207,7 +215,7 @@ static void start_lingering(sl_cork *g)
         join_orphans(g);
 }
 
-/* So many bytes were sent now, and some are left. */
+/* Notes that the peer has accepted `sent` bytes, and that some are left. */
 static void note_taken(sl_cork *g, size_t sent)
 {
     if (g->state != GATHERING && sent == 0)
@@ -220,8 +228,7 @@ static void note_taken(sl_cork *g, size_t sent)
     start_lingering(g);
 }
 
-/* Sends the bytes and then data; see sl_cork_send. The block may be gone
- * afterwards. */
+/* Sends the block's bytes and then data; see sl_cork_send. May free g. */
 static int transmit(sl_cork *g, const char *data, size_t size, size_t *n)
 {
     sl_source *source = g->source;
@@ -264,7 +271,8 @@ static void transmit_bytes(sl_cork *g)
     transmit(g, NULL, 0, &n);
 }
 
-/* There may be room now, or the socket was closed without notice. */
+/* Called when there may be room, or the descriptor was closed without
+ * notice. */
 static void go_on(sl_watch *watch)
 {
     transmit_bytes(watch->owner);
@@ -293,7 +301,7 @@ static sl_cork *get_block(sl_loop *loop)
     return malloc(sizeof *g);
 }
 
-/* Begins to gather; false if there is no memory. */
+/* Begins to gather for the source. False: no memory. */
 static int begin(sl_source *source)
 {
     sl_loop *loop = source->loop;
@@ -312,8 +320,8 @@ static int begin(sl_source *source)
     return 1;
 }
 
-/* Nothing is being gathered that must not be sent together with the source's.
- * False if it has bytes that are unsent. */
+/* Sends the block of another source, if there is one. False if the source has
+ * unsent bytes, to which nothing may be added. */
 static int make_way(sl_source *source)
 {
     sl_cork *g = source->loop->gathering;
@@ -337,7 +345,7 @@ int sl_cork_add(sl_source *source, const char *data, size_t size)
 
 /* --- the end of a source ----------------------------------------------- */
 
-/* Whether the source has bytes that cannot be sent now. */
+/* Tries to send the source's bytes; true if some are left. */
 static int is_left_with(sl_source *source)
 {
     if (source->unsent != NULL)
@@ -353,7 +361,7 @@ int sl_cork_end(sl_source *source)
     return 1;
 }
 
-/* The orphan is ready. */
+/* Called when the orphan's descriptor is ready, or lost in a child process. */
 static void orphan_ready(sl_source *source)
 {
     transmit_bytes(source->unsent);
@@ -401,7 +409,7 @@ void sl_cork_drop(sl_source *source)
 
 /* --- all of them ------------------------------------------------------- */
 
-/* After a fork: unsent bytes are the parent's. */
+/* In the child after a fork: unsent bytes are the parent's. */
 static int drop_inherited(sl_loop *loop)
 {
     while (loop->unsent != NULL)
@@ -409,7 +417,8 @@ static int drop_inherited(sl_loop *loop)
     return 0;
 }
 
-/* The loop is closed: tries once more, and drops what is left. */
+/* The loop is about to be freed: tries to send once more, and drops the
+ * rest. */
 static void free_corks(sl_loop *loop)
 {
     sl_cork *g;
@@ -427,7 +436,8 @@ static void free_corks(sl_loop *loop)
 
 /* --- the end of the process -------------------------------------------- */
 
-/* os.exit in the middle of a turn ends the process, but not the loop. */
+/* Called by exit: os.exit in the middle of a turn leaves the loop open and a
+ * block gathered. */
 __attribute__((destructor)) static void send_at_exit(void)
 {
     sl_cork *g = sl_perthread_get();

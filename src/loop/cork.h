@@ -1,19 +1,20 @@
 /*
- * cork.h - bytes that send has accepted and that are still on our side.
+ * cork.h - bytes that send has accepted and the system has not: gathering, and
+ * sending in the background.
  *
- * While the next line is already in a socket's buffer, small sends of that
- * socket are gathered: they are copied into the loop's one block and go out in
- * one system call, at the latest when the thread's turn, or the process, ends.
+ * Gathering: while the next line is already in a socket's receive buffer, small
+ * sends of that socket are copied into the loop's one block. The block goes out
+ * in one system call, at the latest when the thread's turn ends or the process
+ * exits.
  *
- * What the peer's window has no room for then is unsent: the block becomes
- * the source's own, the loop goes on sending, and a later send waits for it.
- * That goes on when the socket is closed: the block is an orphan then, and owns
- * the descriptor, for as long as the peer takes something now and then; after
- * that the connection is reset, so that the peer does not take the end for the
- * true one. Unsent bytes keep the loop running, as a waiting thread does.
+ * Sending in the background: bytes that do not fit into the peer's window are
+ * unsent. The block then belongs to the source, the loop goes on sending it,
+ * and a later send waits until it is empty.
  *
- * If sending fails the bytes are lost, and so is the stream: the next send
- * tells why.
+ * After a close the block is an orphan: it owns the descriptor and lingers, as
+ * long as the peer accepts bytes now and then. Then the connection is reset, so
+ * that the peer does not mistake the end for a regular one. Unsent bytes keep
+ * the loop running, as a waiting thread does.
  */
 
 #ifndef SL_CORK_H
@@ -21,52 +22,55 @@
 
 #include "loop/loop.h"
 
-/* Heirs that are counted together, those first whose peers have taken nothing
- * for the longest time. */
+/* Orphans that are counted together, in the order in which their peers have
+ * last accepted bytes. */
 typedef struct sl_orphans {
     sl_cork *first, *last;
     size_t count;
-    void (*gone)(struct sl_orphans *orphans);    /* one is; must not raise */
+    void (*gone)(struct sl_orphans *orphans);    /* called when one has ended;
+                                                    must not raise */
 } sl_orphans;
 
-/* Gathers the bytes, if there is room and memory for that; else false, and
- * nothing has changed. */
+/* Gathers the bytes. False, and nothing has changed, if the block has no room
+ * or there is no memory. */
 int sl_cork_add(sl_source *source, const char *data, size_t size);
 
-/* Sends the source's bytes and then data, in one system call: 0 or an errno;
- * *n: how many bytes of data. Only where the source has some. */
+/* For a source with gathered or unsent bytes: sends these and then data, in one
+ * system call. 0 or an errno; *n is the number of bytes of data that were
+ * sent. */
 int sl_cork_send(sl_source *source, const char *data, size_t size,
                  size_t *n);
 
-/* The rest of sl_cork_flush. */
+/* Slow path of sl_cork_flush. */
 void sl_cork_flushall(sl_loop *loop);
 
-/* What has been gathered goes out now. */
+/* Sends the gathered bytes now. */
 static inline void sl_cork_flush(sl_loop *loop)
 {
     if (loop->gathering != NULL)
         sl_cork_flushall(loop);
 }
 
-/* The source's bytes are the last ones it sends: if some are left, it ends
- * the stream after them and returns true. */
+/* For a shutdown: tries to send the source's bytes. If some are left, returns
+ * true, and the stream ends after them. */
 int sl_cork_end(sl_source *source);
 
-/* The descriptor is about to be closed: if bytes are left, it is taken over,
- * and the source has none any more; true. It is given up when the peer has
- * taken nothing for so many seconds; in_all: so many seconds from now on.
- * orphans: the list it joins, or NULL. */
+/* For a close: tries to send the source's bytes. If some are left, returns
+ * true: an orphan owns them and the descriptor from now on, and the source has
+ * neither. The orphan is reset when its peer has accepted nothing for so many
+ * seconds; with in_all, when so many seconds have passed. orphans is the list
+ * that the orphan joins, or NULL. */
 int sl_cork_linger(sl_source *source, double seconds, int in_all,
                    sl_orphans *orphans);
 
-/* When the peer of the first of the orphans has taken something, or would have
- * been able to for the first time. There is one. */
+/* For a list that is not empty: the time at which the first orphan's peer last
+ * accepted bytes, or the orphan began to linger. */
 double sl_cork_idle(const sl_orphans *orphans);
 
-/* Resets the connection of the first of the orphans. There is one. */
+/* Resets the connection of the first orphan of a list that is not empty. */
 void sl_cork_reset(sl_orphans *orphans);
 
-/* The source's bytes are lost, if there are any. */
+/* Drops the source's bytes, if there are any. */
 void sl_cork_drop(sl_source *source);
 
 #endif

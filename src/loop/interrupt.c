@@ -25,8 +25,8 @@ int sl_interrupt_handled(void)
     return sl_signal_isinterrupthandled();
 }
 
-/* The words are luajit's own, whose handler takes itself away. Words alone may
- * be a peer's. */
+/* Two signs together: luajit's own message, which alone may be a peer's text;
+ * and SIGINT without its handler, which luajit's handler removes. */
 int sl_interrupt_isone(lua_State *L, int index, int handled)
 {
     static const char words[] = "interrupted!";

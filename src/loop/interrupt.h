@@ -1,8 +1,9 @@
 /*
- * interrupt.h - signals while the loop runs. A signal handler cannot run Lua;
- * it sets a debug hook (lua's own for Ctrl-C, lua-posix), which Lua calls as
- * soon as it runs a function of that Lua state. A loop that only waits and
- * wakes threads runs none, so the step calls one if a hook is set.
+ * interrupt.h - signals while the loop runs. A signal handler cannot run Lua.
+ * It sets a debug hook (lua's handler of Ctrl-C does, lua-posix too), which Lua
+ * calls as soon as that Lua state runs a function. A loop that only waits and
+ * wakes threads runs none, so the step calls an empty function if a hook is
+ * set.
  */
 
 #ifndef SL_INTERRUPT_H
@@ -10,10 +11,10 @@
 
 #include "thread/compat.h"
 
-/* [-0, +0, e] Has Lua call the hook that is set for calls. */
+/* [-0, +0, e] Calls an empty function, so that Lua calls a hook for calls. */
 void sl_interrupt_call(lua_State *L);
 
-/* [-0, +0, e] sl_interrupt_call if L has a hook; else false. */
+/* [-0, +0, e] sl_interrupt_call, if L has a hook. False if it has none. */
 static inline int sl_interrupt_calls(lua_State *L)
 {
     if (lua_gethook(L) == NULL)
@@ -25,8 +26,9 @@ static inline int sl_interrupt_calls(lua_State *L)
 /* Whether SIGINT has a handler. */
 int sl_interrupt_handled(void);
 
-/* [-0, +0, -] Whether the error at index is of Ctrl-C, whose hook LuaJIT calls
- * in whatever thread runs. handled: SIGINT had a handler before. */
+/* [-0, +0, -] Whether the error at index is that of Ctrl-C, which LuaJIT raises
+ * in the running thread, whichever that is. handled: SIGINT had a handler when
+ * the loop was made. */
 int sl_interrupt_isone(lua_State *L, int index, int handled);
 
 #endif

@@ -34,8 +34,8 @@ void sl_loop_addpart(sl_loop *loop, const sl_part *part)
 
 /* --- after a fork ------------------------------------------------------ */
 
-/* 0 or how a part failed: those before it do nothing when this is called
- * again. */
+/* 0 or how a part failed. The parts before that one have restarted, and do
+ * nothing when this is called again. */
 static int restart_parts(sl_loop *loop)
 {
     int err = 0;
@@ -77,6 +77,8 @@ static int loop_gc(lua_State *L)
     for (int i = 0; i < loop->part_count; i++)
         if (loop->parts[i]->free != NULL)
             loop->parts[i]->free(loop);
+    /* The parts' functions use the poller and the timers, which are freed
+     * below. */
     loop->closed = 1;
     if (loop->type != NULL &&
         (loop->type->is_inherited || !sl_loop_isforked(loop)))
@@ -89,7 +91,7 @@ static int loop_gc(lua_State *L)
     return 0;
 }
 
-/* [-0, +0, m] The table of the loop on the top. */
+/* [-0, +0, m] Makes the table of the loop on the top. */
 static void make_env(lua_State *L)
 {
     lua_createtable(L, SL_ENV_WATCHERS, 0);

@@ -3,14 +3,15 @@
  * of its threads that are ready.
  *
  * A source is a descriptor with two waits, one per direction (source.h). A
- * thread that waits is in a wait (wait.h); on a source it waits for an
- * operation (operation.h), which is first tried in the thread that calls it. If
- * it would block the thread waits; when the descriptor is ready the loop tries
- * it again (step.h), and only a finished one, or a timeout, close or error,
- * gives the thread a turn (turn.h).
+ * waiting thread is in a wait (wait.h). In a wait of a source, the thread waits
+ * for an operation (operation.h), which is first tried in the calling thread.
+ * If the operation would block, the thread waits, and the loop tries the
+ * operation again each time the descriptor is ready (step.h). The thread gets a
+ * turn (turn.h) only when the operation is finished, or after a timeout, a
+ * close or an error.
  *
  * A few sources have no waits: the loop calls their function (sl_callback),
- * which may bring about that another source's operation is tried again.
+ * which may queue waits of other sources.
  *
  * Every C function of the module has the loop as its first upvalue.
  */
@@ -39,68 +40,77 @@ enum {
     SL_ENV_MODULE = 1,      /* the table of functions: has onerror */
     SL_ENV_CLASSES,         /* the metatables of asockets */
     SL_ENV_WRAPPERS,        /* weak: LuaSocket object -> asocket */
-    SL_ENV_FAILURES,        /* threads whose errors are still to be reported */
-    SL_ENV_GUARDED,         /* weak: thread -> its client: guard.h */
+    SL_ENV_FAILURES,        /* failed threads that are not reported yet */
+    SL_ENV_GUARDED,         /* weak: thread -> its client (guard.h) */
     SL_ENV_CLOSER,          /* sl_guard_closer */
-    SL_ENV_WATCHERS         /* the function that makes them (watcher.h) */
+    SL_ENV_WATCHERS         /* the function that makes watchers (watcher.h) */
 };
 
-/* What a file of this folder does for each loop in which it keeps something.
- * Any function may be NULL. */
+/* The functions that a file with data in a loop has for that. Any of them may
+ * be NULL. */
 typedef struct sl_part {
-    int (*restart)(sl_loop *loop);    /* after a fork, in the child, before
-                                     the loop gets a poller of its own: 0 or
-                                     how it failed; may be called again */
-    void (*restarted)(sl_loop *loop); /* the loop has its poller */
+    int (*restart)(sl_loop *loop);    /* in the child after a fork, before the
+                                         loop has a poller of its own. 0 or how
+                                         it failed; may be called again */
+    void (*restarted)(sl_loop *loop); /* after a fork: the loop has its own
+                                         poller */
     void (*release)(sl_source *source);    /* a source with unsent bytes has
-                                     lost its descriptor */
-    void (*free)(sl_loop *loop);      /* the loop is about to go */
+                                              lost its descriptor */
+    void (*free)(sl_loop *loop);      /* the loop is about to be freed */
 } sl_part;
 
 enum {
     SL_PARTS_MAX = 4,
-    SL_EVENTS_MAX = 256           /* taken from the poller at once */
+    SL_EVENTS_MAX = 256           /* that the poller reports at once */
 };
 
 struct sl_loop {
     sl_threads *threads;          /* borrowed */
-    void (*failed)(lua_State *L, int thread);    /* [-0, +0, -] called first
-                                     when the thread at that index failed */
+    void (*failed)(lua_State *L, int thread);    /* [-0, +0, -] called before a
+                                                    failure is reported; the
+                                                    failed thread is at that
+                                                    index */
     const sl_poller_type *type;
     void *poller;                 /* owned */
     sl_timers timers;
     void (*unparked)(sl_wait *wait);    /* a parked wait is over; NULL for
                                      edge-triggered pollers */
-    sl_source **sources;          /* owned array: by fd, its one owner */
+    sl_source **sources;          /* owned array: the source of each fd */
     int sources_size;
     uint32_t generation;          /* the last one given */
-    sl_reclaim reclaim;           /* counts them */
-    sl_event *events;             /* of this step; owned */
-    int event, event_count;       /* the next to dispatch; how many */
+    sl_reclaim reclaim;           /* counts the sources' descriptors */
+    sl_event *events;             /* reported by the poller; owned array */
+    int event, event_count;       /* the next event to dispatch; the number of
+                                     events */
     sl_thread *first, *last;      /* the ready queue */
-    double looked;                /* when the last patrol was; how many */
-    int unlooked;                 /* steps do not compare the time */
-    int ready;                    /* threads in it */
-    int waiting;                  /* threads that wait, ready ones excluded */
-    int failures;                 /* in SL_ENV_FAILURES */
+    double looked;                /* the time of the last patrol */
+    int unlooked;                 /* steps left without a look at the clock */
+    int ready;                    /* threads in the ready queue */
+    int waiting;                  /* parked threads and blocks of unsent bytes;
+                                     they keep the loop running */
+    int failures;                 /* length of the list SL_ENV_FAILURES */
     int stepping, stop_asked, closed;
-    int hook;                     /* is it run from one? of enum sl_hook */
-    int has_sigint;               /* SIGINT had a handler when it was made */
-    unsigned forks;               /* where the poller was opened: process.h */
+    int hook;                     /* the hook that the loop is run from (enum
+                                     sl_hook) */
+    int has_sigint;               /* SIGINT had a handler when the loop was
+                                     made */
+    unsigned forks;               /* sl_process_forks when the poller was
+                                     opened */
     sl_scratch scratch;
-    int max_lookups;              /* of names, at a time; 0: the default */
+    int max_lookups;              /* at a time; 0: the default */
     const sl_part *parts[SL_PARTS_MAX];
     int part_count;
     sl_resolver *resolver;        /* owned; NULL until a name is looked up */
-    sl_cork *gathering;           /* what sends are gathered in, or NULL */
-    sl_cork *unsent;              /* list of what is sent in the background */
-    sl_cork *spare;               /* owned: what to gather in next, or NULL */
+    sl_cork *gathering;           /* the block that gathers sends, or NULL */
+    sl_cork *unsent;              /* list of the blocks sent in the
+                                     background */
+    sl_cork *spare;               /* owned: an unused block, or NULL */
 };
 
-/* Raises. */
+/* Raises: the loop is closed. */
 int sl_loop_isclosed(lua_State *L);
 
-/* The loop of the running C function. */
+/* Returns the loop of the running C function. Raises if the loop is closed. */
 static inline sl_loop *sl_loop_check(lua_State *L)
 {
     sl_loop *loop = lua_touserdata(L, lua_upvalueindex(1));
@@ -109,25 +119,27 @@ static inline sl_loop *sl_loop_check(lua_State *L)
     return loop;
 }
 
-/* [-0, +1, -] Pushes a value of the running C function's loop's table. */
+/* [-0, +1, -] Pushes one value of the loop's table, for the loop of the running
+ * C function. */
 void sl_loop_env(lua_State *L, int which);
 
-/* [-0, +1, e] Pushes a new loop, its table still empty but for the lists. */
+/* [-0, +1, e] Pushes a new loop. Of its table only the lists are there. */
 sl_loop *sl_loop_new(lua_State *L, const sl_poller_type *type,
                      void (*failed)(lua_State *L, int thread));
 
-/* Adds the part to those of the loop, unless it is one already. */
+/* Adds a part to the loop's, unless it is there already. */
 void sl_loop_addpart(sl_loop *loop, const sl_part *part);
 
-/* Whether this is a child of the process whose poller it is. Nothing may be
- * done to that one: it is the parent's, too. */
+/* Whether this process is a child of the one that opened the poller. A child
+ * must not change the poller, which the parent shares. */
 static inline int sl_loop_isforked(const sl_loop *loop)
 {
     return loop->forks != sl_process_forks;
 }
 
-/* The loop gets a poller of its own, or child and parent would take each
- * other's events. 0, or how it failed, and then it is to be tried again. */
+/* Opens another poller for the loop, in a child process: with the parent's one,
+ * each would get the other's events. 0 or how it failed; after a failure the
+ * call is to be repeated. */
 int sl_loop_afterfork(sl_loop *loop);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * loops.c - the table of all loops: the userdata of each under its address,
- * and the first one at 1. See loops.h.
+ * loops.c - the table of all loops: each loop's userdata under the loop's
+ * address, and the first loop at 1. See loops.h.
  */
 
 #include "loop/loops.h"

@@ -1,6 +1,6 @@
 /*
- * loops.h - the loops of a Lua state: from a loop's address to its userdata,
- * for those who do not have it as an upvalue.
+ * loops.h - the loops of a Lua state: finds the userdata of a loop by its
+ * address, for functions that do not have the loop as an upvalue.
  */
 
 #ifndef SL_LOOPS_H
@@ -11,17 +11,18 @@
 /* [-0, +0, m] Adds the loop on the top. */
 void sl_loops_add(lua_State *L);
 
-/* [-0, +1, m] Pushes the userdata of that loop; nil if it is collected. */
+/* [-0, +1, m] Pushes the userdata of the loop at that address; nil if it is
+ * collected. */
 void sl_loops_push(lua_State *L, const void *loop);
 
 /* [-0, +1, m] Pushes the loop that was made first; nil if it is collected. */
 void sl_loops_pushfirst(lua_State *L);
 
-/* [-0, +1, m] Pushes the table of all loops: its values, which are weak. */
+/* [-0, +1, m] Pushes the table of all loops, which has weak values. */
 void sl_loops_pushall(lua_State *L);
 
-/* [-0, +1, e] Pushes a value of that loop's table (sl_loop_env), whoever's
- * function runs. Raises if the loop is collected. */
+/* [-0, +1, e] Pushes one value of the loop's table (sl_loop_env). The running
+ * function may belong to another loop. Raises if the loop is collected. */
 void sl_loops_pushenv(lua_State *L, const sl_loop *loop, int which);
 
 #endif

@@ -10,13 +10,14 @@
 #include "os/error.h"
 #include "thread/stop.h"
 
-/* Seconds between tries where nothing announces readiness; they double. */
+/* Seconds between attempts that no readiness announces: the first and the
+ * longest pause. Each pause is twice as long as the one before. */
 static const double first_pause = 0.001, last_pause = 0.03;
 
 /* --- trying ------------------------------------------------------------ */
 
-/* Tries the operation; returns its status. SL_AGAIN becomes a timeout where the
- * operation must not wait. */
+/* Tries the operation; returns its status. SL_AGAIN becomes SL_TIMEOUT if the
+ * wait must not last. */
 static int try_operation(lua_State *L, sl_wait *wait)
 {
     const sl_operation *operation = sl_source_pending(wait)->operation;
@@ -28,8 +29,8 @@ static int try_operation(lua_State *L, sl_wait *wait)
     return status;
 }
 
-/* The thread waits for readiness from now on: 0, or why it can't, and then the
- * wait may be parked or not. */
+/* Parks the wait: 0 or how it failed. After a failure the wait may be
+ * parked. */
 static int park_wait(sl_wait *wait)
 {
     int err = sl_timeout_begin(wait);
@@ -39,8 +40,8 @@ static int park_wait(sl_wait *wait)
     return sl_source_update(sl_source_of(wait));
 }
 
-/* A parked wait goes on waiting: 0, or why it can't. The attempt may have
- * taken another descriptor or changed the interest. */
+/* Keeps a wait parked: 0 or how it failed. The attempt may have taken another
+ * descriptor or changed the interest. */
 static int stay_parked(sl_wait *wait, unsigned old_interest)
 {
     sl_source *source = sl_source_of(wait);
@@ -71,7 +72,8 @@ void sl_operation_advance(lua_State *L, sl_wait *wait)
 
 /* --- threads that have left -------------------------------------------- */
 
-/* The operation will not go on. A writer's results release what it holds. */
+/* Abandons the operation. A writer's `results` releases what the operation
+ * holds. */
 static void give_up(lua_State *L, sl_wait *wait)
 {
     const sl_operation *operation = sl_source_pending(wait)->operation;
@@ -93,7 +95,7 @@ void sl_operation_drop(lua_State *L, sl_wait *wait)
         give_up(L, wait);
 }
 
-/* Whether a thread has left its wait in that loop, and is not ready. */
+/* Whether a thread has left a parked wait of that loop. */
 static int has_left(const sl_loop *loop, const sl_thread *t)
 {
     const sl_wait *wait = t->wait;
@@ -136,8 +138,7 @@ void sl_operation_checkall(lua_State *L, sl_wait *wait, const char *what)
         sl_operation_refuse(L, what);
 }
 
-/* Where the thread must not wait for an event, the operation asks the system
- * instead. */
+/* Without an event to wait for, the attempt has to ask the system. */
 static void assume_ready(sl_wait *wait)
 {
     if (wait->interest & SL_READABLE)
@@ -146,7 +147,7 @@ static void assume_ready(sl_wait *wait)
         sl_source_of(wait)->writable = 1;
 }
 
-/* Tries the operation, unless the thread's budget is used up. */
+/* Tries the operation, or sets SL_BUSY if the thread's budget is used up. */
 static void try_first(lua_State *L, sl_wait *wait,
                       const sl_operation *operation)
 {
@@ -159,9 +160,9 @@ static void try_first(lua_State *L, sl_wait *wait,
         try_operation(L, wait);
 }
 
-/* Whether the operation has to go on later. Where the thread cannot stop, the
- * operation goes on now, without turns of other threads, until the system says
- * that it has to wait, which raises. */
+/* Whether the thread has to stop for the operation. If the thread cannot stop,
+ * the operation goes on here, without turns of other threads. If it must wait
+ * for readiness, this raises. */
 static int must_wait(lua_State *L, sl_wait *wait)
 {
     if (wait->status != SL_AGAIN && wait->status != SL_BUSY)
@@ -178,8 +179,8 @@ static int must_wait(lua_State *L, sl_wait *wait)
     return luaL_error(L, "%s", obstacle);
 }
 
-/* [-0, +0, e] The running thread, which may wait, begins to: 0, or why it
- * can't. */
+/* [-0, +0, e] Puts the running thread, which may wait, into the wait: 0 or how
+ * it failed, and then the wait is free. */
 static int begin_wait(lua_State *L, sl_wait *wait)
 {
     sl_loop *loop = sl_source_of(wait)->loop;
@@ -199,9 +200,9 @@ static int begin_wait(lua_State *L, sl_wait *wait)
     return err;
 }
 
-/* [-0, +n, e] Pushes the results, then frees the wait for the next thread. A
- * thread on a fiber takes them once, or raises; another one is asked again
- * after an error. */
+/* [-0, +n, e] Pushes the results and frees the wait. A thread on a fiber asks
+ * for its results once, even if that raises: its wait is free before. A yielded
+ * thread asks again after an error: its wait is free afterwards. */
 static int give_results(lua_State *L, void *of)
 {
     sl_wait *wait = of;
@@ -227,8 +228,8 @@ int sl_operation_run(lua_State *L, sl_wait *wait,
     return operation->results(L, wait);
 }
 
-/* [-0, +0, e] The thread, which has begun to wait, stops until the wait is
- * over: returns its status. */
+/* [-0, +0, e] Freezes the thread, which is in the wait, until the wait is over;
+ * returns its status. */
 static int wait_on_fiber(lua_State *L, sl_wait *wait)
 {
     sl_stop_freeze(L, wait->thread);
@@ -272,7 +273,7 @@ static int try_turn(lua_State *L, sl_source *source)
 static const sl_operation pausing = {try_pause, NULL};
 const sl_operation sl_operation_turn = {try_turn, NULL};
 
-/* Takes no memory. */
+/* Needs no memory. */
 int sl_operation_yield(lua_State *L, sl_wait *wait)
 {
     sl_operation_checkobstacle(L, sl_source_of(wait)->loop);
@@ -287,7 +288,7 @@ int sl_operation_pause(lua_State *L, sl_wait *wait, double seconds)
 {
     unsigned char interest = wait->interest;
     sl_operation_checkobstacle(L, sl_source_of(wait)->loop);
-    wait->interest = 0;    /* in the time only */
+    wait->interest = 0;    /* only the timeout */
     int err = sl_operation_block(L, wait, &pausing, seconds);
     wait->interest = interest;
     if (err == SL_TIMEOUT)
@@ -295,7 +296,7 @@ int sl_operation_pause(lua_State *L, sl_wait *wait, double seconds)
     return err == SL_CLOSED ? err : sl_operation_yield(L, wait);
 }
 
-/* Seconds from one try until the next. */
+/* Seconds until the next attempt. */
 static double next_pause(double pause, double until)
 {
     double left = until >= 0 ? until - sl_clock_now() : pause;

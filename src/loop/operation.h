@@ -1,7 +1,7 @@
 /*
- * operation.h - operations of threads: tried at once, and waited for if they
- * must wait. Each thread has a budget of operations, after which the other
- * threads have their turn.
+ * operation.h - operations of threads. An operation is tried at once, and the
+ * thread waits if the operation must wait. A thread that has used up its budget
+ * of operations yields to the other threads.
  */
 
 #ifndef SL_OPERATION_H
@@ -10,7 +10,7 @@
 #include "loop/source.h"
 #include "thread/hook.h"
 
-enum { SL_OPERATIONS_MAX = 64 };    /* a thread's budget for one turn */
+enum { SL_OPERATIONS_MAX = 64 };    /* the budget of a thread for one turn */
 
 /* Charges one operation to the running thread's budget. True: the caller may
  * complete the operation itself. False: the budget is used up, and only
@@ -21,8 +21,8 @@ static inline int sl_operation_charge(const sl_wait *wait)
     return t != NULL && t->spent < SL_OPERATIONS_MAX ? ++t->spent : 0;
 }
 
-/* [-0, +0, m] Why the calling thread must not wait in that loop; NULL if it
- * may. */
+/* [-0, +0, m] Returns why the calling thread must not wait in that loop; NULL
+ * if it may. */
 static inline const char *sl_operation_obstacle(lua_State *L,
                                                 const sl_loop *loop)
 {
@@ -42,8 +42,8 @@ static inline void sl_operation_checkobstacle(lua_State *L,
         luaL_error(L, "%s", obstacle);
 }
 
-/* [-0, +0, m] Charges one operation to the running thread's budget. True if
- * that is used up, and the thread may stop here to let other threads run. */
+/* [-0, +0, m] Charges one operation to the running thread's budget. True if the
+ * budget is used up, and the thread may stop here. */
 static inline int sl_operation_isdue(lua_State *L, const sl_loop *loop)
 {
     sl_thread *t = loop->threads->running;
@@ -54,11 +54,11 @@ static inline int sl_operation_isdue(lua_State *L, const sl_loop *loop)
 /* Raises: another thread uses this wait. `what` names the calling function. */
 void sl_operation_refuse(lua_State *L, const char *what);
 
-/* The rest of sl_operation_check, where something is unusual. */
+/* Slow path of sl_operation_check. */
 void sl_operation_checkall(lua_State *L, sl_wait *wait, const char *what);
 
-/* Raises if the calling function must not use this wait: another thread does,
- * or there is no thread. */
+/* Raises if the calling function must not use this wait: another thread uses
+ * it, or the caller is no thread. */
 static inline void sl_operation_check(lua_State *L, sl_wait *wait,
                                       const char *what)
 {
@@ -67,17 +67,17 @@ static inline void sl_operation_check(lua_State *L, sl_wait *wait,
         sl_operation_checkall(L, wait, what);
 }
 
-/* Ends the running C function in an operation: tries it, and waits for it if
- * it must wait, at most block seconds at a time and total seconds in all
- * (negative: no limit), and pushes its results. */
+/* Ends the running C function in an operation: tries it, waits if it must wait,
+ * and pushes its results. `block` limits the seconds of one wait, `total` those
+ * of the call (negative: no limit). */
 int sl_operation_run(lua_State *L, sl_wait *wait,
                      const sl_operation *operation, double block,
                      double total);
 
 /* Runs an operation for at most limit seconds while the calling C function
- * stays on its fiber: returns the operation's status. A caller that changes the
- * wait's interest for the operation calls sl_operation_checkobstacle before,
- * so that this does not raise. */
+ * stays on its fiber; returns the operation's status. If the caller changes the
+ * wait's interest for the operation, it first calls sl_operation_checkobstacle,
+ * so that this function does not raise. */
 int sl_operation_block(lua_State *L, sl_wait *wait,
                        const sl_operation *operation, double limit);
 
@@ -86,40 +86,40 @@ int sl_operation_blocklimited(lua_State *L, sl_wait *wait,
                               const sl_operation *operation, double block,
                               double total);
 
-/* Finished as soon as the socket is found open: with sl_operation_block, a turn
- * of the other threads if this thread's budget is used up. */
+/* An operation that is finished when it is tried, if the socket is open. With
+ * sl_operation_block, the thread yields if its budget is used up. */
 extern const sl_operation sl_operation_turn;
 
-/* For operations that no readiness announces: tries now and then, on the
- * calling function's fiber, and returns the status. Raises outside of threads
+/* For attempts that no readiness announces: tries at growing intervals on the
+ * calling function's fiber, and returns the status. Outside of threads, raises
  * if it has to wait. */
 int sl_operation_poll(lua_State *L, sl_wait *wait, sl_attempt attempt,
                       double block, double total);
 
-/* Lets the other threads have their turn: 0 or SL_CLOSED. Only in a thread that
- * may wait. */
+/* Yields for one turn: 0 or SL_CLOSED. Only in a thread that may wait. */
 int sl_operation_yield(lua_State *L, sl_wait *wait);
 
-/* Waits so many seconds (without memory only until the thread's next turn), or
- * until the socket is closed: 0 or SL_CLOSED. Only in a thread. */
+/* Waits so many seconds, or until the socket is closed: 0 or SL_CLOSED. Without
+ * memory for a timer, yields for one turn. Only in a thread. */
 int sl_operation_pause(lua_State *L, sl_wait *wait, double seconds);
 
-/* For the step: tries the operation of a wait that is parked or queued, and
- * brings the wait into the phase that follows from the answer. */
+/* For the step: tries the operation of a parked or queued wait, and changes the
+ * wait's phase according to the status. */
 void sl_operation_advance(lua_State *L, sl_wait *wait);
 
 /* --- threads that have left -------------------------------------------- */
 
-/* The thread is not in its wait any more (sl_thread_waits): the wait is free,
- * and the thread ready, so that its record ends in its turn. */
+/* Frees a wait that its thread has left (sl_thread_waits is false), and makes
+ * the thread ready: its record ends in its turn. */
 void sl_operation_drop(lua_State *L, sl_wait *wait);
 
-/* Whether a thread is in the wait. It may have left without notice, as its
- * coroutine was closed or resumed by other means. */
+/* Whether a thread is in the wait. Drops the wait if its thread has left
+ * without notice, as when its coroutine was closed or resumed by other
+ * means. */
 int sl_operation_occupied(lua_State *L, sl_wait *wait);
 
-/* Drops the parked waits of this loop that their threads have left. Looks at
- * the records of all threads. */
+/* Drops all parked waits of this loop whose threads have left. Looks at the
+ * records of all threads. */
 void sl_operation_patrol(lua_State *L, sl_loop *loop);
 
 #endif

@@ -11,13 +11,13 @@
 #include <math.h>
 
 enum {
-    OPEN_MIN = 256,      /* fewer descriptors are no reason to collect */
-    SOCKET_KIB = 4,      /* what one takes, about */
-    OPENED_MIN = 16      /* since the last collection, to be many */
+    OPEN_MIN = 256,      /* fewer descriptors never cause a collection */
+    SOCKET_KIB = 4,      /* roughly the memory of one socket */
+    OPENED_MIN = 16      /* so many since the last collection are many */
 };
 
-/* Seconds without another collection: so many times as long as the last one
- * took, but not less than that. */
+/* The pause until another collection is so many times as long as the last
+ * collection, but not shorter than least_pause seconds. */
 static const double pauses = 9, least_pause = 0.01;
 
 void sl_reclaim_init(sl_reclaim *r)
@@ -35,8 +35,8 @@ static void set_limit(sl_reclaim *r, int affordable)
         r->limit = OPEN_MIN;
 }
 
-/* A finalizer's error may leave the collection: the first half has to do
- * then. */
+/* An error of a finalizer may leave lua_gc, so limit and pause are set before,
+ * too. */
 void sl_reclaim_collect(lua_State *L, sl_reclaim *r)
 {
     double start = sl_clock_now();
@@ -48,7 +48,8 @@ void sl_reclaim_collect(lua_State *L, sl_reclaim *r)
     r->next = end + fmax(pauses * (end - start), least_pause);
 }
 
-/* Whether garbage may have what err says is lacking, and it is time. */
+/* Whether err is a lack of something that garbage may hold, and a collection is
+ * allowed now. */
 static int is_worth(const sl_reclaim *r, int err)
 {
     switch (err) {

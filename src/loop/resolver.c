@@ -1,5 +1,5 @@
 /*
- * resolver.c - the loop's side of looking names up.
+ * resolver.c - look-ups by workers, for the waits of a loop. See resolver.h.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -15,31 +15,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LISTS = 64 };         /* of inquiries, by hash */
+enum { LISTS = 64 };         /* hash buckets of inquiries */
 
-/* What the workers are asked, once for all look-ups that are alike; then the
- * answer, which belongs to all of them. */
+/* A question to the workers, shared by all look-ups that are alike; later the
+ * answer, which these look-ups share. */
 struct sl_inquiry {
-    sl_job *job;             /* owned; NULL: it is over */
-    sl_inquiry *prev, *next; /* in its list, with a job */
+    sl_job *job;             /* owned; NULL: the inquiry is over */
+    sl_inquiry *prev, *next; /* in the bucket, while there is a job */
     unsigned hash;           /* of the host */
-    sl_lookup *first, *last; /* who waits for the answer */
-    int users;               /* and who waits or has it */
+    sl_lookup *first, *last; /* the look-ups that wait for the answer */
+    int users;               /* number of look-ups that wait or have the
+                                answer */
     struct addrinfo *list;   /* the answer; owned */
     char *names;
 };
 
 struct sl_resolver {
-    sl_callback callback;    /* the first member; of the end that we read */
-    int announcements;       /* the end that workers write to, or -1 */
+    sl_callback callback;    /* the first member; owns the pipe's reading end */
+    int announcements;       /* the pipe's writing end; open while the reading
+                                end is */
     sl_workers *workers;     /* owned */
     sl_inquiry *lists[LISTS];
-    int count;               /* of inquiries with a job */
-    unsigned forks;          /* where the workers are: process.h */
+    int count;               /* number of inquiries with a job */
+    unsigned forks;          /* sl_process_forks when the workers were made */
 };
 
-/* In the child after a fork there are no workers, and their lock may be held
- * for ever. */
+/* A child after a fork has no workers, and their lock may be held for ever. */
 static int is_child(const sl_resolver *r)
 {
     return r->forks != sl_process_forks;
@@ -52,7 +53,7 @@ static int lookups_max(const sl_loop *loop)
 
 /* --- the pipe ---------------------------------------------------------- */
 
-/* A child has closed it before anything else. */
+/* In a child the after-fork hook has closed the pipe (sl_process_hide). */
 static void close_pipe(sl_resolver *r)
 {
     int fd = r->callback.source.fd;
@@ -125,7 +126,7 @@ static void free_inquiry(sl_inquiry *q)
     free(q);
 }
 
-/* Gives it a job. 0 or how it failed. */
+/* Gives the inquiry a job. 0 or how it failed. */
 static int submit(sl_resolver *r, sl_inquiry *q, const sl_query *query)
 {
     int err = open_pipe(r);
@@ -150,7 +151,7 @@ static void enlist(sl_resolver *r, sl_inquiry *q)
     r->count++;
 }
 
-/* It has no job any more. */
+/* Takes an inquiry, whose job is over, out of its bucket. */
 static void delist(sl_resolver *r, sl_inquiry *q)
 {
     q->job = NULL;
@@ -163,7 +164,7 @@ static void delist(sl_resolver *r, sl_inquiry *q)
     r->count--;
 }
 
-/* Asks the workers. 0 or how it failed. */
+/* Makes an inquiry with a job. 0 or how it failed. */
 static int begin_inquiry(sl_resolver *r, const sl_query *query, unsigned hash,
                          sl_inquiry **inquiry)
 {
@@ -181,7 +182,8 @@ static int begin_inquiry(sl_resolver *r, const sl_query *query, unsigned hash,
     return 0;
 }
 
-/* Its answer is there, or it failed; who waits will look. */
+/* Gives the answer, or the failure, to the look-ups that wait, and queues their
+ * waits. */
 static void answer(sl_inquiry *q, int status)
 {
     for (sl_lookup *each = q->first; each != NULL; each = each->next) {
@@ -193,13 +195,13 @@ static void answer(sl_inquiry *q, int status)
     q->first = q->last = NULL;
 }
 
-/* Called by the loop when workers have finished something. */
+/* Called by the loop when workers have finished jobs. */
 static void take_finished(sl_source *source)
 {
     sl_resolver *r = (sl_resolver *)source;
     sl_job *job;
     if (is_child(r))
-        return;    /* that was for the parent */
+        return;    /* the jobs are the parent's */
     sl_fd_drain(source->fd);
     while ((job = sl_workers_take(r->workers)) != NULL) {
         sl_inquiry *q = job->submitter;
@@ -215,7 +217,7 @@ static void take_finished(sl_source *source)
         close_pipe(r);
 }
 
-/* Nobody waits for it any more. */
+/* Cancels the job of an inquiry that no look-up waits for. */
 static void cancel(sl_resolver *r, sl_inquiry *q)
 {
     if (is_child(r))
@@ -227,7 +229,8 @@ static void cancel(sl_resolver *r, sl_inquiry *q)
 
 /* --- look-ups ---------------------------------------------------------- */
 
-/* 0 or how it failed. */
+/* Adds the look-up to the inquiry that is alike, or to a new one. 0 or how it
+ * failed. */
 static int join_inquiry(sl_resolver *r, sl_lookup *lookup,
                         const sl_query *query)
 {
@@ -247,7 +250,7 @@ static int join_inquiry(sl_resolver *r, sl_lookup *lookup,
     return 0;
 }
 
-/* The look-up has no use for its inquiry any more. */
+/* Takes the look-up out of its inquiry, which ends with its last user. */
 static void leave_inquiry(sl_resolver *r, sl_lookup *lookup)
 {
     sl_inquiry *q = lookup->inquiry;
@@ -273,7 +276,7 @@ static void leave_inquiry(sl_resolver *r, sl_lookup *lookup)
 
 /* --- parts of the loop ------------------------------------------------- */
 
-/* In the child: the job is the parent's, and begins anew. */
+/* In a child: replaces the parent's job by one of the child's workers. */
 static void ask_again(sl_resolver *r, sl_inquiry *q)
 {
     sl_job *old = q->job;
@@ -286,7 +289,8 @@ static void ask_again(sl_resolver *r, sl_inquiry *q)
         answer(q, err);
 }
 
-/* After a fork: look-ups begin anew. 0, or ENOMEM and nothing has changed. */
+/* In the child after a fork: look-ups begin anew. 0; or ENOMEM, and nothing has
+ * changed. */
 static int restart_resolver(sl_loop *loop)
 {
     sl_resolver *r = loop->resolver;
@@ -309,7 +313,7 @@ static int restart_resolver(sl_loop *loop)
     return 0;
 }
 
-/* The loop is about to go; look-ups fail. */
+/* The loop is about to be freed: look-ups fail. */
 static void free_resolver(sl_loop *loop)
 {
     sl_resolver *r = loop->resolver;
@@ -333,7 +337,7 @@ static const sl_part resolver_part = {restart_resolver, NULL, NULL,
 
 /* --- the interface ----------------------------------------------------- */
 
-/* The resolver of the loop, or NULL: no memory. */
+/* The loop's resolver, made at the first call. NULL: no memory. */
 static sl_resolver *get_resolver(sl_loop *loop)
 {
     if (loop->resolver != NULL)
@@ -355,6 +359,8 @@ static sl_resolver *get_resolver(sl_loop *loop)
     return r;
 }
 
+/* Answers the look-up at once if possible, else asks the workers. 0 or how it
+ * failed. */
 static int look_up(sl_lookup *lookup, const sl_query *query, int may_block)
 {
     sl_loop *loop = sl_source_of(lookup->wait)->loop;

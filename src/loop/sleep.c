@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-/* A thread begins to wait in itself. */
+/* Puts a thread into its own wait. */
 static sl_own *enter_own(sl_loop *loop, sl_thread *t, enum sl_wait_kind kind)
 {
     sl_own *own = sl_wait_own(t);
@@ -49,7 +49,8 @@ static int begin_sleep(sl_loop *loop, sl_thread *t, double seconds)
     return err;
 }
 
-/* [-0, +0, e] The running thread, which is about to sleep. */
+/* [-0, +0, e] Puts the running thread to sleep, and returns it: it has to stop
+ * next. */
 static sl_thread *fall_asleep(lua_State *L, sl_loop *loop, double seconds)
 {
     sl_operation_checkobstacle(L, loop);
@@ -88,8 +89,8 @@ void sl_sleep_queue(sl_thread *t)
 
 /* --- suspending -------------------------------------------------------- */
 
-/* The wait is left as it is if the suspension raises: sl_wait_finish sees that
- * the thread is not suspended. */
+/* If the suspension raises, the wait stays parked. sl_wait_finish ignores it
+ * then, as the thread is not suspended. */
 int sl_sleep_suspend(lua_State *L, sl_loop *loop)
 {
     sl_thread *t = loop->threads->running;

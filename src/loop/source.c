@@ -1,6 +1,6 @@
 /*
- * source.c - descriptors: their one owner in the loop, the poller's interest in
- * them, and watches on them.
+ * source.c - descriptors in the loop: their owners, watches and interest in the
+ * poller. See source.h.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -33,13 +33,14 @@ void sl_source_initcallback(sl_callback *callback, sl_loop *loop,
     callback->on_ready = on_ready;
 }
 
-/* A parked wait is over: a level-triggered poller would report it for ever. */
+/* Called when a parked wait is over. A level-triggered poller would go on
+ * reporting its readiness. */
 static void unparked(sl_wait *wait)
 {
     sl_source_update(sl_source_of(wait));
 }
 
-/* After a fork: the new poller knows nothing. */
+/* In the child after a fork: registers all interests with the new poller. */
 static void update_all(sl_loop *loop)
 {
     for (int fd = 0; fd < loop->sources_size; fd++) {
@@ -107,7 +108,7 @@ int sl_source_owned(const sl_source *source)
     return fd >= 0 && sl_process_isours(fd, source->forks) ? fd : -1;
 }
 
-/* A watch looks again: its descriptor may still be open. */
+/* Watches are notified, but not as lost: the descriptor may still be open. */
 void sl_source_dispossess(sl_source *source)
 {
     switch (source->kind) {
@@ -182,7 +183,7 @@ void sl_source_move(sl_source *from, sl_source *to)
         sl_source_update(to);
 }
 
-/* Unsent bytes are lost; perhaps the source with them. */
+/* Drops the source's unsent bytes. May free the source. */
 static void release_unsent(sl_loop *loop, sl_source *source)
 {
     for (int i = 0; i < loop->part_count; i++)
@@ -202,7 +203,8 @@ void sl_source_release(sl_source *source, int closing)
     for (sl_watch *watch = source->watches; watch != NULL; watch = watch->next)
         watch->lost = 1;
     sl_source_notify(source, SL_READABLE | SL_WRITABLE);
-    if (has_unsent)    /* else it may be gone with its last watch */
+    if (has_unsent)    /* if it has none, it may have been freed with its last
+                          watch */
         release_unsent(loop, source);
 }
 
@@ -234,9 +236,11 @@ int sl_source_updatepoller(sl_source *source)
     return err;
 }
 
-/* A waiting thread keeps the source alive. So a thread that is in the wait now
- * has left, and its record ends in its turn; or the Lua state is being closed,
- * and then its turn never comes. */
+/* For a source that is freed. A waiting thread keeps its source alive, so a
+ * thread in the wait has left (its coroutine was closed or resumed by other
+ * means), and its record ends in its turn. Only while the Lua state is being
+ * closed can it still be waiting: then it is taken out of the queue, as its
+ * turn never comes. */
 static void abandon_wait(sl_wait *wait, sl_loop *loop)
 {
     sl_thread *t = wait->thread;
@@ -273,8 +277,8 @@ void sl_source_free(sl_source *source)
 
 /* --- watches ----------------------------------------------------------- */
 
-/* The source of a descriptor: its owner, or one made for those who watch it.
- * NULL: how it failed is in *err. */
+/* The source that owns fd, or a new one for watches. NULL: the failure is in
+ * *err. */
 static sl_source *find_or_make(sl_loop *loop, int fd, int *err)
 {
     *err = 0;

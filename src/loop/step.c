@@ -15,16 +15,17 @@
 #include <errno.h>
 #include <string.h>
 
-/* Steps before the time of the next patrol is compared. */
+/* Steps without a look at the clock, which says whether a patrol is due. */
 enum { STEPS_UNLOOKED = 16 };
 
-/* Seconds between two patrols for threads that have left their waits: at least,
- * and for each record of a thread. */
+/* The pause between two patrols for threads that have left their waits:
+ * look_pause seconds, and look_pause_each for each record of a thread. */
 static const double look_pause = 0.01, look_pause_each = 0.00001;
 
 /* --- events ------------------------------------------------------------ */
 
-/* The source became ready: tries the operation if it waits for that. */
+/* The wait's source became ready: tries the operation, if the wait is parked
+ * for that, and runs the thread if the operation is finished. */
 static void advance_parked(lua_State *L, sl_wait *wait, unsigned ready)
 {
     if (!sl_wait_isparked(wait) || !(wait->interest & ready))
@@ -52,10 +53,11 @@ static sl_source *find_source(sl_loop *loop, const sl_event *event)
     return source;
 }
 
-/* Each wait looks the source up, as a thread may have closed it. A wait may be
- * for the other direction than its own (see foreign.h); one that begins now
- * waits for the next event. If a thread fails, the event is dispatched again,
- * which does no harm. */
+/* A thread that runs may close any source, so the source is looked up again
+ * after each. A wait may be interested in the opposite direction (TLS). The
+ * writer is tried only if it was parked before the reader was tried: a wait
+ * that starts in between needs a new event. An error leaves the event in place,
+ * and the next step dispatches it again, which does no harm. */
 static void dispatch(lua_State *L, sl_loop *loop, sl_event *event)
 {
     sl_source *source = find_source(loop, event);
@@ -96,7 +98,7 @@ static void fire_timers(lua_State *L, sl_loop *loop)
 }
 
 /* Patrols for threads that have left their waits, if that is due; true if it
- * was. Not every step asks for the time. */
+ * was. Most steps do not ask for the time. */
 static int patrol_ifdue(lua_State *L, sl_loop *loop, double pause)
 {
     if (loop->unlooked-- > 0)
@@ -116,8 +118,8 @@ static double earlier(double a, double b)
     return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
-/* Seconds to wait at most: until the first deadline and the step's end, or
- * *is_cut: for a pause, after which the next patrol is due. */
+/* Seconds to wait at most: until the first deadline or the step's end. With
+ * *is_cut the result is shorter: after that pause the next patrol is due. */
 static double step_timeleft(lua_State *L, sl_loop *loop, double end,
                             int *is_cut)
 {
@@ -138,9 +140,9 @@ static double step_timeleft(lua_State *L, sl_loop *loop, double end,
     return *is_cut ? pause : left;
 }
 
-/* [-0, +0, e] step_timeleft, after calling the hook if one is set. A signal
- * that comes between this and the wait does not end the wait: to prevent it
- * would take system calls. */
+/* [-0, +0, e] step_timeleft, after calling a hook that is set. A signal between
+ * this call and the wait for events does not end that wait; system calls would
+ * be necessary to prevent that. */
 static double call_hook(lua_State *L, sl_loop *loop, double end, int *is_cut)
 {
     double left = step_timeleft(L, loop, end, is_cut);
@@ -155,7 +157,7 @@ static double call_hook(lua_State *L, sl_loop *loop, double end, int *is_cut)
 
 /* --- the step ---------------------------------------------------------- */
 
-/* [-0, +0, e] The loop gets a poller of its own. */
+/* [-0, +0, e] In a child process: gives the loop a poller of its own. */
 static void become_child(lua_State *L, sl_loop *loop)
 {
     int err;
@@ -166,8 +168,7 @@ static void become_child(lua_State *L, sl_loop *loop)
         luaL_error(L, "%s: %s", loop->type->name, strerror(err));
 }
 
-/* Waits for events, a deadline, or the step's end (0: at once). The hook may
- * fork. */
+/* Waits for events, a deadline, or the step's end (0: does not wait). */
 static void poll_events(lua_State *L, sl_loop *loop, double end)
 {
     for (;;) {
@@ -180,8 +181,8 @@ static void poll_events(lua_State *L, sl_loop *loop, double end)
         loop->event = 0;
         loop->event_count = n > 0 ? n : 0;
         if (n == 0)
-            loop->unlooked = 0;    /* there is time to compare the time */
-        if (n == 0 && is_cut) {    /* looks now, then waits on */
+            loop->unlooked = 0;    /* idle: the next step looks at the clock */
+        if (n == 0 && is_cut) {    /* patrols, then waits on */
             loop->looked = 0;
             continue;
         }
@@ -192,8 +193,9 @@ static void poll_events(lua_State *L, sl_loop *loop, double end)
     }
 }
 
-/* Before the step looks what waits, a child forgets what only its parent waits
- * for. The threads that a turn makes ready have theirs in the next step. */
+/* A child process drops the parent's unsent bytes first, as they count as
+ * waiting. Threads that become ready in the last part have their turn in the
+ * next step. */
 int sl_step_run(lua_State *L, sl_loop *loop, double timeout)
 {
     luaL_checkstack(L, LUA_MINSTACK * 2, "too many nested steps");

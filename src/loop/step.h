@@ -1,5 +1,5 @@
 /*
- * step.h - one step of a loop. In this order:
+ * step.h - one step of a loop, in this order:
  *
  *   1. wait for readiness, not longer than the first deadline, not at all
  *      when a thread is ready;
@@ -18,8 +18,8 @@
 
 #include "loop/loop.h"
 
-/* [-0, +0, e] One step of at most so many seconds (negative: no limit).
- * False if nothing waits. */
+/* [-0, +0, e] Makes one step that waits for at most timeout seconds (negative:
+ * no limit). False if nothing is ready or waits. */
 int sl_step_run(lua_State *L, sl_loop *loop, double timeout);
 
 #endif

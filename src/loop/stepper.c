@@ -9,7 +9,8 @@
 #include "thread/arg.h"
 #include "thread/hook.h"
 
-/* Seconds at most; negative, nil or none: as long as it takes. */
+/* The optional argument of step and start, in seconds. Negative, nil or none:
+ * -1, no limit. */
 static double check_timeout(lua_State *L)
 {
     double timeout = sl_arg_optseconds(L, 1, -1);
@@ -32,10 +33,11 @@ static int start_body(lua_State *L)
     return 0;
 }
 
-/* Lies on the stack of a thread that runs a loop, and is collected with it. */
+/* Lies on the stack of a thread that runs a loop. If the thread is collected,
+ * so is this, and notice_gc ends the run. */
 typedef struct notice {
-    sl_loop *loop;    /* anchored; NULL while it does not run */
-    int starts;       /* it is start, not step, that runs it */
+    sl_loop *loop;    /* anchored; NULL while the loop does not run */
+    int starts;       /* by start, not by step */
 } notice;
 
 static int notice_gc(lua_State *L)
@@ -49,8 +51,8 @@ static int notice_gc(lua_State *L)
     return 0;
 }
 
-/* [-0, +1, m] Pushes a notice for the loop of the running function; nil, and
- * returns NULL, in the main program, which is never dropped. */
+/* [-0, +1, m] Pushes a notice for the loop of the running function. In the main
+ * program, which is never collected, pushes nil and returns NULL. */
 static notice *push_notice(lua_State *L, const sl_loop *loop)
 {
     if (loop->threads->running == NULL) {
@@ -68,7 +70,7 @@ static notice *push_notice(lua_State *L, const sl_loop *loop)
     return n;
 }
 
-/* The loop begins to run, for body, or has ended. */
+/* Notes that the loop begins to run, for body, or that the run has ended. */
 static void mark(sl_loop *loop, notice *n, int runs, lua_CFunction body)
 {
     loop->stepping = runs;
@@ -78,8 +80,8 @@ static void mark(sl_loop *loop, notice *n, int runs, lua_CFunction body)
     }
 }
 
-/* [-0, +n, e] Runs body, which has the loop as its upvalue and gets the
- * timeout; whatever it raises, the loop can be run again afterwards. */
+/* [-0, +n, e] Calls body with the loop as upvalue and the timeout as argument.
+ * After an error the loop can be run again. */
 static int run_loop(lua_State *L, lua_CFunction body, const char *what)
 {
     sl_loop *loop = sl_loop_check(L);
@@ -95,7 +97,8 @@ static int run_loop(lua_State *L, lua_CFunction body, const char *what)
     notice *n = push_notice(L, loop);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushcclosure(L, body, 1);
-    if (loop->stepping)    /* perhaps by a finalizer that ran meanwhile */
+    if (loop->stepping)    /* checked here, as a finalizer may have run the
+                              loop */
         return luaL_error(L, "%s: the loop is already running", what);
     lua_pushnumber(L, timeout);
     loop->hook = sl_hook_find(L, loop->threads);

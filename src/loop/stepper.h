@@ -1,7 +1,7 @@
 /*
- * stepper.h - step and start: who may run a loop, and that it can be run again
- * however that ended. A thread of one loop may run the other one, and be
- * dropped in the middle of it.
+ * stepper.h - the functions step and start. A loop may be run by the program or
+ * by a thread of another loop, which may be collected meanwhile. However the
+ * run ends, the loop can be run again.
  */
 
 #ifndef SL_STEPPER_H
@@ -9,7 +9,7 @@
 
 #include <lua.h>
 
-/* step([timeout]) -> true, or false if nothing waits */
+/* step([timeout]) -> true; false if nothing is ready or waits */
 int sl_stepper_step(lua_State *L);
 
 /* start([timeout]): steps until nothing waits or stop is called. */

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-/* The timer of a wait fires. The wait may be over, or its deadline may have
- * been moved: then the timer is set again, which takes no memory. */
+/* Called when the timer of a wait fires. The wait may be over. If its deadline
+ * was moved, the timer is set again, which needs no memory. */
 static sl_thread *expire(sl_timer *timer, double now)
 {
     sl_timeout *timeout = (sl_timeout *)((char *)timer -
@@ -44,8 +44,8 @@ int sl_timeout_setlimits(sl_wait *wait, double block, double until)
     return 0;
 }
 
-/* Sets the deadline of a wait that begins now. The timer stays where it is in
- * the heap if it fires earlier. */
+/* Sets the deadline of a wait that begins now. A timer that fires earlier stays
+ * where it is in the heap. */
 static int set_deadline(const sl_wait *wait, double now)
 {
     sl_timers *timers = &sl_wait_loop(wait)->timers;

@@ -1,5 +1,5 @@
 /*
- * timeout.h - how long a wait in a source may take.
+ * timeout.h - time limits of a source's waits.
  */
 
 #ifndef SL_TIMEOUT_H
@@ -7,10 +7,11 @@
 
 #include "loop/source.h"
 
-/* The rest of sl_timeout_set. */
+/* Slow path of sl_timeout_set. */
 int sl_timeout_setlimits(sl_wait *wait, double block, double until);
 
-/* Limits the wait if block or until is not negative. 0 or ENOMEM. */
+/* Sets the wait's limits: `block` seconds for each wait, and the time `until`
+ * for the call. Negative: no limit. 0 or ENOMEM. */
 static inline int sl_timeout_set(sl_wait *wait, double block, double until)
 {
     wait->has_timeout = 0;
@@ -18,20 +19,20 @@ static inline int sl_timeout_set(sl_wait *wait, double block, double until)
                                     : 0;
 }
 
-/* The rest of sl_timeout_begin. */
+/* Slow path of sl_timeout_begin. */
 int sl_timeout_beginlimited(sl_wait *wait);
 
-/* Sets the deadline of a wait that begins now, if it is limited. 0 or
- * ENOMEM. */
+/* Sets the deadline and the timer of a wait that begins now, if it has a limit.
+ * 0 or ENOMEM. */
 static inline int sl_timeout_begin(sl_wait *wait)
 {
     return wait->has_timeout ? sl_timeout_beginlimited(wait) : 0;
 }
 
-/* Bytes have moved: a limited wait begins anew. */
+/* After bytes have moved: `block` counts from now. */
 void sl_timeout_renew(sl_wait *wait);
 
-/* Whether the operation may only be tried. */
+/* Whether the operation must not wait. */
 static inline int sl_timeout_isinstant(const sl_wait *wait)
 {
     if (!wait->has_timeout)
@@ -40,8 +41,8 @@ static inline int sl_timeout_isinstant(const sl_wait *wait)
     return timeout->block == 0 || timeout->until == 0;
 }
 
-/* The status of a wait whose operation has returned that status. A limited
- * wait times out if it must not wait, or not go on. */
+/* The wait's status after its operation has returned `status`: SL_TIMEOUT if
+ * the wait must not wait, or its call must not go on; else `status`. */
 int sl_timeout_status(const sl_wait *wait, int status);
 
 #endif

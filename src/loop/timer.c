@@ -1,6 +1,6 @@
 /*
- * timer.c - a heap with four children a node: half the depth of a binary
- * one, and siblings lie side by side.
+ * timer.c - a heap with four children for each node. It is half as deep as a
+ * binary heap, and siblings lie side by side in memory.
  */
 
 #include "loop/timer.h"

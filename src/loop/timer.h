@@ -1,10 +1,10 @@
 /*
  * timer.h - a heap of deadlines.
  *
- * A timer is a node inside whatever waits (a thread, a socket's direction);
- * the heap borrows it from sl_timer_set until it fires or is cancelled. The
- * keys lie in the heap's own array, so that sifting touches little memory.
- * Equal deadlines fire in the order in which they were set.
+ * A timer is part of a larger object, such as a wait. The heap borrows it from
+ * sl_timer_set until it fires or is cancelled. The keys lie in the heap's own
+ * array, so that sifting touches little memory. Equal deadlines fire in the
+ * order in which they were set.
  */
 
 #ifndef SL_TIMER_H
@@ -15,18 +15,18 @@
 
 typedef struct sl_timer sl_timer;
 
-/* Called when the timer is due; must not raise. Returns the thread that runs
- * now, as its wait is over, or NULL. */
+/* Called when the timer is due; must not raise. Returns a thread that has to
+ * run now because its wait is over, or NULL. */
 typedef struct sl_thread *(*sl_timer_callback)(sl_timer *timer, double now);
 
 struct sl_timer {
-    uint32_t index;    /* its place in the heap + 1; 0 when not set */
+    uint32_t index;    /* index in the heap + 1; 0 when not set */
     sl_timer_callback on_fire;
 };
 
 typedef struct sl_timer_entry {
     double due;        /* on sl_clock_now's clock */
-    uint64_t order;    /* of being set, among equal deadlines */
+    uint64_t order;    /* increases with each sl_timer_set */
     sl_timer *timer;   /* borrowed */
 } sl_timer_entry;
 
@@ -50,25 +50,25 @@ static inline int sl_timer_isset(const sl_timer *timer)
 void sl_timers_init(sl_timers *timers);
 void sl_timers_free(sl_timers *timers);
 
-/* Sets or moves a timer. 0 or ENOMEM (never when it was set before). */
+/* Sets or moves a timer. 0 or ENOMEM. Moving never fails. */
 int sl_timer_set(sl_timers *timers, sl_timer *timer, double due);
 
 void sl_timer_cancel(sl_timers *timers, sl_timer *timer);
 
-/* When a set timer will fire. */
+/* The time at which a timer that is set fires. */
 static inline double sl_timer_due(const sl_timers *timers,
                                   const sl_timer *timer)
 {
     return timers->heap[timer->index - 1].due;
 }
 
-/* The first deadline of all, or a negative number when there is none. */
+/* The first deadline; a negative number if there is none. */
 static inline double sl_timers_first(const sl_timers *timers)
 {
     return timers->count > 0 ? timers->heap[0].due : -1;
 }
 
-/* Takes out and returns the first timer due at or before now, or NULL. */
+/* Removes and returns the first timer if it is due at `now`; else NULL. */
 sl_timer *sl_timers_pop(sl_timers *timers, double now);
 
 #endif

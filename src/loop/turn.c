@@ -1,5 +1,5 @@
 /*
- * turn.c - turns of threads, and what becomes of failures. See turn.h.
+ * turn.c - turns of threads, and the reports of their failures. See turn.h.
  */
 
 #include "loop/turn.h"
@@ -13,8 +13,8 @@
 
 /* --- failures ---------------------------------------------------------- */
 
-/* [-3, +0, e] A thread failed: thread, error and traceback go to onerror, or
- * out of this step, as Ctrl-C does. */
+/* [-3, +0, e] Calls onerror(thread, error, traceback). Without onerror, and for
+ * Ctrl-C, raises the error out of the step. */
 static void report_failure(lua_State *L, const sl_loop *loop)
 {
     loop->failed(L, lua_gettop(L) - 2);
@@ -61,8 +61,8 @@ static void push_firstfailure(lua_State *L, sl_loop *loop)
     lua_remove(L, -4);
 }
 
-/* A failure is out of the list before it is reported: if that raises, the next
- * step goes on with the next one. */
+/* Each failure is taken out of the list before it is reported. If the report
+ * raises, the next step continues with the next failure. */
 void sl_turn_reportall(lua_State *L, sl_loop *loop)
 {
     sl_thread_sync_vm(L, loop->threads);
@@ -74,7 +74,7 @@ void sl_turn_reportall(lua_State *L, sl_loop *loop)
 
 /* --- turns ------------------------------------------------------------- */
 
-/* The operation of a queued wait goes on. True if the wait is over, or its
+/* Continues the operation of a queued wait. True if the wait is over, or its
  * thread has left. */
 static int advance_queued(lua_State *L, sl_wait *wait)
 {
@@ -89,8 +89,8 @@ static int advance_queued(lua_State *L, sl_wait *wait)
     return wait->phase == SL_WAIT_DONE;
 }
 
-/* The thread stays in the queue until nothing can fail. What it has sent leaves
- * before its failure is reported, which may raise. */
+/* sl_run_prepare may raise: the thread stays in the queue until then. Its
+ * gathered bytes are sent before report_failure, which may raise, too. */
 void sl_turn_take(lua_State *L, sl_loop *loop, sl_thread *t)
 {
     sl_wait *wait = t->wait;

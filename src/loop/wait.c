@@ -1,5 +1,5 @@
 /*
- * wait.c - the phases of a wait, and how any wait ends; the ready queue. See
+ * wait.c - the phases of a wait, the end of any wait, and the ready queue. See
  * wait.h.
  */
 
@@ -9,7 +9,7 @@
 
 /* --- the ready queue --------------------------------------------------- */
 
-/* Puts a thread at the end of the queue. */
+/* Adds a thread at the end of the ready queue. */
 static inline void enqueue_thread(sl_loop *loop, sl_thread *t)
 {
     sl_own *own = sl_wait_own(t);
@@ -25,18 +25,18 @@ static inline void enqueue_thread(sl_loop *loop, sl_thread *t)
 
 /* --- phases ------------------------------------------------------------ */
 
-/* The rest of unpark: of a thread's own wait. */
+/* unpark for a thread's own wait. */
 static void unpark_own(sl_wait *wait, sl_loop *loop)
 {
     if (wait->kind == SL_WAIT_SUSPENSION)
-        return;    /* was not counted */
+        return;    /* not counted as waiting */
     loop->waiting--;
     sl_timer_cancel(&loop->timers, &sl_wait_own(wait->thread)->place.timer);
 }
 
-/* A parked wait goes into another phase. The phase changes before the poller
- * is updated, which asks the waits for their interest; and the timer is gone
- * before its thread is put into the queue. */
+/* Changes the phase of a parked wait. The phase changes before the poller is
+ * updated, since sl_source_update reads the phases. The timer is cancelled
+ * before the thread is queued, since both use the same memory. */
 static inline void unpark(sl_wait *wait, enum sl_wait_phase phase)
 {
     sl_loop *loop = sl_wait_loop(wait);
@@ -70,9 +70,9 @@ void sl_wait_queue(sl_wait *wait)
     enqueue_thread(loop, wait->thread);
 }
 
-/* A suspended thread has no place in a loop, and its record does not anchor
- * it: it becomes a waiting one. Not if it has been resumed, or belongs to a
- * loop that is gone. */
+/* Turns a suspended thread into a waiting one: only a waiting thread can be
+ * queued, and only its record anchors it. False if the thread was resumed
+ * meanwhile, or its loop is gone. */
 static int end_suspension(sl_wait *wait)
 {
     return sl_wait_loop(wait) != NULL && sl_stop_wake(wait->thread);

@@ -14,7 +14,7 @@
 
 /* --- lists of descriptors ---------------------------------------------- */
 
-/* The number at index. */
+/* The descriptor at index, which is a number. Raises if it is out of range. */
 static int check_descriptor(lua_State *L, int index)
 {
     int fd;

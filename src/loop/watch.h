@@ -1,6 +1,6 @@
 /*
- * watch.h - descriptors that a program gives by their numbers: reading lists of
- * them, and asking which are ready now.
+ * watch.h - descriptors given by their numbers: lists of them as arguments, and
+ * a question which of them are ready now.
  */
 
 #ifndef SL_WATCH_H
@@ -12,7 +12,8 @@
  * array of numbers, or nil for none. */
 int sl_watch_count(lua_State *L, int index);
 
-/* [-0, +0, v] One of those descriptors, counted from 0. */
+/* [-0, +0, v] The descriptor number i, counted from 0, of the argument at
+ * index. */
 int sl_watch_descriptor(lua_State *L, int index, int i);
 
 /* ready(reads, writes) -> how many descriptors are ready now, and two arrays

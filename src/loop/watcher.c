@@ -2,8 +2,9 @@
  * watcher.c - watchers, as Lua objects and for C functions on fibers. See
  * watcher.h.
  *
- * The poller knows a descriptor that no socket of the loop owns only while it
- * is watched: the loop would not notice when that is closed.
+ * A descriptor without an owner in the loop is registered with the poller only
+ * while it is watched. Registered for longer, it could be closed without
+ * notice.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -24,8 +25,8 @@ struct sl_watcher {
     sl_source self;       /* has no descriptor; its reader is the wait */
     sl_watch *watches;    /* owned array */
     int count, size;
-    int fired;            /* one of them was notified */
-    int lost;             /* the descriptor of one is gone */
+    int fired;            /* a watch was notified */
+    int lost;             /* a watched descriptor is gone */
 };
 
 /* --- watches ----------------------------------------------------------- */
@@ -95,7 +96,8 @@ static int try_watching(lua_State *L, sl_source *source)
     return ((sl_watcher *)source)->fired ? 0 : SL_AGAIN;
 }
 
-/* Ends the last wait; 0 or ENOMEM: there's no room for so many. */
+/* Removes the watches of the last wait and makes room for `count` new ones. 0
+ * or ENOMEM. */
 static int watcher_begin(sl_watcher *w, int count)
 {
     watcher_unwatch(w);
@@ -103,7 +105,8 @@ static int watcher_begin(sl_watcher *w, int count)
     return watcher_reserve(w, count);
 }
 
-/* true if something happened, false if the time is over; nil, error */
+/* Results: true if a watch was notified, false after a timeout; or nil,
+ * error. */
 static int watch_results(lua_State *L, sl_wait *wait)
 {
     watcher_unwatch((sl_watcher *)sl_source_of(wait));
@@ -115,8 +118,8 @@ static int watch_results(lua_State *L, sl_wait *wait)
 
 static const sl_operation watching = {try_watching, watch_results};
 
-/* wait(seconds, reads, writes) -> whether one of the descriptors became
- * ready, or may have; or nil, error. Seconds negative: no limit. */
+/* wait(seconds, reads, writes) -> true if a descriptor may be ready, false
+ * after a timeout; or nil, error. Negative seconds: no limit. */
 static int meth_wait(lua_State *L)
 {
     sl_watcher *w = watcher_check(L);
@@ -144,8 +147,8 @@ static int meth_waits(lua_State *L)
     return 1;
 }
 
-/* left() -> whether the thread has left the last wait, as its coroutine was
- * resumed by other means */
+/* left() -> whether the thread has left the last wait without notice, as when
+ * its coroutine was resumed by other means */
 static int meth_left(lua_State *L)
 {
     sl_watcher *w = watcher_check(L);
@@ -157,7 +160,7 @@ static int meth_left(lua_State *L)
     return 1;
 }
 
-/* wake(): the thread that waits with this watcher looks again */
+/* wake(): ends the wait of the thread that waits with this watcher */
 static int meth_wake(lua_State *L)
 {
     sl_watcher *w = watcher_check(L);
@@ -198,8 +201,8 @@ static int func_watcher(lua_State *L)
     return 1;
 }
 
-/* [-0, +1, m] Pushes a func_watcher for the loop at index. No program can reach
- * the class and its finalizer: they trust what they are given. */
+/* [-0, +1, m] Pushes a func_watcher for the loop at index. Programs cannot
+ * reach the class and its finalizer, so these do not check their arguments. */
 static void push_newmaker(lua_State *L, int loop)
 {
     lua_pushvalue(L, loop);
