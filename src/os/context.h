@@ -91,8 +91,9 @@ static inline void sl_context_swap(sl_context *from, sl_context *to)
 #define SL_LANDING ""
 #endif
 
-/* All other registers are declared as clobbered: the compiler saves those that
- * it needs. */
+/* Saves the stack and frame pointers and the program counter. All other
+ * registers are declared as clobbered, so the compiler saves those that it
+ * needs. */
 static inline void sl_context_swap(sl_context *from, sl_context *to)
 {
     __asm__ volatile(
@@ -115,7 +116,7 @@ static inline void sl_context_swap(sl_context *from, sl_context *to)
 #else
 
 #if defined(__APPLE__)
-#define SL_PLATFORM_REGISTER    /* x18 is the system's there */
+#define SL_PLATFORM_REGISTER    /* x18 is reserved for the system */
 #else
 #define SL_PLATFORM_REGISTER "x18",
 #endif
@@ -147,14 +148,15 @@ static inline void sl_context_swap(sl_context *from, sl_context *to)
 
 #endif
 
-/* Returns the pointer. Compilers do not see that it is the same. */
+/* Returns the pointer. The compiler cannot see that the result equals the
+ * argument. */
 static inline void *sl_context_opaque(void *pointer)
 {
     __asm__("" : "+r"(pointer));
     return pointer;
 }
 
-/* Leaves one stack for another. */
+/* Switches from the running stack to another. */
 static inline void sl_context_switch(sl_context *from, sl_context *to)
 {
 #if defined(SL_ASAN)
@@ -166,9 +168,9 @@ static inline void sl_context_switch(sl_context *from, sl_context *to)
     sl_context_swap(from, to);
 }
 
-/* Completes a switch, on the stack that was switched to. When a fiber starts
- * or goes on, the runner's stack is noted: AddressSanitizer asks for it when
- * control returns. */
+/* Completes a switch, on the stack that now runs. AddressSanitizer needs the
+ * bounds of the runner's stack when control returns there: they are noted when
+ * a fiber starts or continues. */
 static inline void sl_context_arrive(sl_context *here, sl_context *runner)
 {
 #if defined(SL_ASAN)

@@ -1,6 +1,6 @@
 /*
- * error.c - errno, getaddrinfo's errors and our codes in LuaSocket's words
- * (its pierror.h, io.c and usocket.c say which).
+ * error.c - the table of messages. LuaSocket's messages are in its pierror.h,
+ * io.c and usocket.c.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -84,7 +84,8 @@ int sl_error_ofstream(int err)
     if (err == EAGAIN)
         return SL_AGAIN;
     if (err == EPIPE || err == ECONNRESET || err == EBADF)
-        return SL_CLOSED;    /* EBADF: closed by others */
+        return SL_CLOSED;    /* EBADF: the descriptor was closed without
+                                notice */
     return err;
 }
 

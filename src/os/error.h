@@ -1,9 +1,9 @@
 /*
- * error.h - the three kinds of errors, and the one translation of them.
+ * error.h - codes of failures, and LuaSocket's messages for them.
  *
- * Inside C a function returns 0, an errno, or one of the negative codes
- * below. Towards Lua the outside world's failures are nil and LuaSocket's
- * words for them. Misuse raises, with sl_arg_* or luaL_error.
+ * C functions return 0, an errno, or one of the negative codes below. Functions
+ * for Lua return nil and LuaSocket's message for a failure of the outside
+ * world. Misuse raises an error (sl_arg_*, luaL_error).
  */
 
 #ifndef SL_ERROR_H
@@ -11,7 +11,7 @@
 
 enum {
     SL_CLOSED = -1,    /* the connection or the socket is closed */
-    SL_TIMEOUT = -2,   /* the time set with settimeout is over */
+    SL_TIMEOUT = -2,   /* a time limit is over */
     SL_AGAIN = -3,     /* not ready: wait (never reaches Lua) */
     SL_BUSY = -4,      /* budget used up: continue later (never reaches Lua) */
     SL_TOO_BIG = -5,   /* the poller cannot hold so high a descriptor */
@@ -21,30 +21,30 @@ enum {
     SL_GAI = -1000     /* SL_GAI - n: getaddrinfo's error n */
 };
 
-/* LuaSocket's words for err, which is not 0. Valid until the next call. */
+/* LuaSocket's message for err, which is not 0. Valid until the next call. */
 const char *sl_error_message(int err);
 
-/* The system's own words for an error of getaddrinfo, or NULL for others. */
+/* The system's message for an error of getaddrinfo; NULL for other errors. */
 const char *sl_error_gaimessage(int err);
 
-/* The error with that message: LuaSocket's objects return only messages. */
+/* The code for a message. LuaSocket's objects return only messages. */
 int sl_error_code(const char *message);
 
-/* Whether that is the system's message for EPIPE, for which LuaSocket has the
- * word 'closed'. */
+/* Whether this is the system's message for EPIPE, which LuaSocket reports as
+ * 'closed'. */
 int sl_error_isclosed(const char *message);
 
-/* The code for how reading from or writing to a stream failed. */
+/* Converts the errno of a failed read from or write to a stream. */
 int sl_error_ofstream(int err);
 
-/* Whether that error means that the connection broke. */
+/* Whether err means that the connection broke. */
 int sl_error_isbroken(int err);
 
-/* The failure to report of two. The latter wins, but 'unreachable' does not
- * replace an answer from a host. former may be 0. */
+/* Picks the failure to report. The later one wins, except that 'unreachable'
+ * never replaces an answer from a host. former may be 0. */
 int sl_error_prefer(int former, int latter);
 
-/* getaddrinfo's result as one of our codes; uses errno. */
+/* Converts a result of getaddrinfo. Uses errno. */
 int sl_error_gai(int gai);
 
 #endif

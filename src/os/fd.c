@@ -23,7 +23,7 @@ enum { SEND_FLAGS = MSG_NOSIGNAL };
 enum { SEND_FLAGS = 0 };
 #endif
 
-/* Sets *n to what a call that transfers bytes returned. 0 or an errno. */
+/* Sets *n from the result of a call that transfers bytes. 0 or an errno. */
 static int transferred(ssize_t result, size_t *n)
 {
     *n = result < 0 ? 0 : (size_t)result;
@@ -313,8 +313,8 @@ int sl_fd_connected(int fd)
     return err == ENOTCONN ? EINPROGRESS : err;
 }
 
-/* An attempt that is hung up has failed, also if its error was read before: the
- * system reports an error once. */
+/* The system reports an error once, so it may have been read before. A failed
+ * attempt is hung up in any case. */
 int sl_fd_attempted(int fd)
 {
     int err = sl_fd_connected(fd);

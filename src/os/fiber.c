@@ -1,6 +1,6 @@
 /*
- * fiber.c - stacks from mmap, with a guard below, and their first frame. With
- * -DSL_VALGRIND they are registered with valgrind.
+ * fiber.c - stacks from mmap, with a guard below each, and their first frame.
+ * With -DSL_VALGRIND they are registered with valgrind.
  */
 
 #define _DEFAULT_SOURCE    /* MAP_ANONYMOUS, madvise */
@@ -24,17 +24,18 @@
 
 enum {
     IDLE_MAX = 256,
-    SLAB_MIN = 8, SLAB_MAX = 64,    /* stacks mapped at once */
-    /* Below a stack. Some functions of Lua have frames larger than a page: a
-     * guard of one page could be skipped. */
+    SLAB_MIN = 8, SLAB_MAX = 64,    /* number of stacks mapped at once */
+    /* The guard below a stack. Some functions of Lua have frames larger than a
+     * page, which could skip a guard of one page. */
     GUARD_SIZE = 64 * 1024,
-    /* A guard splits a mapping, and Linux allows a process 65530 mappings
-     * (vm.max_map_count). Further stacks have no guard, so that their mappings
-     * merge; Lua's limit on nested C calls protects them. */
+    /* The number of stacks with a guard. A guard splits a mapping, and Linux
+     * allows a process 65530 mappings (vm.max_map_count). Mappings of stacks
+     * without a guard merge; Lua's limit on nested C calls protects these
+     * stacks. */
     GUARDED_MAX = 16384
 };
 
-/* Frames on these bytes of stack are gone. */
+/* Clears AddressSanitizer's marks of frames that no longer exist. */
 static void forget_bytes(char *bottom, size_t size)
 {
 #if defined(SL_ASAN)
@@ -44,7 +45,8 @@ static void forget_bytes(char *bottom, size_t size)
 #endif
 }
 
-/* Ends ThreadSanitizer's fiber, which lasts as long as a function runs. */
+/* Destroys ThreadSanitizer's fiber. It has one for each function that runs on a
+ * fiber of ours. */
 static void forget_calls(sl_fiber *fiber)
 {
 #if defined(SL_TSAN)
@@ -63,7 +65,7 @@ static char *stack_bottom(sl_fiber *fiber, size_t stack_size)
     return (char *)((uintptr_t)fiber & ~(uintptr_t)(stack_size - 1));
 }
 
-/* The body of every fiber. It never returns: nothing lies above it. */
+/* The body of every fiber. It never returns, as there is no caller. */
 __attribute__((used)) void sl_fiber_serve(sl_fiber *fiber);
 void sl_fiber_serve(sl_fiber *fiber)
 {
@@ -96,8 +98,8 @@ static void reset_context(sl_fiber *fiber, char *bottom)
 
 #else
 
-/* The first frame of a stack: calls sl_fiber_serve with the frame pointer as
- * its argument. Unwinders stop here. */
+/* The first frame of a stack. Calls sl_fiber_serve with the frame pointer as
+ * argument. Unwinders stop here. */
 void sl_fiber_entry(void);
 
 __asm__(
@@ -180,12 +182,13 @@ static void unmap_stacks(char *base, size_t size)
         munmap(base, size);
 }
 
-/* Maps n fresh stacks; there are none. 0 or ENOMEM. */
+/* Maps n fresh stacks into a pool that has none. 0 or ENOMEM. */
 static int map_stacks(sl_fibers *pool, size_t n)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
     size_t one = pool->stack_size;
-    size_t size = (n + 1) * one;    /* begins anywhere */
+    size_t size = (n + 1) * one;    /* one more than n, as mmap may return any
+                                       page */
     char *base = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (base == MAP_FAILED)
         return ENOMEM;
@@ -200,7 +203,7 @@ static int map_stacks(sl_fibers *pool, size_t n)
     return 0;
 }
 
-/* Makes sure there is a fresh stack; 0 or ENOMEM. */
+/* Makes sure that there is a fresh stack. 0 or ENOMEM. */
 static int map_slab(sl_fibers *pool)
 {
     size_t n = pool->count;
@@ -233,8 +236,8 @@ static sl_fiber *create_fiber(sl_fibers *pool)
     return fiber;
 }
 
-/* Unmaps the stack. False: it stays, as the process has too many mappings to
- * split one. */
+/* Unmaps a fiber's stack. False: the fiber stays, as the process has too many
+ * mappings to split one. */
 static int destroy_fiber(sl_fibers *pool, sl_fiber *fiber)
 {
 #if defined(SL_VALGRIND)
@@ -254,7 +257,7 @@ static int destroy_fiber(sl_fibers *pool, sl_fiber *fiber)
     return 1;
 }
 
-/* Returns the lower pages of a deep stack to the system. */
+/* Returns the lower pages of a stack, below SL_FIBER_SHALLOW, to the system. */
 static void release_pages(sl_fiber *fiber, size_t stack_size)
 {
     char *bottom = stack_bottom(fiber, stack_size) + GUARD_SIZE;

@@ -1,16 +1,16 @@
 /*
  * fiber.h - C stacks on demand, and the switch between them.
  *
- * A fiber is a C stack that runs one function at a time: sl_fiber_run calls it.
- * The function may stop half-way with sl_fiber_freeze, which returns to the
- * caller of sl_fiber_run; the next sl_fiber_run continues it. A fiber whose
- * function has returned is empty, and can run another one.
+ * A fiber is a C stack that runs one function at a time: sl_fiber_run calls the
+ * function. The function may stop with sl_fiber_freeze, which returns to the
+ * caller of sl_fiber_run; the next sl_fiber_run continues the function. A fiber
+ * whose function has returned is empty, and can run another function.
  *
  * Stacks are mapped, never allocated: only the pages that were touched cost
  * memory. Errors must not be thrown across a switch.
  *
  * All stacks of a pool have one size. Inline functions take it as an argument,
- * which is a constant at the callers.
+ * so that it is a constant at the callers.
  */
 
 #ifndef SL_FIBER_H
@@ -27,31 +27,33 @@ typedef struct sl_fiber {
     void (*function)(void *);   /* runs on it; NULL: empty */
     void *arg;
     sl_context here;            /* where the fiber was left */
-    sl_context *back;           /* of its runner; lies on the runner's stack */
-    int deep;                   /* it was frozen below SL_FIBER_SHALLOW */
+    sl_context *back;           /* where its runner was left; lies on the
+                                   runner's stack */
+    int deep;                   /* was frozen deeper than SL_FIBER_SHALLOW */
     unsigned valgrind_id;
 } sl_fiber;
 
-/* A stack that was frozen at a greater depth is unmapped in part when its
- * function ends. */
+/* After a function that was frozen at a greater depth, the lower pages of the
+ * stack are returned to the system. */
 enum { SL_FIBER_SHALLOW = 64 * 1024 };
 
-/* A pool of empty fibers; of one thread of the system. */
+/* A pool of fibers, used by one OS thread. */
 typedef struct sl_fibers {
-    sl_fiber *idle;       /* linked by their next */
+    sl_fiber *idle;       /* list of empty fibers */
     size_t idle_count;
-    size_t count;         /* of all fibers, idle or not */
+    size_t count;         /* number of all fibers, idle or not */
     size_t stack_size;
-    char *fresh;          /* stacks that are mapped and unused: */
+    char *fresh;          /* mapped stacks that are not fibers yet */
     size_t fresh_count;
 } sl_fibers;
 
-/* Cache colouring: a stack begins at a multiple of its size, and its upper end
- * is shifted by one of four distances. Else the upper ends of all stacks would
- * compete for the same lines of the processor's caches. */
+/* Cache colouring: the upper end of a stack is shifted by one of four
+ * distances. Otherwise the upper ends of all stacks, which begin at multiples
+ * of their size, would compete for the same lines of the processor's caches. */
 enum { SL_STACK_COLOR = 12 * 64, SL_STACK_COLORS = 4 };
 
-/* The fiber on whose stack the address is, if there is one. */
+/* The fiber whose stack contains the address. Meaningless if the address is on
+ * another stack. */
 static inline sl_fiber *sl_fiber_at(const void *address, size_t stack_size)
 {
     uintptr_t end = ((uintptr_t)address | (stack_size - 1)) + 1;
@@ -59,23 +61,24 @@ static inline sl_fiber *sl_fiber_at(const void *address, size_t stack_size)
     return (sl_fiber *)end - 1;
 }
 
-/* Whether the processor checks returns against a shadow stack. No fiber can run
- * then, as shadow stacks are not switched. */
+/* Whether the processor checks returns against a shadow stack. Then no fiber
+ * can run, as shadow stacks are not switched. */
 int sl_fibers_shadowed(void);
 
 /* stack_size is a power of two, and at least 256 KiB. */
 void sl_fibers_init(sl_fibers *pool, size_t stack_size);
 
-/* Unmaps the idle fibers. The others must have been taken back before. */
+/* Unmaps all fibers. Precondition: all of them are idle. */
 void sl_fibers_free(sl_fibers *pool);
 
-/* Makes sure that the next sl_fiber_take succeeds; 0 or ENOMEM. */
+/* Makes sure that the pool has an idle fiber, which the next sl_fiber_take
+ * returns. 0 or ENOMEM. */
 int sl_fibers_reserve(sl_fibers *pool);
 
-/* An empty fiber, from the pool or new; NULL when there is no memory. */
+/* Takes an empty fiber out of the pool, or makes one. NULL: no memory. */
 sl_fiber *sl_fiber_take(sl_fibers *pool);
 
-/* Gives a fiber back; a frozen function is dropped. */
+/* Gives a fiber back. Drops its frozen function, if any. */
 void sl_fiber_give(sl_fibers *pool, sl_fiber *fiber);
 
 /* Whether a function is frozen on the fiber; false: the fiber is empty. */
@@ -129,8 +132,8 @@ static inline void sl_fiber_freeze(sl_fiber *fiber, size_t stack_size)
         sl_fiber_leave(fiber, fiber->back);
 }
 
-/* Called on the fiber: freezes it, and continues another frozen fiber. When
- * that one freezes or ends, it returns to the caller of this fiber's
+/* Called on the fiber: freezes it, and continues `other`, which is frozen. When
+ * `other` freezes or ends, control returns to the caller of this fiber's
  * sl_fiber_run. */
 static inline void sl_fiber_pass(sl_fiber *fiber, sl_fiber *other)
 {

@@ -1,5 +1,5 @@
 /*
- * lookup.c - names and addresses. Look-ups block: see resolver.h for those
+ * lookup.c - names and addresses. These look-ups block; resolver.h has look-ups
  * that do not.
  */
 
@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* '*' is any address of IPv4, unless IPv6 is asked for: the order in which
- * the system gives the two depends on its network. */
+/* Without a family, '*' means any address of IPv4: the order in which the
+ * system returns IPv4 and IPv6 depends on its network. */
 static int ask_system(const sl_query *query, int flags, struct addrinfo **list)
 {
     struct addrinfo hints;
@@ -31,7 +31,8 @@ static int ask_system(const sl_query *query, int flags, struct addrinfo **list)
                        list);
 }
 
-/* Whether to ask the system, which accepts more ports than we do. */
+/* Whether the query may go to the system, which accepts more ports than we
+ * do. */
 static int is_sound(const sl_query *query)
 {
     return *query->host != '\0' &&
@@ -61,7 +62,8 @@ void sl_lookup_free(struct addrinfo *list)
         freeaddrinfo(list);
 }
 
-/* The name of the address; its digits if it has no name or asking failed. */
+/* Finds the name of an address; the digits if there is no name or the look-up
+ * failed. */
 static void find_name(const struct addrinfo *ai, char host[NI_MAXHOST],
                       char port[NI_MAXSERV])
 {

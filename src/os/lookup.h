@@ -11,12 +11,12 @@
 /* The purpose of a look-up. */
 enum sl_purpose {
     SL_TO_CONNECT,
-    SL_TO_BIND,          /* host "*" is any */
-    SL_TO_NAME,          /* also the host's canonical name */
-    SL_TO_REVERSE        /* also the names of its addresses */
+    SL_TO_BIND,          /* host "*" stands for any address */
+    SL_TO_NAME,          /* with the host's canonical name */
+    SL_TO_REVERSE        /* with the names of the host's addresses */
 };
 
-/* A question. */
+/* The arguments of a look-up. */
 typedef struct sl_query {
     const char *host;
     const char *port;    /* number or service; NULL: none */
@@ -25,20 +25,20 @@ typedef struct sl_query {
     int purpose;         /* of enum sl_purpose */
 } sl_query;
 
-/* 0 or how it failed (error.h). Free *list with sl_lookup_free.
- * resolve asks the system, and blocks; known gives SL_AGAIN if that is needed,
- * which it isn't for numbers. */
+/* Look a name up: 0 or how it failed (error.h). Free *list with sl_lookup_free.
+ * resolve asks the system, and may block. known does not ask: it parses
+ * numbers, and returns SL_AGAIN for everything else. */
 int sl_lookup_resolve(const sl_query *query, struct addrinfo **list);
 int sl_lookup_known(const sl_query *query, struct addrinfo **list);
 
 /* list may be NULL. */
 void sl_lookup_free(struct addrinfo *list);
 
-/* The names of the addresses: of the port, then of each host, with a zero byte
- * after each. Asks the system, and blocks. NULL: no memory. Free it. */
+/* Looks up the names of addresses: the port's name and then each host's, with a
+ * zero byte after each. Blocks. NULL: no memory. Free the result. */
 char *sl_lookup_names(const struct addrinfo *list);
 
-/* An address as text; false if it has none. */
+/* Formats an address in digits. False if it has no such form. */
 int sl_lookup_format(const struct sockaddr *address, socklen_t size,
                      char host[NI_MAXHOST], char port[NI_MAXSERV]);
 

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK_TRIES = 1000 };    /* of locking a folder, one a millisecond */
+enum { LOCK_TRIES = 1000 };    /* to lock a folder, one a millisecond */
 
 static const char *last_part(const char *path)
 {
@@ -25,8 +25,9 @@ static const char *last_part(const char *path)
 
 /* --- the folder -------------------------------------------------------- */
 
-/* Other servers hold the lock for moments, but anybody who may read the folder
- * could for ever. */
+/* Locks the folder; false if that takes too long. Other servers hold the lock
+ * for moments, but any process that can read the folder can hold it for
+ * ever. */
 static int try_lock(int folder)
 {
     const struct timespec pause = {0, 1000000};
@@ -87,7 +88,7 @@ int sl_path_isthere(const char *path, const sl_path_file *file)
     return lstat(path, &now) == 0 && is_same_file(file, &now);
 }
 
-/* 0 if nobody listens there. */
+/* 0 if the socket has no listener; else EADDRINUSE or how asking failed. */
 static int check_stale(const sl_sockaddr *name)
 {
     int fd;

@@ -1,10 +1,11 @@
 /*
- * path.h - the paths of unix sockets: what file is there, and whose.
+ * path.h - the files of unix sockets.
  *
- * A server that is no more has left its path, which is in the way of the next
- * one. That is removed while the folder is locked (flock), or a server could
- * remove what another has just made. Only for moments; a child that is forked
- * meanwhile has the lock, too, until it is unlocked here.
+ * A server leaves its path behind when it ends, and the next server cannot bind
+ * there. The stale path is removed while the folder is locked (flock):
+ * otherwise a server could remove the path that another one has just made. The
+ * lock is held for moments only. A child that is forked meanwhile shares the
+ * lock, until this process unlocks it.
  */
 
 #ifndef SL_PATH_H
@@ -18,28 +19,29 @@
 typedef struct sl_path_file {
     dev_t device;
     ino_t inode;
-    pid_t owner;           /* the process; not one forked off it */
+    pid_t owner;           /* the process that made the file, not a child */
 } sl_path_file;
 
-/* Opens and locks the folder of a path that has a slash, if that is possible in
- * a second; *folder is -1 if it isn't, or if the folder can't be read. 0 or how
- * opening it failed. */
+/* Opens and locks the folder of a path that has a slash. *folder is -1 if
+ * locking takes more than a second, or if the folder cannot be read. 0 or how
+ * opening failed. */
 int sl_path_lock(const char *path, int *folder);
 
 void sl_path_unlock(int folder);
 
-/* Removes a socket that nobody listens at from the folder, which is locked. 0;
- * or EADDRINUSE: there is something else. */
+/* Removes a socket without a listener from the locked folder. 0; or EADDRINUSE
+ * if the path is something else. */
 int sl_path_removestale(int folder, const sl_sockaddr *name);
 
-/* Notes which file is at the path of this process's socket. False: none. */
+/* Notes which file is at the path of a socket that this process has bound.
+ * False: none. */
 int sl_path_note(const char *path, sl_path_file *file);
 
-/* Whether the file is still that socket. */
+/* Whether the path still has the noted file. */
 int sl_path_isthere(const char *path, const sl_path_file *file);
 
-/* Removes the path of a bound socket, if it's still that file, and this process
- * has made it. */
+/* Removes the path of the bound socket fd, if it still has the noted file and
+ * this process has made that. */
 void sl_path_unlink(int fd, const sl_path_file *file);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * poll.c - POSIX poll(2): an array of the watched descriptors, and the place
- * of each of them in that array.
+ * poll.c - POSIX poll(2), level-triggered: an array of the watched descriptors,
+ * and the index of each descriptor in that array.
  */
 
 #include "os/poller.h"
@@ -11,7 +11,7 @@
 
 typedef struct place {
     uint32_t generation;
-    int index;    /* in set, + 1; 0: not watched */
+    int index;    /* index in set + 1; 0: not watched */
 } place;
 
 typedef struct poll_state {
@@ -19,7 +19,8 @@ typedef struct poll_state {
     int count, size;
     place *places;         /* owned; by descriptor */
     int places_size;
-    int next;              /* the first place to report: each gets its turn */
+    int next;              /* index of the first one to report, so that all are
+                              reported in turn */
 } poll_state;
 
 static int poll_open(void **state)

@@ -3,9 +3,10 @@
  *
  * There are two kinds of back-ends. With an edge-triggered one (epoll, kqueue)
  * a descriptor is registered once, for both directions, and each change of its
- * readiness is reported once: the caller remembers it. With a level-triggered
- * one (poll, select) the caller registers its interest when a wait begins and
- * removes it when the wait ends, and present readiness is reported.
+ * readiness is reported once: the caller remembers the readiness. With a
+ * level-triggered one (poll, select) the caller registers its interest when a
+ * wait begins and removes it when the wait ends, and present readiness is
+ * reported.
  *
  * All back-ends report errors alike. An error or a full hang-up makes a
  * descriptor readable, writable and hung up, so that the next operation
@@ -15,9 +16,10 @@
  * hang-up, too: epoll where it has arrived; kqueue, which does not report it,
  * for every readable descriptor, which is then read until nothing is left.
  *
- * A poller knows descriptors, not waiting threads. The generation is chosen by
- * the caller and returned in the event: it distinguishes a stale event, for a
- * descriptor that was closed and reused, from a fresh one.
+ * A poller knows descriptors, not waiting threads. The caller chooses a
+ * generation for each use of a descriptor's number, and the event returns it. A
+ * stale event, for a descriptor that was closed and whose number was reused,
+ * has another generation.
  */
 
 #ifndef SL_POLLER_H
@@ -36,7 +38,8 @@ typedef struct sl_event {
 typedef struct sl_poller_type {
     const char *name;
     int edge_triggered;
-    int is_inherited;    /* a child of fork(2) has the state, and closes it */
+    int is_inherited;    /* a child of fork(2) has its own copy of the state,
+                            and frees it */
 
     /* Makes *state. 0 or an errno; nothing is allocated on failure. */
     int (*open)(void **state);
@@ -57,10 +60,10 @@ typedef struct sl_poller_type {
     int (*wait)(void *state, int ms, sl_event *events, int max);
 } sl_poller_type;
 
-/* The back-end of that name, or NULL; without a name the best one. */
+/* The back-end of that name, or NULL. Without a name: the best back-end. */
 const sl_poller_type *sl_poller_find(const char *name);
 
-/* The i-th back-end of those built in, best first, or NULL. */
+/* The i-th of the back-ends that are built in, best first; or NULL. */
 const sl_poller_type *sl_poller_at(int i);
 
 #if defined(__linux__)

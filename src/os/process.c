@@ -1,11 +1,12 @@
 /*
  * process.c - counts the forks between this process and the one that loaded the
- * module: state with another count belongs to the parent. Comparing process ids
+ * module. State with another count belongs to the parent. Comparing process ids
  * would take a system call in each step.
  *
- * The table of descriptors has a byte for each possible one; the system maps
- * only the pages that are used. It may have stale entries, which are never
- * asked for. Threads of the system use it without a lock.
+ * The table of descriptors has a byte for each possible descriptor; the system
+ * maps only the pages that are used. Entries may be stale, but
+ * sl_process_isinherited is called only for descriptors that the module has. OS
+ * threads use the table without a lock.
  */
 
 #define _GNU_SOURCE    /* dladdr, RTLD_NOLOAD, RTLD_NODELETE */
@@ -22,12 +23,12 @@
 
 enum {
     DESCRIPTORS = 1 << 20,    /* higher ones never count as inherited */
-    BLOCK = 4096              /* a page of them */
+    BLOCK = 4096              /* descriptors in a page of the table */
 };
 
 enum { UNKNOWN, SHARED, HIDDEN, INHERITED };    /* states of descriptors */
 
-/* Which open file a descriptor was when it was inherited. */
+/* The open file of an inherited descriptor. */
 typedef struct file {
     dev_t device;
     ino_t inode;
@@ -38,9 +39,10 @@ typedef struct file {
 unsigned sl_process_forks = 0;
 
 static unsigned char states[DESCRIPTORS];
-static unsigned char is_used[DESCRIPTORS / BLOCK];    /* the block */
+static unsigned char is_used[DESCRIPTORS / BLOCK];    /* by block */
 
-/* The files of inherited descriptors; changed only in a new child. */
+/* The files of inherited descriptors, by descriptor. Changed only in a new
+ * child. */
 static file *files;
 static int file_count;
 
@@ -98,7 +100,8 @@ static int reserve_files(int fd)
     return 1;
 }
 
-/* Notes which file a shared descriptor is. False: unknown. */
+/* Notes the open file of a shared descriptor. False: no such file, or no
+ * memory. */
 static int note_file(int fd)
 {
     struct stat now;

@@ -1,13 +1,13 @@
 /*
- * process.h - the state of the whole process: how often it was forked, which
- * descriptors a fork inherits, and the module's code in memory.
+ * process.h - state of the whole process: the number of forks, the descriptors
+ * that a fork inherits, and the module's code in memory.
  *
- * A child of fork(2) shares its parent's poller and has none of its parent's
- * threads. It has its parent's descriptors, too, and may close them by number,
- * as programs do that become daemons: a remembered number is then nobody's, or
- * somebody else's. So the module notes its descriptors here, in a table for the
- * whole process. Each child, before anything else runs in it, notes in turn
- * which open file each of them is.
+ * A child of fork(2) shares its parent's poller and has none of its parent's OS
+ * threads. It has copies of its parent's descriptors, and may close them by
+ * number, as programs do that become daemons. A remembered number may then be
+ * unused, or belong to another open file. So the module notes its descriptors
+ * here, in a table for the whole process. Each child, before other code runs in
+ * it, notes the open file of each of them.
  */
 
 #ifndef SL_PROCESS_H
@@ -20,21 +20,22 @@ extern unsigned sl_process_forks;
 /* Installs the after-fork hook, once for the whole process. 0 or ENOMEM. */
 int sl_process_notice(void);
 
-/* The descriptor is one of the module's: children may use it, too. */
+/* Notes a descriptor of the module that children may use, too. */
 void sl_process_share(int fd);
 
-/* The descriptor is one of the module's: children close it at once. */
+/* Notes a descriptor of the module that children close at once. */
 void sl_process_hide(int fd);
 
-/* The descriptor is about to be closed, or is not the module's any more. */
+/* Removes a descriptor that is about to be closed or given away. */
 void sl_process_forget(int fd);
 
-/* Whether a descriptor that was shared when sl_process_forks was `forks`, and
- * that a child has inherited since, is still the same open file there. */
+/* For a descriptor that was shared when sl_process_forks was `forks`: whether
+ * this process is a child that has inherited it, and it is still the same open
+ * file. */
 int sl_process_isinherited(int fd, unsigned short forks);
 
-/* Whether a descriptor that was shared at the count of `forks` is the module's
- * in this process. */
+/* For a descriptor that was shared when sl_process_forks was `forks`: whether
+ * it is the module's in this process. */
 static inline int sl_process_isours(int fd, unsigned short forks)
 {
     return forks == (unsigned short)sl_process_forks ||

@@ -1,5 +1,6 @@
 /*
- * select.c - POSIX select(2), for descriptors below FD_SETSIZE.
+ * select.c - POSIX select(2), level-triggered, for descriptors below
+ * FD_SETSIZE.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -14,8 +15,9 @@
 typedef struct select_state {
     fd_set readers, writers;    /* the watched descriptors */
     uint32_t generation[FD_SETSIZE];
-    int end;                    /* above the highest of them */
-    int next;                   /* the first to report: each gets its turn */
+    int end;                    /* one above the highest watched descriptor */
+    int next;                   /* the first one to report, so that all are
+                                   reported in turn */
 } select_state;
 
 static int select_open(void **state)
@@ -71,8 +73,8 @@ static void select_forget(void *state, int fd)
         select_watch(state, fd, 0, 0);
 }
 
-/* One bad descriptor fails the whole call: then the bad ones are reported as
- * ready, and no others. */
+/* A bad descriptor fails the whole call. Then only the bad descriptors are
+ * reported, as ready. */
 static void keep_bad_ones(const select_state *s, fd_set *readable,
                           fd_set *writable)
 {

@@ -1,5 +1,5 @@
 /*
- * sockaddr.c - the names of sockets, from and to text.
+ * sockaddr.c - socket addresses from and to text.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -37,14 +37,15 @@ int sl_sockaddr_isport(const char *text)
            strncmp(text, "0x", 2) != 0;
 }
 
-/* The number a port is, or -1. */
+/* The number of a port in digits; -1 for other text. */
 static long port_number(const char *port)
 {
     size_t digits = strspn(port, "0123456789");
     return digits > 0 && port[digits] == '\0' ? strtol(port, NULL, 10) : -1;
 }
 
-/* The most common form, without getaddrinfo. */
+/* Parses IPv4, the most common family, without getaddrinfo. False for other
+ * text. */
 static int parse_quickly(const char *host, long number, sl_sockaddr *name)
 {
     struct sockaddr_in *in = &name->address.in;

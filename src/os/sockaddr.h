@@ -1,6 +1,6 @@
 /*
- * sockaddr.h - socket addresses as system calls take them: an address and a
- * port, or a path. Nothing is looked up here (see lookup.h).
+ * sockaddr.h - socket addresses in the form that system calls take: an address
+ * and a port, or a path. Nothing is looked up here (see lookup.h).
  */
 
 #ifndef SL_SOCKADDR_H
@@ -19,34 +19,34 @@ typedef struct sl_sockaddr {
         struct sockaddr_un un;
         struct sockaddr_storage storage;
     } address;
-    socklen_t size;    /* of what is in it; 0: no name */
+    socklen_t size;    /* of the part in use; 0: no address */
 } sl_sockaddr;
 
-/* The address of that family in digits, for a struct in_addr or in6_addr;
- * false if the text is none. And back, for IPv4. */
+/* Parses an address in digits into a struct in_addr or in6_addr, according to
+ * the family; false if the text is none. format is the inverse, for IPv4. */
 int sl_sockaddr_parsehost(const char *text, int family, void *address);
 void sl_sockaddr_formathost(const struct in_addr *address,
                             char text[SL_HOST_SIZE]);
 
-/* Whether the text may be a port: a decimal number up to 65535, or like the
- * name of a service. (The system accepts signs, blanks and numbers that
+/* Whether the text can be a port: a decimal number up to 65535, or a service's
+ * name by its form. (The system also accepts signs, blanks and numbers that
  * overflow.) */
 int sl_sockaddr_isport(const char *text);
 
-/* A numeric address and port. 0 or how it failed (error.h). */
+/* Parses a numeric address and a port. 0 or how it failed (error.h). */
 int sl_sockaddr_parse(const char *host, const char *port, int family,
                       sl_sockaddr *name);
 
-/* A path; one that begins with a zero byte is a Linux abstract name, which is
- * no file. 0, or ENAMETOOLONG. */
+/* Sets a path. A path that begins with a zero byte is a Linux abstract name,
+ * which is no file. 0 or ENAMETOOLONG. */
 int sl_sockaddr_setpath(const char *path, size_t size, sl_sockaddr *name);
 
-/* The path, and its size; '' if there is no name; NULL if the name is of
- * another family. The system's size counts a zero byte after a path, or the
- * whole array. */
+/* Returns the path and its size; '' for a socket without a path, NULL for
+ * another family. The system's size may count a zero byte after the path, or
+ * the whole array. */
 const char *sl_sockaddr_path(const sl_sockaddr *name, size_t *size);
 
-/* A numeric address and port; false if the name is of a family without. */
+/* Formats the address and port in digits; false if the family has none. */
 int sl_sockaddr_format(const sl_sockaddr *name, char host[SL_HOST_SIZE],
                        int *port);
 

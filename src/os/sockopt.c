@@ -2,7 +2,7 @@
  * sockopt.c - see sockopt.h.
  */
 
-#define _GNU_SOURCE    /* TCP_KEEPIDLE and its kin */
+#define _GNU_SOURCE    /* TCP_KEEPIDLE and others */
 
 #include "os/sockopt.h"
 

@@ -9,7 +9,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-/* What an option's value is; the member of sl_sockopt_value. */
+/* The type of an option's value, and the member of sl_sockopt_value that has
+ * it. */
 typedef enum sl_sockopt_kind {
     SL_OPT_BOOL,       /* integer */
     SL_OPT_INT,        /* integer */
@@ -17,11 +18,11 @@ typedef enum sl_sockopt_kind {
     SL_OPT_ERROR,      /* integer: an errno; can only be read */
     SL_OPT_DEVICE,     /* name */
     SL_OPT_ADDRESS,
-    SL_OPT_GROUP,      /* can only be set, as the next */
+    SL_OPT_GROUP,      /* can only be set, like SL_OPT_GROUP6 */
     SL_OPT_GROUP6
 } sl_sockopt_kind;
 
-/* Kinds of sockets that have an option. */
+/* Kinds of sockets, as a set. */
 enum {
     SL_ON_TCP = 1, SL_ON_UDP = 2, SL_ON_UNIX = 4, SL_ON_UNIXDGRAM = 8,
     SL_ON_INET = SL_ON_TCP | SL_ON_UDP
@@ -31,7 +32,7 @@ typedef struct sl_sockopt {
     const char *name;
     int level, number;
     sl_sockopt_kind kind;
-    int users;               /* of the kinds of sockets above */
+    int users;               /* set of the kinds of sockets above */
 } sl_sockopt;
 
 typedef union sl_sockopt_value {
@@ -43,7 +44,7 @@ typedef union sl_sockopt_value {
     char name[64];
 } sl_sockopt_value;
 
-/* The option of that name on that kind of socket, or NULL. */
+/* Finds the option of that name on a kind of socket; NULL: there is none. */
 const sl_sockopt *sl_sockopt_find(const char *name, int user);
 
 /* 0 or an errno. */

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 enum {
-    LOST_MAX = 3,        /* times max workers with a cancelled job are not
-                            counted */
+    LOST_MAX = 3,        /* so many times max workers with a cancelled job do
+                            not count */
     IDLE_SECONDS = 2     /* until a worker without a job ends */
 };
 
@@ -30,12 +30,13 @@ struct sl_workers {
     pthread_mutex_t lock;      /* guards all fields below */
     pthread_cond_t wanted;     /* there is a job, or the pool is closed */
     queue waiting, finished;
-    int jobs;                  /* in waiting */
-    int count, idle;           /* of the workers */
-    int lost;                  /* workers whose job was cancelled */
-    int max;                   /* of the workers that count: count_needed */
-    int fd;                    /* to write to, or -1; borrowed */
-    int closed;                /* the last worker frees all this */
+    int jobs;                  /* number of waiting jobs */
+    int count, idle;           /* number of workers; of those without a job */
+    int lost;                  /* number of workers with a cancelled job */
+    int max;                   /* limit of workers that count (count_needed) */
+    int fd;                    /* where finished jobs are announced, or -1;
+                                  borrowed */
+    int closed;                /* the last worker frees this struct */
 };
 
 /* --- jobs -------------------------------------------------------------- */
@@ -120,7 +121,7 @@ static int wait_for_job(sl_workers *w)
     return w->jobs > 0 && !w->closed && count_needed(w) <= w->max;
 }
 
-/* The job is done: notifies the submitter, or frees a cancelled job. */
+/* Announces a job that is done, or frees it if it was cancelled. */
 static void finish_job(sl_workers *w, sl_job *job)
 {
     if (job->state == CANCELLED) {
@@ -168,7 +169,7 @@ static void *run_worker(void *arg)
         w->idle++;
     }
     w->count--;
-    if (w->jobs > 0)    /* another worker may be asleep */
+    if (w->jobs > 0)    /* passes the signal on to another worker */
         pthread_cond_signal(&w->wanted);
     int is_last = w->closed && w->count == 0;
     pthread_mutex_unlock(&w->lock);
@@ -245,7 +246,7 @@ void sl_workers_close(sl_workers *w)
 
 void sl_workers_atfork(sl_workers *w)
 {
-    free(w);    /* a worker of the parent may have held the lock */
+    free(w);    /* the lock may be held by a worker of the parent */
 }
 
 void sl_workers_setmax(sl_workers *w, int max)
@@ -274,7 +275,7 @@ int sl_workers_submit(sl_workers *w, const sl_query *query, void *submitter,
     queue_append(&w->waiting, *job);
     w->jobs++;
     int err = need_worker(w);
-    if (w->count > 0) {    /* fewer workers than wanted will do */
+    if (w->count > 0) {    /* fewer workers than wanted suffice */
         pthread_cond_signal(&w->wanted);
         err = 0;
     } else {
