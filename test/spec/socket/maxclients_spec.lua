@@ -280,7 +280,7 @@ describe('setmaxclients', function()
                 loop.newthread(function()
                     local peer = track(loop.unix())
                     assert(peer:connect(path))
-                    loop.sleep(0.001)
+                    while most < 2 do loop.sleep(0.001) end
                     peer:close()
                     ended = ended + 1
                 end)
