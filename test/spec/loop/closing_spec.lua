@@ -1,6 +1,7 @@
--- A Lua state that is closed inside a thread, by os.exit or the host. The
--- finalizers run then on the thread's C stack, which must not be left: all
--- that would stop there raises, and what needs no waiting works.
+-- A Lua state that is closed inside a thread, by os.exit or by the host. The
+-- finalizers then run on the thread's C stack and must not leave it: an
+-- operation that would stop the thread there raises, and one that need not wait
+-- works.
 
 local support = require 'support'
 local process = require 'process'
@@ -13,7 +14,7 @@ local function finalizer(f)
     return proxy
 end
 
--- What is made before the module is finalized after it.
+-- Objects made before the module is loaded are finalized after it.
 local attempts, keep = {}, {}
 local function attempt(when, try)
     for _, each in ipairs(attempts) do
@@ -49,13 +50,13 @@ local function pair()
     return assert(loop.connect(ip, port)), assert(listener:accept())
 end
 
--- Ends the program, in which finalizers attempt everything.
+-- Ends the program; its finalizers attempt all the operations.
 local function close(when, try)
     keep[2] = finalizer(function() attempt(when, try) end)
     shut(7)
 end
 
--- In a thread: what would have to wait.
+-- Adds the operations that would have to wait; runs in a thread.
 local function add_waits()
     local a, b = pair()
     keep[3] = {a, b}
@@ -78,7 +79,7 @@ local function add_waits()
     add('coro.resume', function() assert(coro.resume(suspended)) end)
     add('coro.wrap', function() coro.wrap(loop.sleep)(0) end)
     add('step', function() loop.coro.step(0) end)
-    if later then return end    -- the C module is unloaded before
+    if later then return end    -- the C module is already unloaded
     add('wait', function() c.wait(a:getfd(), 'r', 1) end)
     add('C sleep', function() c.sleep(0) end)
 end
@@ -89,12 +90,13 @@ describe('A Lua state that a thread closes', function()
 
     local host = process.helper 'host'
 
-    -- What the script prints until it is ended by shut(7).
+    -- Returns the output of a script that ends itself by shut(7).
     local function script(code)
         local name = process.tempdir() .. '/script.lua'
         process.write_file(name, ('local library = %q\n'):format(
             process.helper 'api.so') .. prelude .. code)
-        -- Lua 5.4 does not finalize what is made while it closes.
+        -- Lua 5.4 does not finalize objects that are made while the state
+        -- closes.
         local status, output = process.run(([[
             ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0; export ASAN_OPTIONS
             exec %s 1 1 0 %s]]):format(
@@ -103,7 +105,7 @@ describe('A Lua state that a thread closes', function()
         return output
     end
 
-    -- What symmetric coroutines raise sooner.
+    -- Errors that symmetric coroutines raise before the module can.
     local others = {
         'yielding from a non%-resumed thread', 'cannot resume dead coroutine',
         'trying to transfer to the running thread',
@@ -111,7 +113,8 @@ describe('A Lua state that a thread closes', function()
         'cannot resume non%-suspended coroutine',
     }
 
-    -- All lines, so many or 17, must be of such an error.
+    -- Asserts that each line is such an error, and that there are `wanted`
+    -- lines, or 17.
     local function refuses(words, output, wanted)
         local count = 0
         for line in output:gmatch '[^\n]+' do
@@ -128,7 +131,7 @@ describe('A Lua state that a thread closes', function()
 
     local closing = 'the Lua state is being closed'
 
-    -- What makes the thread that closes, with f as its function.
+    -- Ways to run f in a thread that closes the state.
     local ways = {
         ['that the loop runs'] = [[
             loop.newthread(function()

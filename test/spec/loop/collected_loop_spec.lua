@@ -1,6 +1,6 @@
--- A loop that is collected while something of it is left: its threads belong
--- to no loop then, and its sockets keep it alive, whichever loop's functions
--- were called on them.
+-- A loop that is collected while objects of it remain. Its threads then belong
+-- to no loop. Its sockets keep it alive, whichever loop's functions were called
+-- on them.
 
 local process = require 'process'
 

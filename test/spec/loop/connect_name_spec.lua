@@ -1,4 +1,4 @@
--- Connects to names of hosts, in scripts with a name service of their own.
+-- Connects to host names, in scripts with a name service of their own.
 
 local names = require 'name_service'
 local process = require 'process'

@@ -1,4 +1,4 @@
--- A thread of one loop runs the other one, and is dropped in the middle of it.
+-- A thread of one loop that runs the other loop and is dropped during its step.
 
 local loop = require 'socketloop'
 local coro = require 'coro'
@@ -8,8 +8,8 @@ local main = coro.running()
 
 local function leave() coro.transfer(main) end
 
--- What a step of the inner loop does when it is left: each prepares it, and
--- returns what has to be undone.
+-- Points in a step of the inner loop at which the step is abandoned. Each
+-- function prepares one and returns a function that undoes the preparation.
 local places = {
     ['its threads run'] = function(inner)
         inner.newthread(function()
@@ -50,7 +50,8 @@ for kind, loops in pairs {
         support.ends_in_main(after_each)
         after_each(function() support.at_rest(loop.coro) end)
 
-        -- Runs the inner loop by f in a thread that is dropped then.
+        -- Calls f, which runs the inner loop, in a thread that is dropped
+        -- meanwhile.
         local function drop(f)
             local list = setmetatable({}, {__mode = 'k'})
             local kept = {outer.newthread(f)}

@@ -1,4 +1,4 @@
--- Fairness: no thread starves, and a slow peer delays nobody but itself.
+-- Fairness: no thread starves, and a slow peer delays only its own connection.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -8,7 +8,7 @@ local run = support.run
 local some = support.some
 
 -- Two threads that send and receive without a pause until stop() is called.
--- Returns stop and a function that tells how many bytes have arrived.
+-- Returns stop and a function that returns the number of bytes received.
 local function stream()
     local client, server = support.pair()
     local bytes, stopped = 0, false
@@ -30,7 +30,7 @@ local function stream()
     return function() stopped = true end, function() return bytes end
 end
 
--- Round trips of a line on a connection of their own.
+-- Round trips of a line on a new connection.
 local function ping_pong(count)
     local client, server = support.pair()
     loop.newthread(function()
@@ -123,7 +123,7 @@ end)
 describe('a thread that never needs to wait', function()
     support.hooks(before_each, after_each)
 
-    -- Counts the turns that a thread beside f gets while f runs.
+    -- Counts the turns that another thread gets while f runs.
     local function turns_beside(f)
         local turns, ended = 0, false
         run(function()
@@ -142,7 +142,7 @@ describe('a thread that never needs to wait', function()
     it('because its lines are there gives way to others', function()
         local client, server = support.mixed()
         local lines = some(20000)
-        -- The peer's data waits in the kernel's and in our buffer.
+        -- The peer's data is in the kernel's buffer and in the socket's.
         local turns = turns_beside(function()
             local sent, got = 0, 0
             local batch = ('x\n'):rep(1000)
@@ -230,7 +230,7 @@ describe('clients that send slowly', function()
             client:close()
             assert.is_true(elapsed < 2, elapsed)
 
-            -- The slow ones get their answers in the end.
+            -- The slow clients are answered in the end.
             stop = true
             for i = 1, 20 do
                 local wrapped = loop.wrap(slow[i])

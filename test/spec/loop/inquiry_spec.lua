@@ -1,5 +1,6 @@
--- One look-up for all who ask for the same, and how many there are at a time;
--- in scripts that run with a name service of their own: see name_service.lua.
+-- Concurrent look-ups of one name share one query, and the number of queries at
+-- a time is limited. The scripts run with a name service of their own: see
+-- name_service.lua.
 
 local loop = require 'socketloop'
 local names = require 'name_service'
@@ -8,7 +9,7 @@ local process = require 'process'
 local script, host = names.tests(it, pending)
 
 local prelude = [[
--- In a thread: how many questions the name service was asked, without this.
+-- In a thread: the number of queries so far, without this one.
 local function asked()
     local address = assert(loop.resolve '+asked')[1].addr
     local high, low = address:match '^127%.1%.(%d+)%.(%d+)$'
@@ -18,7 +19,7 @@ local function asked()
 end
 others = 0
 
--- Starts n threads that call f(i); seconds until all have returned.
+-- Starts n threads that call f(i). Returns the seconds until all have returned.
 local function together(n, f)
     local over, start = 0, loop.now()
     for i = 1, n do
@@ -51,7 +52,7 @@ describe('Threads that look up the same name', function()
         expect(1, asked())
     ]])
 
-    -- Without sharing it took 100 * 3 / 32 rounds of half a second.
+    -- Without sharing this would take 100 * 3 / 32 rounds of half a second.
     shared('do not wait for one another', [[
         local time = together(100, function()
             for i = 1, 3 do
@@ -84,7 +85,8 @@ describe('Threads that look up the same name', function()
         expect(1, asked())
     ]])
 
-    -- Some connect, and are closed in that order; the others get the answer.
+    -- Some look-ups are for connects that are closed, in this order; the others
+    -- get the answer.
     for what, order in pairs {
         ['the first ones give'] = '{1, 2, 3, 4}',
         ['the last ones give'] = '{10, 9, 8, 7}',
@@ -181,7 +183,7 @@ end)
 describe('setmaxlookups', function()
     after_each(process.cleanup)
 
-    -- With eight at a time it took 38 rounds of 0.2 seconds.
+    -- With eight at a time this would take 38 rounds of 0.2 seconds.
     shared('is 32 when nobody calls it', [[
         local time = together(300, function(i)
             expect_address('127.0.1.' .. i % 256,

@@ -7,7 +7,7 @@ local process = require 'process'
 local run = support.run
 local failure, drain = support.failure, support.drain
 
--- A thread that waits until the function returned is called.
+-- Starts a thread that waits until the returned function is called.
 local function waiting()
     local listener = loop.tcp('127.0.0.1', 0)
     listener:listen()

@@ -1,6 +1,6 @@
--- A thread of one loop, and the functions and sockets of the other: what needs
--- no waiting works, what would have to wait raises. Else nobody might ever
--- step the loop in which it waits.
+-- A thread of one loop that uses functions and sockets of the other loop: an
+-- operation that need not wait works, and one that would have to wait raises.
+-- If it waited, the loop it waits in might never be stepped.
 
 local loop = require 'socketloop'
 local coro = require 'coro'
@@ -12,7 +12,7 @@ local mixed, serve, drain_both = loops.mixed, loops.serve, loops.drain_both
 
 local refusal = 'a thread of another loop cannot wait in this one'
 
--- What waits, in that loop or in its socket s.
+-- Operations that wait in the loop `which`, or on its socket s.
 local waits = {
     ['sleep'] = function(which) which.sleep(0.01) end,
     ['a turn'] = function(which) which.sleep(0) end,
@@ -42,7 +42,7 @@ local waits = {
     end,
 }
 
--- What does not, with a socket and its plain peer.
+-- Operations that need not wait, on a socket and its plain peer.
 local works = {
     ['receive of what is there'] = function(s, peer)
         peer:send 'a line\n'
@@ -63,7 +63,7 @@ local works = {
     ['close'] = function(s) assert.equal(1, s:close()) end,
 }
 
--- In which coroutine of the thread.
+-- Coroutines of the thread in which the operations are called.
 local places = {
     ['a thread'] = function(f) f() end,
     ['an iterator of a thread'] = function(f) coro.wrap(f)() end,
@@ -173,7 +173,7 @@ for name, each in pairs {['the plain loop'] = {loop, loop.coro},
     describe('A handler of ' .. name .. ': its client is closed', function()
         loops.hooks(before_each, after_each)
 
-        -- What a client of it receives.
+        -- Returns the bytes that a client of the server receives.
         local function answer(handler)
             local answers, errors = {}, {}
             for _, which in ipairs(each) do

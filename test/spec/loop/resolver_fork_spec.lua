@@ -58,7 +58,7 @@ describe('after a fork', function()
         local listener = loop.tcp('127.0.0.1', 0)
         listener:listen(128)
         local _, port = listener:getsockname()
-        run(function()    -- what the poller watches, it inherits
+        run(function()    -- the child inherits a poller in use
             local s = assert(loop.connect('127.0.0.1', port))
             assert(listener:accept()):close()
             assert(not s:receive())

@@ -1,5 +1,5 @@
--- resolve, bind to a name, and look-ups that are given up; most in scripts that
--- run with a name service of their own: see name_service.lua.
+-- resolve, bind to a name, and abandoned look-ups. Most scripts run with a name
+-- service of their own: see name_service.lua.
 
 local loop = require 'socketloop'
 local names = require 'name_service'
@@ -209,7 +209,7 @@ describe('resolve', function()
                 assert(found or round >= 4)
                 all = count 'task' - before
                 assert(all <= math.min(8 * round + 1, 32), all)
-                -- In 20 ms a busy machine doesn't begin all.
+                -- A busy machine may not start all of them within 20 ms.
             until not found and all == 32
         end)
         os.exit(0)
@@ -341,7 +341,7 @@ describe('a look-up that nobody waits for', function()
         os.exit(0, true)
     ]])
 
-    -- The workers come back after the state was closed.
+    -- The workers return after the Lua state was closed.
     host('outlives its Lua state', 4, 3, 300, [[
         for i = 1, 20 do
             loop.newthread(function()
@@ -367,7 +367,7 @@ end)
 describe('the hosts file', function()
     after_each(process.cleanup)
 
-    -- In a mount namespace, which takes root.
+    -- Runs the code in a mount namespace, which requires root.
     local function with_hosts(name, code, make_hosts)
         it(name, function()
             local unshare = process.which 'unshare'

@@ -1,6 +1,6 @@
--- Descriptors whose numbers are used again: nobody is woken by what happened
--- to the one before, nobody does I/O on somebody else's connection, and
--- nothing makes the loop spin.
+-- Descriptors whose numbers are reused: an event of the closed descriptor wakes
+-- no thread, no thread does I/O on an unrelated connection, and the loop does
+-- not spin.
 
 local loop = require 'socketloop'
 local support = require 'support'
@@ -10,8 +10,8 @@ local run, plain, track = support.run, support.plain, support.track
 local eventually = support.eventually
 local close = support.close
 
--- A new connected pair one of which has that number: that one, the other. (The
--- lowest free number is taken.)
+-- Returns a new connected pair: the socket whose descriptor is fd, and its
+-- peer. (The system assigns the lowest free number.)
 local function pair_with(fd)
     local rest = {}
     for _ = 1, 8 do
@@ -27,7 +27,7 @@ local function pair_with(fd)
     error 'the number was not used again'
 end
 
--- A thread that waits for s to be readable and counts how often it is told so.
+-- A thread that waits until s is readable, and counts how often it is woken.
 local function count_wakes(s)
     local wakes = {n = 0}
     loop.newthread(function()
@@ -41,7 +41,7 @@ local function count_wakes(s)
     return wakes
 end
 
--- Ends it: somebody sends.
+-- Ends the thread, by data from the peer.
 local function end_wakes(wakes, s, peer)
     wakes.done = true
     peer:send 'end\n'
@@ -54,8 +54,8 @@ describe('A descriptor used again', function()
 
     it('while events for the one before are at hand wakes nobody', function()
         run(function()
-            -- Each of many readers is ready in one step; the first that runs
-            -- closes all others and opens new ones with their numbers.
+            -- All readers are ready in one step. The first one that runs closes
+            -- the others and opens new descriptors with their numbers.
             local readers, peers, fresh = {}, {}, {}
             local function replace(own)
                 for i, s in ipairs(readers) do
@@ -243,8 +243,8 @@ describe('A descriptor that is closed behind our back', function()
     end)
 end)
 
--- A child process has every descriptor that is not close-on-exec, as those of
--- LuaSocket are: so the connection lives on when it was closed here.
+-- A child process inherits descriptors that are not close-on-exec, such as
+-- LuaSocket's: the connection stays open after close in this process.
 describe('A descriptor that somebody else has, too', function()
     support.hooks(before_each, after_each)
 
@@ -328,7 +328,7 @@ describe('A descriptor that somebody else has, too', function()
             local got
             loop.newthread(function() got = pack(s:receive()) end)
             local fd = object:getfd()
-            -- Its owner lets go of it, open as it is, and takes it back.
+            -- The owner releases the open descriptor and takes it back.
             s:setfd(-1)
             assert.is_true(eventually(function() return got end))
             assert.equal('closed', got[2])

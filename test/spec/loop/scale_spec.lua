@@ -1,14 +1,15 @@
--- Many connections, and a loop that has nothing to do.
+-- Many connections, and an idle loop.
 
 local loop = require 'socketloop'
 local support = require 'support'
 local process = require 'process'
 
--- A run under emulation or with a busy collector takes it easier, and so does
--- ThreadSanitizer, which has no room for so many calls in one stack.
+-- Reduced counts under emulation, with a busy collector, and under
+-- ThreadSanitizer, which has no room for so many calls on one stack.
 local eased = os.getenv 'SOCKETLOOP_TEST_GC' or os.getenv 'TSAN_OPTIONS'
 
--- Raises the limit of descriptors for a script; nil where we may not.
+-- Returns a shell command that raises the limit of descriptors for a script, or
+-- nil where that is not allowed.
 local function raised(count)
     if process.max_descriptors() < count + 100 then return nil end
     return 'ulimit -n ' .. count + 100
@@ -20,8 +21,8 @@ local function script(code, before)
     return output
 end
 
--- Clients and server in one process. IDLE connections, then ACTIVE ones that
--- talk; the idle ones are still there at the end.
+-- Clients and a server in one process: IDLE connections, then ACTIVE ones that
+-- exchange data. The idle ones are still open at the end.
 local crowd = [[
     local loop = require 'socketloop'
     local idle, active, turns = IDLE, ACTIVE, 20
@@ -67,7 +68,7 @@ local crowd = [[
     while finished < active do assert(loop.step(10)) end
     print(('%d active beside %d idle'):format(finished, #clients))
 
-    -- Every hundredth of the idle is woken.
+    -- Every hundredth idle connection is woken.
     local woken = 0
     for i = 1, idle, 100 do
         loop.newthread(function()
@@ -78,7 +79,7 @@ local crowd = [[
     end
     while woken < math.ceil(idle / 100) do assert(loop.step(10)) end
 
-    -- And all of them hang up.
+    -- All clients close.
     for i = 1, idle do clients[i]:close() end
     listener:close()
     while loop.step(10) do end
@@ -132,7 +133,7 @@ describe('the loop', function()
                 loop.newthread(function()
                     local ok, result = pcall(try)
                     print(ok and result or 'refused: ' .. tostring(result))
-                    -- With room below the limit all is well again.
+                    -- Below the limit clients are served again.
                     for i = 1, 1100 do files[i]:close() end
                     local client = assert(loop.connect('127.0.0.1', port))
                     print(client:receive())
@@ -187,10 +188,11 @@ describe('a loop with nothing to do', function()
         ]]
         if not calls then return pending(why) end
         local _, count = calls:gsub('\n', '')
-        -- The one wait, and where the clock is one, two looks at it;
-        -- ucontext's switch of stacks makes calls of its own.
+        -- One system call is the wait. Where reading the clock is a system
+        -- call, two are for that. ucontext's switch of stacks adds calls of its
+        -- own.
         count = count - select(2, calls:gsub('rt_sigprocmask', ''))
-        if loop.poller == 'kqueue' then    -- the emulation's own
+        if loop.poller == 'kqueue' then    -- the emulation's calls
             count = count - select(2, calls:gsub('epoll_pwait', ''))
         end
         assert.is_true(count <= 3, calls)
@@ -224,10 +226,10 @@ describe('a loop with nothing to do', function()
         if not calls then return pending(why) end
         local _, count = calls:gsub('\n', '')
         -- A round trip is send, receive, send, receive. Each receive may be
-        -- tried once before it waits, and each waits once. ucontext's switch
-        -- of stacks makes calls of its own.
+        -- tried once before it waits, and each waits once. ucontext's switch of
+        -- stacks adds calls of its own.
         count = count - select(2, calls:gsub('rt_sigprocmask', ''))
-        if loop.poller == 'kqueue' then    -- the emulation's own
+        if loop.poller == 'kqueue' then    -- the emulation's calls
             count = count - select(2, calls:gsub('epoll_pwait', ''))
         end
         assert.is_true(count <= 100 * 8 + 20, count)

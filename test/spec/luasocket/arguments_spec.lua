@@ -1,5 +1,5 @@
--- With install the methods of LuaSocket's objects take the arguments in threads
--- that they take elsewhere.
+-- With install the methods of LuaSocket's objects accept the same arguments in
+-- threads as outside.
 
 local support = require 'support'
 local socket = require 'socket'
@@ -8,7 +8,7 @@ local pack, run, track = support.pack, support.run, support.track
 local close = support.close
 local unpack = table.unpack or unpack      -- luacheck: ignore
 
--- Two connected objects.
+-- Returns two connected objects.
 local function pair()
     local listener = track(assert(socket.bind('127.0.0.1', 0)))
     local ip, port = listener:getsockname()
@@ -18,7 +18,7 @@ local function pair()
     return near, far
 end
 
--- What the method gives, or raises.
+-- Returns the method's results, or its error.
 local function outcome(object, name, ...)
     local results = pack(pcall(object[name], object, ...))
     if not results[1] then results[2] = support.reason(results[2]) end
@@ -28,7 +28,8 @@ end
 describe('The arguments of LuaSocket\'s', function()
     support.hooks_installed(before_each, after_each)
 
-    -- A test that f(...) gives the same in the main program and in a thread.
+    -- Defines a test: f(...) gives equal results in the main program and in a
+    -- thread.
     local function same(name, f, ...)
         local args = pack(...)
         it(name, function()
@@ -81,7 +82,7 @@ describe('The arguments of LuaSocket\'s', function()
              receive, pattern)
     end
 
-    -- self: of another class, though its methods are the same.
+    -- Calls a method on an object of another class that has the method, too.
     local function on_listener(name, argument)
         local listener = track(assert(socket.bind('127.0.0.1', 0)))
         local near, far = pair()

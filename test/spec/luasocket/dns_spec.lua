@@ -1,5 +1,5 @@
--- socket.dns in loop threads gives what it gives elsewhere. Only names that
--- need no network are looked up.
+-- socket.dns gives the results in loop threads that it gives outside. Only
+-- names that need no network are looked up.
 
 local loop = require 'socketloop'
 local names = require 'name_service'
@@ -9,7 +9,7 @@ local support = require 'support'
 
 local dns, pack = socket.dns, support.pack
 
--- Each value of a list once.
+-- Returns a list without its duplicates.
 local function unique(list)
     local result, seen = {}, {}
     for _, value in ipairs(list) do
@@ -19,9 +19,10 @@ local function unique(list)
     return result
 end
 
--- Where there is no such name, and nobody to ask, the words differ; aliases of
--- the hosts file are known to LuaSocket only, and where one host has several
--- lines there, gets an address twice.
+-- Returns the results in a comparable form. Error messages differ where a name
+-- does not exist and there is no name server. Only LuaSocket knows aliases of
+-- the hosts file, and it returns an address twice if the host has several lines
+-- there.
 local function outcome(...)
     local results = pack(...)
     local info = results[2]
@@ -48,7 +49,7 @@ describe('socket.dns in a thread', function()
                 end
                 if name == 'getnameinfo' and dns.getaddrinfo(host) and
                    not dns.tohostname(host) then
-                    return      -- LuaSocket gives whatever is in memory
+                    return      -- LuaSocket returns garbage
                 end
                 local expected = outcome(dns[name](host))
                 local undo = loop.install()

@@ -1,5 +1,5 @@
--- Sockets that get another object while a method is at work, so that another
--- driver does their I/O from then on.
+-- Sockets that get another object while one of their methods runs, so that
+-- another driver does their I/O afterwards.
 
 local loop = require 'socketloop'
 local own_io = require 'own_io'
@@ -10,8 +10,8 @@ local run, plain, close = support.run, support.plain, support.close
 describe('a socket that gets another object', function()
     support.hooks(before_each, after_each)
 
-    -- Calls f with a TCP object's class, in which setsockname first calls
-    -- meanwhile(), once, and then fails.
+    -- Calls f with the class of a TCP object, in which the first setsockname
+    -- calls meanwhile() and then fails.
     local function with_method(class, meanwhile, f)
         local original = class.setsockname
         class.setsockname = function()

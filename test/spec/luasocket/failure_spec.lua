@@ -1,5 +1,5 @@
--- Objects that do their own I/O, after it has failed or where it gets nowhere:
--- those of own_io.lua, and LuaSec's.
+-- Objects that do their own I/O (own_io.lua's and LuaSec's), after a failure or
+-- while they make no progress.
 
 local loop = require 'socketloop'
 local certificates = require 'certificates'
@@ -18,7 +18,7 @@ local function pair(opts)
     return track(loop.wrap(o)), peer, o
 end
 
--- A method that fails with these words, and counts its calls.
+-- Makes a method fail with this error, and counts its calls.
 local function failing(o, name, err, partial)
     o[name] = function()
         o.calls = o.calls + 1
@@ -138,7 +138,8 @@ end)
 describe('A foreign object that gets nowhere', function()
     support.hooks(before_each, after_each)
 
-    -- It says the word in each call though its descriptor is ready.
+    -- The object returns this error in each call though its descriptor is
+    -- ready.
     local function stuck(word)
         local s, peer, o = pair()
         peer:send 'never read'
@@ -208,7 +209,7 @@ describe('An error of TLS', function()
         it('is final for both directions with ' .. version, function()
             run(function()
                 local a, b, between = connect()
-                between.far:send '\22\3\3\0\5hello'    -- encrypted by nobody
+                between.far:send '\22\3\3\0\5hello'    -- not encrypted
                 local none, err = b:receive()
                 assert.is_nil(none)
                 assert.is_string(err)
@@ -237,7 +238,7 @@ describe('An error of TLS', function()
                 })
                 a:send 'line\nno more'
                 local raw = track(loop.wrap(a:getfd()))
-                raw:shutdown 'send'    -- without a goodbye
+                raw:shutdown 'send'    -- without a close notify
                 assert.is_true(eventually(function() return results end))
                 local first, received, sent = support.unpack(results)
                 assert.equal('line', first)
@@ -357,7 +358,7 @@ describe("An error of LuaSec's object in a thread", function()
             loop.newthread(function() sent = pack(b:send(('x'):rep(5e7))) end)
             assert.is_true(eventually(function()
                 if not is_full() then return false end
-                loop.sleep(0.05)    -- the system may be moving some of it
+                loop.sleep(0.05)    -- data may still be in transit
                 return is_full()
             end))
             between.far:send '\22\3\3\0\5hello'

@@ -47,7 +47,7 @@ describe('a foreign object', function()
             run(function()
                 local client, peer = plain.pair()
                 local o = object(client)
-                o.close = function() end    -- somebody else has it, too
+                o.close = function() end    -- shared with another owner
                 local s = loop.wrap(o)
                 s:settimeout(0.001)
                 s:receive()

@@ -1,4 +1,4 @@
--- Objects that do their own I/O, here those of own_io.lua.
+-- Objects that do their own I/O: those of own_io.lua.
 
 local loop = require 'socketloop'
 local own_io = require 'own_io'
@@ -183,7 +183,7 @@ describe('a foreign object', function()
                 end)
                 local line = s:receive('*l', 'prefix')
                 assert.equal(506, #line)
-                assert.equal(0, o.prefixes)    -- else it would be quadratic
+                assert.equal(0, o.prefixes)    -- prefixes would be quadratic
                 close(s, peer)
             end)
         end)

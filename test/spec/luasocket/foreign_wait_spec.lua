@@ -1,4 +1,4 @@
--- Several threads wait on an object that does its own I/O.
+-- Several threads that wait on an object that does its own I/O.
 
 local loop = require 'socketloop'
 local own_io = require 'own_io'
@@ -83,7 +83,7 @@ describe('a foreign object', function()
                 function o.receive(self)
                     local line = methods.receive(self, '*l')
                     if not line then return nil, 'wantread', '' end
-                    may_send = true    -- all there was to be read is read
+                    may_send = true    -- all data has been read
                     return nil, 'wantread', ''
                 end
                 loop.newthread(function() got = pack(s:receive()) end)

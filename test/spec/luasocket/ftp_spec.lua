@@ -1,4 +1,4 @@
--- LuaSocket's socket.ftp as it is, against vsftpd.
+-- LuaSocket's socket.ftp, unchanged, against vsftpd.
 
 local loop = require 'socketloop'
 local ftp = require 'socket.ftp'
@@ -101,9 +101,9 @@ describe('socket.ftp', function()
         assert.equal('connection refused', err)
     end)
 
-    -- Calls request(i, arrived) in a hundred threads at once. Each calls
-    -- arrived in the middle of its transfer, where it waits for the last one;
-    -- but the server's queue of new connections is short.
+    -- Calls request(i, arrived) in a hundred threads at once. Each request
+    -- calls arrived in the middle of its transfer and waits there for the last
+    -- one. The server's queue of new connections is short.
     local function at_once(request)
         local all, begun, here, ended = some(100), 0, 0, 0
         local function arrived()

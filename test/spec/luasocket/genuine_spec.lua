@@ -1,5 +1,5 @@
--- install and LuaSocket's functions that the program has replaced before, or
--- that appear later.
+-- install, and functions of LuaSocket that the program has replaced before or
+-- that are loaded later.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -14,7 +14,8 @@ local function is_c(f)
     return debug.getinfo(f, 'S').what == 'C'
 end
 
--- For programs: waits(f) prints whether others run while f() waits in a thread.
+-- For scripts: waits(f) prints whether other threads run while f() waits in a
+-- thread.
 local waiting = [[
     local loop = require 'socketloop'
     function waits(f)

@@ -1,5 +1,5 @@
--- LuaSocket's objects under install where a program does not use them in the
--- usual way: after a connect that failed, and in a finalizer.
+-- LuaSocket's objects under install in unusual situations: after a connect that
+-- failed, and in a finalizer.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -15,7 +15,7 @@ support.hooks(before_each, function(check)
     end)
 end)
 
--- Results in and outside of threads of the same calls.
+-- Asserts that the calls give equal results in a thread and outside.
 local function like_luasocket(f)
     local expected = pack(f())
     local undo = loop.install()
@@ -79,7 +79,7 @@ describe('a LuaSocket object that could not be connected', function()
     end)
 end)
 
--- Calls f when the collector finds nothing that refers to what it returns.
+-- Calls f when the returned object is collected.
 local function finalized(f)
     if not newproxy then return setmetatable({}, {__gc = f}) end
     local proxy = newproxy(true)    -- luacheck: ignore
@@ -109,7 +109,8 @@ describe('a finalizer in a thread', function()
         client:close()
     end)
 
-    -- What f gives in the finalizer of a thread that has used the client.
+    -- Returns the results of f in the finalizer of a thread that has used the
+    -- client.
     local function results_of(f)
         local results
         run(function()

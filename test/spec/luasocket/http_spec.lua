@@ -1,5 +1,5 @@
--- LuaSocket's socket.http through its create hook, and as it is with install,
--- against nginx.
+-- LuaSocket's socket.http against nginx: through its create hook, and unchanged
+-- with install.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -37,7 +37,7 @@ local servers = [[
 local page = 'a page\nof two lines\n'
 local big = ('0123456789abcdef\n'):rep(20000)
 
--- All of it with that create, nil for none, in a program that has called
+-- Defines all cases with that create (nil: none), in a program that has called
 -- install or not.
 local function cases(create, install)
     if not nginx.path then
@@ -155,7 +155,7 @@ local function cases(create, install)
     end)
 
     it('reports a timeout', function()
-        -- A peer that accepts and says nothing.
+        -- A peer that accepts and sends nothing.
         local listener, silent = support.plain.listen()
         local old = http.TIMEOUT
         http.TIMEOUT = 0.02
@@ -165,7 +165,7 @@ local function cases(create, install)
         })
         http.TIMEOUT = old
         listener:close()
-        -- LuaSocket makes the status 408 of it.
+        -- LuaSocket turns the error into the status 408.
         assert.is_truthy(ok == nil and err == 'timeout' or err == 408)
     end)
 
@@ -206,7 +206,8 @@ local function cases(create, install)
     end)
 
     it('really waits for all of them at the same time', function()
-        -- The server behind nginx answers nobody before the last has come.
+        -- The server behind nginx answers only when the last request has
+        -- arrived.
         local count, requests, right = some(100), 0, 0
         local everybody_is_here = {}
         local listener = support.track(loop.newserver('127.0.0.1',
@@ -273,7 +274,7 @@ local function cases(create, install)
         assert.is_true(bodies[1] == big)
     end)
 
-    -- What everybody tries first, as it is, in a program of its own.
+    -- The usual first program, unchanged, in a process of its own.
     local classic = [[
         FIRST
         local http = require 'socket.http'

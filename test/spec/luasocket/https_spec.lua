@@ -1,5 +1,5 @@
--- LuaSec's ssl.https as it is, and its objects in threads, with install,
--- against nginx and against LuaSec itself.
+-- LuaSec's ssl.https, unchanged, and its objects in threads with install,
+-- against nginx and against LuaSec.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -141,7 +141,8 @@ describe('LuaSec with install:', function()
             end,
         } do
             it(name, function()
-                -- The server behind nginx answers nobody before the last came.
+                -- The server behind nginx answers only when the last request
+                -- has arrived.
                 local all, here, right, ended = some(100), 0, 0, 0
                 local server = track(loop.newserver('127.0.0.1', backend_port,
                     function(client)
@@ -212,7 +213,8 @@ describe('LuaSec with install:', function()
             })))
         end
 
-        -- In a thread: both ends, made by ssl.wrap of LuaSocket's objects.
+        -- In a thread: returns two ends, made by ssl.wrap of LuaSocket's
+        -- objects.
         local function connect()
             local plain_client, plain_server = support.plain.pair()
             local is_done = false
@@ -287,7 +289,7 @@ describe('LuaSec with install:', function()
 
         it('honours its timeout', function()
             with_connection(function()
-                -- The system may hold small pieces back for 40 ms.
+                -- The system may delay small segments by 40 ms.
                 client:settimeout(0.2)
                 server:send 'part'
                 assert.same({nil, 'wantread', 'part', n = 3},

@@ -1,4 +1,5 @@
--- install outside of threads: objects used there, too, and the end of install.
+-- install outside of threads: objects that are used there, too, and
+-- uninstalling.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -9,7 +10,8 @@ local process = require 'process'
 local run, pack, track = support.run, support.pack, support.track
 local waits = scenes.waits
 
--- What a module keeps: in upvalues, tables, and closures of C functions.
+-- References that a module keeps: in upvalues, tables, and closures of C
+-- functions.
 local connect, sleep = socket.connect, socket.sleep
 local kept = {deep = {sleep = socket.sleep}}
 
@@ -164,7 +166,7 @@ describe('install', function()
             undo()
             undo = nil
             local function words(text)
-                -- LuaJIT and 5.4 know some functions by their field.
+                -- LuaJIT and 5.4 name some functions with their table.
                 return (text:gsub("'[%w_.]-([%w_]+)'", "'%1'")
                     :gsub('no value', 'nil'))
             end
@@ -217,7 +219,7 @@ describe('install', function()
             peer:send 'x\n'
             assert.equal('x', run(client.receive, client))
             assert.same({-1, -1, n = 2}, pack(client:gettimeout()))
-            -- Would never come if it didn't wait.
+            -- If connect did not wait, the line would never arrive.
             local listener, port = support.plain.listen()
             local script = process.start(process.script(([[
                 local socket = require 'socket'

@@ -1,5 +1,5 @@
--- install: in effect where and as long as it should be, whatever was loaded
--- and remembered before.
+-- install is in effect exactly where and while it should be, whichever
+-- functions were loaded and kept before.
 
 local loop = require 'socketloop'
 local coro = require 'coro'
@@ -8,12 +8,13 @@ local scenes = require 'scenes'
 local support = require 'support'
 local process = require 'process'
 
-local coro_loop = loop.coro     -- made here, so that no test seems to leak it
+local coro_loop = loop.coro     -- so that no test seems to leak it
 
 local run = support.run
 local waits = scenes.waits
 
--- What a module keeps: in upvalues, tables, and closures of C functions.
+-- References that a module keeps: in upvalues, tables, and closures of C
+-- functions.
 local sleep = socket.sleep
 local kept = {deep = {sleep = socket.sleep}}
 local protected = socket.protect(function(...) return sleep(...) end)
@@ -253,13 +254,13 @@ describe('install', function()
         assert.is_nil(next(seen))
     end)
 
-    -- In a program of its own, as modules are loaded but once.
+    -- In a process of its own, since a module is loaded only once.
     local program = [[
         local socket, loop
         local function load_all()
             socket = require 'socket'
             http = require 'socket.http'
-            -- A library that keeps what it uses.
+            -- A library that keeps the functions it uses.
             library = (function()
                 local connect, select, sleep, getaddrinfo = socket.connect,
                     socket.select, socket.sleep, socket.dns.getaddrinfo

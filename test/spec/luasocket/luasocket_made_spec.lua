@@ -13,7 +13,7 @@ describe('a LuaSocket object in a thread', function()
     support.hooks_installed(before_each, after_each)
 
     describe('that is made', function()
-        -- A listening socket of LuaSocket's with a thread that accepts.
+        -- A listening LuaSocket object with a thread that accepts.
         local function echo(host)
             local listener = track(assert(socket.bind(host, 0)))
             loop.newthread(function()

@@ -1,5 +1,5 @@
 -- LuaSocket's own objects in loop threads while install is in effect. Their
--- peers are sockets of the same loop, so whatever blocked would never end.
+-- peers are sockets of the loop, so an operation that blocked would never end.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -236,7 +236,7 @@ describe('a LuaSocket object in a thread', function()
                     end
                     peer:send 'x\n'
                 end)
-                -- Would go on for ever if nobody else had a turn.
+                -- Would not end if no other thread had a turn.
                 local line, err
                 repeat line, err = client:receive() until err ~= 'timeout'
                 assert.equal('x', line)
@@ -264,7 +264,7 @@ describe('a LuaSocket object in a thread', function()
 
         it('gives up connecting', function()
             run(function()
-                -- The queue of a listener that accepts nobody fills up.
+                -- The queue of a listener that does not accept fills up.
                 local listener = track(loop.tcp('127.0.0.1', 0))
                 assert(listener:listen(0))
                 local held, err = {}

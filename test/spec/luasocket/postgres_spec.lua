@@ -1,5 +1,5 @@
--- A client for PostgreSQL that knows nothing of loops (postgres.lua), against
--- a server of its own.
+-- A client for PostgreSQL that does not know loops (postgres.lua), against a
+-- server of its own.
 
 local loop = require 'socketloop'
 local postgres = require 'postgres'
@@ -8,7 +8,7 @@ local process = require 'process'
 
 local some = support.some
 
--- The folder of the newest server's programs; they are on nobody's PATH.
+-- Returns the folder of the newest server's programs, which is not in PATH.
 local function find_programs()
     local newest
     local pipe = io.popen 'ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null'
@@ -130,7 +130,7 @@ describe('a PostgreSQL client', function()
     end)
 
     it('waits in a hundred threads at the same time', function()
-        -- They all wait for a lock; the server counts them.
+        -- All clients wait for a lock; the server counts them.
         local all, right, ended = some(100), 0, 0
         with_client(function(keeper)
             keeper:query 'select pg_advisory_lock(1)'

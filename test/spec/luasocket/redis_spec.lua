@@ -1,6 +1,6 @@
--- redis-lua, a client that knows nothing of loops and threads, as it is,
--- against a Redis server. Its subscriptions are iterators made by
--- coroutine.wrap, which read from the socket.
+-- redis-lua, a client that does not know loops and threads, unchanged, against
+-- a Redis server. Its subscriptions are iterators made by coroutine.wrap, which
+-- read from the socket.
 
 local loop = require 'socketloop'
 local coro = require 'coro'
@@ -9,9 +9,9 @@ local process = require 'process'
 
 local some = support.some
 
-local coro_loop = loop.coro     -- made here, so that no test seems to leak it
+local coro_loop = loop.coro     -- so that no test seems to leak it
 
--- The package brings it for some Luas only, and it is good for the others.
+-- The package installs redis-lua for some Luas only; it works on the others.
 local function load_client()
     local ok, redis = pcall(require, 'redis')
     if ok then return redis end
@@ -151,7 +151,8 @@ describe('redis-lua', function()
             end)
         end
         with_client(function(client)
-            -- The server counts who waits.
+            -- Returns the number of clients that wait, as counted by the
+            -- server.
             local function waiting()
                 return tonumber(client:info().clients.blocked_clients)
             end
@@ -167,7 +168,7 @@ describe('redis-lua', function()
         for i = 1, all do assert.is_true(got['job' .. i]) end
     end)
 
-    -- In threads of that loop: one subscribes, another publishes.
+    -- In threads of the loop `which`: one subscribes, another publishes.
     local function publish_and_subscribe(which)
         local messages, turns = {}, 0
         local is_subscribed = false

@@ -1,5 +1,5 @@
--- install finds what it replaces wherever the program holds it, and whenever it
--- is called.
+-- install finds the functions it replaces wherever the program keeps them, and
+-- at whatever time it is called.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -8,8 +8,8 @@ local process = require 'process'
 
 local has_varargs = support.lua_version > 5.1 or support.luajit
 
--- Each keeps socket.sleep in one place and returns a function that gives what
--- is there.
+-- Each function keeps socket.sleep in one place and returns a function that
+-- reads that place.
 local kept_in = {
     ['a coroutine that was not started'] = function()
         return coroutine.wrap((function(held)
@@ -78,8 +78,8 @@ local kept_in = {
     end,
 }
 
--- The sources of programs in which install is called when the interpreter is
--- in the middle of something.
+-- Programs in which install is called while the interpreter is in the middle of
+-- an operation.
 local called_in = {
     ['the reader of a chunk'] = [[
         local pieces, n = {}, 0

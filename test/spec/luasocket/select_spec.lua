@@ -7,7 +7,7 @@ local support = require 'support'
 local run, pack, track = support.run, support.pack, support.track
 local close, pair = support.close, support.unwrapped
 
--- Kept from before install.
+-- Kept before install is called.
 local select = socket.select
 
 local function later(f, ...)

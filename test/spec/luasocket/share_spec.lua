@@ -1,4 +1,4 @@
--- With install no call keeps the others waiting, however fast the peer is.
+-- With install no call delays the other threads, however fast the peer is.
 
 local loop = require 'socketloop'
 local certificates = require 'certificates'
@@ -11,9 +11,9 @@ local close, eventually = support.close, support.eventually
 
 local has_unix, unix = pcall(require, 'socket.unix')
 
--- More than 64 KiB, and less than what a peer's window and the sender's buffer
--- hold: a call could move all of it at once. Two shares may follow one another,
--- if the thread has waited in between.
+-- SIZE is more than 64 KiB and less than a peer's window and the sender's
+-- buffer hold together: one call could move it all. Two budgets may be used in
+-- a row if the thread has waited in between.
 local SIZE = 1000000
 local SHARE = 2 * 65536 + 16384
 
@@ -52,8 +52,8 @@ describe('An object of LuaSocket\'s', function()
         end
     end
 
-    -- Calls f(), and sees how many bytes the object moves while no other thread
-    -- has its turn. which: 1 received, 2 sent.
+    -- Calls f(), and asserts that the object moves a limited number of bytes
+    -- before other threads get a turn. which: 1 received, 2 sent.
     local function moves_in_shares(s, which, f)
         local done, most, turns = false, 0, 0
         local function moved() return (select(which, s:getstats())) end
@@ -73,7 +73,7 @@ describe('An object of LuaSocket\'s', function()
         assert.is_true(turns >= math.floor(SIZE / SHARE), turns)
     end
 
-    -- The peer sends, and another thread has let it send all it can.
+    -- The peer sends; another thread has let it send all that fits.
     local function sends(peer, data)
         loop.newthread(function()
             peer:send(data)

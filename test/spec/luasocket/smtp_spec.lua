@@ -1,6 +1,5 @@
--- LuaSocket's socket.smtp through its create argument, and as it is with
--- install, against a small SMTP
--- server on newserver.
+-- LuaSocket's socket.smtp through its create argument, and unchanged with
+-- install, against a small SMTP server on newserver.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -9,8 +8,8 @@ local support = require 'support'
 
 local run = support.run
 
--- Enough of SMTP: one message for each connection is kept in the list. It
--- greets nobody before that many have come, if so many are given.
+-- The part of SMTP needed: one message of each connection is kept in the list.
+-- With `many`, clients are greeted only when that many have connected.
 local function mailbox(many)
     local messages, here = {}, 0
     local function serve(client)
@@ -24,7 +23,7 @@ local function mailbox(many)
             local verb = line:match('^%a+'):upper()
             if verb == 'EHLO' then
                 client:send '250-mail.test\r\n'
-                loop.sleep(0)       -- the reply comes in two pieces
+                loop.sleep(0)       -- the reply is sent in two pieces
                 client:send '250-SIZE 1000000\r\n250 HELP\r\n'
             elseif verb == 'MAIL' then
                 message.from = line:match '<(.-)>'
@@ -61,7 +60,7 @@ local function mailbox(many)
     return port, listener, messages
 end
 
-local create    -- of the cases that run
+local create    -- the create function of the current cases
 
 local function send(port, to, text)
     return smtp.send {
@@ -77,13 +76,13 @@ local function send(port, to, text)
     }
 end
 
--- The lines after the headers.
+-- Returns the lines after the headers.
 local function body(message)
     local text = table.concat(message.lines, '\n')
     return (text:match '\n\n(.*)')
 end
 
--- All of it with that create, nil for none, in a program that has called
+-- Defines all cases with that create (nil: none), in a program that has called
 -- install or not.
 local function cases(how, install)
     if install then

@@ -1,4 +1,4 @@
--- The name of a host in a certificate.
+-- The host name in a certificate.
 
 describe('the name in a certificate', function()
     local identity = require 'socketloop.identity'

@@ -1,5 +1,5 @@
--- What starttls and newserver refuse, and that nothing goes out in the clear
--- afterwards.
+-- Parameters that starttls and newserver refuse. After a refusal nothing is
+-- sent in the clear.
 
 local loop = require 'socketloop'
 local certificates = require 'certificates'
@@ -14,8 +14,8 @@ describe('TLS', function()
     local ssl = require 'ssl'
     support.hooks(before_each, after_each)
 
-    -- Nothing of what is sent after starttls with these arguments, which
-    -- raises these words, reaches the peer.
+    -- Asserts that starttls raises these words with these arguments, and that
+    -- no bytes sent afterwards reach the peer.
     local function refused(words, ...)
         local a, b = support.pair()
         raises(words, a.starttls, a, ...)

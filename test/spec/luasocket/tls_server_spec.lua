@@ -1,4 +1,5 @@
--- Servers with TLS, also as curl and openssl see them, and clients of nginx.
+-- Servers with TLS, also with curl and openssl as clients, and clients of
+-- nginx.
 
 local loop = require 'socketloop'
 local certificates = require 'certificates'
@@ -116,8 +117,8 @@ describe('TLS', function()
             end)
         end
 
-        -- In TLS 1.2 a client may negotiate anew, in 1.3 ask for new keys:
-        -- then receiving writes, and sending may read.
+        -- In TLS 1.2 a client may renegotiate, in 1.3 request new keys.
+        -- Receiving then writes, and sending may read.
         for command, version in pairs {R = 'tls1_2', K = 'tls1_3'} do
             it('goes on after new keys in ' .. version, function()
                 local params = certs.good.server
@@ -242,7 +243,8 @@ describe('TLS', function()
             return status, body
         end
 
-        -- For socket.http: connects and gets TLS in the classic order.
+        -- For socket.http: connects and does the handshake in the classic
+        -- order.
         local function create()
             local s = track(loop.tcp())
             local connect_tcp = s.connect
@@ -259,7 +261,8 @@ describe('TLS', function()
             return s
         end
 
-        -- The server behind nginx answers nobody before the last has come.
+        -- The server behind nginx answers only when the last request has
+        -- arrived.
         local function at_once(f)
             run(function()
                 local all, here, ended, failure = some(100), 0, 0, nil

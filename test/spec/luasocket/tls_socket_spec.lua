@@ -1,4 +1,4 @@
--- What a socket with TLS does, whether starttls made it or LuaSec by hand.
+-- Sockets with TLS, made by starttls or by hand with LuaSec.
 
 local loop = require 'socketloop'
 local certificates = require 'certificates'
@@ -64,7 +64,7 @@ describe('TLS', function()
             run(function()
                 local a, b = certs.pair()
                 a:send 'a part'
-                assert.equal('a ', b:receive(2))    -- and the rest is there
+                assert.equal('a ', b:receive(2))    -- the rest is decrypted
                 b:settimeout(0.02)
                 assert.same({n = 3, nil, 'timeout', 'part'}, pack(b:receive()))
                 b:settimeout(support.limit)
@@ -188,7 +188,7 @@ describe('TLS', function()
                         cafile = '%s', protocol = 'tlsv1_2',
                     })
                     s:send 'some'
-                    os.exit(0)    -- closes nothing
+                    os.exit(0)    -- without closing sockets
                 end)
                 loop.start()
             ]]):format(port, certs.ca.certificate)))
@@ -253,7 +253,7 @@ describe('TLS', function()
             }
         end
 
-        -- Each gets TLS onto the loop socket.
+        -- Ways to start TLS on the loop socket.
         local ways = {
             ['setsocket, then call_async'] = function(s, params)
                 local c = assert(ssl.wrap(s:getsocket(), params))

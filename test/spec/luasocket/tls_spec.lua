@@ -1,4 +1,4 @@
--- TLS through LuaSec: starttls, and whom it trusts.
+-- TLS through LuaSec: starttls, and the certificates it trusts.
 
 local loop = require 'socketloop'
 local certificates = require 'certificates'
@@ -14,7 +14,7 @@ describe('TLS', function()
     local ssl = require 'ssl'
     support.hooks(before_each, after_each)
 
-    -- Parameters of a client that trusts the authority, and more.
+    -- Parameters of a client that trusts the authority, with additions.
     local function client_params(more)
         local params = {cafile = certs.trust.cafile}
         for key, value in pairs(more or {}) do params[key] = value end
@@ -25,8 +25,8 @@ describe('TLS', function()
         return track(assert(loop.connect(host or '127.0.0.1', port)))
     end
 
-    -- What starttls gives to a client of a server with that certificate, and
-    -- the client.
+    -- Returns starttls's results for a client of a server with that
+    -- certificate, and the client.
     local function try(name, params, host)
         local port, listener = certs.serve(function(client)
             client:receive()

@@ -1,4 +1,4 @@
--- wrap of objects and descriptors that somebody else closes.
+-- wrap: objects and descriptors that another owner closes.
 
 local loop = require 'socketloop'
 local scenes = require 'scenes'
@@ -45,7 +45,8 @@ describe('wrap', function()
                 loop.newthread(function() result = pack(s:receive()) end)
                 assert.is_nil(result)
                 client:close()
-                -- Some pollers notice, others only when we close it too.
+                -- Some pollers notice the close, others only when this process
+                -- closes it, too.
                 loop.sleep(0.005)
                 s:close()
                 assert.is_true(support.eventually(function()
@@ -63,7 +64,7 @@ describe('wrap', function()
                 talk(s, peer)
                 local fd = client:getfd()
                 client:close()
-                -- The lowest free number is taken again.
+                -- The lowest free number is assigned again.
                 local listener, port = plain.listen()
                 local t = assert(loop.connect('127.0.0.1', port))
                 local other = assert(listener:accept())

@@ -1,4 +1,4 @@
--- wrap of descriptors.
+-- wrap: descriptors.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -143,7 +143,8 @@ describe('wrap', function()
     describe('of a descriptor and its type', function()
         local has_unix, unix = pcall(require, 'socket.unix')
 
-        -- What LuaSocket makes, as a bare descriptor; class of its asocket.
+        -- LuaSocket's objects, wrapped as bare descriptors; the class of the
+        -- result.
         local kinds = {
             {'tcp', 'tcp{master}', socket.tcp4, {'tcp'}},
             {'udp', 'udp{unconnected}', socket.udp4, {'udp'}},

@@ -1,4 +1,4 @@
--- wrap of LuaSocket's objects.
+-- wrap: LuaSocket's objects.
 
 local loop = require 'socketloop'
 local socket = require 'socket'

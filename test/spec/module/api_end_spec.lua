@@ -1,5 +1,6 @@
--- What ends the waits of C functions before their time: descriptors that are
--- closed or change hands, garbage, the end of the Lua state. See api_spec.
+-- Events that end a C function's wait early: a descriptor is closed or gets
+-- another owner, garbage is collected, the Lua state is closed. See also
+-- api_spec.
 
 local cwait = require 'cwait'
 local loop = require 'socketloop'
@@ -9,7 +10,7 @@ local support = require 'support'
 local api, script, with_pipe = cwait.api, cwait.script, cwait.with_pipe
 local with_pair, begin = cwait.with_pair, cwait.begin
 local results_of = cwait.results_of
-local coroloop = loop.coro      -- made here, not in one of the tests
+local coroloop = loop.coro      -- loaded here, outside of the tests
 local run = support.run
 
 describe('In C', function()
@@ -24,7 +25,8 @@ describe('In C', function()
                 local other = begin(api.wait, s:getfd(), 'r', 5)
                 peer:send 'hello\n'
                 assert.equal('hello', results_of(line))
-                -- The bytes may be gone already when these look.
+                -- When these waits check for readiness, the bytes may have been
+                -- read.
                 peer:send 'x'
                 assert.equal('r', results_of(waiting))
                 assert.equal('r', results_of(other))

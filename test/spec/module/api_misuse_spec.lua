@@ -1,4 +1,4 @@
--- The functions of socketloop.h where they must not be called.
+-- The functions of socketloop.h, called where they are not allowed.
 
 local coro = require 'coro'
 local cwait = require 'cwait'
@@ -8,7 +8,7 @@ local support = require 'support'
 
 local api, with_pipe = cwait.api, cwait.with_pipe
 local with_pair = cwait.with_pair
-local coroloop = loop.coro      -- made here, not in one of the tests
+local coroloop = loop.coro      -- loaded here, outside of the tests
 local run = support.run
 
 describe('In C', function()

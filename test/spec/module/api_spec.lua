@@ -1,5 +1,5 @@
--- Waiting in the loop from another C module, which knows of socketloop what is
--- in its header. See also api_misuse_spec and api_end_spec.
+-- Waits of another C module, which knows only socketloop.h. See also
+-- api_misuse_spec and api_end_spec.
 
 local cwait = require 'cwait'
 local loop = require 'socketloop'

@@ -1,4 +1,4 @@
--- Errors about arguments: they name the function, however it is called.
+-- Argument errors name the function, however the function is called.
 
 local loop = require 'socketloop'
 local coro = require 'coro'
@@ -8,10 +8,10 @@ local run, unpack = support.run, support.unpack
 
 local function nothing() end
 
--- No function of ours takes it.
+-- A value that no function of the module accepts.
 local bad = io.stdout
 
--- Arguments that are right, for each function that checks any.
+-- Valid arguments for each function that checks arguments.
 local functions = {
     connect = {'127.0.0.1', 1, '127.0.0.1', 0},
     newserver = {'127.0.0.1', 0, nothing, {}},
@@ -79,13 +79,13 @@ if not pcall(require, 'ssl') then
     of_streams.starttls, functions.newserver[4] = nil, nil
 end
 
--- Methods without arguments: their self can be wrong.
+-- Methods without arguments: only self can be wrong.
 local plain = {
     'accept', 'close', 'dirty', 'getfamily', 'getfd', 'getpeername',
     'getsocket', 'getsockname', 'getstats', 'gettimeout',
 }
 
--- Ways to call a function that Lua knows no name of.
+-- Ways to call a function so that Lua knows no name for it.
 local ways = {
     ['by pcall'] = pcall,
     ['by pcall, in a tail call'] = function(f, ...)
@@ -113,7 +113,7 @@ local function check_message(name, ...)
     return err
 end
 
--- Calls f(..., bad) for each place in a list of arguments that are right.
+-- Calls f(..., bad) for each position in a list of valid arguments.
 local function check_arguments(way, name, f, arguments, ...)
     local n = select('#', ...)
     for i = 1, #arguments do

@@ -1,11 +1,11 @@
--- Random calls of everything with anything, in any order and from everywhere:
--- see fuzz/run.lua. Whatever it is, it may do no more than raise an error, and
--- the module must work afterwards. And random programs of coroutines that are
--- resumed, closed and dropped while they wait: see fuzz/resumed.lua, and
--- fuzz/hooked.lua for the same in finalizers and debug hooks.
+-- Random calls of any function with any arguments, in any order and from
+-- everywhere: see fuzz/run.lua. A call may raise an error and have no other
+-- effect, and the module must work afterwards. Random programs of coroutines
+-- that are resumed, closed and dropped while they wait are in fuzz/resumed.lua;
+-- fuzz/hooked.lua does this in finalizers and debug hooks.
 --
--- The same calls each time, and few of them; `make fuzz` makes more. What was
--- found so is told in regress/.
+-- The calls are few, and are repeated identically in each run; `make fuzz`
+-- makes others, and more. Failures that were found are in regress/.
 
 local names = require 'name_service'
 local process = require 'process'

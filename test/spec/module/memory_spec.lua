@@ -1,9 +1,9 @@
--- Requests for memory that fail, each of them once: see memory.c, which does
--- it, and memory.lua, what it does it to.
+-- Memory allocations that fail, each of them once. host/memory.c makes them
+-- fail; host/memory.lua has the scenes.
 --
--- Not every request is tried, unless SOCKETLOOP_TEST_ALL is in the
--- environment (make memory); each Lua and each poller tries others. What failed
--- is run alone by `memory KIND WIDTH 0 test/host/memory.lua PART N` with these
+-- Each Lua and each poller tries different allocations; all are tried if
+-- SOCKETLOOP_TEST_ALL is in the environment (make memory). A failure is
+-- repeated alone by `memory KIND WIDTH 0 test/host/memory.lua PART N` with the
 -- numbers from the message.
 
 local loop = require 'socketloop'

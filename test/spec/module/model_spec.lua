@@ -1,6 +1,6 @@
--- Random programs, run in the module and by a simple model of what it has to
--- do: see model/program.lua and model/reference.lua. The same ones each time;
--- `make fuzz` takes others, and more of them.
+-- Random programs, run by the module and by a simple model of its behaviour:
+-- see model/program.lua and model/reference.lua. The programs are the same in
+-- each run; `make fuzz` runs others, and more.
 
 local process = require 'process'
 local random = require 'random_script'

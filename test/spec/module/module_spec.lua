@@ -1,4 +1,4 @@
--- The module: how it is loaded, and what it has.
+-- The module: how it is loaded, and its fields.
 
 local loop = require 'socketloop'
 local process = require 'process'

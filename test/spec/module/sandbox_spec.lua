@@ -1,5 +1,5 @@
--- A program that takes `require` away, or replaces it, after it has loaded
--- socketloop; each in a process of its own.
+-- Programs that remove or replace `require` after they have loaded socketloop.
+-- Each is a process of its own.
 
 local process = require 'process'
 

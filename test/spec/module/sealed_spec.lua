@@ -1,5 +1,5 @@
 -- Without the debug library a program reaches none of the module's metatables,
--- so it cannot give one to another value, or change it.
+-- so it can neither change one nor give it to another value.
 
 local process = require 'process'
 

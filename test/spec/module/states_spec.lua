@@ -1,18 +1,19 @@
--- Several Lua states in one process, each with the module; and how one ends
--- in the middle of everything. `make tsan` runs states.lua, too.
+-- Several Lua states in one process, each with the module, and states that are
+-- closed while operations are in progress. `make tsan` runs host/states.lua,
+-- too.
 
 local names = require 'name_service'
 local process = require 'process'
 
 local folder = process.folder
 
--- Runs a script in a host: the script can make further states.
+-- Runs a script in a host program that lets the script make further states.
 local function host(name, code)
     if not names.available then return pending(name) end
     it(name, function() names.host(1, 1, 0, code) end)
 end
 
--- What a state may be in the middle of when it is closed.
+-- Operations in progress when a state is closed.
 local states = {
     ['sleeping threads'] = [[
         for _ = 1, 10 do
@@ -134,7 +135,7 @@ local order = {}
 for name in pairs(states) do order[#order + 1] = name end
 table.sort(order)
 
--- Makes a state in that situation.
+-- Makes a state with one of these operations in progress.
 local prelude = [[
 local function state(code)
     local new = newstate()
@@ -142,7 +143,7 @@ local function state(code)
     return new
 end
 
--- Workers of the system end by themselves.
+-- Threads of the system's resolver end by themselves, after a while.
 local function expect_soon(wanted, what)
     for _ = 1, 10000 do
         if count(what) == wanted then return end
@@ -158,7 +159,7 @@ describe('A Lua state', function()
     for _, name in ipairs(order) do
         host('can be closed with ' .. name, prelude .. ([[
             local code, tasks = %q, count 'task'
-            closestate(state(code))    -- what remains now is there for good
+            closestate(state(code))    -- starts tasks that remain
             expect_soon(tasks, 'task')
             local before = count 'fd'
             for _ = 1, 3 do closestate(state(code)) end
@@ -213,7 +214,7 @@ describe('A Lua state', function()
                 until line
                 expect(tostring(i), line)
             end
-            -- Within a thread that is frozen for good.
+            -- Runs within a thread that stays frozen.
             table.sort({2, 1}, function()
                 if server then closestate(server) end
                 server = nil

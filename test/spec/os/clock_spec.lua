@@ -1,5 +1,5 @@
--- Time: a clock that is set while the loop waits (clock.c), how exactly
--- deadlines are met, and what waiting for them costs.
+-- Time: a wall clock that is set while the loop waits (preload/clock.c), how
+-- exactly deadlines are met, and the CPU time that waiting takes.
 
 local loop = require 'socketloop'
 local names = require 'name_service'
@@ -8,10 +8,11 @@ local support = require 'support'
 
 local library = process.helper 'clock.so'
 
--- Is it a build that takes more time than others?
+-- Builds with a sanitizer or an emulator take more time.
 local eased = os.getenv 'SOCKETLOOP_TEST_LIMIT' ~= nil
 
--- A script that runs with clock.c, and has what those with names have.
+-- A test that runs a script with clock.c preloaded and the Lua modules that
+-- scripts with a name service have.
 local function script(name, code)
     if not (library and names.available) then return pending(name) end
     it(name, function()
@@ -22,13 +23,14 @@ local function script(name, code)
     end)
 end
 
--- f(...) must take so many seconds, not less; how much more is the machine's.
+-- Asserts that f(...) takes at least so many seconds. There is no upper bound:
+-- it would depend on the machine's load.
 local prelude = [[
 local function takes(least, f, ...)
     local start = loop.now()
     local a, b = f(...)
     local took = loop.now() - start
-    -- Sums of these numbers are not exact.
+    -- Sums of times are not exact in floating point.
     assert(took >= least - 1e-9, ('%.9f of %.9f s'):format(took, least))
     return a, b
 end
@@ -141,7 +143,7 @@ describe('A deadline', function()
     end)
 
     it('may be one of a hundred thousand', function()
-        -- On 5.1 and 5.2 each takes a page of stack.
+        -- On 5.1 and 5.2 each thread has a C stack of its own.
         local freezes = support.lua_version < 5.3 and not support.luajit
         local count = (eased or freezes) and 5000 or 100000
         local ended, early = 0, 0

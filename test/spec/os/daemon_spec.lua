@@ -1,21 +1,21 @@
--- A child made by fork(2) that closes all descriptors, as those do that become
--- daemons: the numbers that its loop remembers become somebody else's, whom it
--- leaves alone.
+-- A child made by fork(2) that closes all descriptors, as a daemon does: the
+-- numbers of the descriptors in the inherited loop are reused by unrelated
+-- files, which the loop must not touch.
 
 local names = require 'name_service'
 local process = require 'process'
 
--- What each script begins with.
+-- The prelude of each script.
 local prelude = [[
 local strangers = {}
 
--- Closes all; files get the numbers.
+-- Closes all descriptors and opens files that reuse the numbers.
 local function leave()
     closefrom(3)
     for i = 1, 60 do strangers[i] = assert(io.open('/dev/null', 'w')) end
 end
 
--- The files are still open.
+-- Asserts that the files are still open.
 local function unharmed()
     for i = 1, 3 do collectgarbage() end
     for _, file in ipairs(strangers) do
@@ -25,7 +25,7 @@ local function unharmed()
     end
 end
 
--- A connection: both ends.
+-- Returns the two ends of a connection.
 local function pair()
     local listener = loop.tcp('127.0.0.1', 0)
     assert(listener:listen())
@@ -36,7 +36,7 @@ local function pair()
     return near, far
 end
 
--- Forks; f() in the child, which has to end by itself then.
+-- Forks and calls f() in the child; f must end the child.
 local function in_child(f)
     local child = fork()
     if child == 0 then
@@ -217,9 +217,9 @@ describe('A daemon', function()
                 local n, err, last = s:send(chunk)
                 sum = sum + (n or last)
             until err
-            s:send 'x'    -- is gathered
+            s:send 'x'    -- gathered
             loop.sleep(0)
-            s:close()    -- and goes on being sent
+            s:close()    -- leaves unsent bytes to the loop
             in_child(function()
                 leave()
                 loop.newthread(loop.sleep, 0.001)

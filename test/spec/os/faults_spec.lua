@@ -1,6 +1,6 @@
--- System calls that fail: with what is temporary nothing is noticed, with what
--- isn't conversations end with an error, and no byte is ever wrong. See
--- faults.c, which makes them fail, and faults.lua, the conversations.
+-- System calls that fail: temporary failures go unnoticed, others end
+-- conversations with an error, and no byte is ever wrong. preload/faults.c
+-- makes the calls fail; preload/faults.lua has the conversations.
 
 local process = require 'process'
 local faulty = require 'faulty'
@@ -30,7 +30,7 @@ describe('With system calls that fail', function()
         for _, kind in ipairs {'interrupt', 'again', 'short'} do
             assert.is_true(counts[kind] > 0, kind)
         end
-        -- Of a hundred at times none fails.
+        -- Out of a hundred accepts at times none fails.
         assert.is_true(counts.accept > 0 or complete < 1000)
     end)
 

@@ -1,11 +1,12 @@
--- A child made by fork(2) in the middle of it all: it may do what it likes with
--- what it inherited, the parent doesn't notice. The other specs about forks
--- are with names (resolver_spec.lua) and paths (unix_server_spec.lua).
+-- A child made by fork(2) while conversations are in progress: whatever the
+-- child does with inherited sockets and loops, the parent is not affected.
+-- Forks with names are in resolver_fork_spec.lua, forks with unix paths in
+-- unix_server_spec.lua.
 
 local names = require 'name_service'
 local process = require 'process'
 
--- Conversations between clients and servers of one process.
+-- Conversations between clients and servers in one process.
 local prelude = [[
 local CLIENTS, TURNS, slow = 20, 50, false
 local all, over, left = {}, 0, false
@@ -40,8 +41,8 @@ local function converse(go_on)
     if over == CLIENTS then listener:close() end
 end
 
--- Begins them; calls f in a thread when all of them pause. The loop may be
--- stopped there: then between is called.
+-- Starts the conversations and calls f in a thread when all of them pause. The
+-- loop may be stopped there; then between() is called.
 local function in_the_middle(f, between)
     local begun = 0
     local function go_on()
@@ -59,14 +60,14 @@ local function in_the_middle(f, between)
     expect(CLIENTS, over)
 end
 
--- In the child: closes what it has.
+-- In the child: closes all sockets.
 local function leave_all()
     left = true
     for _, s in ipairs(all) do s:close() end
     listener:close()
 end
 
--- Signals between the two: files.
+-- Files by which parent and child signal each other.
 local told = {os.tmpname(), os.tmpname()}
 os.remove(told[1])
 os.remove(told[2])
@@ -168,8 +169,8 @@ describe('After a fork the parent goes on', function()
         expect(1, wait(child))
     ]])
 
-    -- AddressSanitizer's allocator may stay locked in a child, by a thread
-    -- that the child does not have.
+    -- A lock of AddressSanitizer's allocator that another thread held during
+    -- the fork is never released in the child.
     local looks_up = names.forks_in_threads and
                      not os.getenv 'ASAN_OPTIONS' and forks or pending
     looks_up('with what is being looked up, and so does the child', [[

@@ -1,5 +1,5 @@
--- Ctrl-C, and what else sets a debug hook from a signal handler, while the loop
--- runs: in a process of its own that gets the signal.
+-- Ctrl-C and other debug hooks that are set in a signal handler while the loop
+-- runs. Each script is a process of its own, which gets the signal.
 
 local process = require 'process'
 local socket = require 'socket'
@@ -8,7 +8,7 @@ local prelude = [[
     local loop = require 'socketloop'
     io.stdout:setvbuf 'no'
 
-    -- Computes so long.
+    -- Computes for so many seconds.
     local function busy(seconds)
         local stop = loop.now() + seconds
         while loop.now() < stop do end
@@ -19,11 +19,12 @@ local prelude = [[
 ]]
 
 local in_proc = io.open '/proc/self/stat'
-if not in_proc then return end    -- a script finds its process there
+if not in_proc then return end    -- scripts read their process ID there
 in_proc:close()
 
--- Runs a script that prints its process's number when it can be interrupted;
--- interrupts it, after so many seconds: its status, its output after that.
+-- Runs a script that prints its process ID when it can be interrupted, and
+-- interrupts it after so many seconds. Returns its status and the output after
+-- that.
 local function interrupt(code, delay)
     local program = process.start(process.script(prelude .. code))
     local pid = program:expect(function(output)
@@ -35,7 +36,7 @@ local function interrupt(code, delay)
     return status, output:gsub('^pid %d+\n', '')
 end
 
--- It ends with the error of the interpreter.
+-- Asserts that the script ends with the interpreter's error.
 local function is_interrupted(code, delay)
     local status, output = interrupt(code, delay)
     assert.equal(1, status, output)
@@ -147,7 +148,8 @@ describe('Ctrl-C', function()
     end)
 end)
 
--- What sets the hook is a thread here, so it comes when it should.
+-- The hook is set by a thread, not by a signal, so that it comes at a known
+-- place.
 describe('A hook that is set while the loop runs', function()
     after_each(process.cleanup)
 

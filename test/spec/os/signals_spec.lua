@@ -1,22 +1,22 @@
--- Signals: thousands of them a second, by a timer of the system (faults.c), at
--- every place where we may wait; and SIGPIPE, which ends a process that does
--- not handle it.
+-- Signals: thousands a second, from a system timer (preload/faults.c), at every
+-- place where the module may block; and SIGPIPE, whose default action ends the
+-- process.
 
 local process = require 'process'
 local certificates = require 'certificates'
 local faulty = require 'faulty'
 
--- What every script begins with.
+-- The prelude of each script.
 local prelude = [[
 local loop = require 'socketloop'
 
--- Runs f in a thread and the loop until nothing waits.
+-- Runs f in a thread and steps the loop until nothing waits.
 function run(f)
     loop.newthread(f)
     loop.start()
 end
 
--- f must take so many seconds: not less, and not much more.
+-- Asserts that f takes so many seconds: not less, and not much more.
 function takes(seconds, f, ...)
     local start = loop.now()
     local a, b, c = f(...)
@@ -27,7 +27,7 @@ function takes(seconds, f, ...)
     return a, b, c
 end
 
--- A new connection to it.
+-- Returns a new connection to the listener.
 function connect(listener)
     local ip, port = listener:getsockname()
     return assert(loop.connect(ip, port))
@@ -103,7 +103,7 @@ describe('A storm of signals', function()
 
     script('shortens no timeout of connect', [[
         run(function()
-            -- Nobody accepts, and the queue is full.
+            -- Nothing is accepted, and the listener's queue is full.
             local listener = loop.tcp('127.0.0.1', 0)
             assert(listener:listen(0))
             local ip, port = listener:getsockname()
@@ -212,8 +212,8 @@ describe('SIGPIPE with its default action', function()
     end
     after_each(process.cleanup)
 
-    -- talk(make) sends through what make makes of a socket whose peer has gone
-    -- until it is told so.
+    -- talk(make) sends through make(socket), whose peer has gone, until a send
+    -- returns an error.
     local pipe_prelude = prelude .. [[
         function talk(make, any_error)
             run(function()
@@ -291,7 +291,7 @@ describe('SIGPIPE with its default action', function()
         io.write 'alive\n'
     ]])
 
-    -- LuaSocket's own send, which relies on SIGPIPE being ignored.
+    -- LuaSocket's own send relies on SIGPIPE being ignored.
     script('does not end one that sends through a foreign object', [[
         local socket = require 'socket'
         talk(function(a)

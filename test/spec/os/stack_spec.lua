@@ -1,10 +1,10 @@
--- The C stacks of threads: the guard below them, and what happens when there is
--- no memory for another one. How deep they are is in recursion_spec.
+-- The C stacks of threads: the guard page below them, and out of memory for
+-- another stack. Depths are in recursion_spec.
 
 local process = require 'process'
 
--- Runs a script, in which frozen(n) makes n threads that keep a C stack each:
--- what it printed.
+-- Runs a script in which frozen(n) makes n threads that keep a C stack each.
+-- Returns the script's output.
 local function script(code, before)
     local status, output = process.lua([[
         local loop = require 'socketloop'
@@ -46,8 +46,8 @@ describe('a C stack', function()
     end
 end)
 
--- Where the limit is, an interpreter with a sanitizer or an emulator around it
--- does not start.
+-- Under the memory limit an interpreter with a sanitizer or an emulator does
+-- not start.
 local is_plain = has_maps and not os.getenv 'SOCKETLOOP_TEST_LIMIT'
 
 describe('without memory for another C stack', function()

@@ -1,5 +1,5 @@
--- Building, installing and running from a clone: for whichever Lua, under
--- whatever name, the commands of the README, and what is refused.
+-- Building, installing and running from a clone: for each Lua, whatever its
+-- command is called; the commands of the README; and refused builds.
 
 local lfs = require 'lfs'
 local process = require 'process'
@@ -9,11 +9,11 @@ local quote = process.quote
 local root = process.folder:match '^(.*)/test$'
 local own = support.luajit and 'luajit' or 'lua' .. support.lua_version
 
--- What says the version of Lua.
+-- The version of Lua as it appears in commands.
 local version = own:match '%d.*' or 'luajit'
 
--- Runs a shell command in the root: status, output. With what was built for
--- this run of the specs, and no settings of a make above this one.
+-- Runs a shell command in the root with the build of this test run and without
+-- settings of an outer make. Returns its status and output.
 local function run(command, ...)
     return process.run(('cd %s; unset MAKEFLAGS MFLAGS MAKELEVEL; '):format(
         quote(root)) .. command:format(...))
@@ -23,7 +23,7 @@ local function make(command, ...)
     return run('exec make OUT=%s ' .. command, quote(process.built), ...)
 end
 
--- A folder with programs in it: name -> script.
+-- Makes a folder with programs in it: name -> script.
 local function programs(scripts)
     local folder = process.tempdir()
     for name, script in pairs(scripts) do
@@ -33,7 +33,8 @@ local function programs(scripts)
     return folder
 end
 
--- A command of that name that runs this Lua, and its folder.
+-- Makes a command of that name that runs this Lua. Returns the command's
+-- folder.
 local function lua_called(name)
     local folder = programs {
         [name] = ('exec %s "$@"\n'):format(quote(process.interpreter)),
@@ -93,8 +94,9 @@ end)
 describe('The module', function()
     after_each(process.cleanup)
 
-    -- All Luas' where all have been built, and always that of Lua 5.1 for
-    -- LuaJIT and the reverse, which load each other's modules.
+    -- The modules of all Luas that have been built, and always Lua 5.1's for
+    -- LuaJIT and LuaJIT's for Lua 5.1, since these two load each other's
+    -- modules.
     for _, other in ipairs {'lua5.1', 'lua5.2', 'lua5.3', 'lua5.4', 'luajit'} do
         local file = root .. '/build/' .. other .. '/socketloop.so'
         local twin = (own .. other):match '^lua5.1luajit$' or
@@ -119,8 +121,8 @@ describe('The module', function()
     end
 end)
 
--- What the README's commands do, by their first words; luarocks is tested by
--- tools/check.sh.
+-- Tests of the README's commands, by their first words. tools/check.sh tests
+-- luarocks.
 local commands = {['luarocks make'] = function() end}
 
 local readme = process.read_file 'README.md'
@@ -167,8 +169,8 @@ commands['make run'] = function(words)
     program:stop()
 end
 
--- Of specs of its own, of which one fails and then says much. Variants, which
--- are slow, are left out.
+-- `make test` of two specs, one of which fails with much output. Variants are
+-- left out, because they are slow.
 commands['make test'] = function()
     if process.built:match '[^/]*$' ~= own then return end
     local folder = process.tempdir()
@@ -223,7 +225,7 @@ end)
 describe('The check of the arrows', function()
     after_each(process.cleanup)
 
-    -- Checks a src/ with these files, and with these exceptions.
+    -- Runs the check on a src/ with these files and these exceptions.
     local function check(files, exceptions)
         local folder = process.tempdir()
         process.write_file(folder .. '/list', exceptions or '')

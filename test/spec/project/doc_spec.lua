@@ -1,5 +1,5 @@
--- The documentation: its examples run as they stand, it has everything that
--- can be called, and its links lead somewhere.
+-- The documentation: its examples run unchanged, it covers every function and
+-- method, and its links lead somewhere.
 
 local lfs = require 'lfs'
 local process = require 'process'
@@ -22,7 +22,7 @@ local function each_source(f)
     end
 end
 
--- What the C sources register for users: name -> true.
+-- The names that the C sources register for users: name -> true.
 local function registered()
     local names = {}
     each_source(function(path, file)
@@ -36,8 +36,8 @@ local function registered()
     return names
 end
 
--- Whether the output has the line that an example's `-->` promises: '...' is
--- anything, and two blanks are a tab.
+-- Whether the output has the line that an example's `-->` promises. '...'
+-- stands for anything, two blanks for a tab.
 local function has_line(output, promised)
     local pattern = promised:gsub('%.%.%.', '\1'):gsub('%p', '%%%0')
         :gsub('\1', '.*'):gsub('  +', '\t')

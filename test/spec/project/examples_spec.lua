@@ -1,12 +1,12 @@
--- The programs in examples/, each with the others or a plain socket as its
--- counterpart.
+-- The programs in examples/, each run against another example or a plain
+-- socket.
 
 local lfs = require 'lfs'
 local loop = require 'socketloop'
 local process = require 'process'
 local support = require 'support'
 
-local run = {}      -- by the name of the file
+local run = {}      -- file name -> test
 
 local function command(name, ...)
     local words = {process.interpreter, 'examples/' .. name, ...}
@@ -14,15 +14,15 @@ local function command(name, ...)
     return 'exec ' .. table.concat(words, ' ')
 end
 
--- Starts a server: what it says that matches the pattern.
+-- Starts a server. Returns the part of its output that matches the pattern.
 local function start(name, pattern)
     return process.start(command(name)):expect(function(output)
         return output:match(pattern)
     end)
 end
 
--- A server goes on when a thread fails. Its handler, which newserver gets, is
--- made to fail with its first client.
+-- A server continues after a thread has failed: the handler passed to newserver
+-- fails with its first client.
 local function survives(name)
     local file = process.tempdir() .. '/fails.lua'
     process.write_file(file, [[
@@ -55,7 +55,7 @@ local function survives(name)
     client:close()
 end
 
--- What a program that succeeds prints about two pages of http_server.lua.
+-- Returns the output of a successful program for two pages of http_server.lua.
 local function fetch(name)
     local url = start('http_server.lua', 'http://%S+')
     local status, output = process.run(command(name, url .. 'a', url .. 'bc'))
@@ -98,8 +98,8 @@ run['demo.lua'] = function()
                    (fetch 'demo.lua'))
 end
 
--- Copies much while other threads send and receive it; and, in the main
--- program, what is there already.
+-- Copies much data while other threads send and receive it; in the main
+-- program, copies data that is already there.
 run['copy.c'] = function()
     local copy = assert(package.loadlib(process.helper 'copy.so',
                                         'luaopen_copy'))()

@@ -7,7 +7,7 @@ local support = require 'support'
 local pack = support.pack
 local run, plain = support.run, support.plain
 
--- A listening loop socket and its port.
+-- Returns a listening loop socket and its port.
 local function listen(backlog)
     local listener = support.track(loop.tcp('127.0.0.1', 0))
     assert(listener:listen(backlog))

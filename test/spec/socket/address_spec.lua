@@ -1,4 +1,4 @@
--- Addresses of both families, and what is said about wrong ones.
+-- IPv4 and IPv6 addresses, and the errors about invalid ones.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -7,7 +7,7 @@ local support = require 'support'
 local pack = support.pack
 local run, plain = support.run, support.plain
 
--- What LuaSocket says about a name; kept short, no name here leaves the host.
+-- Returns LuaSocket's error for a name. No name here leaves the host.
 local function reason(f, ...)
     local ok, err = f(...)
     assert.is_nil(ok)
@@ -137,7 +137,8 @@ describe('An address', function()
     end)
 
     describe('that is wrong', function()
-        -- Numeric look-ups and names that can't be: no network needed.
+        -- Numeric addresses and names that cannot exist, so no network is
+        -- needed.
         local bad_hosts = {'256.256.256.256', '1.2.3.4.5', 'not a host',
             '', ':::', 'fe80:::1', '127.0.0.1 ', ('x'):rep(300)}
 

@@ -1,4 +1,4 @@
--- The LuaSocket object of a loop socket, and what is forwarded to it.
+-- The LuaSocket object of a loop socket, and the calls forwarded to the object.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -274,7 +274,7 @@ describe('A loop socket', function()
                 assert.equal(a, s.socket)
                 assert.equal(a:getfd(), s:getfd())
                 talk(s, b)
-                -- The one before is still there.
+                -- The previous socket is still open.
                 before:send 'bye\n'
                 assert.equal('bye', peer:receive())
                 before:close()
@@ -327,7 +327,7 @@ describe('A loop socket', function()
             run(function()
                 local s, peer = support.mixed()
                 talk(s, peer)
-                -- What ssl.wrap does: the descriptor changes its owner.
+                -- As ssl.wrap does: the descriptor gets another owner.
                 local before = s:getsocket()
                 local fd = before:getfd()
                 local after = socket.tcp4()

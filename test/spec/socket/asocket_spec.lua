@@ -1,4 +1,4 @@
--- A loop socket as a value: its names, options, counts and descriptor.
+-- A loop socket as a value: name, options, counts and descriptor.
 
 local loop = require 'socketloop'
 local socket = require 'socket'

@@ -1,6 +1,6 @@
--- What a remote peer can cost a server that is limited as doc/security.md says:
--- its descriptors, its memory, and the time of others. The server is another
--- process (host/attacked.lua), and so are those attackers who are many.
+-- The descriptors, memory and time of other clients that a remote peer can take
+-- from a server with the limits of doc/security.md. The server is another
+-- process (host/attacked.lua), as are attackers that are many.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -12,13 +12,13 @@ local run, track, eventually = support.run, support.track, support.eventually
 
 local here = process.folder and support.fds() and socket.tcp4
 
--- What sanitizers and valgrind keep is not the server's.
+-- Sanitizers and valgrind allocate memory that isn't the server's.
 local has_own_memory = not os.getenv 'SOCKETLOOP_TEST_LIMIT'
 
--- What the server sends to those who never read.
+-- The bytes that the server sends to peers that never read.
 local big = 10000000
 
--- The limits of the page, but shorter.
+-- The limits of doc/security.md, but shorter.
 local function limits(changed)
     local settings = {
         clients = 20, seconds = 0.2, lifetime = 1, line = 1000, read = 10000,
@@ -44,7 +44,8 @@ end
 local attacked = {}
 attacked.__index = attacked
 
--- In a thread. settings are for limits; before is what the shell does first.
+-- Runs in a thread. `settings` changes limits; `before` is a shell command that
+-- is run before the server.
 local function serve(settings, before)
     local self = setmetatable({settings = limits(settings)}, attacked)
     local command = ('exec %s %s/host/attacked.lua %s'):format(
@@ -61,8 +62,8 @@ local function serve(settings, before)
     return self
 end
 
--- What it takes now: descriptors, kilobytes of Lua's, the most kilobytes of
--- memory so far, steps of the loop so far.
+-- The server's current figures: descriptors, kilobytes of Lua's, peak kilobytes
+-- of all memory, steps of the loop.
 function attacked:figures()
     self.control:send '\n'
     local line = assert(self.control:receive())
@@ -71,7 +72,7 @@ function attacked:figures()
             steps = tonumber(steps)}
 end
 
--- A client that behaves well is served, whoever else is there.
+-- Asserts that a well-behaved client is served, whatever other clients do.
 function attacked:is_alive(secure)
     local s = track(assert(loop.connect('127.0.0.1', self.port)))
     s:settimeout(support.limit, 't')
@@ -81,8 +82,8 @@ function attacked:is_alive(secure)
     s:close()
 end
 
--- Calls f until it gives something, or for so many times; the number of the
--- server's descriptors stays below the limit.
+-- Calls f until it returns a result, or so many times. Asserts that the
+-- server's number of descriptors stays below the limit.
 function attacked:bounded(f, times)
     local result
     assert.is_true(eventually(function()
@@ -96,19 +97,20 @@ function attacked:bounded(f, times)
     return result
 end
 
--- So many descriptors were needed, so that bounded has seen something.
+-- Asserts that the attack has taken many descriptors.
 function attacked:was_full()
     assert.is_true(self.most >= self.settings.clients / 2, self.most)
 end
 
--- It comes to have no more descriptors than before the attack.
+-- Waits until the server has no more descriptors than before the attack.
 function attacked:is_rid_of_them()
     self:bounded(function()
         return self:figures().fds == self.before.fds
     end)
 end
 
--- All is as it was before the attack, but for so many kilobytes.
+-- Asserts that the server has recovered: its memory has grown by at most so
+-- many kilobytes.
 function attacked:recovers(lua, memory)
     self:is_rid_of_them()
     local now = self:figures()
@@ -124,7 +126,7 @@ end
 -------------------------------------------------------------------------------
 -- Attackers
 
--- A connection whose receive buffer has that size, if one is given.
+-- Returns a connection, whose receive buffer has that size if one is given.
 local function connect(port, size)
     local s = assert(socket.tcp4())
     if size then assert(s:setoption('recv-buffer-size', size)) end
@@ -132,8 +134,8 @@ local function connect(port, size)
     return track(loop.wrap(s))
 end
 
--- So many attackers at once, each with a connection and a thread that calls
--- f(connection). The function that is returned is true when all have ended.
+-- Starts so many attackers, each with a connection and a thread that calls
+-- f(connection). The returned function is true when all have ended.
 local function attack(server, count, f, size)
     local left = count
     for _ = 1, count do
@@ -147,8 +149,8 @@ local function attack(server, count, f, size)
     return function() return left == 0 end
 end
 
--- So many clients that send a text and read nothing, with small buffers. They
--- stay until the function that is returned is called.
+-- Starts so many clients that send a text and read nothing, with small buffers.
+-- They stay until the returned function is called.
 local function attack_and_hold(server, count, text)
     local peers = {}
     for i = 1, count do
@@ -158,7 +160,8 @@ local function attack_and_hold(server, count, text)
     return function() support.close(support.unpack(peers)) end
 end
 
--- Another process: a script that knows the port and how many it is to be.
+-- Starts a process that runs a script, which knows the port and the number of
+-- attackers.
 local function attack_from_afar(port, count, code)
     local before = ('unset SOCKETLOOP_POLLER; ulimit -n %d'):format(count + 50)
     return process.start(process.script(([[
@@ -167,8 +170,7 @@ local function attack_from_afar(port, count, code)
     ]]):format(port, count) .. code, before))
 end
 
--- Sends the same again and again, and reads nothing, until the server has
--- enough of it.
+-- Sends `again` repeatedly, and reads nothing, until the server closes.
 local function flood(first, again)
     return function(s)
         s:send(first)
@@ -188,9 +190,9 @@ describe('A limited server', function()
     support.hooks(before_each, after_each)
     after_each(process.cleanup)
 
-    -- f(server) is an attack. before is what the shell does first. Lua's
-    -- memory grows by at most so many kilobytes, by default 256, all memory
-    -- by 8 MiB.
+    -- f(server) is an attack. `before` is a shell command that is run before
+    -- the server. Lua's memory may grow by `lua` kilobytes, by default 256; all
+    -- memory by 8 MiB.
     local function withstands(settings, f, before, lua)
         run(function()
             local server = serve(settings, before)

@@ -1,4 +1,4 @@
--- call_async: a function is called until its socket is ready.
+-- call_async: calls a function until its socket is ready.
 
 local loop = require 'socketloop'
 local support = require 'support'

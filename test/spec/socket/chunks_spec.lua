@@ -1,5 +1,5 @@
--- How much one receive reads of a stream that has more than that. On a unix
--- socket all that was sent is there to be read.
+-- The size of one read from a stream that has more data. On a unix socket all
+-- bytes that were sent can be read at once.
 
 local loop = require 'socketloop'
 local support = require 'support'
@@ -8,7 +8,7 @@ local run, track, close = support.run, support.track, support.close
 
 local KIB = 1024
 
--- A socket whose peer has sent more than so many bytes.
+-- Returns a socket whose peer has sent more than so many bytes.
 local function busy(size)
     local path, s = os.tmpname(), nil
     os.remove(path)

@@ -88,7 +88,8 @@ describe('close', function()
                 end)
                 b:send 'hel'
                 b:send 'lo'
-                -- The loop has certainly read it when this has arrived.
+                -- When this line has arrived, the loop has read the
+                -- descriptor's event.
                 loop.newthread(function()
                     local c, d = support.pair()
                     c:send 'x'
@@ -265,7 +266,7 @@ describe('close', function()
     end)
 
     describe('done', function()
-        -- A connected socket, closed.
+        -- Returns a connected socket that was closed.
         local function closed()
             local s, peer = support.mixed()
             s:close()

@@ -1,5 +1,5 @@
--- connect, of the module and of a socket: to one address, and to a host that
--- does not answer. To several: see race_spec.
+-- connect, the function and the method: to one address, and to a host that does
+-- not answer. Hosts with several addresses are in race_spec.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -8,7 +8,8 @@ local support = require 'support'
 local pack = support.pack
 local run, plain = support.run, support.plain
 
--- The family under which a port of localhost listens, and its addresses.
+-- Returns the family of a listener on localhost, and the addresses of
+-- localhost.
 local function families()
     local found = {}
     for _, info in ipairs(socket.dns.getaddrinfo('localhost') or {}) do
@@ -17,8 +18,8 @@ local function families()
     return found
 end
 
--- A listening plain socket whose queue is full: further connections hang.
--- Gives nil where the system queues without end.
+-- Returns a listening plain socket whose queue is full, so that further
+-- connects hang, or nil where the system's queue has no limit.
 local function full_listener()
     local listener = assert(socket.tcp4())
     assert(listener:bind('127.0.0.1', 0))
@@ -42,7 +43,7 @@ local function full_listener()
     for _, q in ipairs(queued) do q:close() end
 end
 
--- Calls f(new socket, port, plain listener) in the loop and closes both.
+-- Calls f(new socket, port, plain listener) in the loop, then closes the two.
 local function with_listener(f)
     run(function()
         local listener, port = plain.listen()
@@ -161,7 +162,8 @@ describe('connect', function()
                 local s = assert(
                     loop.connect('127.0.0.1', port, '127.0.0.1', free))
                 assert.equal(free, support.port(s))
-                -- Reset, or the port stays taken for a while.
+                -- Closes with a reset; otherwise the port would stay in use for
+                -- a while.
                 s:setoption('linger', {on = true, timeout = 0})
                 s:close()
                 listener:close()

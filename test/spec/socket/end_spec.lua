@@ -1,5 +1,5 @@
--- How a stream ends, and what only looks like its end: a reset, or that
--- somebody closed the socket, possibly the program itself.
+-- The end of a stream, and conditions that resemble it: a reset, and a close by
+-- the program itself.
 
 local loop = require 'socketloop'
 local certificates = require 'certificates'
@@ -10,7 +10,8 @@ local support = require 'support'
 local pack, run, track = support.pack, support.run, support.track
 local close, eventually = support.close, support.eventually
 
--- Starts receive '*a' in a thread: a function that waits for its results.
+-- Starts receive '*a' in a thread. Returns a function that waits for the
+-- results.
 local function receive_all(s)
     local result
     loop.newthread(function() result = pack(s:receive '*a') end)
@@ -20,7 +21,7 @@ local function receive_all(s)
     end
 end
 
--- Waits until that half has been read by the thread.
+-- Waits until the thread has read half of the data.
 local function has_half(s)
     assert(eventually(function() return (s:getstats()) == 10 end))
 end
@@ -66,7 +67,8 @@ describe('The end of a stream', function()
             peer:send 'half of it'
             has_half(s)
             reset(peer)
-            -- No step of the loop in between: the reader does not see it.
+            -- The loop makes no step in between, so the reader does not see the
+            -- data.
             local sent, err
             repeat sent, err = s:send 'x' until not sent
             assert.equal('closed', err)
@@ -100,7 +102,7 @@ describe('The end of a stream', function()
     end)
 end)
 
--- Of a loop socket; with install, of one of LuaSec's objects.
+-- Tests a loop socket, or with install an object of LuaSec's.
 local function describe_tls(name, hooks, is_luasec) describe(name, function()
     local certs = certificates.of_block(pending, setup, teardown)
     if not certs then return end
@@ -112,8 +114,8 @@ local function describe_tls(name, hooks, is_luasec) describe(name, function()
         }, is_luasec)
     end
 
-    -- Two ends, the second one's results of receive '*a', and the relay, when
-    -- half of it has arrived.
+    -- Returns the two ends, the results of the second one's receive '*a', and
+    -- the relay, when half of the data has arrived.
     local function half(version)
         local a, b, between = connect(version)
         local result = receive_all(b)
@@ -231,7 +233,8 @@ describe('The end of a stream of LuaSocket\'s', function()
         return s, peer
     end
 
-    -- Sends the peer what it will not read, so that its close is a reset.
+    -- Sends data that the peer will not read, so that the peer's close is a
+    -- reset.
     local function reset_on_path(s, peer)
         s:send 'never read'
         peer:close()

@@ -1,4 +1,4 @@
--- Sockets after their finalizer.
+-- Sockets after their finalizer has run.
 
 local loop = require 'socketloop'
 local process = require 'process'
@@ -19,8 +19,8 @@ describe('Garbage', function()
             return proxy
         end
 
-        -- Later finalizers are those of what was made before, if both are
-        -- collected at once.
+        -- Of objects that are collected together, those made earlier are
+        -- finalized later.
         local function afterwards(make, use)
             local tried, ok, err
             local function drop()

@@ -1,4 +1,4 @@
--- Sockets that nobody refers to: what is closed and collected, and what not.
+-- Sockets that are no longer referred to: which are closed and collected.
 
 local loop = require 'socketloop'
 local process = require 'process'
@@ -8,8 +8,8 @@ local support = require 'support'
 local pack = support.pack
 local run, plain = support.run, support.plain
 
--- Makes something in a function of its own, so that no register or local of
--- the caller still refers to it, and remembers it weakly.
+-- Makes an object in a function of its own, so that no register or local of the
+-- caller refers to it. Returns a weak table with the object.
 local function weakly(make)
     local weak = setmetatable({}, {__mode = 'k'})
     local function call()
@@ -22,14 +22,14 @@ local function weakly(make)
     return weak
 end
 
--- A socket that make() returns is collected.
+-- Asserts that a socket made by make() is collected.
 local function is_collected(make)
     local weak = weakly(make)
     support.collect()
     assert.is_nil(next(weak))
 end
 
--- Has the peer seen the end of the connection?
+-- Whether the peer receives the end of the stream.
 local function sees_end(peer)
     peer:settimeout(5)
     return select(2, peer:receive('*a')) == 'closed'
@@ -233,7 +233,7 @@ describe('Garbage', function()
                     local client, peer = plain.pair()
                     peers[i] = peer
                     loop.newthread(function()
-                        -- Nothing but the wait refers to the socket.
+                        -- Only the wait refers to the socket.
                         local line = loop.wrap(client):receive()
                         got[#got + 1] = line
                     end)
@@ -280,7 +280,7 @@ describe('Garbage', function()
                 assert.equal('hello', s:receive())
                 s:close()
             end)
-            -- Only the loop knows it now.
+            -- Only the loop refers to the socket.
             for s in pairs(support.made) do
                 if support.port(s) == port then s:close() end
             end
@@ -371,7 +371,7 @@ describe('Garbage', function()
                     support.collect()
                 end
                 support.collect()
-                -- The last pair may still lie in a register.
+                -- A register may still refer to the last pair.
                 assert.is_true(support.fd_count() <= before + 2)
             end)
         end)
@@ -412,8 +412,8 @@ describe('Garbage', function()
         end)
     end)
 
-    -- The collector waits until the heap has doubled; C stacks are not in it.
-    -- ThreadSanitizer maps more for each.
+    -- The collector waits until the heap has doubled; C stacks are not in the
+    -- heap. ThreadSanitizer maps more memory for each stack.
     local counts = os.getenv 'TSAN_OPTIONS' and pending or it
     counts('does not pile up as C stacks beside a large heap', function()
         local status, output = process.lua [[

@@ -1,4 +1,4 @@
--- What was gathered or is unsent when the process forks.
+-- Gathered and unsent bytes when the process forks.
 
 local names = require 'name_service'
 local process = require 'process'
@@ -24,14 +24,14 @@ describe('After a fork', function()
         peer:connect('127.0.0.1', port)
         local s
         run(function() s = listener:accept() end)
-        -- Receives one of two lines and sends x.
+        -- Receives the first of two lines and sends x.
         local function answer()
             loop.sleep(0)
             peer:send 'one\ntwo\n'
             s:receive()
             s:send 'x'
         end
-        -- All that the peer reads, with pauses.
+        -- Returns all bytes that the peer can read, with pauses in between.
         local function read()
             local all, data, err, partial = ''
             peer:settimeout(0)

@@ -1,6 +1,6 @@
--- Gathered sends: small answers to lines that came together go out together,
--- and nobody can tell but by the number of system calls. What cannot be sent at
--- once is in unsent_spec.
+-- Gathered sends: small answers to lines that arrived together leave together,
+-- with no visible effect but fewer system calls. Bytes that cannot be sent at
+-- once are in unsent_spec.
 
 local loop = require 'socketloop'
 local coro = require 'socketloop.symmetric'
@@ -10,23 +10,23 @@ local support = require 'support'
 local run, plain, track = support.run, support.plain, support.track
 local eventually = support.eventually
 
-assert(loop.coro)       -- which keeps a descriptor from now on
+assert(loop.coro)       -- which opens a descriptor
 
--- A connection: loop socket, plain peer. To be called in a loop thread, which
--- is in a step from then on. Buffers of that size, if given.
+-- Returns a connection: loop socket, plain peer. Called in a loop thread, which
+-- is in a step afterwards. `size` is the size of the buffers, if given.
 local function connect(size)
     local s, peer = support.accepted(size)
     loop.sleep(0)
     return s, peer
 end
 
--- Whether the peer has something to read, or the end of the stream.
+-- Whether the peer can read data, or the end of the stream.
 local function has_come(peer)
     return socket.select({peer}, nil, 0)[1] ~= nil
 end
 
--- Runs f(loop socket, plain peer) in a thread, with the lines sent to the
--- loop socket and the first one received.
+-- Runs f(loop socket, plain peer) in a thread. The lines have been sent to the
+-- loop socket, and the first one has been received.
 local function with_lines(lines, f, size)
     run(function()
         local s, peer = connect(size)
@@ -38,7 +38,7 @@ local function with_lines(lines, f, size)
     end)
 end
 
--- The same with an 'x' sent that has not gone out yet.
+-- Runs f(loop socket, plain peer) in a thread; an 'x' has been gathered.
 local function with_answer(f)
     with_lines('one\ntwo\nthree\n', function(s, peer)
         assert.equal(1, s:send 'x')
@@ -184,8 +184,8 @@ end)
 describe('What was gathered', function()
     support.hooks(before_each, after_each)
 
-    -- Defines a test: what leave(s) does, which is where the thread leaves, and
-    -- must not return unless the thread ends, lets 'x' go out in this step.
+    -- Defines a test: 'x' is sent in this step if the thread leaves by
+    -- leave(s), which must not return unless the thread ends.
     local function leaves(name, leave)
         it('goes out when the thread ' .. name, function()
             local s, peer, sent
@@ -260,7 +260,7 @@ describe('What was gathered', function()
         peer:close()
     end)
 
-    -- Defines a test: after f(s), in the thread, the peer has it.
+    -- Defines a test: the peer has received 'x' after f(s) in the thread.
     local function shows(name, f)
         it('goes out before ' .. name, function()
             with_answer(function(s, peer)

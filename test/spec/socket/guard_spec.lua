@@ -1,4 +1,4 @@
--- The client of a handler that fails: closed, by the method close that the
+-- The client of a handler that fails is closed by its method close, which the
 -- program may have replaced.
 
 local loop = require 'socketloop'
@@ -6,7 +6,7 @@ local support = require 'support'
 
 local run = support.run
 
--- How the handler gets to its error.
+-- Ways in which a handler gets to its error.
 local ways = {
     ['before its first wait'] = function() end,
     ['after a wait'] = function(_, which) which.sleep(0) end,
@@ -34,7 +34,8 @@ for kind, which in pairs {loop = loop, ['loop.coro'] = loop.coro} do
             end
         end)
 
-        -- A server whose handler fails; what a client of it receives.
+        -- Returns the bytes that a client receives from a server whose handler
+        -- fails.
         local function answer_of(way, close)
             local port, listener = support.serve(function(client)
                 local original = client.close
@@ -157,8 +158,8 @@ end
 describe('a client whose close is replaced', function()
     support.hooks(before_each, after_each)
 
-    -- The errors of a server that has one client, which is closed by its
-    -- handler's failure.
+    -- Returns the errors of a server with one client, which is closed when its
+    -- handler fails.
     local function errors_of(handler)
         local port, listener = support.serve(handler)
         local client = support.plain.connect(port)

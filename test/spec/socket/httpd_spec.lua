@@ -8,7 +8,7 @@ local run = support.run
 
 local big = ('0123456789abcdef\n'):rep(60000)      -- about a megabyte
 
--- Enough of HTTP/1.1: keep-alive, GET, POST and chunked answers.
+-- The part of HTTP/1.1 needed: keep-alive, GET, POST and chunked answers.
 local requests
 local function serve_http(client)
     while true do
@@ -55,7 +55,7 @@ describe('a small HTTP server', function()
     after_each(function() loop.onerror = nil end)
     before_each(function() requests = 0 end)
 
-    -- Runs a command with %URL% in it against the server; its output.
+    -- Runs a command, in which %URL% is the server's. Returns its output.
     local function client(command)
         local port, listener = support.serve(serve_http)
         local status, output = run(function()

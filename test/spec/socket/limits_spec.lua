@@ -1,4 +1,4 @@
--- setmaxline and setmaxread: what they take.
+-- setmaxline and setmaxread: their arguments.
 
 local loop = require 'socketloop'
 local support = require 'support'

@@ -1,4 +1,4 @@
--- Closed sockets with bytes to send, which count as clients of their server.
+-- Closed sockets with unsent bytes count as clients of their server.
 
 local lingering = require 'lingering'
 local loop = require 'socketloop'
@@ -23,8 +23,8 @@ describe('A closed socket with bytes to send', function()
             served(server, 1)
             local second = connect(server.port)
             served(server, 2)
-            -- Not before it has taken nothing for a second; it was filled 0.3
-            -- seconds after it was accepted.
+            -- The first client is reset when it has taken nothing for a second.
+            -- Its buffer was full 0.3 seconds after the accept.
             local waited = server.since[2] - server.since[1]
             assert.is_true(waited >= 1.29)
             is_reset(first)

@@ -1,5 +1,4 @@
--- Closed sockets whose peers do not take what was sent to them: how long they
--- are kept.
+-- Closed sockets whose peers do not read: how long their unsent bytes are kept.
 
 local lingering = require 'lingering'
 local loop = require 'socketloop'
@@ -16,8 +15,8 @@ local is_whole, is_reset = lingering.is_whole, lingering.is_reset
 describe('A closed socket', function()
     support.hooks(before_each, after_each)
 
-    -- f(s, peer, filled, value) with a byte that could not be sent; for each
-    -- of the values at the same time, if there are some.
+    -- Calls f(s, peer, filled, value) with a byte that could not be sent. With
+    -- `values`, one call for each of them at the same time.
     local function with_unsent(f, values)
         run(support.at_once, values or {true}, function(value)
             local s
@@ -48,8 +47,8 @@ describe('A closed socket', function()
         end)
     end)
 
-    -- A peer that takes a little now and then, of four blocks that could not
-    -- be sent before the close.
+    -- A peer that reads a little now and then; four blocks were unsent at the
+    -- close.
     it("counts from the close in mode 't'", function()
         run(function()
             local listener = track(loop.tcp('127.0.0.1', 0))
@@ -58,7 +57,7 @@ describe('A closed socket', function()
             listener:setlingertime(1, 't')
             local peer = connect(support.port(listener))
             local s = track(assert(listener:accept()))
-            loop.sleep(0)    -- sends are gathered from now on
+            loop.sleep(0)    -- later sends are gathered
             local size = support.fill(s) + 8001
             assert(s:receive())
             for _ = 1, 4 do assert(s:send(('x'):rep(2000))) end

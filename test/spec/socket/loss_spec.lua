@@ -1,5 +1,5 @@
--- A network that loses packets, delays and reorders them (lossy.c): all bytes
--- arrive, and time limits hold.
+-- A network that loses, delays and reorders packets (host/lossy.c): all bytes
+-- arrive, and timeouts hold.
 
 local process = require 'process'
 local faulty = require 'faulty'
@@ -16,7 +16,8 @@ local server = loop.newserver('*', 0, function(client)
 end)
 local _, port = server:getsockname()
 
--- f fails with a timeout: not before so many seconds, and not much later.
+-- Asserts that f fails with a timeout after so many seconds, and not much
+-- later.
 function times_out(seconds, f, ...)
     local start = loop.now()
     local ok, err = f(...)
@@ -34,8 +35,8 @@ describe('A network that loses packets', function()
     end
     after_each(process.cleanup)
 
-    -- Runs the shell command there: what it printed, or nil if there can be no
-    -- such network.
+    -- Runs the shell command in that network. Returns its output, or nil where
+    -- no such network can be made.
     local function run(loss, delay, command)
         local status, output = process.run(('exec %s %d %d %d %s'):format(
             lossy, loss, delay, faulty.seed, command))
@@ -92,7 +93,7 @@ describe('A network that loses packets', function()
         ]])
     end)
 
-    -- The system gives up after a second and two.
+    -- The system repeats a lost SYN after a second, and then after two.
     it('and brings none makes the next address be tried', function()
         if not names.available then return pending 'no names here' end
         local output = run(1000, 0, 'sh -c ' .. process.quote(process.script([[

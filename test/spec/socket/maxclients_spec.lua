@@ -1,4 +1,4 @@
--- setmaxclients, the most clients of a server at a time.
+-- setmaxclients: the maximum number of concurrent clients of a server.
 
 local loop = require 'socketloop'
 local scenes = require 'scenes'
@@ -12,7 +12,8 @@ local close, raises = support.close, support.raises
 describe('setmaxclients', function()
     support.hooks(before_each, after_each)
 
-    -- A server whose handlers say who they are and end when told. Counts.
+    -- Starts a server whose handlers greet their client and end on request.
+    -- Returns its counts.
     local function serve(max, host)
         local server = {now = 0, most = 0, all = 0}
         server.port, server.listener = support.serve(function(client)
@@ -129,7 +130,7 @@ describe('setmaxclients', function()
             listener:setmaxclients(2)
             local clients = {}
             for i = 1, 4 do clients[i] = plain.connect(port) end
-            -- Nothing but the server itself has a reason to collect.
+            -- Only the server itself has a reason to collect garbage.
             assert.is_true(eventually(function() return all == 4 end))
             close(listener, support.unpack(clients))
         end)

@@ -1,4 +1,4 @@
--- setmaxline, the longest line that is received.
+-- setmaxline: the maximum length of a line that is received.
 
 local loop = require 'socketloop'
 local support = require 'support'
@@ -9,7 +9,7 @@ local run, plain, track = support.run, support.plain, support.track
 local eventually = support.eventually
 local close = support.close
 
--- What a connection holds beyond the limit: one read's worth.
+-- A connection holds up to one read more than the limit.
 local read_size = 4096
 
 describe('setmaxline', function()
@@ -296,7 +296,7 @@ describe('setmaxline with TLS', function()
             b:send '12345\r\n1234\r\n\n123'
             assert.equal('line too long', select(2, a:receive()))
             a:setmaxline(6)
-            assert.equal('', a:receive())    -- what is left: the CR
+            assert.equal('', a:receive())    -- the CR is left
             assert.same(pack('1234', nil, nil), pack(a:receive()))
             assert.same(pack('', nil, nil), pack(a:receive()))
             b:send '45\n'

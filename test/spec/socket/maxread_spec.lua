@@ -1,4 +1,4 @@
--- setmaxread: how much one receive of a count or of all may give.
+-- setmaxread: the most that one receive of a count or of '*a' may return.
 
 local loop = require 'socketloop'
 local support = require 'support'
@@ -9,7 +9,7 @@ local run, plain, track = support.run, support.plain, support.track
 local eventually = support.eventually
 local close = support.close
 
--- What a connection holds beyond the limit: one read's worth.
+-- A connection holds up to one read more than the limit.
 local read_size = 4096
 
 describe('setmaxread', function()

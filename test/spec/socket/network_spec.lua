@@ -1,6 +1,6 @@
--- What a network and its peers do: resets at every place, half-closed
--- connections, peers that never read or drip, and ends that come together with
--- data.
+-- Behaviour of networks and peers: resets in every state, half-closed
+-- connections, peers that never read or that drip, and ends that arrive
+-- together with data.
 
 local loop = require 'socketloop'
 local support = require 'support'
@@ -10,13 +10,13 @@ local run, plain, track = support.run, support.plain, support.track
 local eventually = support.eventually
 local close = support.close
 
--- Ends the connection with a RST.
+-- Ends the connection with an RST.
 local function reset(s)
     assert(s:setoption('linger', {on = true, timeout = 0}))
     s:close()
 end
 
--- Calls f(...) in a thread: a function that waits for its results.
+-- Calls f(...) in a thread. Returns a function that waits for the results.
 local function async(f, ...)
     local results
     loop.newthread(function(...) results = pack(f(...)) end, ...)
@@ -122,7 +122,7 @@ describe('A reset', function()
                 end
             end
             listener:close()
-            -- The system knocks again after a second.
+            -- The system repeats the SYN after a second.
             if waiting then
                 assert.same(pack(nil, 'connection refused'), waiting())
             end
@@ -357,8 +357,8 @@ end)
 describe('An end that comes together with data', function()
     support.hooks(before_each, after_each)
 
-    -- The reads are of 64 KiB and some; those that are just as long end with
-    -- nothing left to read.
+    -- The reads are of 64 KiB and some more. A stream of that length leaves
+    -- nothing to read at its end.
     local sizes = {1, 4096, 65536, 65791, 65792, 65793, 131072, 131584}
 
     for _, waits in ipairs {true, false} do
@@ -409,7 +409,7 @@ describe('An end that comes together with data', function()
                     b:close()
                     got = got and got() or pack(a:receive(size))
                     assert.is_true(#got[1] == size, size)
-                    -- This one waits when all bytes are received already.
+                    -- This receive waits if all bytes have been received.
                     got = async(a.receive, a, size)
                     assert.same(pack(nil, 'closed', ''), got())
                     a:close()

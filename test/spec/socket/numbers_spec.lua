@@ -1,5 +1,5 @@
--- Numbers that are too large for what they are given as, and those that are
--- none.
+-- Arguments that are too large for their C type, and arguments that are not
+-- numbers.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -7,7 +7,7 @@ local support = require 'support'
 
 local pack, run, raises = support.pack, support.run, support.raises
 
--- What is no int. 2^32 is 0 to who takes the lower half of it.
+-- Values outside of int. 2^32 is 0 if only its lower 32 bits are used.
 local no_ints = {
     2^31, 2^32, 2^32 + 1, 2^53, 2^63, 2^64, 1e308, math.huge, -2^31 - 1,
     -2^32, -1e308, -math.huge, 0/0,
@@ -16,7 +16,7 @@ local no_ints = {
 describe('a number that does not fit', function()
     support.hooks(before_each, after_each)
 
-    -- method(s, ..., number) raises for each.
+    -- Asserts that method(s, ..., number) raises for each of these numbers.
     local function refused(words, make, f)
         for _, number in ipairs(no_ints) do
             local s = make()

@@ -7,13 +7,13 @@ local support = require 'support'
 
 local run, plain, track = support.run, support.plain, support.track
 
-assert(loop.coro)       -- which keeps a descriptor from now on
+assert(loop.coro)       -- which opens a descriptor
 
 describe('Pipelined lines', function()
     support.hooks(before_each, after_each)
     after_each(process.cleanup)
 
-    -- Lines of any length, one after another, through an echo server.
+    -- Sends lines of many lengths, one after another, through an echo server.
     local function echo(connect_to)
         local server, make = connect_to(function(client)
             for line in function() return (client:receive()) end do
@@ -151,7 +151,8 @@ describe('Pipelined lines', function()
             loop.start()
         ]]
         if not calls then return pending(why) end
-        -- The requests, and their answers: the gathered ones with the last.
+        -- The requests, and their answers: gathered ones leave with the last
+        -- one.
         assert.equal(20, select(2, calls:gsub('sendto%(', '')))
         assert.equal(20, select(2, calls:gsub('sendmsg%(', '')))
     end)

@@ -1,4 +1,4 @@
--- Connecting to a host with several addresses. The scripts run with a name
+-- Connects to a host with several addresses. The scripts run with a name
 -- service of their own: see name_service.lua.
 
 local names = require 'name_service'
@@ -114,7 +114,7 @@ describe('connect to several addresses', function()
         end)
     ]])
 
-    -- There is no way to a multicast address by TCP.
+    -- No TCP connection to a multicast address is possible.
     script('rather tells what a host answered', [[
         local listener, port = listen '127.0.9.1'
         listener:close()
@@ -178,7 +178,7 @@ describe('connect to several addresses', function()
             local s = loop.tcp()
             s:settimeout(0.3)
             expect_error('timeout', s:connect('+127.0.9.1+127.0.9.1', port))
-            listener:close()    -- who knocks again hears of it
+            listener:close()    -- a repeated SYN is refused
             local start = os.clock()
             loop.sleep(2)
             assert(os.clock() - start < 0.3)
@@ -200,7 +200,7 @@ describe('connect to several addresses', function()
             s:close()
             expect_error('closed', result())
             expect(before, count 'fd')
-            loop.sleep(0.3)    -- when the third would have begun
+            loop.sleep(0.3)    -- the third would have started
         end)
     ]])
 
@@ -289,8 +289,8 @@ describe('connect to several addresses', function()
     ]])
 end)
 
--- A network of our own, in which packets to some addresses vanish. It takes
--- root.
+-- A network namespace in which packets to some addresses vanish. Making it
+-- requires root.
 describe('connect to an address without a host', function()
     after_each(process.cleanup)
 

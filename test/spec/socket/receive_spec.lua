@@ -1,4 +1,4 @@
--- receive: its patterns, side by side with LuaSocket's.
+-- receive: its patterns, compared with LuaSocket's.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -8,7 +8,7 @@ local pack, unpack = support.pack, support.unpack
 local run, plain = support.run, support.plain
 local reason = support.reason
 
--- Makes the calls, each a list of receive's arguments, one after another.
+-- Makes the calls in order; each is a list of receive's arguments.
 local function receive_all(s, calls)
     local results = {}
     for i, args in ipairs(calls) do
@@ -19,9 +19,9 @@ local function receive_all(s, calls)
     return results
 end
 
--- Sends data from the peer, closes it if so told, waits until something has
--- arrived and makes the calls. The timeout is short where one of them may run
--- into it, which is so after little data without an end.
+-- The peer sends data, and closes if `close` is set. When something has
+-- arrived, makes the calls. The timeout is short where a call may time out:
+-- after little data without an end.
 local function exchange(s, peer, data, close, calls)
     assert(peer:send(data))
     if close then peer:close() end
@@ -46,7 +46,7 @@ local function compare(data, close, calls)
     return expected
 end
 
--- Defines a test: the peer sends data and 'stays' or 'leaves'.
+-- Defines a test: the peer sends data and then 'stays' or 'leaves'.
 local function like_luasocket(name, data, ending, ...)
     local calls = {...}
     it(name .. ', as LuaSocket does', function()
@@ -133,7 +133,7 @@ describe('receive', function()
         like_luasocket('is partial on timeout', 'hello', 'stays',
             {10, 'oh, '}, {1})
         like_luasocket('may be huge', 'hello', 'leaves', {1e15})
-        -- On 32 bits LuaSocket takes what is left of the number.
+        -- On 32 bits LuaSocket truncates the number.
         if support.word_bits == 64 then
             like_luasocket('may be as huge as 2^53', 'hello', 'leaves',
                 {2^53, 'x'})
@@ -320,7 +320,7 @@ describe('receive', function()
         end)
     end)
 
-    -- Whatever the pieces in which data arrives, the results are LuaSocket's.
+    -- The results are LuaSocket's, whatever the pieces in which data arrives.
     describe('of pieces', function()
         local seed = 42
         local function random(n)
@@ -343,7 +343,7 @@ describe('receive', function()
             for i = 1, random(12) do
                 local pattern, prefix =
                     patterns[random(#patterns)], prefixes[random(#prefixes)]
-                -- LuaSocket waits for data when asked for none.
+                -- LuaSocket waits for data even if zero bytes are requested.
                 if pattern == 0 and prefix == '' then prefix = 'p' end
                 calls[i] = {pattern, prefix}
             end
@@ -381,7 +381,7 @@ describe('receive', function()
         end)
     end)
 
-    -- System calls that only LuaJIT's programs can make.
+    -- Tests whose system calls only LuaJIT programs can make.
     if support.luajit and jit.os == 'Linux' then
         local ffi = require 'ffi'
         ffi.cdef [[
@@ -399,8 +399,8 @@ describe('receive', function()
         ]]
         local C = ffi.C
 
-        -- After a wait, so that the poller knows the socket, all of it is there
-        -- before the next read.
+        -- Asserts that after a wait, when the poller knows the socket, a read
+        -- sees all the data that has arrived.
         local function gets_all(s, send)
             loop.newthread(function()
                 loop.sleep(0)

@@ -1,4 +1,4 @@
--- How receive waits, and what is refused meanwhile.
+-- Waits in receive, and calls that are refused meanwhile.
 
 local loop = require 'socketloop'
 local support = require 'support'

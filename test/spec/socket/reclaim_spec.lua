@@ -1,22 +1,23 @@
--- Sockets that nobody refers to hold descriptors: when these run out, and
--- before, in a program whose own objects give the collector little to do.
+-- Sockets that are garbage hold descriptors. They are collected when the
+-- process runs out of descriptors, and before, even if the program's own
+-- objects give the collector little to do.
 
 local names = require 'name_service'
 local process = require 'process'
 
 local script, host = names.tests(it, pending)
 
--- Scripts begin with a program of 8 MB or so, which Lua does not collect just
--- because there are some more sockets.
+-- The prelude of the scripts is a program of 8 MB or so, whose garbage Lua does
+-- not collect just because there are some more sockets.
 local prelude = [[
 local path = os.tmpname()
 os.remove(path)
-pcall(require, 'socket.unix')    -- to load it takes a descriptor
+pcall(require, 'socket.unix')    -- loading takes a descriptor
 local program = {}
 for i = 1, 80000 do program[i] = {i} end
 collectgarbage()
 
--- Files hold all descriptors that are left.
+-- Opens files until no descriptors are left.
 local held = {}
 local function hold_all()
     repeat
@@ -25,13 +26,13 @@ local function hold_all()
     until not file
 end
 
--- Now there are no descriptors but for those of sockets that are garbage.
+-- Leaves no descriptors but those of sockets that are garbage.
 local function run_out()
     for _ = 1, 20 do loop.tcp('127.0.0.1', 0) end
     hold_all()
 end
 
--- The number of collections from now on.
+-- Counts the collections. Returns a function that returns their number.
 local function count_collections()
     local n = 0
     local function guard()
@@ -142,7 +143,7 @@ describe('Without descriptors but for those of garbage', function()
         assert(server:bind(path))
         server:close()
         run_out()
-        held[1]:close()    -- for the server itself, to ask needs one more
+        held[1]:close()    -- one for the server; the probe needs another
         loop.newserver(path, nil, print):close()
     ]])
 
@@ -164,7 +165,7 @@ describe('Without descriptors but for those of garbage', function()
     scarce('a server goes on', [[
         local done, n = 0, 200
         local server = loop.newserver('127.0.0.1', 0, function(client)
-            client:send 'hello\n'    -- and forgets it
+            client:send 'hello\n'    -- drops the socket
         end)
         local _, port = server:getsockname()
         run(function()

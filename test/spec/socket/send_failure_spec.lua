@@ -1,4 +1,4 @@
--- send that fails or is misused.
+-- send: failures and misuse.
 
 local loop = require 'socketloop'
 local support = require 'support'
@@ -7,12 +7,12 @@ local pack = support.pack
 local run = support.run
 local raises = support.raises
 
--- Two loop sockets with a small window between them.
+-- Returns two loop sockets with small socket buffers.
 local function narrow()
     return support.pair {recvbuf = 8192, sendbuf = 8192}
 end
 
--- More than any window holds.
+-- More than the socket buffers can hold.
 local big = ('0123456789abcdef'):rep(65536)
 
 describe('send', function()

@@ -1,4 +1,4 @@
--- send, of a string and of a table, side by side with LuaSocket's, and how it
+-- send of a string and of a table, compared with LuaSocket's send, and its
 -- waits.
 
 local loop = require 'socketloop'
@@ -8,7 +8,7 @@ local pack, unpack = support.pack, support.unpack
 local run, plain = support.run, support.plain
 local reason, raises = support.reason, support.raises
 
--- send's results and what arrived at the peer.
+-- Returns send's results and the bytes that arrived at the peer.
 local function exchange(s, peer, args)
     local r = pack(pcall(s.send, s, unpack(args, 1, args.n)))
     if not r[1] then r[2] = reason(r[2]) end
@@ -30,7 +30,7 @@ local function compare(...)
     end)
 end
 
--- Defines a test: each further argument is a list of send's arguments.
+-- Defines a test; each further argument is a list of send's arguments.
 local function like_luasocket(name, ...)
     local calls = {...}
     it(name .. ', as LuaSocket does', function()
@@ -40,12 +40,12 @@ local function like_luasocket(name, ...)
     end)
 end
 
--- Two loop sockets with a small window between them.
+-- Returns two loop sockets with small socket buffers.
 local function narrow()
     return support.pair {recvbuf = 8192, sendbuf = 8192}
 end
 
--- More than any window holds.
+-- More than the socket buffers can hold.
 local big = ('0123456789abcdef'):rep(65536)
 
 describe('send', function()
@@ -75,7 +75,7 @@ describe('send', function()
             {'hello', 6}, {'hello', 10}, {'hello', 10, 20}, {'hello', 5, 1},
             {'hello', 1, -6}, {'hello', 1, -100}, {'hello', -1, -2},
             {'hello', -100, -100}, {'hello', 4, -4})
-        -- On 32 bits LuaSocket takes what is left of the number.
+        -- On 32 bits LuaSocket truncates the number.
         if support.word_bits == 64 then
             like_luasocket('takes large indices',
                 {'hello', 1, 2^31}, {'hello', 1, 2^40}, {'hello', -2^40},
@@ -128,7 +128,7 @@ describe('send', function()
     end)
 
     describe('of a table', function()
-        -- What send gave, and what arrived.
+        -- Returns send's results and the bytes that arrived.
         local function sent(...)
             local args = pack(...)
             return run(function()
@@ -330,8 +330,9 @@ describe('send', function()
         end)
     end)
 
-    -- LuaSocket ignores SIGPIPE for the whole process, and a child inherits
-    -- that, so the child gets the default action back and no LuaSocket.
+    -- LuaSocket ignores SIGPIPE for the whole process, and a child inherits the
+    -- ignored signal. So the child restores the default action and does not
+    -- load LuaSocket.
     it('never raises SIGPIPE, also without LuaSocket', function()
         local default = 'env --default-signal=PIPE '
         local probe = io.popen(default .. 'echo yes 2>/dev/null')

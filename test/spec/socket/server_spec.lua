@@ -149,7 +149,7 @@ describe('newserver', function()
             client:close()
         end)
         assert.is_true(listener:getoption 'reuseaddr')
-        -- The server's end goes to TIME_WAIT because it closes first.
+        -- The server's end enters TIME_WAIT because it closes first.
         run(function()
             local client = assert(loop.connect('127.0.0.1', port))
             assert.same({nil, 'closed', ''}, {client:receive()})
@@ -292,7 +292,7 @@ end)
 describe('a server without descriptors left', function()
     after_each(process.cleanup)
 
-    -- Greets everybody; 'cpu' asks for the CPU time it has used.
+    -- Greets every client, and answers 'cpu' with the CPU time used.
     local server = [[
         local loop = require 'socketloop'
         local listener = loop.newserver('127.0.0.1', 0, function(client)
@@ -318,15 +318,15 @@ describe('a server without descriptors left', function()
 
         local clients, greeted = {}, {}
         for i = 1, 200 do clients[i] = support.plain.connect(port) end
-        -- The first to be accepted is sure to be greeted; then comes nobody
-        -- any more.
+        -- The first client is certainly accepted and greeted. No client
+        -- connects after this.
         assert.equal('hello', (clients[1]:receive()))
         local function cpu()
             assert(clients[1]:send 'cpu\n')
             return tonumber((assert(clients[1]:receive())))
         end
         local start = cpu()
-        -- The window in which CPU time is measured.
+        -- CPU time is measured over this many seconds.
         local window = 0.3
         socket.sleep(window)
         local used = cpu() - start
@@ -342,8 +342,8 @@ describe('a server without descriptors left', function()
         end
         assert.is_true(count > 20 and count < 64, count)
 
-        -- Those inside leave, so those outside come in, in as many rounds as
-        -- it takes.
+        -- Accepted clients leave, so waiting ones are accepted, in as many
+        -- rounds as needed.
         clients[1]:close()
         for i = 2, 200 do
             if greeted[i] then clients[i]:close() end
@@ -358,7 +358,7 @@ describe('a server without descriptors left', function()
         end
         assert.equal(199 - count, late)
 
-        -- And it serves new ones.
+        -- The server also accepts new clients.
         local client = support.plain.connect(port)
         assert.equal('hello', (client:receive()))
         client:close()

@@ -1,10 +1,10 @@
--- Timeouts of call_async.
+-- Timeouts in call_async.
 
 local support = require 'support'
 
 local timed = support.timed
 
--- Clocks are compared with this much tolerance, in seconds.
+-- Tolerance for comparisons of clocks, in seconds.
 local tick = 0.002
 
 describe('A timeout', function()

@@ -1,4 +1,4 @@
--- The timeouts of what waits on a socket.
+-- Timeouts of operations that wait on a socket.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -7,7 +7,7 @@ local support = require 'support'
 local pack = support.pack
 local run, plain, timed = support.run, support.plain, support.timed
 
--- Clocks are compared with this much tolerance, in seconds.
+-- Tolerance for comparisons of clocks, in seconds.
 local tick = 0.002
 
 local big = ('0123456789abcdef'):rep(65536)
@@ -162,7 +162,7 @@ describe('A timeout', function()
             end)
         end)
 
-        -- Sends a byte now and then until told to stop.
+        -- Sends a byte now and then until state.stop is set.
         local function trickle(peer, pause)
             local state = {}
             loop.newthread(function()

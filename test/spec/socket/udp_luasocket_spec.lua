@@ -1,4 +1,4 @@
--- What UDP sockets give, compared with what LuaSocket's own objects give.
+-- The results of UDP sockets, compared with those of LuaSocket's objects.
 
 local loop = require 'socketloop'
 local compare = require 'side_by_side'
@@ -85,7 +85,7 @@ describe('A UDP socket does as LuaSocket:', function()
         note(a:receive())
         note.err(b.send, b, 'x')
         note.err(b.getpeername, b)
-        -- Anybody may send to it again; its port may have changed.
+        -- Any peer may send to the socket again. Its port may have changed.
         local c = make()
         note(c:sendto('hello', '127.0.0.1', support.port(b)))
         note((b:receivefrom()))
@@ -206,7 +206,7 @@ describe('A UDP socket does as LuaSocket:', function()
         if not support.knows_localhost(pending) then return end
         local s = make()
         note(s:setpeername('localhost', 9))
-        local host = s:getpeername()    -- some of ours are for IPv4 only
+        local host = s:getpeername()    -- some are for IPv4 only
         note(host == '127.0.0.1' or host == '::1')
         close(s)
     end)
@@ -236,7 +236,7 @@ describe('A UDP socket does as LuaSocket:', function()
         note(a:setsockname('127.0.0.1', 0))     -- twice
         local b = make()
         note(b:setsockname('127.0.0.1', port))  -- in use
-        note(b:setsockname('192.0.2.1', 0))     -- nobody's
+        note(b:setsockname('192.0.2.1', 0))     -- not a local address
         note(b:setsockname('no such host', 0))
         note.err(b.setsockname, b)
         note.err(b.setsockname, b, '127.0.0.1')
@@ -267,7 +267,7 @@ describe('A UDP socket does as LuaSocket:', function()
         note(a:send('1'))
         note(a:receive())       -- connection refused
         a:settimeout(0.01)
-        note(a:receive())       -- told once
+        note(a:receive())       -- reported once
         note(a:send('2'))
         note(a:send('3'))       -- connection refused
         note(a:send('4'))
@@ -313,9 +313,9 @@ describe('A UDP socket does as LuaSocket:', function()
         local s = bound(make, '*')
         local group = {multiaddr = '239.255.1.7', interface = '127.0.0.1'}
         note((s:setoption('ip-add-membership', group)))
-        note((s:setoption('ip-add-membership', group)))     -- is in it
+        note((s:setoption('ip-add-membership', group)))     -- a member
         note((s:setoption('ip-drop-membership', group)))
-        note((s:setoption('ip-drop-membership', group)))    -- is not
+        note((s:setoption('ip-drop-membership', group)))    -- not a member
         for _, bad in ipairs {{}, {multiaddr = 'x'},
                 {multiaddr = '239.255.1.7'},
                 {multiaddr = '239.255.1.7', interface = 'x'}} do

@@ -1,9 +1,10 @@
--- Names of hosts for UDP sockets of the loop.
+-- Host names for UDP sockets of the loop.
 
 local names = require 'name_service'
 local process = require 'process'
 
--- In a Lua of its own, with a name service of its own: see name_service.lua.
+-- Each script is a process with a name service of its own: see
+-- name_service.lua.
 describe('A UDP socket and names', function()
     after_each(process.cleanup)
 
@@ -31,7 +32,7 @@ describe('A UDP socket and names', function()
             return loop.wrap(socket.udp())
         end} do
             run(function()
-                -- A broadcast address takes an option, and a route.
+                -- A broadcast address requires a socket option and a route.
                 local s = make()
                 expect(1, s:setpeername('+255.255.255.255+127.0.0.1', 9))
                 expect('127.0.0.1', (s:getpeername()))
@@ -41,7 +42,7 @@ describe('A UDP socket and names', function()
                 expect(nil, ok)
                 assert(err == 'permission denied' or
                        err == 'Network is unreachable', err)
-                -- And can be used all the same.
+                -- The socket can still be used.
                 expect(1, s:sendto('x', '127.0.0.1', 9))
                 s:close()
                 s = make()

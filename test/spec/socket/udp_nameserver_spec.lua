@@ -1,4 +1,4 @@
--- A name server over UDP and its clients, in the format of RFC 1035.
+-- A DNS server over UDP and its clients, with packets as in RFC 1035.
 
 local loop = require 'socketloop'
 local support = require 'support'
@@ -21,7 +21,7 @@ local function query(id, name)
         encode_name(name) .. word(1) .. word(1)
 end
 
--- The name in a query, and where it ends.
+-- Returns the name in a query and the position after the name.
 local function decode_name(packet, at)
     local labels = {}
     while packet:byte(at) ~= 0 do
@@ -43,7 +43,7 @@ local function answer(packet, address)
         end)
 end
 
--- The address in the answer to the query with that id.
+-- Returns the address in the answer to the query with that ID.
 local function decode_answer(packet, id)
     if packet:sub(1, 2) ~= word(id) then return nil end
     return table.concat({packet:byte(-4, -1)}, '.')
@@ -52,7 +52,7 @@ end
 describe('A name server over UDP', function()
     support.hooks(before_each, after_each)
 
-    -- Answers each query but those that lost(name, how often asked) says.
+    -- Answers each query for which lost(name, number of the query) is false.
     local function serve(lost)
         local server = track(loop.udp('127.0.0.1', 0))
         local asked = {}
@@ -72,7 +72,7 @@ describe('A name server over UDP', function()
         return server, support.port(server)
     end
 
-    -- As resolvers do: asks again when no answer comes.
+    -- Repeats a query that is not answered, as resolvers do.
     local function lookup(s, id, name, tries)
         for _ = 1, tries do
             assert(s:send(query(id, name)))
@@ -115,7 +115,7 @@ describe('A name server over UDP', function()
             assert.same(pack(nil, 'timeout'),
                 pack(lookup(s, 1, 'host1.example', 3)))
             server:close()
-            -- Nobody is there: told at once, or with the next call.
+            -- No server: reported by this call or by the next one.
             s:settimeout(5)
             local _, err = lookup(s, 2, 'host1.example', 2)
             assert.equal('connection refused', err)

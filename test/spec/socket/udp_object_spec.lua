@@ -71,7 +71,7 @@ describe('A UDP socket in the loop', function()
                 support.name(object:getpeername()))
             assert.equal('userdata', type(c.socket))
             assert.matches('udp{unconnected}', tostring(c.socket), 1, true)
-            -- It is the same socket still.
+            -- The socket is still the object's.
             b:send('hello')
             assert.equal('hello', a:receive())
             b:send('object')

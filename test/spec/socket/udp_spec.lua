@@ -147,7 +147,8 @@ describe('A UDP socket in the loop', function()
         run(function()
             local a, port = bound(make)
             local peer = datagrams.plain()
-            -- One is waited for; what comes then is there without an event.
+            -- The first datagram is waited for; the others arrive without an
+            -- event.
             loop.newthread(function() a:receive() end)
             peer:sendto('1', '127.0.0.1', port)
             peer:sendto('2', '127.0.0.1', port)
@@ -183,7 +184,7 @@ describe('A UDP socket in the loop', function()
                 assert.matches('already waited on by another thread', err, 1,
                     true)
             end
-            a:sendto('fine', '127.0.0.1', port)     -- one may write
+            a:sendto('fine', '127.0.0.1', port)     -- sending is possible
             assert.is_true(support.eventually(function() return got end))
             assert.equal('fine', got)
             a:close()
@@ -280,7 +281,7 @@ describe('A UDP socket in the loop', function()
             a:send('anybody?')
             assert.is_true(support.eventually(function() return result end))
             assert.same(pack(nil, 'connection refused'), result)
-            -- And goes on.
+            -- The socket can be used afterwards.
             local b, port = bound(make)
             assert(b:setpeername('127.0.0.1', support.port(a)))
             assert(a:setpeername('127.0.0.1', port))

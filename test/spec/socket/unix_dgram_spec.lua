@@ -1,4 +1,4 @@
--- Unix datagram sockets, side by side with LuaSocket's, and in the loop.
+-- Unix datagram sockets, compared with LuaSocket's, and in the loop.
 
 local loop = require 'socketloop'
 local paths = require 'socket_paths'

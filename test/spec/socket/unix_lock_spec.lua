@@ -1,5 +1,5 @@
--- Two servers on one path: each believes that it is served, or gets an error,
--- and nothing of others' is removed.
+-- Two servers on one path: each of them either serves the path or gets an
+-- error, and no other server's files are removed.
 
 local loop = require 'socketloop'
 local lfs = require 'lfs'
@@ -21,7 +21,7 @@ describe('The path of a server', function()
     before_each(paths.new)
     after_each(process.cleanup)
 
-    -- What is left of a server that was killed.
+    -- Leaves the socket file of a server that was killed.
     local function leave(name)
         local object = assert(unix.stream())
         assert(object:bind(name))
@@ -36,7 +36,7 @@ describe('The path of a server', function()
         end
     end
 
-    -- Which server is at the path, or nil and an error.
+    -- Returns which server is at the path, or nil and an error.
     local function ask(name)
         local s = track(loop.unix())
         s:settimeout(5)
@@ -46,8 +46,9 @@ describe('The path of a server', function()
         return word or nil, err
     end
 
-    -- Another process that serves the path, and is held up right before that
-    -- system call, until open(); it prints that it serves or why not.
+    -- Starts a process that serves the path and is held up just before that
+    -- system call, until open(). The process prints that it serves, or its
+    -- error.
     local function hold_up(name, call)
         local other = process.start(process.script(([[
             local loop = require 'socketloop'
@@ -69,7 +70,7 @@ describe('The path of a server', function()
         return other
     end
 
-    -- The files in the folder but for the gate's.
+    -- Returns the files in the folder, without the gate's.
     local function files()
         local list = {}
         for name in lfs.dir(paths.folder) do
@@ -81,7 +82,7 @@ describe('The path of a server', function()
         return table.concat(list, ' ')
     end
 
-    -- The other one comes to be the server, and this one is refused.
+    -- Asserts that the other server gets the path, and this one is refused.
     local function meet(call)
         run(function()
             local other = hold_up(path 's', call)
@@ -139,7 +140,7 @@ describe('The path of a server', function()
     end
 
     if flock then
-        -- Does anybody hold a lock of the folder?
+        -- Whether any process holds a lock of the folder.
         local function is_locked()
             return (process.run('exec flock -n ' .. paths.folder ..
                                 ' true')) ~= 0
@@ -169,7 +170,7 @@ describe('The path of a server', function()
                 local server = track(loop.newserver(path 's', nil,
                                                     say 'this'))
                 assert.equal('this', ask(path 's'))
-                -- But nothing is removed then.
+                -- While the lock is held, no file is removed.
                 local ok, err = pcall(loop.newserver, path 'stale', nil,
                                       say 'this')
                 assert.is_false(ok)

@@ -1,4 +1,4 @@
--- newserver on a path, also with real programs at the other end.
+-- newserver on a path, also with other programs as peers.
 
 local loop = require 'socketloop'
 local lfs = require 'lfs'
@@ -28,7 +28,7 @@ describe('newserver on a path', function()
         client:close()
     end
 
-    -- Does a server answer at the path?
+    -- Whether a server answers at the path.
     local function ask(name)
         local s = loop.unix()
         s:settimeout(5)
@@ -43,7 +43,7 @@ describe('newserver on a path', function()
         return line
     end
 
-    -- What is left of a server that was killed.
+    -- Leaves the socket file of a server that was killed.
     local function leave(name)
         local object = assert(unix.stream())
         assert(object:bind(name))
@@ -52,7 +52,7 @@ describe('newserver on a path', function()
         assert.equal('socket', kind_of(name))
     end
 
-    -- A client that is there as soon as the server listens gets the limits that
+    -- A client that connects as soon as the server listens gets the limits that
     -- are set afterwards.
     it('accepts nobody before it has returned', function()
         local client, gone, err
@@ -189,7 +189,8 @@ describe('newserver on a path', function()
             assert.matches('newserver: address already in use', err, 1, true)
             assert.equal('echo hello', ask(path 's'))
             server:close()
-            -- One that does not accept, too.
+            -- A socket that is bound but does not listen occupies its path,
+            -- too.
             local object = assert(unix.stream())
             assert(object:bind(path 's'))
             assert(object:listen())
@@ -284,13 +285,13 @@ describe('newserver on a path', function()
                 'server { listen unix:FOLDER/nginx.sock; root html; }',
                 {FOLDER = paths.folder})
             run(function()
-                server:expect(function()    -- the file is there earlier
+                server:expect(function()    -- the file appears before
                     local probe = loop.unix()
                     local ok = probe:connect(path 'nginx.sock')
                     probe:close()
                     return ok
                 end, loop.sleep)
-                -- LuaSocket's library, none the wiser.
+                -- LuaSocket's library, unchanged.
                 local http = require 'socket.http'
                 local pages = 0
                 for _ = 1, 20 do

@@ -1,4 +1,4 @@
--- Unix stream sockets, side by side with LuaSocket's, and in the loop.
+-- Unix stream sockets, compared with LuaSocket's, and in the loop.
 
 local loop = require 'socketloop'
 local lfs = require 'lfs'
@@ -27,7 +27,7 @@ local makers = {
 
 local each = paths.tests(it, makers, unix.stream)
 
--- Two connected sockets, and the listening one.
+-- Returns two connected sockets and the listening one.
 local function pair(make, name)
     name = name or path 'pair'
     local listener = make()
@@ -175,7 +175,7 @@ describe('A unix socket does as LuaSocket:', function()
                 assert.equal(type(b[name]), type(a[name]), name)
             end
         end
-        -- And those that every loop socket has.
+        -- The methods that every loop socket has.
         for _, name in ipairs {'getsocket', 'setsocket', 'call_async',
                 'gettimeout'} do
             assert.equal('function', type(a[name]), name)
@@ -294,7 +294,7 @@ describe('A unix socket in the loop', function()
                 s:settimeout(5)
                 s:settimeout(0.01, 't')
                 assert.same(pack(nil, 'timeout'), pack(s:connect(path 's')))
-                -- The same socket connects when there is room.
+                -- The socket can connect when there is room.
                 s:settimeout(5, 't')
                 loop.newthread(function()
                     loop.sleep(0.005)

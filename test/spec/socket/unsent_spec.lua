@@ -1,5 +1,5 @@
--- Bytes that the peer's window has no room for: the loop goes on sending them,
--- also after close.
+-- Bytes that do not fit into the peer's window: the loop continues to send
+-- them, also after close.
 
 local loop = require 'socketloop'
 local process = require 'process'
@@ -8,8 +8,8 @@ local support = require 'support'
 local run, plain, track = support.run, support.plain, support.track
 local eventually = support.eventually
 
--- A connection: loop socket, plain peer. To be called in a loop thread, which
--- is in a step from then on. Buffers of that size, if given.
+-- Returns a connection: loop socket, plain peer. Called in a loop thread, which
+-- is in a step afterwards. `size` is the size of the buffers, if given.
 local function connect(size)
     local s, peer = support.accepted(size)
     loop.sleep(0)
@@ -20,7 +20,7 @@ describe('What the window has no room for', function()
     support.hooks(before_each, after_each)
     after_each(process.cleanup)
 
-    -- Reads that many bytes from a plain socket, or all.
+    -- Reads that many bytes from a plain socket, or all bytes up to the end.
     local function read(peer, size)
         local parts, count = {}, 0
         peer:settimeout(0)
@@ -36,7 +36,8 @@ describe('What the window has no room for', function()
         return table.concat(parts)
     end
 
-    -- f(s, peer, filled) with 'x' that was gathered and could not be sent.
+    -- Calls f(s, peer, filled) with an 'x' that was gathered and could not be
+    -- sent.
     local function with_unsent(f)
         run(function()
             local s, peer = connect(4096)
@@ -247,7 +248,7 @@ describe('What the window has no room for', function()
             local first, second
             loop.newthread(function()
                 s:receive()
-                -- Raises, should there be room for 'x' only later.
+                -- Raises if there is room for 'x' only later.
                 pcall(function() first = s:getsocket() end)
             end)
             loop.newthread(function() second = s:getsocket() end)

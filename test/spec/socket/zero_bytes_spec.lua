@@ -1,5 +1,5 @@
--- Names that C would read otherwise than Lua: those with a zero byte in them,
--- and ports that getaddrinfo takes for others.
+-- Names that C would read differently: those with a zero byte, and ports that
+-- getaddrinfo would parse as another port.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -15,7 +15,8 @@ local hosts = {
     '::1\0', 'fe80::1%lo\0x', '*\0', '\000127.0.0.1',
 }
 
--- No ports, though the system may find that the first ones are `port`.
+-- Strings that are no ports, though getaddrinfo may parse the first ones as
+-- `port`.
 local function no_ports(port)
     return {
         ('%d'):format(port + 65536), ('%d'):format(port - 65536),
@@ -62,7 +63,7 @@ describe('a host with a zero byte', function()
         for _, host in ipairs(hosts) do
             raises(unknown, loop.tcp, host, 0)
             raises(unknown, loop.udp, host, 0)
-            if host:byte() ~= 0 then    -- else it is an abstract name
+            if host:byte() ~= 0 then    -- otherwise an abstract path
                 raises(unknown, loop.newserver, host, 0, print)
             end
         end

@@ -1,4 +1,4 @@
--- Both loops in one program.
+-- The default loop and the coro loop in one program.
 
 local loop = require 'socketloop'
 local coro = require 'coro'
@@ -11,7 +11,7 @@ local push, some, drain = support.push, support.some, support.drain
 local run, serve = support.run_in, loops.serve
 local drain_both, output = loops.drain_both, process.output
 
--- A spec runs in the main program.
+-- Specs run in the main program's thread.
 local main = coro.running()
 
 describe('Both loops', function()
@@ -51,7 +51,8 @@ describe('Both loops', function()
         end
         local function normal(texts)
             for i, text in ipairs(texts) do
-                -- Lua names a function after the module in which it finds it.
+                -- Lua qualifies a function's name with the module in which it
+                -- is found.
                 texts[i] = text:gsub('0x%x+', ''):gsub("#(%d) to '.-'", '#%1')
             end
             return texts

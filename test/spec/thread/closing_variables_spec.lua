@@ -1,4 +1,4 @@
--- Variables to be closed in threads that fail: 5.4 and later.
+-- To-be-closed variables in threads that fail (5.4 and later).
 
 local loop = require 'socketloop'
 local coro = require 'coro'
@@ -13,7 +13,7 @@ if support.lua_version < 5.4 then
     return
 end
 
--- Calls body(...) with a variable that is closed by close(error) afterwards.
+-- Calls body(...) with a to-be-closed variable; close(error) is its __close.
 local closing = assert(support.load [[
     local close, body = ...
     local variable <close> = setmetatable({}, {
@@ -24,7 +24,7 @@ local closing = assert(support.load [[
 
 local function boom() error('boom', 0) end
 
--- What runs f in a thread that fails; gives its error.
+-- Ways to run f in a thread that fails. Each returns f's error.
 local runners = {
     newthread = function(f)
         return support.failure(loop.newthread, f):match '^[^\n]*'

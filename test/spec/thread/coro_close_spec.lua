@@ -212,7 +212,7 @@ describe('Closing a coroutine', function()
             support.drain()
         end)
 
-        -- How a coroutine can be frozen.
+        -- Ways to freeze a coroutine.
         local main = coro.running()
         local stops = {
             ['coro.transfer'] = function() coro.transfer(main) end,

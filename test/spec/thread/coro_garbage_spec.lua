@@ -1,4 +1,4 @@
--- Threads of coro that nobody refers to any more.
+-- Threads of coro that are no longer referred to.
 
 local coro = require 'coro'
 local places = require 'places'
@@ -7,21 +7,21 @@ local support = require 'support'
 local pack, failure, some = support.pack, support.failure, support.some
 local alive, inside = support.alive, places.passing
 
--- A spec runs in the main program.
+-- Specs run in the main program's thread.
 local main = coro.running()
 
 describe('Garbage', function()
     support.ends_in_main(after_each)
 
     -- Calls make() in a function of its own, so that no stack slot refers to
-    -- its threads any more; the list it is given is weak.
+    -- its threads. The list passed to it is weak.
     local function make(times, maker)
         local list = setmetatable({}, {__mode = 'k'})
         for _ = 1, times do maker(function(value)
             list[value] = true
             return value
         end) end
-        -- What a dead slot of the stack may still refer to.
+        -- Overwrites a dead stack slot, which may still refer to a thread.
         maker(function(value) return value end)
         return list
     end
@@ -345,7 +345,8 @@ describe('Garbage', function()
             assert.equal(9, done)
         end)
 
-        -- All but 5.1 refuse it, since the collector is off meanwhile.
+        -- All but 5.1 refuse the transfer, since the collector is off in a
+        -- finalizer.
         it('has finalizers that transfer inside ' .. name, function()
             if _VERSION ~= 'Lua 5.1' or support.luajit then return end
             local got = {}

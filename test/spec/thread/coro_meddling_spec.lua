@@ -1,4 +1,4 @@
--- Threads of coro in the hands of coroutine's functions.
+-- Threads of coro to which the functions of coroutine are applied.
 
 local coro = require 'coro'
 local places = require 'places'
@@ -6,13 +6,13 @@ local support = require 'support'
 
 local inside = places.passing
 
--- A spec runs in the main program.
+-- Specs run in the main program's thread.
 local main = coro.running()
 
 describe('A program that meddles with the threads', function()
     support.ends_in_main(after_each)
 
-    -- Whatever becomes of the thread, the module must work on.
+    -- Asserts that the module still works, whatever has become of the thread.
     local function works()
         local list = {}
         for value in coro.wrap(function()
@@ -27,7 +27,7 @@ describe('A program that meddles with the threads', function()
         end)))
     end
 
-    -- Threads in all the states that a program can lay hands on.
+    -- Threads in all the states that a program can get hold of.
     local function threads()
         local list = {['a new thread'] = coro.create(function() end)}
         for name, around in pairs(inside) do

@@ -1,4 +1,4 @@
--- coro.ptransfer, and how a thread ends that was entered by a transfer.
+-- coro.ptransfer, and the end of a thread that was entered by a transfer.
 
 local coro = require 'coro'
 local lists = require 'value_lists'
@@ -9,7 +9,7 @@ local pack, unpack, failure = support.pack, support.unpack, support.failure
 local count = support.count
 local passes_all, inside = lists.passes_all, places.passing
 
--- A spec runs in the main program.
+-- Specs run in the main program's thread.
 local main = coro.running()
 
 describe('A thread entered by transfer', function()

@@ -8,7 +8,7 @@ local pack, failure = support.pack, support.failure
 local count = support.count
 local inside = places.passing
 
--- A spec runs in the main program.
+-- Specs run in the main program's thread.
 local main = coro.running()
 
 describe('An error in a resumed thread', function()

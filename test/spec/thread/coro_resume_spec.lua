@@ -1,4 +1,4 @@
--- coro.resume and yield, and how they go together with transfer.
+-- coro.resume and yield, alone and combined with transfer.
 
 local coro = require 'coro'
 local lists = require 'value_lists'
@@ -9,7 +9,7 @@ local pack, unpack, failure = support.pack, support.unpack, support.failure
 local push, some = support.push, support.some
 local passes_all, inside = lists.passes_all, places.passing
 
--- A spec runs in the main program.
+-- Specs run in the main program's thread.
 local main = coro.running()
 
 describe('coro.resume', function()
@@ -227,9 +227,9 @@ end)
 describe('A resume that a transfer to the resumer has ended', function()
     support.ends_in_main(after_each)
 
-    -- Starts a parent that resumes a child, which transfers to the parent,
-    -- which then does what follows says. Returns the child, which goes on
-    -- with what then_does says, and the parent.
+    -- Starts a parent that resumes a child. The child transfers to the parent,
+    -- which then calls follows. Returns the child, which calls then_does when
+    -- it continues, and the parent.
     local function orphan(follows, then_does)
         local parent, child
         parent = coro.create(function()

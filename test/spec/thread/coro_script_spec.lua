@@ -1,4 +1,4 @@
--- Programs that use coro: where they load it, and how they end.
+-- Programs that use coro: the places where they load it, and their ends.
 
 local process = require 'process'
 
@@ -7,7 +7,7 @@ local output = process.output
 describe('A script', function()
     teardown(process.cleanup)
 
-    -- What a script can do with coro wherever it has loaded it; prints ok.
+    -- Uses coro, wherever it was loaded, and prints ok.
     local use = [[
         local function use(coro)
             local sum = 0
@@ -158,7 +158,7 @@ describe('A script', function()
         ]]))
     end)
 
-    -- Threads of all kinds, which are there when the script ends.
+    -- Leaves threads of all kinds behind at the end of the script.
     local leave = [[
         local coro = require 'coro'
         local main = coro.running()

@@ -1,4 +1,4 @@
--- The coro module: its functions but for those that switch threads.
+-- The coro module: all functions except those that switch threads.
 
 local coro = require 'coro'
 local places = require 'places'
@@ -6,7 +6,7 @@ local support = require 'support'
 
 local pack, failure, inside = support.pack, support.failure, places.passing
 
--- A spec runs in the main program.
+-- Specs run in the main program's thread.
 local main = coro.running()
 
 describe('The coro module', function()
@@ -353,7 +353,7 @@ describe('coro.install', function()
 
     it('lets a transfer pass through coroutine.wrap', function()
         coro.install()
-        -- The innermost thread transfers, so it is the one to go back to.
+        -- The innermost thread transfers, so control returns to that thread.
         local reader
         local thread = coro.create(function()
             local list = {}

@@ -9,7 +9,7 @@ local pack, unpack, failure = support.pack, support.unpack, support.failure
 local push = support.push
 local passes_all, inside = lists.passes_all, places.passing
 
--- A spec runs in the main program.
+-- Specs run in the main program's thread.
 local main = coro.running()
 
 describe('A thread can transfer', function()

@@ -1,4 +1,4 @@
--- coro.transfer: threads that hand control to each other.
+-- coro.transfer: threads that pass control to each other.
 
 local coro = require 'coro'
 local lists = require 'value_lists'
@@ -8,7 +8,7 @@ local pack, unpack, failure = support.pack, support.unpack, support.failure
 local some = support.some
 local passes_all = lists.passes_all
 
--- A spec runs in the main program.
+-- Specs run in the main program's thread.
 local main = coro.running()
 
 describe('coro.transfer', function()
@@ -262,7 +262,7 @@ describe('coro.transfer', function()
                 end
             end)
         end
-        -- The resident memory, in pages, where the system tells.
+        -- Returns the resident memory in pages, or 0 without a /proc.
         local function resident()
             local file = io.open '/proc/self/statm'
             if not file then return 0 end

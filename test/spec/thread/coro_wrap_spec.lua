@@ -7,7 +7,7 @@ local support = require 'support'
 local pack, failure, count = support.pack, support.failure, support.count
 local passes_all = lists.passes_all
 
--- A spec runs in the main program.
+-- Specs run in the main program's thread.
 local main = coro.running()
 
 describe('coro.wrap', function()

@@ -1,4 +1,4 @@
--- Errors and misuse in threads of both loops.
+-- Errors and misuse in threads of the default loop and the coro loop.
 
 local coro = require 'coro'
 local loops = require 'both_loops'
@@ -10,7 +10,7 @@ local drain, errors_of_steps = support.drain, support.errors_of_steps
 local alive, run, mixed = support.alive, support.run_in, loops.mixed
 local serve = loops.serve
 
--- A spec runs in the main program.
+-- Specs run in the main program's thread.
 local main = coro.running()
 
 for name, which in pairs(loops.all) do

@@ -1,4 +1,4 @@
--- coro.install() in both loops.
+-- coro.install() in the default loop and the coro loop.
 
 local coro = require 'coro'
 local loops = require 'both_loops'
@@ -15,9 +15,9 @@ for name, which in pairs(loops.all) do
         local standard = coroutine
         after_each(function() _G.coroutine = standard end)  -- luacheck: ignore
 
-        -- A client of a publisher, written as for any socket: it knows
-        -- nothing of loops and coro, and keeps what it needs of coroutine
-        -- in locals, from when it was loaded.
+        -- A client of a publisher that is written for blocking sockets: it does
+        -- not know loops or coro, and keeps functions of coroutine in locals
+        -- from when it was loaded.
         local library = [[
             local wrap, yield = coroutine.wrap, coroutine.yield
             local M = {}
@@ -127,7 +127,7 @@ for name, which in pairs(loops.all) do
         it('a library with a scheduler of its own works', function()
             coro.install()
             local schedule = support.load [[
-                -- Runs all functions by turns until they have ended.
+                -- Runs all functions in turn until they have ended.
                 return function(...)
                     local list = {...}
                     for i, f in ipairs(list) do

@@ -1,4 +1,4 @@
--- Iterators of coro, which wait in both loops.
+-- Iterators of coro that wait in the default loop and the coro loop.
 
 local coro = require 'coro'
 local lists = require 'value_lists'
@@ -14,7 +14,7 @@ for name, which in pairs(loops.all) do
     describe('In ' .. name .. ' an iterator', function()
         loops.hooks(before_each, after_each)
 
-        -- The lines of a socket as an iterator of this or that make.
+        -- Ways to make an iterator over the lines of a socket.
         local makes = {
             ['coro.wrap'] = function(client)
                 return coro.wrap(function()

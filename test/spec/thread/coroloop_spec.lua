@@ -1,5 +1,5 @@
--- The coro loop, and what holds of both loops alike: newthread, suspend, resume
--- and coro.running.
+-- The coro loop, and the functions that behave alike in it and the default
+-- loop: newthread, suspend, resume and coro.running.
 
 local loop = require 'socketloop'
 local coro = require 'coro'
@@ -13,7 +13,7 @@ local drain = support.drain
 local alive, run = support.alive, support.run_in
 local serve, inside = loops.serve, loops.inside
 
--- A spec runs in the main program.
+-- Specs run in the main program's thread.
 local main = coro.running()
 
 describe('The coro loop', function()

@@ -1,4 +1,5 @@
--- Threads of both loops that switch by coro's own functions.
+-- Threads of the default loop and the coro loop that switch by coro's
+-- functions.
 
 local coro = require 'coro'
 local loops = require 'both_loops'
@@ -10,7 +11,7 @@ local drain, errors_of_steps = support.drain, support.errors_of_steps
 local run, mixed = support.run_in, loops.mixed
 local inside = loops.inside
 
--- A spec runs in the main program.
+-- Specs run in the main program's thread.
 local main = coro.running()
 
 for name, which in pairs(loops.all) do

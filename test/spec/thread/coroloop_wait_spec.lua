@@ -1,4 +1,5 @@
--- Waits of threads in both loops, with functions of coro around them.
+-- Waits in threads of the default loop and the coro loop, below functions of
+-- coro.
 
 local coro = require 'coro'
 local loops = require 'both_loops'

@@ -1,4 +1,4 @@
--- Errors in threads: out of step and start by default, or to onerror.
+-- Errors in threads: raised by step and start by default, or passed to onerror.
 
 local loop = require 'socketloop'
 local support = require 'support'
@@ -6,7 +6,7 @@ local support = require 'support'
 local run, pack = support.run, support.pack
 local count, errors_of_steps = support.count, support.errors_of_steps
 
--- A thread that waits and then fails in a function called culprit.
+-- Makes a thread that waits and then fails in a function called culprit.
 local function failing(value)
     return loop.newthread(function()
         loop.sleep(0)
@@ -15,7 +15,7 @@ local function failing(value)
     end)
 end
 
--- Ways to wait, some of which freeze the thread.
+-- Places to wait in, some of which freeze the thread.
 local ways = {
     ['in a Lua function'] = function(f) f() end,
     ['in a sort comparator'] = function(f) table.sort({1, 2}, f) end,

@@ -5,11 +5,11 @@ local support = require 'support'
 
 local luajit = support.luajit
 
--- Places where Lua calls back at a time of its own choice.
+-- Places where Lua calls a function at a time of its own choice.
 describe('a wait inside', function()
     after_each(process.cleanup)
 
-    -- Others are the threads that run beside, which must lose nothing.
+    -- `others` are threads that run meanwhile and must not lose anything.
     local prelude = [[
         local loop = require 'socketloop'
         local function finalizable(f)
@@ -65,7 +65,7 @@ describe('a wait inside', function()
             io.write(finalized, ' finalized, ', turns, ' turns')
         ]]
         assert.matches(' 30 turns$', output)
-        -- LuaJIT may refuse it.
+        -- LuaJIT may refuse the wait.
         if not luajit then assert.matches('^3 finalized', output) end
     end)
 

@@ -1,4 +1,4 @@
--- Wait anywhere: a thread may wait inside any C function that calls back.
+-- Waits inside any C function that calls back into Lua.
 
 local loop = require 'socketloop'
 local places = require 'places'
@@ -15,7 +15,7 @@ local names = {}
 for name in pairs(giving) do names[#names + 1] = name end
 table.sort(names)
 
--- A wait that gives way to the other threads and then has the value.
+-- Returns a wait that yields to the other threads and then returns the value.
 local function sleeping(value)
     return function()
         loop.sleep(0)
@@ -69,7 +69,7 @@ describe('a thread waits inside', function()
             for i, name in ipairs(names) do
                 local line
                 giving[name](function()
-                    -- Some places call more than once.
+                    -- Some places call the function more than once.
                     line = line or assert(client:receive '*l')
                     return line
                 end)
@@ -78,7 +78,7 @@ describe('a thread waits inside', function()
         end)
     end)
 
-    -- Calls wait inside the places with these names, one in the other.
+    -- Calls wait inside the named places, nested in one another.
     local function inside(path, wait)
         for _, name in ipairs(path) do
             local place, inner = giving[name], wait
@@ -87,10 +87,11 @@ describe('a thread waits inside', function()
         return wait()
     end
 
-    -- Whether Lua does the same there each time. LuaJIT's compiler, when it
-    -- gives up, forgets that a handler runs; so an error in a handler that has
-    -- a handler too is sometimes given to that one, and sometimes turned into
-    -- 'error in error handling'.
+    -- Returns whether Lua itself gives the same results each time. When
+    -- LuaJIT's compiler aborts a trace, it loses the fact that an error handler
+    -- runs: an error in a handler that is itself protected by a handler
+    -- sometimes goes to that handler, and sometimes becomes 'error in error
+    -- handling'.
     local function is_certain(path)
         local handlers = 0
         for _, name in ipairs(path) do
@@ -99,9 +100,9 @@ describe('a thread waits inside', function()
         return not luajit or handlers < 2
     end
 
-    -- Waits inside the places of each path in a thread, in all at once, and
-    -- compares with what they give when nothing waits, so the Lua at hand says
-    -- what is right.
+    -- Waits inside the places of each path in a thread, all paths at once, and
+    -- compares with the results when nothing waits: those of the Lua that runs
+    -- are right by definition.
     local function compare(paths)
         local wrong, count = {}, 0
         for i, path in ipairs(paths) do
@@ -338,7 +339,7 @@ describe('a nested coroutine', function()
     end)
 
     it('is alive while it waits, with nothing but its C stack', function()
-        -- Neither the thread nor the coroutine is referred to by any table.
+        -- No table refers to the thread or to the coroutine.
         local done = 0
         local count = some(100)
         for _ = 1, count do
@@ -369,8 +370,8 @@ describe('4000 threads', function()
         'coroutines nested five deep', 'a package.preload loader',
     }
 
-    -- Starts them all, suspended in the loop by wait(); every third is to
-    -- fail with a value of its own after that.
+    -- Starts all threads, which wait() suspends in the loop. Every third one
+    -- fails after that with an error value of its own.
     local function freeze(wait, count)
         local ended, failed, wrong = 0, 0, 0
         for i = 1, count do

@@ -1,6 +1,6 @@
--- Finalizers, during which the collector is off, but for 5.1: a thread cannot
--- be suspended in one, nor wait in one on LuaJIT; what needs no waiting works,
--- and the collector is on afterwards.
+-- Finalizers. All Luas but 5.1 turn the collector off in them: a thread cannot
+-- be suspended in one, and on LuaJIT cannot wait in one; operations that need
+-- not wait work, and the collector is on afterwards.
 
 local support = require 'support'
 local process = require 'process'

@@ -1,5 +1,5 @@
 -- Threads that stop in debug hooks and in handlers of jit.attach. LuaJIT has
--- one hook for all threads, so a hook function looks at who runs.
+-- one hook for all threads, so a hook function checks which thread runs.
 
 local support = require 'support'
 local process = require 'process'
@@ -236,7 +236,8 @@ if not support.luajit then return end
 describe('A handler of jit.attach', function()
     after_each(process.cleanup)
 
-    -- The code runs in a handler of each event, once and each time.
+    -- Tests the code in a handler of each event, run once and run at each
+    -- event.
     local function in_handlers(code)
         for _, event in ipairs {'bc', 'trace', 'record', 'texit'} do
             for _, often in ipairs {1, 50} do

@@ -1,4 +1,4 @@
--- The end of a program some of whose threads wait.
+-- The end of a program while some of its threads wait.
 
 local process = require 'process'
 local support = require 'support'
@@ -39,8 +39,8 @@ describe('the end of the program', function()
 
     local function ends(status, body)
         local got, output = process.lua(prelude .. body)
-        -- A leak checker does not see what LuaJIT's heap refers to, which
-        -- only matters where the state is not closed.
+        -- A leak checker does not see pointers in LuaJIT's heap, so it reports
+        -- false leaks when the Lua state is not closed.
         if body:match 'os.exit%(3%)' and luajit and
            output:match 'LeakSanitizer: detected' then
             return

@@ -1,4 +1,4 @@
--- Deep recursion through C in loop threads, and recursion without end.
+-- Deep recursion through C in loop threads, and endless recursion.
 
 local loop = require 'socketloop'
 local process = require 'process'
@@ -10,7 +10,7 @@ describe('deep recursion', function()
     support.hooks(before_each, after_each)
 
     it('waits a hundred C calls deep', function()
-        -- 200 is Lua's own limit; busted has used some of it already.
+        -- Lua's limit is 200 C calls; busted has used some of them.
         local function deep(n)
             if n == 0 then loop.sleep(0) return 'x' end
             return (string.gsub('x', 'x', function() return deep(n - 1) end))
@@ -28,7 +28,7 @@ describe('deep recursion', function()
     end)
 end)
 
--- These could take the interpreter down, so each has one of its own.
+-- Each test runs in an interpreter of its own, which it could crash.
 describe('recursion without end', function()
     after_each(process.cleanup)
 
@@ -46,9 +46,9 @@ describe('recursion without end', function()
             loop.newthread(function()
                 loop.sleep(0)
                 report(pcall(f))
-                -- The thread and its C stack are still good.
+                -- The thread and its C stack are still usable.
                 table.sort({1, 2}, function() loop.sleep(0) end)
-                -- LuaJIT takes its time to unwind thousands of C functions.
+                -- LuaJIT is slow to unwind thousands of C functions.
                 if not jit then report(pcall(f)) end
                 ended = true
             end)
@@ -165,7 +165,7 @@ describe('recursion without end', function()
                     if depth < 1e5 then return (xpcall(error, f)) end
                 end
                 xpcall(error, f)
-                error 'stack overflow'      -- it was one, or is endless
+                error 'stack overflow'      -- where the recursion ends
             end)
         ]]
     end)
@@ -186,7 +186,7 @@ describe('recursion without end', function()
         ]]
     end)
 
-    -- LuaJIT alone overruns the C stack of the main program here, too.
+    -- Only LuaJIT overruns the C stack of the main program in gsub, too.
     if not luajit then
         it('in a gsub callback is an error', function()
             survives [[

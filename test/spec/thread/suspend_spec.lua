@@ -8,7 +8,7 @@ local support = require 'support'
 local run, pack, failure = support.run, support.pack, support.failure
 local numbers, drain = lists.numbers, support.drain
 
--- What a suspended thread does around suspend() to be frozen on some Lua.
+-- Places around suspend() in which a suspended thread is frozen on some Lua.
 local inside = places.few {
     ['a coroutine of its own'] = places.passing['a standard coroutine'],
 }
@@ -24,8 +24,8 @@ describe('suspend and resume', function()
         end)
     end
 
-    -- How many values a stack has room for differs; what is too much must be
-    -- an error in one of the two, and no more than that.
+    -- The room on a stack differs between Luas. Too many values must raise an
+    -- error in one of the two threads and have no other effect.
     it('pass no more values than there is room for', function()
         local sizes = {100, 7000, 30000, 600000}
         local full
@@ -139,8 +139,8 @@ describe('suspend and resume', function()
     end)
 
     it('work through a chain of two hundred threads', function()
-        -- Each is resumed by the one before it only after that has waited,
-        -- so the chain is long but not deep.
+        -- Each thread is resumed by the one before it, after that one has
+        -- waited; so the chain is long, but not nested.
         local threads, last = {}, nil
         for i = 1, 200 do
             threads[i] = loop.newthread(function()

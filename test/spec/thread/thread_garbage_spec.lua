@@ -1,5 +1,4 @@
--- Threads that nobody refers to any more, and programs that treat threads as
--- they should not.
+-- Threads that are no longer referred to, and programs that misuse threads.
 
 local loop = require 'socketloop'
 local places = require 'places'
@@ -7,7 +6,7 @@ local support = require 'support'
 
 local run, drain, alive = support.run, support.drain, support.alive
 
--- What a suspended thread does around suspend() to be frozen on some Lua.
+-- Places around suspend() in which a suspended thread is frozen on some Lua.
 local inside = places.few {
     ['a coroutine of its own'] = places.passing['a standard coroutine'],
 }
@@ -15,7 +14,7 @@ local inside = places.few {
 describe('a program that meddles with the threads', function()
     support.hooks(before_each, after_each)
 
-    -- Whatever becomes of the thread, the loop must work on.
+    -- Asserts that the loop still works, whatever has become of the thread.
     local function works()
         assert.equal('fine', run(function()
             loop.sleep(0)
@@ -132,7 +131,7 @@ describe('garbage', function()
     support.hooks(before_each, after_each)
 
     -- Makes count threads in a function of its own, so that no stack slot
-    -- refers to them any more; the list is weak.
+    -- refers to them. The list is weak.
     local function make(count, handler)
         local list = setmetatable({}, {__mode = 'v'})
         for i = 1, count do list[i] = loop.newthread(handler) end

@@ -8,7 +8,7 @@ local support = require 'support'
 local run, pack, failure = support.run, support.pack, support.failure
 local numbers, drain = lists.numbers, support.drain
 
--- What a suspended thread does around suspend() to be frozen on some Lua.
+-- Places around suspend() in which a suspended thread is frozen on some Lua.
 local inside = places.few {
     ['a coroutine of its own'] = places.passing['a standard coroutine'],
 }
@@ -354,8 +354,8 @@ describe('a plain coroutine outside the loop\'s threads', function()
     end)
 
     it('either waits inside a C function or is told why not', function()
-        -- Its C stack is the main program's, and only 5.2 and later and
-        -- LuaJIT can do without it, in some functions.
+        -- The thread runs on the main program's C stack. Only 5.2 and later and
+        -- LuaJIT can yield across some of these functions.
         for name, around in pairs(inside) do
             local ended, err
             coroutine.wrap(function()

@@ -1,6 +1,6 @@
--- Threads that wait, and are resumed by coroutine.resume meanwhile: on 5.3 and
--- 5.4 the wait goes on; on LuaJIT it ends, as do those of coroutines that the
--- loop has adopted on 5.1 and 5.2; frozen threads refuse.
+-- Waiting threads that are resumed by coroutine.resume. On 5.3 and 5.4 the wait
+-- continues. On LuaJIT the wait ends, as does that of an adopted coroutine on
+-- 5.1 and 5.2. Frozen threads refuse to be resumed.
 
 local coro = require 'coro'
 local loop = require 'socketloop'
@@ -11,7 +11,7 @@ local pack, push = support.pack, support.push
 local other = loop.coro
 local resume, status = coroutine.resume, coroutine.status
 
--- Whether a wait that yielded goes on; and whether threads yield to wait.
+-- Whether a wait that yielded continues, and whether threads yield to wait.
 local goes_on = support.lua_version >= 5.3
 local yields = goes_on or support.luajit
 
@@ -19,7 +19,7 @@ local function collect()
     for _ = 1, 3 do collectgarbage() end
 end
 
--- Who resumes a coroutine that is at its first wait.
+-- Kinds of coroutines that are resumed in their first wait.
 local first = {
     ['a coroutine that was adopted'] = function(f)
         local co = coroutine.create(f)
@@ -42,7 +42,7 @@ local first = {
     end,
 }
 
--- Whether the coroutine is where only loop.resume brings it on.
+-- Whether only loop.resume can continue the coroutine where it is.
 local stopped
 
 local function stop(f)
@@ -51,14 +51,15 @@ local function stop(f)
     stopped = false
 end
 
--- What it does afterwards; one that yields is then resumed as a thread.
+-- Later actions of the coroutine. One that yields is then resumed as a thread.
 local second = {
     ['sleeps'] = function() loop.sleep(0.02) end,
     ['sleeps twice'] = function()
         loop.sleep(0)
         loop.sleep(0.02)
     end,
-    -- It may where the resume has ended the wait: it is no loop's then.
+    -- Allowed if the resume has ended the wait: the coroutine is in no loop
+    -- then.
     ['sleeps in the other loop'] = function() pcall(other.sleep, 0.02) end,
     ['is suspended'] = function()
         stop(coroutine.yield)
@@ -76,7 +77,7 @@ local second = {
     ['waits in a sort'] = function()
         stop(coroutine.yield)
         pcall(table.sort, {1, 2}, function()
-            loop.sleep(0.001)    -- raises where it is no thread
+            loop.sleep(0.001)    -- raises outside of threads
             return false
         end)
     end,
@@ -312,8 +313,8 @@ describe('A spurious wake-up', function()
         before_each(function() undo = loop.install() end)
         after_each(function() undo() end)
 
-        -- Calls f in a thread with a connected object, resumes that thread,
-        -- lets the peer send a line, and returns what f gave.
+        -- Calls f in a thread with a connected object, resumes that thread, has
+        -- the peer send a line, and returns the results of f.
         local function interrupted(f)
             local client, server = support.plain.pair()
             return support.run(function()
