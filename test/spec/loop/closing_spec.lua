@@ -174,7 +174,7 @@ describe('A Lua state that a thread closes', function()
         end)
     end
 
-    it('sends and receives in finalizers what needs no wait', function()
+    it('sends and receives in finalizers without waiting', function()
         assert.equal('true\tx\ttrue\ttrue\t1\n', script [[
             loop.newthread(function()
                 local a, b = pair()

@@ -120,8 +120,8 @@ describe('A socket keeps its loop alive', function()
     end)
 end)
 
-describe('A server whose loop nobody refers to', function()
-    it('goes on as long as its socket is there', function()
+describe('A server whose loop is not referred to', function()
+    it('accepts as long as its socket exists', function()
         assert.equal('served\n', script [[
             local server = A.newserver('127.0.0.1', 0, function(client)
                 client:send 'served\n'

@@ -51,7 +51,7 @@ end
 describe('a busy connection', function()
     support.hooks(before_each, after_each)
 
-    it('leaves others their turn for I/O', function()
+    it('leaves turns to the I/O of other threads', function()
         run(function()
             local stop, bytes = stream()
             local elapsed = support.timed(ping_pong, some(100))
@@ -139,7 +139,7 @@ describe('a thread that never needs to wait', function()
         return turns
     end
 
-    it('because its lines are there gives way to others', function()
+    it('because its lines have arrived yields to others', function()
         local client, server = support.mixed()
         local lines = some(20000)
         -- The peer's data is in the kernel's buffer and in the socket's.
@@ -160,7 +160,7 @@ describe('a thread that never needs to wait', function()
         assert.is_true(turns >= lines / 1000, turns)
     end)
 
-    it('because its data can be sent gives way to others', function()
+    it('because its data can be sent yields to others', function()
         local client, server = support.mixed()
         local chunk = ('x'):rep(1000)
         assert(client:setoption('tcp-nodelay', true))
@@ -176,7 +176,7 @@ describe('a thread that never needs to wait', function()
         assert.is_true(turns >= some(4), turns)
     end)
 
-    it('gives way inside C functions, too', function()
+    it('yields inside C functions, too', function()
         local client, server = support.mixed()
         local rounds = some(20)
         local turns = turns_beside(function()

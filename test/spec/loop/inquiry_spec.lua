@@ -184,7 +184,7 @@ describe('setmaxlookups', function()
     after_each(process.cleanup)
 
     -- With eight at a time this would take 38 rounds of 0.2 seconds.
-    shared('is 32 when nobody calls it', [[
+    shared('has a default of 32', [[
         local time = together(300, function(i)
             expect_address('127.0.1.' .. i % 256,
                 ('wait200+127.0.1.%d%s'):format(i % 256,
@@ -195,7 +195,7 @@ describe('setmaxlookups', function()
     ]])
 
     for _, max in ipairs {1, 3, 50} do
-        shared('is how many there are at a time: ' .. max, ([[
+        shared('limits how many run at a time: ' .. max, ([[
             local max, before, most = %d, count 'task', 0
             loop.setmaxlookups(max)
             together(2 * max, function(i)

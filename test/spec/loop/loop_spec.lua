@@ -293,7 +293,7 @@ describe('stop', function()
         assert.equal(100, count)
     end)
 
-    it('lets the others that are ready have their turn', function()
+    it('lets the other ready threads run', function()
         local log = {}
         for i = 1, 3 do
             loop.newthread(function()

@@ -18,7 +18,7 @@ describe('after a fork', function()
         expect(7, wait(child))
     ]])
 
-    host('what was being looked up begins anew in the child', 1, 1, 0, [[
+    host('look-ups in progress begin anew in the child', 1, 1, 0, [[
         local found = 0
         for i = 1, 20 do
             loop.newthread(function()
@@ -54,7 +54,7 @@ describe('after a fork', function()
         loop.start()
     ]])
 
-    host('both have a loop of their own', 1, 1, 0, [[
+    host('parent and child have a loop each', 1, 1, 0, [[
         local listener = loop.tcp('127.0.0.1', 0)
         listener:listen(128)
         local _, port = listener:getsockname()

@@ -144,7 +144,7 @@ describe('resolve', function()
         end)
     ]])
 
-    script('with no time gives only what is at hand', [[
+    script('with a timeout of 0 only resolves numeric addresses', [[
         run(function()
             assert(loop.resolve('127.0.0.1', 80, 0))
             expect_error('timeout', loop.resolve('wait1+127.0.0.1', 80, 0))
@@ -188,7 +188,7 @@ describe('resolve', function()
         run(function() assert(loop.resolve('wait1+127.0.0.1')) end)
     ]])
 
-    script('takes more threads if those are at work for nobody', [[
+    script('starts more threads while all do abandoned work', [[
         local before = count 'task'
         loop.setmaxlookups(8)
         run(function()
@@ -320,7 +320,7 @@ describe('a bind to a name', function()
     ]])
 end)
 
-describe('a look-up that nobody waits for', function()
+describe('an abandoned look-up', function()
     after_each(process.cleanup)
 
     script('does not delay the end of the program', [[

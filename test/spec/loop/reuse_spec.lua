@@ -52,7 +52,7 @@ end
 describe('A descriptor used again', function()
     support.hooks(before_each, after_each)
 
-    it('while events for the one before are at hand wakes nobody', function()
+    it('wakes no thread by stale events', function()
         run(function()
             -- All readers are ready in one step. The first one that runs closes
             -- the others and opens new descriptors with their numbers.
@@ -93,7 +93,7 @@ describe('A descriptor used again', function()
         end)
     end)
 
-    it('by a listening socket accepts nobody else\'s clients', function()
+    it('by a listening socket accepts only its own clients', function()
         run(function()
             local s, peer = support.mixed()
             local got
@@ -123,7 +123,7 @@ describe('A descriptor used again', function()
     for _, writes in ipairs {false, true} do
         local what = writes and 'send' or 'receive'
 
-        it('by a stranger is not what a ' .. what .. ' goes on with', function()
+        it('by another file is not used by a waiting ' .. what, function()
             run(function()
                 local client, peer = plain.pair()
                 local s = track(loop.wrap(client))
@@ -152,7 +152,7 @@ describe('A descriptor used again', function()
         end)
     end
 
-    it('by a stranger who listens is not what accept goes on with', function()
+    it('by another listener is not used by a waiting accept', function()
         run(function()
             local listener = plain.listen()
             local s = track(loop.wrap(listener))
@@ -199,7 +199,7 @@ describe('A descriptor used again', function()
     end)
 end)
 
-describe('A descriptor that is closed behind our back', function()
+describe('A descriptor that another owner closes', function()
     support.hooks(before_each, after_each)
 
     for _, what in ipairs {'receive', 'send', 'accept'} do
@@ -245,7 +245,7 @@ end)
 
 -- A child process inherits descriptors that are not close-on-exec, such as
 -- LuaSocket's: the connection stays open after close in this process.
-describe('A descriptor that somebody else has, too', function()
+describe('A descriptor that another process has, too', function()
     support.hooks(before_each, after_each)
 
     local child
@@ -255,7 +255,7 @@ describe('A descriptor that somebody else has, too', function()
         child = nil
     end)
 
-    it('wakes nobody who got its number', function()
+    it('wakes no thread whose descriptor has its number', function()
         run(function()
             local object, peer = plain.pair()
             share()
@@ -280,7 +280,7 @@ describe('A descriptor that somebody else has, too', function()
         end)
     end)
 
-    it('is not what a receive goes on with when a stranger has its number',
+    it('is not used by a waiting receive once its number is reused',
        function()
         run(function()
             local object, peer = plain.pair()

@@ -71,7 +71,7 @@ describe('sleep', function()
         assert.same(expected, log)
     end)
 
-    it('of 0 gives the others a turn, round and round', function()
+    it('of 0 yields to the other threads, in turn', function()
         local log = {}
         for i = 1, 3 do
             loop.newthread(function()

@@ -41,7 +41,7 @@ describe('socket.dns in a thread', function()
     for _, name in ipairs {'toip', 'tohostname', 'getaddrinfo',
                            'getnameinfo'} do
         for _, host in ipairs(hosts) do
-            it(('gives what it does elsewhere: %s %s'):format(name, host),
+            it(('gives the results it has outside: %s %s'):format(name, host),
                function()
                 if host == 'localhost' and
                    not support.knows_localhost(pending) then
@@ -61,7 +61,7 @@ describe('socket.dns in a thread', function()
             end)
         end
 
-        it('raises as it does elsewhere: ' .. name, function()
+        it('raises as outside: ' .. name, function()
             local expected = {pcall(dns[name], {})}
             local undo = loop.install()
             local found = support.run(function()
@@ -75,7 +75,7 @@ describe('socket.dns in a thread', function()
         end)
     end
 
-    it('gives addresses where nobody knows their names', function()
+    it('gives addresses whose names are unknown', function()
         if not names.available then
             pending 'the helpers were not built'
             return
@@ -107,7 +107,7 @@ describe('socket.dns in a thread', function()
         assert.same(expected, found)
     end)
 
-    it('tells the name of this host', function()
+    it('gives the name of this host', function()
         local undo = loop.install()
         assert.equal(dns.gethostname(), support.run(dns.gethostname))
         undo()

@@ -42,7 +42,7 @@ describe('a socket that gets another object', function()
         close(s, peer)
     end)
 
-    it('and then cannot do what is asked returns an error', function()
+    it('and then lacks the method returns an error', function()
         local client, peer = plain.pair()
         local s = loop.wrap(own_io.object(client))
         local udp = loop.udp()

@@ -13,7 +13,7 @@ describe('a foreign object', function()
     support.hooks(before_each, after_each)
 
     describe('is closed', function()
-        it('once, and wakes those who wait', function()
+        it('once, and wakes the threads that wait', function()
             run(function()
                 local s, peer, o = pair()
                 local read, written
@@ -59,7 +59,7 @@ describe('a foreign object', function()
             end)
         end)
 
-        it('behind our back', function()
+        it('by another owner', function()
             run(function()
                 local s, peer, o = pair()
                 o.inner:close()

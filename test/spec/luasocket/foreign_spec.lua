@@ -37,7 +37,7 @@ describe('a foreign object', function()
             close(s, peer)
         end)
 
-        it('and told not to wait itself', function()
+        it('and gets a timeout of 0', function()
             local client, peer = plain.pair()
             local o = object(client)
             o:settimeout(5)
@@ -201,7 +201,7 @@ describe('a foreign object', function()
             end)
         end)
 
-        it('what came before an error, and its error', function()
+        it('the bytes before an error, and the error', function()
             run(function()
                 local s, peer = pair {read = 'bad record'}
                 peer:send 'abc'
@@ -248,7 +248,7 @@ describe('a foreign object', function()
             end)
         end)
 
-        it('much in turns with others', function()
+        it('much, and yields to other threads', function()
             run(function()
                 local s, peer, o = pair()
                 o.receive = function(_, n) return ('x'):rep(n) end
@@ -291,7 +291,7 @@ describe('a foreign object', function()
             end)
         end
 
-        it('what the window of the peer takes, then waits', function()
+        it('as much as the peer\'s window takes, then waits', function()
             run(function()
                 local s, peer = pair()
                 local data = ('0123456789'):rep(500000)
@@ -341,7 +341,7 @@ describe('a foreign object', function()
     end)
 
     describe('has a timeout', function()
-        it('with what was received until then', function()
+        it('with the bytes received until then', function()
             run(function()
                 local s, peer = pair {step = 1}
                 s:settimeout(0.02)
@@ -393,7 +393,7 @@ describe('a foreign object', function()
             end)
         end)
 
-        it('with what was sent until then', function()
+        it('with the bytes sent until then', function()
             run(function()
                 local s, peer = pair()
                 s:settimeout(0.02)

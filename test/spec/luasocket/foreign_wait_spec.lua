@@ -197,7 +197,7 @@ describe('a foreign object', function()
             end)
         end)
 
-        it('gives each of two threads what it asked for', function()
+        it('gives each of two threads its own results', function()
             run(function()
                 local s, peer, o = pair()
                 function o.receive(self, pattern)

@@ -159,7 +159,7 @@ describe('a function that replaced LuaSocket\'s before install', function()
                      table.concat(calls, ' '))
     end)
 
-    it('is not called by what it does not belong to', function()
+    it('is not called for other functions', function()
         patch(socket, 'tcp')
         patch(methods_of 'tcp{master}', 'connect')
         undo = loop.install()
@@ -252,7 +252,7 @@ describe('after install', function()
         ]])
     end)
 
-    it('require says what it says without it', function()
+    it('require has the errors it has without install', function()
         prints('true\ntrue\nfalse\ntrue\n', [[
             require 'socket'
             local path = os.tmpname()

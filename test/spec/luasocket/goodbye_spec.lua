@@ -124,7 +124,7 @@ describe('a finalizer in a thread', function()
         return results
     end
 
-    it('says goodbye, and waits for the answer', function()
+    it('sends a goodbye, and waits for the answer', function()
         local results = results_of(function()
             client:send 'QUIT\n'
             return client:receive()

@@ -89,7 +89,7 @@ describe('LuaSec with install:', function()
             end)
         end
 
-        it('refuses a certificate that nobody vouches for', function()
+        it('refuses a certificate without an authority', function()
             local body, err = run(https.request, {
                 url = url '/big.txt', verify = 'peer',
             })
@@ -104,7 +104,7 @@ describe('LuaSec with install:', function()
             assert.equal('connection refused', err)
         end)
 
-        it('reports that the server says nothing', function()
+        it('reports that the server does not answer', function()
             local listener, silent = support.plain.listen()
             local old = https.TIMEOUT
             https.TIMEOUT = 0.02
@@ -300,7 +300,7 @@ describe('LuaSec with install:', function()
             end)
         end)
 
-        it('with a timeout of 0 says what it wants', function()
+        it('with a timeout of 0 returns wantread or wantwrite', function()
             with_connection(function()
                 client:settimeout(0)
                 assert.same({nil, 'wantread', '', n = 3},
@@ -323,7 +323,7 @@ describe('LuaSec with install:', function()
             end)
         end)
 
-        it('tells who waits that it was closed', function()
+        it('wakes waiting threads when it is closed', function()
             with_connection(function()
                 local result
                 loop.newthread(function() result = pack(client:receive()) end)

@@ -61,7 +61,7 @@ describe('install', function()
             second()
         end)
 
-        it('and what somebody remembered meanwhile is harmless', function()
+        it('and functions kept meanwhile are harmless', function()
             local during
             local client, peer = support.plain.pair()
             undo = loop.install()
@@ -86,7 +86,7 @@ describe('install', function()
             end
         end)
 
-        it('and leaves alone what others have replaced', function()
+        it('and leaves functions alone that others replaced', function()
             local ours = socket.sleep
             undo = loop.install()
             local function theirs() end
@@ -141,7 +141,7 @@ describe('install', function()
             listener:close()
         end)
 
-        it('says what is wrong as it would have been said', function()
+        it('does not change error messages', function()
             local client, peer = support.plain.pair()
             local function message(f)
                 local ok, err = pcall(f)
@@ -249,7 +249,7 @@ describe('install', function()
             assert.equal('four', run(client.receive, client, '*a'))
         end)
 
-        it('may be used by both while a thread waits', function()
+        it('may be used outside while a thread waits', function()
             local line
             client:settimeout(5)
             loop.newthread(function() line = client:receive() end)

@@ -52,7 +52,7 @@ describe('install', function()
         end)
     end)
 
-    it('reaches methods that somebody kept', function()
+    it('reaches methods kept in a local', function()
         local client, peer = support.plain.pair()
         client:settimeout(5)
         undo = loop.install()

@@ -170,7 +170,7 @@ describe('a LuaSocket object in a thread', function()
             end)
         end)
 
-        it('is closed when nobody refers to it', function()
+        it('is closed when it is collected', function()
             local count = run(function()
                 local client, peer = pair()
                 trickle(peer, 'a\n')

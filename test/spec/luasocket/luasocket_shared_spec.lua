@@ -57,7 +57,7 @@ describe('a LuaSocket object in a thread', function()
             end)
         end)
 
-        it('tells who waits that it was closed', function()
+        it('wakes waiting threads when it is closed', function()
             with_pair(function(client)
                 local result
                 loop.newthread(function() result = pack(client:receive()) end)
@@ -68,7 +68,7 @@ describe('a LuaSocket object in a thread', function()
             end)
         end)
 
-        it('tells who accepts that it was closed', function()
+        it('wakes an accepting thread when it is closed', function()
             run(function()
                 local listener = track(assert(socket.bind('127.0.0.1', 0)))
                 local result

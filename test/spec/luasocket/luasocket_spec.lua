@@ -69,7 +69,7 @@ describe('a LuaSocket object in a thread', function()
             end)
         end)
 
-        it('gives what came before the end of a line', function()
+        it('gives the bytes before the end of a line', function()
             with_pair(function(client, peer)
                 trickle(peer, 'no ', 'feed', false)
                 assert.same({nil, 'closed', 'no feed', n = 3},
@@ -153,7 +153,7 @@ describe('a LuaSocket object in a thread', function()
             end)
         end)
 
-        it('says how far it got', function()
+        it('returns the number of bytes sent', function()
             local big = ('0123456789'):rep(1000000)
             with_pair(function(client, peer)
                 client:settimeout(0.01)
@@ -211,7 +211,7 @@ describe('a LuaSocket object in a thread', function()
             end)
         end)
 
-        it('tells what was set', function()
+        it('returns the values set', function()
             with_pair(function(client, peer)
                 assert.same({-1, -1, n = 2}, pack(client:gettimeout()))
                 peer:send 'x\n'

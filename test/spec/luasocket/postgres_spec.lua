@@ -93,7 +93,7 @@ describe('a PostgreSQL client', function()
         end)
     end)
 
-    it('is told what went wrong, and goes on', function()
+    it('gets errors, and goes on', function()
         with_client(function(client)
             local rows, err = client:query 'select nonsense'
             assert.is_nil(rows)

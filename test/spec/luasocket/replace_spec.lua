@@ -166,7 +166,7 @@ local program = [[
     loop = require 'socketloop'
 ]]
 
-describe('what install replaces', function()
+describe('a function that install replaces', function()
     local undo
     support.hooks(before_each, after_each, function()
         if undo then undo() end

@@ -84,7 +84,7 @@ describe('An object of LuaSocket\'s', function()
 
     for kind, make in pairs(makers) do
         for name, pattern in pairs {['a count'] = SIZE, all = '*a'} do
-            it(('receives %s in turns with others: %s'):format(name, kind),
+            it(('yields while it receives %s: %s'):format(name, kind),
             function()
                 run(function()
                     local s, peer = make()
@@ -99,7 +99,7 @@ describe('An object of LuaSocket\'s', function()
 
         if kind ~= 'TLS' then
             for name, piece in pairs {['a line'] = 'x\r', returns = '\r\r'} do
-                it(('receives %s in turns with others: %s'):format(name, kind),
+                it(('yields while it receives %s: %s'):format(name, kind),
                 function()
                     run(function()
                         local s, peer = make()
@@ -116,7 +116,7 @@ describe('An object of LuaSocket\'s', function()
             end
         end
 
-        it('sends in turns with others: ' .. kind, function()
+        it('yields while it sends: ' .. kind, function()
             run(function()
                 local s, peer = make()
                 local got
@@ -130,7 +130,7 @@ describe('An object of LuaSocket\'s', function()
         end)
     end
 
-    it('is read by one thread, also in the others\' turns', function()
+    it('is read by one thread, also while that yields', function()
         run(function()
             local s, peer = support.unwrapped()
             sends(peer, ('x'):rep(SIZE))
@@ -146,7 +146,7 @@ describe('An object of LuaSocket\'s', function()
         end)
     end)
 
-    it('has a time limit for a call that others take turns with', function()
+    it('has a timeout for a call that yields', function()
         run(function()
             local s, peer = support.unwrapped()
             local stop = false
@@ -166,7 +166,7 @@ describe('An object of LuaSocket\'s', function()
         end)
     end)
 
-    it('counts, prefixes and indices as ever', function()
+    it('counts, prefixes and indices stay right', function()
         run(function()
             local s, peer = support.unwrapped()
             peer:send 'one\ntwo\n34567rest'

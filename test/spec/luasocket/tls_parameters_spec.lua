@@ -135,7 +135,7 @@ describe('TLS', function()
         end)
     end)
 
-    it('goes through with all that is right', function()
+    it('takes all valid parameters', function()
         run(function()
             local server, client = certs.good.server, {}
             for name, value in pairs {
@@ -170,7 +170,7 @@ describe('TLS', function()
         end)
     end)
 
-    it('shows no certificate of a list to somebody unverified', function()
+    it('shows no certificate of a list to unverified peers', function()
         run(function()
             local server = certs.self.server
             server.verify = 'peer'

@@ -152,7 +152,7 @@ describe('TLS', function()
                 end)
             end)
 
-            it('takes it if told so: ' .. name, function()
+            it('accepts it without verification: ' .. name, function()
                 run(function()
                     local result, client = try(name, {verify = 'none'})
                     assert.same({n = 1, true}, result)
@@ -266,7 +266,7 @@ describe('TLS', function()
             end)
         end)
 
-        it('shows its certificate to nobody unverified', function()
+        it('shows its certificate to no unverified peer', function()
             run(function()
                 local server = certs.self.server
                 server.verify = 'peer'
@@ -337,7 +337,7 @@ describe('TLS', function()
             end)
         end)
 
-        it('refuses what came before it in plain text', function()
+        it('refuses plain bytes that came before it', function()
             run(function()
                 local a, b = support.pair()
                 a:send 'STARTTLS\r\nRCPT TO:<me@evil.test>\r\n'
@@ -365,7 +365,7 @@ describe('TLS', function()
             end)
         end)
 
-        it('raises where it makes no sense', function()
+        it('raises on sockets that cannot have TLS', function()
             local outside = track(loop.tcp())
             assert.error_matches(function() outside:starttls() end,
                 'tcp{client} expected')

@@ -104,7 +104,7 @@ describe('wrap', function()
             end)
         end)
 
-        it('closes it when nobody needs it', function()
+        it('closes it when the socket is collected', function()
             local fd, peer = bare_fd()
             local s = loop.wrap(fd)
             assert.equal(fd, s:getfd())
@@ -200,7 +200,7 @@ describe('wrap', function()
             end)
         end
 
-        it('finds out who is connected', function()
+        it('finds the peer', function()
             local a, b = assert(socket.udp4()), assert(socket.udp4())
             assert(a:setsockname('127.0.0.1', 0))
             assert(b:setpeername(a:getsockname()))

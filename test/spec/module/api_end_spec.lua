@@ -78,7 +78,7 @@ describe('In C', function()
             end)
         end)
 
-        it('ends the wait when nobody refers to the socket', function()
+        it('ends the wait when the socket is collected', function()
             run(function()
                 local waiting, peer
                 local function make()
@@ -97,7 +97,7 @@ describe('In C', function()
     end)
 
     describe('a wait ends with "closed"', function()
-        it('for what is not open', function()
+        it('for a number that is not open', function()
             with_pipe(function(_, w)
                 run(function()
                     for _, fd in ipairs {-1, -5, w + 100, 1e6} do
@@ -110,7 +110,7 @@ describe('In C', function()
             end)
         end)
 
-        it('when somebody says that it will be closed', function()
+        it('when `closing` announces the close', function()
             run(function()
                 local r, w = api.pipe()
                 local first = begin(api.wait, r, 'r', 5)
@@ -162,7 +162,7 @@ describe('In C', function()
             end)
         end)
 
-        it('not when nobody waits', function()
+        it('not when no thread waits', function()
             with_pair(function(a)
                 for _, fd in ipairs {-1, a, 1e6} do api.closing(fd) end
                 run(function() assert.equal('w', api.wait(a, 'w', 5)) end)

@@ -97,7 +97,7 @@ describe('In C', function()
     end)
 
     describe('the caller is in a thread', function()
-        it('of either loop, and in what is nested there', function()
+        it('of either loop, and in coroutines nested there', function()
             for _, which in ipairs {loop, coroloop} do
                 support.run_in(which, function()
                     assert.is_true(api.inthread())

@@ -140,14 +140,15 @@ for how, way in pairs(ways) do
 
         for kind, which in pairs {loop = loop, ['loop.coro'] = loop.coro} do
             for name, arguments in pairs(functions) do
-                it('is told in the name of ' .. kind .. '.' .. name, function()
+                it(('is reported with the name: %s.%s'):format(kind, name),
+                function()
                     run(check_arguments, way, name, which[name], arguments)
                 end)
             end
         end
 
         for name, arguments in pairs(of_coro) do
-            it('is told in the name of coro.' .. name, function()
+            it('is reported with the name: coro.' .. name, function()
                 check_arguments(way, name, coro[name], arguments)
                 check_message(name, way(coro[name]))
             end)
@@ -158,7 +159,7 @@ for how, way in pairs(ways) do
             udp = {of_all, of_udp},
             unix = {of_all, of_streams},
         } do
-            it('is told in the name of the methods of ' .. kind, function()
+            it('names the methods of ' .. kind, function()
                 for _, list in ipairs(lists) do
                     for name, arguments in pairs(list) do
                         run(function()
@@ -189,7 +190,7 @@ for how, way in pairs(ways) do
             end)
         end
 
-        it('is told by connected sockets', function()
+        it('is reported by connected sockets', function()
             support.with_pair(function(client)
                 local skipped = {
                     listen = true, setmaxclients = true, starttls = true,
@@ -203,7 +204,7 @@ for how, way in pairs(ways) do
             end)
         end)
 
-        it('is told by starttls, which closes the socket', function()
+        it('is reported by starttls, which closes the socket', function()
             for place in pairs(of_streams.starttls or {}) do
                 local arguments = {unpack(of_streams.starttls)}
                 arguments[place] = bad
@@ -224,7 +225,7 @@ end
 describe('a bad argument of an object of LuaSocket in a thread', function()
     support.hooks_installed(before_each, after_each)
 
-    it('is told in the name of the method', function()
+    it('is reported with the name of the method', function()
         run(function()
             local client, peer = support.unwrapped()
             for name, arguments in pairs {

@@ -10,7 +10,7 @@ local clock = process.helper 'model.so'
 describe('Random programs', function()
     after_each(process.cleanup)
 
-    it('do what the model does', function()
+    it('behave like the model', function()
         if not clock then return pending 'there is no clock of our own' end
         assert.matches('done', random('model/run.lua', process.preload(clock),
             os.getenv 'SOCKETLOOP_FUZZ_PROGRAMS', 2000, 0.7))

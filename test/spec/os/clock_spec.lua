@@ -41,7 +41,7 @@ local function waits() return tonumber(os.getenv 'WAITS') or 0 end
 describe('When the clock is set', function()
     after_each(process.cleanup)
 
-    script('nobody is woken early', prelude .. [[
+    script('no thread is woken early', prelude .. [[
         local first, second = socket.gettime(), socket.gettime()
         assert(math.abs(first - second) > 100000)
         run(function()

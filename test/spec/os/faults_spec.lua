@@ -34,7 +34,7 @@ describe('With system calls that fail', function()
         assert.is_true(counts.accept > 0 or complete < 1000)
     end)
 
-    it('for now, accept is not bothered', function()
+    it('for now, accept goes on', function()
         local settings = 'interrupt=300 again=300 accept=300'
         assert.equal(faulty.some(300), (talk(settings, 300, 'accept')))
     end)

@@ -193,7 +193,7 @@ describe('After a fork the parent goes on', function()
         expect(7, wait(child))
     ]])
 
-    forks('and so does a child that had no descriptor to begin with', [[
+    forks('as does a child that started without descriptors', [[
         local child
         in_the_middle(function() loop.stop() end, function()
             child = fork()

@@ -106,7 +106,7 @@ describe('Ctrl-C', function()
         end
     end)
 
-    it('ends the loop of a server whose handler it comes in', function()
+    it('ends the loop when it comes in a server\'s handler', function()
         is_interrupted [[
             loop.onerror = function(_, err) print('onerror', err) end
             local server = loop.newserver('127.0.0.1', 0, function()

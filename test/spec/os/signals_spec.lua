@@ -249,7 +249,7 @@ describe('SIGPIPE with its default action', function()
         end)
     end
 
-    it('ends a process that writes to nobody', function()
+    it('ends a process that writes to a broken pipe', function()
         local ok, err = pcall(faulty.script, 'pipe=1', [[
             local pipe = io.popen('exec true', 'w')
             for _ = 1, 1e6 do

@@ -25,7 +25,7 @@ describe('a C stack', function()
     after_each(process.cleanup)
 
     if has_maps then
-        it('has 64 KiB below it that nobody may touch', function()
+        it('has a guard of 64 KiB below it', function()
             assert.equal('5\n', script [[
                 local function guards()
                     local count = 0
@@ -57,7 +57,7 @@ describe('without memory for another C stack', function()
 
     local limit = 'ulimit -v 400000'
 
-    it('a thread is an error that says what to do', function()
+    it('a thread fails with advice in its error', function()
         local output = script([[
             local ok, err = pcall(frozen, 10000)
             print(ok, err)
@@ -74,7 +74,7 @@ describe('without memory for another C stack', function()
         assert.is_true(tonumber(output) > 250000, output)
     end)
 
-    it('those of threads that are garbage serve others', function()
+    it('the stacks of collected threads are reused', function()
         assert.equal('1000\n', script([[
             local count = 0
             for _ = 1, 1000 do

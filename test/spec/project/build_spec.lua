@@ -57,7 +57,7 @@ describe('A Lua to build for', function()
         end)
     end
 
-    it('is refused if nothing tells its version', function()
+    it('is refused if its version is unknown', function()
         for _, name in ipairs {'lua', 'true', 'cat', '/nowhere/lua'} do
             local folder = programs {lua = 'exit 1\n'}
             local status, output = run('PATH=%s:$PATH tools/lua.sh %s cc',
@@ -244,7 +244,7 @@ describe('The check of the arrows', function()
         assert.equal(line .. '\n', output)
     end
 
-    it('counts what is right', function()
+    it('counts the arrows that are right', function()
         local _, output = check {
             ['os/fd.h'] = '#include <unistd.h>\n#include <errno.h>\n',
             ['loop/loop.h'] = '#include <lua.h>\n',

@@ -75,7 +75,7 @@ describe('the documentation', function()
         assert.is_true(count > 50, count)
     end)
 
-    it('has what C modules call, in a program that is tested', function()
+    it('has the C functions in a program that is tested', function()
         local reference, count = read 'doc/reference.md', 0
         for name in read 'include/socketloop.h':gmatch '%(%*([%w_]+)%)%(' do
             count = count + 1
@@ -111,7 +111,7 @@ describe('the documentation', function()
         end
     end)
 
-    it('has links to what is there', function()
+    it('has no broken links', function()
         for _, name in ipairs(documents) do
             local text, headings = read(name), {}
             for title in text:gmatch '\n#+ ([^\n]*)' do

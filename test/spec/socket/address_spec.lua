@@ -142,7 +142,7 @@ describe('An address', function()
         local bad_hosts = {'256.256.256.256', '1.2.3.4.5', 'not a host',
             '', ':::', 'fe80:::1', '127.0.0.1 ', ('x'):rep(300)}
 
-        it('is nil and what LuaSocket says in connect', function()
+        it('is nil and LuaSocket\'s message in connect', function()
             run(function()
                 for _, host in ipairs(bad_hosts) do
                     local expected =
@@ -172,7 +172,7 @@ describe('An address', function()
             end)
         end)
 
-        it('is nil and what LuaSocket says for a service', function()
+        it('is nil and LuaSocket\'s message for a service', function()
             run(function()
                 local expected = reason(socket.connect, '127.0.0.1',
                     'no-such-service')
@@ -185,7 +185,7 @@ describe('An address', function()
             end)
         end)
 
-        it('is nil and what LuaSocket says in bind', function()
+        it('is nil and LuaSocket\'s message in bind', function()
             local plain_one, s = socket.tcp(), loop.tcp()
             for _, case in ipairs {{'256.256.256.256', 0},
                     {'127.0.0.1', 'no-such-service'}, {'not a host', 0}} do

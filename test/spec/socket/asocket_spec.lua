@@ -177,7 +177,7 @@ describe('A loop socket', function()
         end
     end)
 
-    it('says that it has no descriptor when an option is set', function()
+    it('fails to set an option without a descriptor', function()
         for _, make in ipairs {loop.tcp, loop.udp, loop.unix} do
             local s = make()
             local ok, err = s:setoption('reuseaddr', true)
@@ -345,7 +345,7 @@ describe('A loop socket', function()
     end)
 
     describe('counts', function()
-        it('what was sent and received', function()
+        it('the bytes sent and received', function()
             each_origin(function(s, peer, origin)
                 peer:send '12345\r\n67890'
                 assert.equal('12345', s:receive())
@@ -360,7 +360,7 @@ describe('A loop socket', function()
             end)
         end)
 
-        it('from what setstats says', function()
+        it('from the values of setstats', function()
             each_origin(function(s, peer)
                 assert.same(pack(1), pack(s:setstats(100, 200, 50)))
                 peer:send 'hello\n'
@@ -457,7 +457,7 @@ describe('A loop socket', function()
             end)
         end)
 
-        it('and raises if told another one is no number', function()
+        it('and raises for a descriptor that is not a number', function()
             each_origin(function(s, peer)
                 assert.is_false((pcall(s.setfd, s)))
                 assert.is_false((pcall(s.setfd, s, 'x')))

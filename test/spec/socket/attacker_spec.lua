@@ -213,7 +213,7 @@ describe('A limited server', function()
         end)
     end)
 
-    it('stands those who say little, but never stop', function()
+    it('stands clients that send little, but never stop', function()
         withstands({lifetime = 0.3, seconds = 5}, function(server)
             local all = attack(server, 30, function(s)
                 repeat loop.sleep(0.02) until not s:send 'echo x\n'
@@ -225,7 +225,7 @@ describe('A limited server', function()
         end)
     end)
 
-    it('stands those who never read', function()
+    it('stands clients that never read', function()
         withstands({big = big}, function(server)
             local release = attack_and_hold(server, 30, 'big ' .. big .. '\n')
             server:bounded(nil, 3)
@@ -236,7 +236,7 @@ describe('A limited server', function()
         end)
     end)
 
-    it('stands those who leave bytes to be sent', function()
+    it('stands clients that leave bytes to be sent', function()
         withstands({buffer = 4096, lifetime = 5}, function(server)
             local release = attack_and_hold(server, 30, 'leave\none\ntwo\n')
             server:bounded(nil, 3)
@@ -247,7 +247,7 @@ describe('A limited server', function()
         end)
     end)
 
-    it('stands those who vanish', function()
+    it('stands clients that vanish', function()
         local vanish = process.helper 'vanish'
         if not vanish then return pending 'for Linux only' end
         withstands({big = big}, function(server)
@@ -262,7 +262,7 @@ describe('A limited server', function()
         end)
     end)
 
-    it('stands those who never begin or end a TLS handshake', function()
+    it('stands TLS handshakes that never begin or end', function()
         if not certificates.possible then return pending 'no LuaSec' end
         local certs = certificates.make()
         local tls = certs.good.server
@@ -302,7 +302,7 @@ describe('A limited server', function()
         end)
     end)
 
-    it('stands those who come again at once', function()
+    it('stands clients that reconnect at once', function()
         withstands(nil, function(server)
             local attacker = attack_from_afar(server.port, 50, [[
                 local ends = loop.now() + 0.7
@@ -367,7 +367,7 @@ describe('A limited server', function()
         end, 'ulimit -n 230')
     end)
 
-    it('pauses where descriptors are all that limits it', function()
+    it('pauses where only descriptors limit it', function()
         withstands({clients = 100, seconds = 0.5}, function(server)
             local all = attack(server, 60, until_closed)
             local start = server:figures().steps

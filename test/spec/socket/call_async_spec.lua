@@ -142,7 +142,7 @@ describe('A loop socket', function()
             end)
         end)
 
-        it('but raises for what is no function', function()
+        it('but raises if it is not a function', function()
             support.with_mixed(function(s, peer)
                 assert.is_false((pcall(s.call_async, s)))
                 assert.is_false((pcall(s.call_async, s, 42)))

@@ -79,7 +79,7 @@ describe('close', function()
             end)
         end)
 
-        it('gives a reader what it has so far', function()
+        it('gives a reader the bytes received so far', function()
             run(function()
                 local a, b = support.pair()
                 local result
@@ -306,7 +306,7 @@ describe('close', function()
             end)
         end)
 
-        it('drops what was buffered', function()
+        it('drops buffered bytes', function()
             run(function()
                 local s, peer = support.mixed()
                 peer:send 'one\ntwo\n'
@@ -350,7 +350,7 @@ describe('close', function()
             end
         end)
 
-        it('does not touch who got the descriptor next', function()
+        it('does not touch a reused descriptor', function()
             run(function()
                 local s, peer = support.mixed()
                 local fd = s:getfd()

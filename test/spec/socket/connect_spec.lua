@@ -203,7 +203,7 @@ describe('connect', function()
             end)
         end)
 
-        it('says when the local address makes no sense', function()
+        it('reports a local address that makes no sense', function()
             run(function()
                 local listener = support.track(loop.tcp('127.0.0.1', 0))
                 assert(listener:listen())

@@ -89,7 +89,7 @@ describe('The end of a stream', function()
         end)
     end)
 
-    it('is not that another thread closes the socket', function()
+    it('is not faked by another thread\'s close', function()
         run(function()
             local s, peer = support.mixed()
             local result = receive_all(s)
@@ -126,7 +126,7 @@ local function describe_tls(name, hooks, is_luasec) describe(name, function()
 
     for _, version in ipairs {'tlsv1_2', 'tlsv1_3'} do
         describe('with ' .. version, function()
-            it('is a goodbye', function()
+            it('is a close notify', function()
                 run(function()
                     local a, b, result, between = half(version)
                     a:close()
@@ -137,7 +137,7 @@ local function describe_tls(name, hooks, is_luasec) describe(name, function()
                 end)
             end)
 
-            it('is a goodbye, also with a reset behind it', function()
+            it('is a close notify, also with a reset behind it', function()
                 run(function()
                     local a, b, between = connect(version)
                     a:send 'first\nhalf of it'
@@ -183,7 +183,7 @@ local function describe_tls(name, hooks, is_luasec) describe(name, function()
                 end)
             end)
 
-            it('is not that another thread closes the socket', function()
+            it('is not faked by another thread\'s close', function()
                 run(function()
                     local a, b, result, between = half(version)
                     b:close()
@@ -193,7 +193,7 @@ local function describe_tls(name, hooks, is_luasec) describe(name, function()
                 end)
             end)
 
-            it('leaves a line before a reset its words', function()
+            it('does not change the error of a line before a reset', function()
                 run(function()
                     local a, b, between = connect(version)
                     a:send 'line\nhalf of it'
@@ -288,7 +288,7 @@ describe('The end of a stream of LuaSocket\'s', function()
             end)
         end)
 
-        it('is not that another thread closes the object: ' .. kind,
+        it('is not faked by a close elsewhere: ' .. kind,
         function()
             run(function()
                 local s, peer = make()
@@ -333,7 +333,7 @@ describe('The end of a stream of LuaSocket\'s', function()
         assert.equal(0, support.alive(objects))
     end)
 
-    it('leaves lines and counts their words', function()
+    it('does not change the errors of lines and counts', function()
         run(function()
             for _, pattern in ipairs {'*l', 100} do
                 local s, peer = support.unwrapped()

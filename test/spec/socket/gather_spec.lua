@@ -181,7 +181,7 @@ describe('An answer', function()
     end)
 end)
 
-describe('What was gathered', function()
+describe('A gathered answer', function()
     support.hooks(before_each, after_each)
 
     -- Defines a test: 'x' is sent in this step if the thread leaves by
@@ -207,7 +207,7 @@ describe('What was gathered', function()
     end
 
     leaves('ends', function() end)
-    leaves('gives the others a turn', function() loop.sleep(0) end)
+    leaves('yields to the other threads', function() loop.sleep(0) end)
     leaves('sleeps', function() loop.sleep(0.001) end)
     leaves('sleeps in a sort', function()
         table.sort({1, 2}, function() loop.sleep(0.001) end)
@@ -222,7 +222,7 @@ describe('What was gathered', function()
     end)
     leaves('is suspended', function() loop.suspend() end)
     leaves('yields', function() coroutine.yield() end)
-    leaves('hands control over', function()
+    leaves('passes control on', function()
         coro.transfer(coro.create(loop.suspend))
     end)
 
@@ -388,7 +388,7 @@ describe('A gathered send that fails', function()
         end)
     end
 
-    it('is told by the next send', function()
+    it('is reported by the next send', function()
         with_reset(function(s)
             assert.same({nil, 'closed', 0, n = 3}, support.pack(s:send 'y'))
             assert.same({nil, 'closed', 2, n = 3},
@@ -396,7 +396,7 @@ describe('A gathered send that fails', function()
         end)
     end)
 
-    it('is told by the next send when there are no more lines', function()
+    it('is reported by the next send when no line is left', function()
         with_reset(function(s)
             s:receive()
             s:receive()

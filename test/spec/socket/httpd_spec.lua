@@ -100,7 +100,7 @@ describe('a small HTTP server', function()
             assert.equal(3, requests)
         end)
 
-        it('gets what curl posts', function()
+        it('gets data that curl posts', function()
             local file = process.tempdir() .. '/body'
             process.write_file(file, big)
             local output, status = client(curl .. '-H Expect: ' ..

@@ -18,7 +18,7 @@ for _, name in ipairs {'setmaxline', 'setmaxread'} do
             s:close()
         end)
 
-        it('raises for what is no length', function()
+        it('raises for invalid lengths', function()
             local s = loop.tcp()
             for _, bad in ipairs {0, -1, 1.5, 0 / 0, -math.huge, 'x', {},
                                   true} do

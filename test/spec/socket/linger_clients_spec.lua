@@ -33,7 +33,7 @@ describe('A closed socket with bytes to send', function()
         end)
     end)
 
-    it('is not reset if nobody needs its place', function()
+    it('is not reset if its place is not needed', function()
         run(function()
             local server = serve(2, finish)
             local first = connect(server.port)
@@ -77,7 +77,7 @@ describe('A closed socket with bytes to send', function()
         end)
     end)
 
-    it('is not reset where all the others are open', function()
+    it('is not reset while all the others are open', function()
         run(function()
             local kept = {}
             local server = serve(1, function(client)

@@ -37,7 +37,7 @@ describe('setmaxclients', function()
         listener:close()
     end)
 
-    it('raises for what is no number of clients', function()
+    it('raises for invalid numbers of clients', function()
         local listener = loop.newserver('127.0.0.1', 0, function() end)
         for _, bad in ipairs {0, -1, 1.5, 0 / 0, 'x', {}, true} do
             raises('bad argument', listener.setmaxclients, listener, bad)
@@ -56,7 +56,7 @@ describe('setmaxclients', function()
         end)
     end)
 
-    it('keeps the others waiting, and loses nobody', function()
+    it('keeps further clients waiting, and loses none', function()
         run(function()
             local server = serve(3)
             local greeted, ended = 0, 0
@@ -120,7 +120,7 @@ describe('setmaxclients', function()
         end)
     end)
 
-    it('collects clients that nobody refers to', function()
+    it('collects clients that are not referred to', function()
         run(function()
             local all = 0
             local port, listener = support.serve(function(client)
@@ -208,7 +208,7 @@ describe('setmaxclients', function()
         end)
     end)
 
-    it('does not keep close from waking who accepts', function()
+    it('does not keep close from waking an accept', function()
         run(function()
             local listener = track(loop.tcp('127.0.0.1', 0))
             assert(listener:listen())

@@ -92,7 +92,7 @@ describe('setmaxread', function()
         end)
     end)
 
-    it('called again goes on behind what was given', function()
+    it('called again goes on behind the bytes returned', function()
         run(function()
             local s, peer = support.mixed()
             peer:send '12345678901234'
@@ -132,7 +132,7 @@ describe('setmaxread', function()
         end)
     end)
 
-    it('leaves timeouts and the end of the stream what they are', function()
+    it('does not change timeouts and the end of the stream', function()
         run(function()
             local s, peer = support.mixed()
             s:setmaxread(5)
@@ -198,7 +198,7 @@ describe('setmaxread', function()
         end)
     end)
 
-    it('works with what lies in LuaSocket\'s buffer', function()
+    it('works with data in LuaSocket\'s buffer', function()
         run(function()
             local client, peer = plain.pair()
             peer:send 'x123456789\n'

@@ -201,7 +201,7 @@ describe('Half-closed', function()
         end)
     end)
 
-    it('by both at once, both have all', function()
+    it('by both at once, each has all the data', function()
         support.with_pair(function(a, b)
             local data = ('x'):rep(500000)
             local function talk(s)
@@ -271,7 +271,7 @@ describe('A peer that never reads', function()
         end)
     end)
 
-    it('is not read from either by who answers in turn', function()
+    it('is not read from by a server that answers in turn', function()
         run(function()
             local server
             local port, listener = support.serve(function(client)
@@ -364,7 +364,7 @@ describe('An end that comes together with data', function()
     for _, waits in ipairs {true, false} do
         local when = waits and 'while' or 'before'
 
-        it('is found by who receives all, ' .. when .. ' he waits', function()
+        it('is found by receive of all, ' .. when .. ' it waits', function()
             run(function()
                 for _, size in ipairs(sizes) do
                     local a, b = support.pair()
@@ -381,7 +381,7 @@ describe('An end that comes together with data', function()
             end)
         end)
 
-        it('is found by who receives lines, ' .. when .. ' he waits',
+        it('is found by receive of lines, ' .. when .. ' it waits',
            function()
             run(function()
                 for _, size in ipairs(sizes) do
@@ -399,7 +399,7 @@ describe('An end that comes together with data', function()
             end)
         end)
 
-        it('is found by who receives a number, ' .. when .. ' he waits',
+        it('is found by receive of a count, ' .. when .. ' it waits',
            function()
             run(function()
                 for _, size in ipairs(sizes) do
@@ -418,7 +418,7 @@ describe('An end that comes together with data', function()
         end)
     end
 
-    it('is found by who waits to read and to write', function()
+    it('is found by threads that wait to read and to write', function()
         run(function()
             local a, b = support.pair {recvbuf = 4096, sendbuf = 4096}
             local sent = async(a.send, a, ('x'):rep(1000000))

@@ -100,7 +100,7 @@ describe('connect to several addresses', function()
         end)
     ]])
 
-    script('tells one reason when all have failed', [[
+    script('gives one reason when all have failed', [[
         local listener, port = listen '127.0.9.1'
         listener:close()
         run(function()
@@ -115,7 +115,7 @@ describe('connect to several addresses', function()
     ]])
 
     -- No TCP connection to a multicast address is possible.
-    script('rather tells what a host answered', [[
+    script('prefers a host\'s answer to unreachable', [[
         local listener, port = listen '127.0.9.1'
         listener:close()
         run(function()

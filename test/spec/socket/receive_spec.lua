@@ -192,7 +192,7 @@ describe('receive', function()
         like_luasocket('raises for a prefix of another type', 'hello\n',
             'stays', {'*l', {}}, {5, true}, {})
 
-        it('says what is wrong', function()
+        it('names the bad argument', function()
             support.with_mixed(function(s)
                 for _, bad in ipairs {'*x', -1, 0/0} do
                     local ok, err = pcall(function() s:receive(bad) end)
@@ -249,7 +249,7 @@ describe('receive', function()
             end)
         end)
 
-        it('gives what there is of everything', function()
+        it('gives the data there is of everything', function()
             arrived('abc\n', function(s)
                 assert.same(pack('abc\n', nil, nil),
                     pack(s:receive('*a', nil, true)))

@@ -104,7 +104,7 @@ describe('receive', function()
             end)
         end)
 
-        it('is not needed for what is buffered already', function()
+        it('is not needed for data in the buffer', function()
             support.with_mixed(function(s, peer)
                 peer:send 'one\ntwo\nthree'
                 assert.equal('one', s:receive())

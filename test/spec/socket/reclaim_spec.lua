@@ -207,7 +207,7 @@ describe('Without descriptors at all', function()
         end)
     ]])
 
-    scarce('accept says so', [[
+    scarce('accept reports it', [[
         local listener = loop.tcp('127.0.0.1', 0)
         assert(listener:listen())
         local _, port = listener:getsockname()

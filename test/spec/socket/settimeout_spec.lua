@@ -19,7 +19,7 @@ describe('settimeout', function()
         s:close()
     end)
 
-    it('sets what gettimeout gives, as LuaSocket does', function()
+    it('sets the values of gettimeout, as LuaSocket does', function()
         local a, b = loop.tcp(), socket.tcp()
         for _, args in ipairs {
             {5}, {0}, {0.25, 'b'}, {7, 't'}, {8, 'r'}, {-1}, {-1, 't'},
@@ -84,7 +84,7 @@ describe('settimeout', function()
         end)
     end)
 
-    it('changes what a later call does', function()
+    it('changes the timeout of later calls', function()
         support.with_mixed(function(s, peer)
             s:settimeout(0.005)
             assert.equal('timeout', select(2, s:receive()))

@@ -16,7 +16,7 @@ describe('A timeout', function()
     support.hooks(before_each, after_each)
 
     describe('of receive', function()
-        it('is nil, timeout and what arrived', function()
+        it('is nil, timeout and the bytes that arrived', function()
             support.with_mixed(function(s, peer)
                 peer:send 'half a li'
                 assert(socket.select({s}, nil, 5)[1])
@@ -240,7 +240,7 @@ describe('A timeout', function()
             end)
         end)
 
-        it('of 0 sends again what fits, without a step', function()
+        it('of 0 sends again as much as fits, without a step', function()
             support.with_mixed(function(s, peer)
                 s:setoption('send-buffer-size', 8192)
                 peer:setoption('recv-buffer-size', 8192)
@@ -255,7 +255,7 @@ describe('A timeout', function()
             end)
         end)
 
-        it('of 0 sends what fits', function()
+        it('of 0 sends as much as fits', function()
             run(function()
                 local a, b = support.pair {recvbuf = 8192, sendbuf = 8192}
                 a:settimeout(0)

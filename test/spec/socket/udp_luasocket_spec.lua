@@ -99,7 +99,7 @@ describe('A UDP socket does as LuaSocket:', function()
         close(a, b)
     end)
 
-    each('what does not fit is cut off', function(make, note)
+    each('bytes that do not fit are cut off', function(make, note)
         local a, port = bound(make)
         local b = make()
         local function send(size)
@@ -261,7 +261,7 @@ describe('A UDP socket does as LuaSocket:', function()
         close(s)
     end)
 
-    each('a peer that is not there', function(make, note)
+    each('a peer that does not exist', function(make, note)
         local a = bound(make)
         note(a:setpeername('127.0.0.1', dead_port()))
         note(a:send('1'))
@@ -276,7 +276,7 @@ describe('A UDP socket does as LuaSocket:', function()
         close(a)
     end)
 
-    each('an unconnected socket hears nothing of it',
+    each('an unconnected socket gets no error',
         function(make, note)
             local a = bound(make)
             note(a:sendto('x', '127.0.0.1', dead_port()))

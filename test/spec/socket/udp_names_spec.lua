@@ -83,7 +83,7 @@ describe('A UDP socket and names', function()
         end)
     ]])
 
-    script('refuses a second use of its far end during the look-up', [[
+    script('refuses another call for its peer during the look-up', [[
         run(function()
             local s = loop.udp('127.0.0.1', 0)
             local result = async(s.setpeername, s, 'wait50+127.0.0.1', 9)

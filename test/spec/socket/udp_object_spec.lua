@@ -43,7 +43,7 @@ describe('A UDP socket in the loop', function()
         end)
     end)
 
-    it('follows what is done to its object', function()
+    it('follows changes of its object', function()
         run(function()
             local a, port = bound(make)
             local object = socket.udp()

@@ -100,7 +100,7 @@ describe('The path of a server', function()
     end
 
     if gate then
-        it('is had by one of two that find it stale', function()
+        it('goes to one of two servers that find it stale', function()
             leave(path 's')
             meet 'unlink'
         end)
@@ -114,7 +114,7 @@ describe('The path of a server', function()
             meet 'listen'
         end)
 
-        it('is no matter where the other is ended meanwhile', function()
+        it('can be taken when the other server is ended', function()
             run(function()
                 leave(path 's')
                 hold_up(path 's', 'unlink'):stop()
@@ -146,7 +146,7 @@ describe('The path of a server', function()
                                 ' true')) ~= 0
         end
 
-        it('is locked no longer once there is a server, or none', function()
+        it('is not locked once there is a server, or none', function()
             run(function()
                 leave(path 's')
                 local server = track(loop.newserver(path 's', nil,
@@ -160,7 +160,7 @@ describe('The path of a server', function()
             end)
         end)
 
-        it('is served where others hold the lock for ever', function()
+        it('is served though another process keeps the lock', function()
             run(function()
                 leave(path 'stale')
                 local holder = process.start('exec flock ' .. paths.folder ..

@@ -54,7 +54,7 @@ describe('newserver on a path', function()
 
     -- A client that connects as soon as the server listens gets the limits that
     -- are set afterwards.
-    it('accepts nobody before it has returned', function()
+    it('accepts no client before it has returned', function()
         local client, gone, err
         debug.sethook(function()
             if client then return end
@@ -158,7 +158,7 @@ describe('newserver on a path', function()
         end)
     end
 
-    it('leaves it when it is another one by now', function()
+    it('leaves it when another server has it', function()
         run(function()
             local server = track(loop.newserver(path 's', nil, echo))
             os.remove(path 's')
@@ -209,7 +209,7 @@ describe('newserver on a path', function()
         end)
     end)
 
-    it('never removes what is not a socket', function()
+    it('never removes other files than sockets', function()
         process.write_file(path 'file', 'precious')
         assert.is_true(lfs.mkdir(path 'folder'))
         assert.is_truthy(lfs.link('file', path 'link', true))
@@ -225,7 +225,7 @@ describe('newserver on a path', function()
         assert.equal('precious', process.read_file(path 'file'))
     end)
 
-    it('raises where it cannot be', function()
+    it('raises for impossible paths', function()
         for _, bad in ipairs {path 'no/folder', path(('x'):rep(200)),
                 path 'a\0b'} do
             local ok, err = pcall(loop.newserver, bad, nil, echo)

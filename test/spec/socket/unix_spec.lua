@@ -94,7 +94,7 @@ describe('A unix socket does as LuaSocket:', function()
         note(kind_of(path 'a'))     -- stays
     end)
 
-    each('connecting to nobody', function(make, note)
+    each('connecting without a server', function(make, note)
         local a = make()
         note(a:connect(path 'nobody'))
         assert(process.write_file(path 'file', ''))
@@ -216,7 +216,7 @@ describe('A unix socket in the loop', function()
         end)
     end)
 
-    it('tells its path', function()
+    it('gives its path', function()
         run(function()
             local client, server, listener = pair(loop.unix)
             for _, s in ipairs {client, server, listener} do

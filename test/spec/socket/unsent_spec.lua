@@ -16,7 +16,7 @@ local function connect(size)
     return s, peer
 end
 
-describe('What the window has no room for', function()
+describe('Data that the window has no room for', function()
     support.hooks(before_each, after_each)
     after_each(process.cleanup)
 
@@ -131,7 +131,7 @@ describe('What the window has no room for', function()
         end)
     end)
 
-    it('wakes those who wait on a socket that is closed', function()
+    it('wakes threads that wait on a socket that is closed', function()
         with_unsent(function(s, peer, filled)
             local woken = {}
             s:settimeout(nil)
@@ -241,7 +241,7 @@ describe('What the window has no room for', function()
         end)
     end)
 
-    it('makes one object for two who ask for it', function()
+    it('makes one object for two threads that ask', function()
         with_unsent(function(s, peer, filled)
             s:settimeout(nil)
             s:receive()
@@ -298,7 +298,7 @@ describe('What the window has no room for', function()
         end)
     end)
 
-    it('makes nobody wait longer than the timeouts say', function()
+    it('makes no thread wait beyond its timeout', function()
         local a, b = plain.pair()
         for _, mode in ipairs {'b', 't'} do
             with_unsent(function(s)
@@ -321,7 +321,7 @@ describe('What the window has no room for', function()
         support.close(a, b)
     end)
 
-    it('lets nobody receive what setsocket would take along', function()
+    it('lets no thread receive data that setsocket takes', function()
         with_unsent(function(s, peer, filled)
             s:settimeout(nil)
             s:receive()
@@ -339,7 +339,7 @@ describe('What the window has no room for', function()
         end)
     end)
 
-    it('lets nobody have the object outside of a thread', function()
+    it('does not give out the object outside of threads', function()
         local s, peer, filled
         run(function()
             s, peer = connect(4096)

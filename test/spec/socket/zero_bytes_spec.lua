@@ -59,7 +59,7 @@ describe('a host with a zero byte', function()
         end)
     end)
 
-    it('raises where all that fails does', function()
+    it('raises where failures raise', function()
         for _, host in ipairs(hosts) do
             raises(unknown, loop.tcp, host, 0)
             raises(unknown, loop.udp, host, 0)

@@ -1,4 +1,4 @@
--- The default loop and the coro loop in one program.
+-- The plain loop and the coro loop in one program.
 
 local loop = require 'socketloop'
 local coro = require 'coro'
@@ -100,7 +100,7 @@ describe('Both loops', function()
                     answers)
     end)
 
-    it('let a thread resume one of the other', function()
+    it('let a thread resume a thread of the other loop', function()
         local log = {}
         for own, other in pairs {[loop] = loop.coro, [loop.coro] = loop} do
             local t = own.newthread(function()
@@ -132,7 +132,7 @@ describe('Both loops', function()
         assert.is_false(loop.step(0))
     end)
 
-    it('let one run in a thread of the other', function()
+    it('can run in a thread of each other', function()
         for own, other in pairs {[loop] = loop.coro, [loop.coro] = loop} do
             local log = {}
             run(own, function()
@@ -193,7 +193,7 @@ describe('Both loops', function()
         assert.same({1, 2, 3, 4}, log)
     end)
 
-    it('let threads of both transfer to each other', function()
+    it('let their threads transfer to each other', function()
         local log = {}
         local first, second
         first = loop.newthread(function()

@@ -226,7 +226,7 @@ describe('a thread that closes its variables', function()
         assert.equal('boom', err)
     end)
 
-    it('makes who has resumed it wait, too', function()
+    it('makes its resumer wait, too', function()
         local got
         loop.newthread(function()
             local thread = coro.create(function()

@@ -84,7 +84,7 @@ describe('Closing a coroutine', function()
                 support.drain()
             end)
 
-            it('wakes who resumed it', function()
+            it('wakes its resumer', function()
                 local t = coro.create(function() loop.sleep(600) end)
                 local got
                 loop.newthread(function() got = pack(coro.resume(t)) end)
@@ -95,7 +95,7 @@ describe('Closing a coroutine', function()
                 assert.matches('stack traceback', got[3])
             end)
 
-            it('wakes who resumed it while many others wait', function()
+            it('wakes its resumer while many others wait', function()
                 local others, got = {}, nil
                 for i = 1, 100 do
                     others[i] = loop.newthread(loop.sleep, 600)
@@ -113,7 +113,7 @@ describe('Closing a coroutine', function()
                 assert.is_false(got[1])
             end)
 
-            it('raises in who called it', function()
+            it('raises in its caller', function()
                 local t
                 local wrapped = coro.wrap(function()
                     t = coro.running()
@@ -143,7 +143,7 @@ describe('Closing a coroutine', function()
                 assert.equal(0, support.errors_of_steps().n)
             end)
 
-            it('lets who resumed it fail', function()
+            it('lets its resumer fail', function()
                 local t = coro.create(function() loop.sleep(600) end)
                 loop.newthread(function()
                     error(select(2, coro.resume(t)), 0)
@@ -184,7 +184,7 @@ describe('Closing a coroutine', function()
             support.raises('bad argument #1', coro.close)
         end)
 
-        it('refuses what runs, and what runs others', function()
+        it('refuses threads that run or have resumed others', function()
             support.raises('cannot close a running coroutine',
                            coro.close, coro.running())
             local outer
@@ -224,7 +224,7 @@ describe('Closing a coroutine', function()
         }
 
         for name, stop in pairs(stops) do
-            it('closes what is frozen in ' .. name, function()
+            it('closes a thread that is frozen in ' .. name, function()
                 local events, passed = {}, nil
                 local t = coro.create(function()
                     closing(function(_, err)
@@ -254,7 +254,7 @@ describe('Closing a coroutine', function()
             end)
         end
 
-        it('gives the error of a variable of what was frozen', function()
+        it('gives the error of a frozen thread\'s variable', function()
             local function fail() error('in __close', 0) end
             local t = coro.create(closing)
             assert(coro.resume(t, fail, coro.yield))
@@ -262,7 +262,7 @@ describe('Closing a coroutine', function()
             assert.equal('dead', coro.status(t))
         end)
 
-        it('gives the error of what has failed and closes its variables',
+        it('gives a failed thread\'s error and closes its variables',
         function()
             local errors = {}
             loop.onerror = push(errors)
@@ -281,7 +281,7 @@ describe('Closing a coroutine', function()
             assert.same({}, errors)
         end)
 
-        it('gives the last error of what failed twice', function()
+        it('gives the last error of a thread that failed twice', function()
             local t = loop.newthread(closing, function() error('outer', 0) end,
                 function()
                     closing(function() loop.suspend() end, function()
@@ -325,7 +325,7 @@ describe('Closing a coroutine', function()
             assert.equal('running', waited)
         end)
 
-        it('wakes who waits for what was suspended', function()
+        it('wakes the thread that waits for a suspended one', function()
             local t = coro.create(function() loop.suspend() end)
             local got
             loop.newthread(function() got = pack(coro.resume(t)) end)
@@ -335,14 +335,14 @@ describe('Closing a coroutine', function()
             assert.matches('the coroutine was closed', got[2])
         end)
 
-        it('raises the error of who waited', function()
+        it('raises the error of the thread that waited', function()
             local t = coro.create(function() loop.suspend() end)
             loop.newthread(function() assert(coro.resume(t)) end)
             support.raises('the coroutine was closed', coro.close, t)
             assert.equal('dead', coro.status(t))
         end)
 
-        it('is what install offers', function()
+        it('is coroutine.close after install', function()
             local old = coro.install()
             finally(function() _G.coroutine = old end)    -- luacheck: ignore
             assert.equal(coro.close, coroutine.close)

@@ -269,7 +269,7 @@ describe('Garbage', function()
         end
     end)
 
-    it('is not a suspended thread somebody refers to', function()
+    it('is not a suspended thread that is referred to', function()
         for name, around in pairs(inside) do
             local thread = coro.create(function()
                 around(function() coro.transfer(main) end)
@@ -281,7 +281,7 @@ describe('Garbage', function()
         end
     end)
 
-    it('is not who is running while others are suspended', function()
+    it('is not a running thread while others are suspended', function()
         local got
         local thread = coro.create(function()
             local inner = coro.wrap(function()

@@ -9,7 +9,7 @@ local inside = places.passing
 -- Specs run in the main program's thread.
 local main = coro.running()
 
-describe('A program that meddles with the threads', function()
+describe('A program that misuses the threads', function()
     support.ends_in_main(after_each)
 
     -- Asserts that the module still works, whatever has become of the thread.

@@ -326,7 +326,7 @@ describe('coro.yield', function()
                        failure(coro.yield, 1, 2))
     end)
 
-    it('in a thread nobody resumed raises an error', function()
+    it('in a thread that was not resumed raises an error', function()
         local err
         coro.transfer(coro.create(function()
             err = failure(coro.yield, 1)
@@ -348,7 +348,7 @@ describe('coro.yield', function()
         assert.matches('yielding from a non%-resumed thread', err)
     end)
 
-    it('yields to the resumer, whoever transferred to the thread',
+    it('yields to the resumer, not to a thread that transferred',
     function()
         local thread = coro.create(function()
             local value = coro.transfer(main, 'suspended')

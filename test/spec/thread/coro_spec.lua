@@ -268,7 +268,7 @@ describe('coro.isyieldable', function()
         assert.is_true(coro.wrap(coro.isyieldable)())
     end)
 
-    it('is true inside whatever in a resumed thread', function()
+    it('is true at any place in a resumed thread', function()
         for name, around in pairs(inside) do
             local yieldable
             coro.wrap(function()

@@ -98,7 +98,7 @@ describe('coro.transfer', function()
         assert.same({'there', 'here', 'there again'}, log)
     end)
 
-    it('does not return to who is not transferred to', function()
+    it('does not return until control is transferred back', function()
         local log = {}
         local function step(name)
             log[#log + 1] = name
@@ -319,7 +319,7 @@ describe('coro.transfer', function()
         assert.is_true(collectgarbage 'count' - used < 40)
     end)
 
-    it('passes a relay of threads that nobody comes back to', function()
+    it('passes through many threads that are left for good', function()
         local rounds, last = some(10000, 100), nil
         local function runner(round)
             if round == rounds then

@@ -336,7 +336,7 @@ describe('coro.safewrap', function()
         assert.same({'yielded x', 'end'}, log)
     end)
 
-    it('yields to who calls it now, not to who made it', function()
+    it('yields to its current caller, not to its maker', function()
         local wrapper
         coro.wrap(function()
             wrapper = coro.safewrap(function(yield)

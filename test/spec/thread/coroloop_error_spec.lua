@@ -1,4 +1,4 @@
--- Errors and misuse in threads of the default loop and the coro loop.
+-- Errors and misuse in threads of the plain loop and the coro loop.
 
 local coro = require 'coro'
 local loops = require 'both_loops'

@@ -1,4 +1,4 @@
--- coro.install() in the default loop and the coro loop.
+-- coro.install() in the plain loop and the coro loop.
 
 local coro = require 'coro'
 local loops = require 'both_loops'

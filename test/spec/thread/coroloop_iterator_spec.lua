@@ -1,4 +1,4 @@
--- Iterators of coro that wait in the default loop and the coro loop.
+-- Iterators of coro that wait in the plain loop and the coro loop.
 
 local coro = require 'coro'
 local lists = require 'value_lists'

@@ -387,7 +387,7 @@ for name, which in pairs(loops.all) do
             assert.equal('dead', coro.status(thread))
         end)
 
-        it('a suspended thread is collected when nobody knows it', function()
+        it('a suspended thread without references is collected', function()
             local list = setmetatable({}, {__mode = 'k'})
             local function make(around)
                 list[which.newthread(function()

@@ -1,4 +1,4 @@
--- Threads of the default loop and the coro loop that switch by coro's
+-- Threads of the plain loop and the coro loop that switch by coro's
 -- functions.
 
 local coro = require 'coro'
@@ -186,7 +186,7 @@ for name, which in pairs(loops.all) do
             assert.equal('dead', coro.status(thread))
         end)
 
-        it('of the main program gets what comes before the wait', function()
+        it('of the main program gets the values before the wait', function()
             local iterator = coro.wrap(function()
                 coro.yield(1)
                 which.sleep(0)
@@ -308,7 +308,7 @@ for name, which in pairs(loops.all) do
             assert.same({'one', 'two', 'three', 'end'}, log)
         end)
 
-        it('works inside whatever, with waits between', function()
+        it('works at any place, with waits between', function()
             local turns = 0
             for where, around in pairs(inside) do
                 local thread, helper
@@ -433,7 +433,7 @@ for name, which in pairs(loops.all) do
     describe('In ' .. name .. ' coro.yield', function()
         loops.hooks(before_each, after_each)
 
-        it('raises in a thread that nobody resumed', function()
+        it('raises in a thread that was not resumed', function()
             local first, second, yieldable
             which.newthread(function()
                 yieldable = coro.isyieldable()

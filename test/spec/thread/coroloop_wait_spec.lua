@@ -1,4 +1,4 @@
--- Waits in threads of the default loop and the coro loop, below functions of
+-- Waits in threads of the plain loop and the coro loop, below functions of
 -- coro.
 
 local coro = require 'coro'
@@ -119,7 +119,7 @@ for name, which in pairs(loops.all) do
             end)
         end
 
-        it('keeps alive a thread that nobody refers to', function()
+        it('keeps alive a thread without references', function()
             local woken = 0
             for _, around in pairs(inside) do
                 which.newthread(function()

@@ -234,7 +234,7 @@ describe('an error in a thread', function()
         assert.is_false(loop.step(0))
     end)
 
-    it('of each of several clients at once is told, in order', function()
+    it('of each of several clients is reported, in order', function()
         local served = 0
         local port, listener = support.serve(function()
             served = served + 1

@@ -47,7 +47,7 @@ describe('a wait inside', function()
         return output
     end
 
-    it('a finalizer disturbs nobody', function()
+    it('a finalizer disturbs no other thread', function()
         local output = script [[
             local finalized = 0
             for i = 1, 3 do
@@ -69,7 +69,7 @@ describe('a wait inside', function()
         if not luajit then assert.matches('^3 finalized', output) end
     end)
 
-    it('a thread that a finalizer starts disturbs nobody', function()
+    it('a thread started by a finalizer disturbs no other', function()
         local output = script [[
             finalizable(function()
                 pcall(loop.newthread, function()
@@ -127,7 +127,7 @@ describe('a wait inside', function()
         ]])
     end)
 
-    it('a debug hook disturbs nobody', function()
+    it('a debug hook disturbs no other thread', function()
         assert.equal('sorted, 30 turns', script [[
             if jit then jit.off() end
             local hooks = 0

@@ -181,7 +181,7 @@ describe('an error after a wait', function()
         assert.equal('boom', err)
     end)
 
-    it('reaches whoever resumed a nested coroutine', function()
+    it('reaches the resumer of a nested coroutine', function()
         local ok, err = run(function()
             return coroutine.resume(coroutine.create(function()
                 loop.sleep(0)

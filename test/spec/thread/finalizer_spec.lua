@@ -66,7 +66,7 @@ describe('A finalizer', function()
         ]])
     end)
 
-    it('receives at once what takes more than one turn', function()
+    it('receives at once, beyond the budget of a turn', function()
         assert.equal('1000000', finalizer [[
             loop.newthread(function()
                 local a, b = pair()
@@ -88,7 +88,7 @@ describe('A finalizer', function()
         ]])
     end)
 
-    it('accepts, and does without waiting what else it can', function()
+    it('accepts, and does whatever needs no wait', function()
         assert.equal('done', finalizer [[
             loop.newthread(function()
                 local udp = loop.udp('127.0.0.1', 0)
@@ -111,7 +111,7 @@ describe('A finalizer', function()
         ]])
     end)
 
-    it('is told that it cannot wait', function()
+    it('gets an error when it waits', function()
         if not support.luajit then return end
         assert.equal('done', finalizer [[
             loop.newthread(function()
@@ -278,7 +278,7 @@ describe('A finalizer', function()
         end)
     end
 
-    it('is not what a stopped collector is taken for', function()
+    it('is not confused with a stopped collector', function()
         assert.equal('true 6 of 6', finalizer [[
             collectgarbage 'stop'
             local log = {}

@@ -95,7 +95,7 @@ describe('suspend and resume', function()
         end)
     end
 
-    it('drop what suspend is given', function()
+    it('drop the arguments of suspend', function()
         local thread = loop.newthread(function() loop.suspend(1, 2, 3) end)
         assert.equal(0, pack(loop.resume(thread)).n)
     end)

@@ -11,7 +11,7 @@ local inside = places.few {
     ['a coroutine of its own'] = places.passing['a standard coroutine'],
 }
 
-describe('a program that meddles with the threads', function()
+describe('a program that misuses the threads', function()
     support.hooks(before_each, after_each)
 
     -- Asserts that the loop still works, whatever has become of the thread.
@@ -181,7 +181,7 @@ describe('garbage', function()
         assert.equal(0, alive(make(20, coroutine.yield)))
     end)
 
-    it('is not a suspended thread that somebody refers to', function()
+    it('is not a suspended thread that is referred to', function()
         local list = make(1, function()
             table.sort({1, 2}, function() loop.suspend() return false end)
         end)

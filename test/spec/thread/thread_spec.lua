@@ -112,7 +112,7 @@ describe('newthread', function()
         assert.is_true(done)
     end)
 
-    it('keeps a waiting thread alive that nobody else refers to', function()
+    it('keeps a waiting thread alive without references', function()
         local done = false
         loop.newthread(function()
             loop.sleep(0.001)
@@ -209,14 +209,14 @@ end)
 describe('current', function()
     support.hooks(before_each, after_each)
 
-    it('is what coroutine.running gives in the main program', function()
+    it('equals coroutine.running() in the main program', function()
         local thread, ismain = coroutine.running()
         local current, ismain_too = loop.current()
         assert.equal(thread, current)
         assert.equal(ismain, ismain_too)
     end)
 
-    it('is what coroutine.running gives in a plain coroutine', function()
+    it('equals coroutine.running() in a plain coroutine', function()
         coroutine.wrap(function()
             local thread, ismain = coroutine.running()
             local current, ismain_too = loop.current()
@@ -353,7 +353,7 @@ describe('a plain coroutine outside the loop\'s threads', function()
         assert.is_true(done)
     end)
 
-    it('either waits inside a C function or is told why not', function()
+    it('waits inside a C function or gets a clear error', function()
         -- The thread runs on the main program's C stack. Only 5.2 and later and
         -- LuaJIT can yield across some of these functions.
         for name, around in pairs(inside) do

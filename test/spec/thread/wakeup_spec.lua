@@ -83,7 +83,7 @@ local second = {
     end,
 }
 
-describe('A coroutine that others resume out of a wait', function()
+describe('A waiting coroutine that is resumed', function()
     support.hooks(before_each, after_each)
     before_each(function() stopped = false end)
 
@@ -248,7 +248,7 @@ describe('A spurious wake-up', function()
     end
 
     if support.luajit then
-        it('gives on LuaJIT what was passed', function()
+        it('returns the values passed, on LuaJIT', function()
             support.with_pair(function(client, server)
                 local got = {}
                 local t = loop.newthread(function()
@@ -262,14 +262,14 @@ describe('A spurious wake-up', function()
             end)
         end)
 
-        it('ends on LuaJIT a wait that does not count any more', function()
+        it('ends a wait on LuaJIT, whose timeout is void then', function()
             local t = loop.newthread(function() loop.sleep(600) end)
             assert(resume(t))
             assert.equal('dead', status(t))
             support.drain()
         end)
 
-        it('wakes on LuaJIT who waited for the thread', function()
+        it('wakes on LuaJIT the thread that waited for it', function()
             local t = coro.create(function() loop.sleep(600) end)
             local got
             loop.newthread(function() got = pack(coro.resume(t)) end)
@@ -280,7 +280,7 @@ describe('A spurious wake-up', function()
         end)
     end
 
-    it('is refused by what is frozen', function()
+    it('is refused by frozen threads', function()
         local ended
         local t = loop.newthread(function()
             table.sort({1, 2}, function()
@@ -294,7 +294,7 @@ describe('A spurious wake-up', function()
         assert.is_true(ended)
     end)
 
-    it('leaves the socket to the next who waits', function()
+    it('leaves the socket to the next thread that waits', function()
         support.with_pair(function(client, server)
             local got
             local t = loop.newthread(function() client:receive() end)
