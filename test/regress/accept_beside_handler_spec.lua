@@ -1,5 +1,6 @@
--- A server claimed its listening socket only when the handler had returned: an
--- accept that a handler had begun meanwhile, and the server, waited for ever.
+-- A server claimed its listening socket only when the first handler had
+-- returned. If the handler started an accept on the socket, the accept and the
+-- server waited for ever.
 
 local loop = require 'socketloop'
 local support = require 'support'

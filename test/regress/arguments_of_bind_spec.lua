@@ -1,4 +1,4 @@
--- bind copied its arguments to a Lua stack with no room for them.
+-- bind copied its arguments to a Lua stack without reserving room.
 
 local loop = require 'socketloop'
 local socket = require 'socket'

@@ -1,5 +1,4 @@
--- The name for bind was looked up by LuaSocket, and no other thread ran
--- meanwhile.
+-- LuaSocket looked up the name for bind, and blocked all threads meanwhile.
 
 local names = require 'name_service'
 local process = require 'process'

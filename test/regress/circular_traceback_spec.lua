@@ -1,4 +1,5 @@
--- The traceback of an error followed who returns to whom, round and round.
+-- The traceback of an error followed the return targets of threads, which may
+-- form a circle, and never ended.
 
 local coro = require 'coro'
 local support = require 'support'
@@ -6,7 +7,7 @@ local support = require 'support'
 describe('Once broken:', function()
     support.hooks(before_each, after_each)
 
-    it('an error has a traceback though homes form a circle', function()
+    it('an error has a traceback though threads return in a circle', function()
         local main = (coro.running())
         local a, b
         a = coro.create(function()

@@ -1,5 +1,5 @@
--- The operation of a closed coroutine was tried again, with a string that had
--- been collected.
+-- The operation of a closed coroutine was retried, with a string that had been
+-- collected.
 
 local loop = require 'socketloop'
 local support = require 'support'

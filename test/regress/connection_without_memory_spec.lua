@@ -1,5 +1,5 @@
--- A connection for whose result there was no memory stayed open in an object of
--- install's own until that was used again, while the peer waited.
+-- When there was no memory for connect's result, the connection stayed open in
+-- an internal object of install until that was used again.
 
 local loop = require 'socketloop'
 local own = require 'socketloop.own'

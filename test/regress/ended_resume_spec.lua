@@ -1,7 +1,7 @@
--- A thread still returned to the one that had resumed it, although that one
--- had gone on meanwhile, when it was waiting then, or was running another
--- thread, or somebody else's error had made its resumer go on. So its values
--- came out of whatever call its resumer was in by then.
+-- A thread still returned to its resumer although the resumer had already
+-- continued, because the thread was waiting, was running another thread, or an
+-- unrelated error had woken the resumer. The values then became the results of
+-- whichever call the resumer was in.
 
 local coro = require 'coro'
 local loop = require 'socketloop'
@@ -13,7 +13,7 @@ local text = 'coroutine ended without transferring control'
 
 for name, which in pairs {['the plain loop'] = loop,
                           ['the coro loop'] = loop.coro} do
-    describe('In ' .. name .. ' a resume that was ended by another', function()
+    describe('In ' .. name .. ' an abandoned resume', function()
         local errors
 
         support.hooks(before_each, after_each)
@@ -25,7 +25,7 @@ for name, which in pairs {['the plain loop'] = loop,
         end)
         after_each(function() which.onerror = nil end)
 
-        -- A thread that resumes the child, and then suspends.
+        -- Starts a thread that resumes the child, and then suspends.
         local function start(child)
             local results = {}
             local parent = which.newthread(function()
@@ -48,7 +48,7 @@ for name, which in pairs {['the plain loop'] = loop,
             assert.matches(text, errors[1][2])
         end
 
-        it('takes no end of a thread that waited', function()
+        it('ignores the end of a thread that waited', function()
             local child = coro.create(function()
                 which.sleep(0)
                 return 'late'
@@ -63,7 +63,7 @@ for name, which in pairs {['the plain loop'] = loop,
             assert.same(pack 'resumed', results[2])
         end)
 
-        it('takes no end of a thread that waited in a sort', function()
+        it('ignores the end of a thread that waited in a sort', function()
             local child = coro.create(function()
                 table.sort({1, 2}, function()
                     which.sleep(0)
@@ -79,7 +79,7 @@ for name, which in pairs {['the plain loop'] = loop,
             which.resume(parent)
         end)
 
-        it('takes no yield of a thread that waited', function()
+        it('ignores the yield of a thread that waited', function()
             local err
             local child = coro.create(function()
                 which.sleep(0)
@@ -94,7 +94,7 @@ for name, which in pairs {['the plain loop'] = loop,
             which.resume(parent)
         end)
 
-        it('takes no end of a thread that was running another', function()
+        it('ignores the end of a thread that was running another', function()
             local parent, results, ran
             local child = coro.create(function()
                 which.sleep(0)
@@ -111,7 +111,7 @@ for name, which in pairs {['the plain loop'] = loop,
             assert.same(pack 'resumed', results[2])
         end)
 
-        it("takes no end after another's error", function()
+        it("ignores the end after another thread's error", function()
             local child, failing
             failing = which.newthread(function()
                 which.suspend()

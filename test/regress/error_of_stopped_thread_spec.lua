@@ -1,5 +1,5 @@
--- After an error that a stopped thread had passed on, LuaJIT's VM took another
--- coroutine for the one that had caught it.
+-- After an error that a stopped thread had propagated, LuaJIT's VM took another
+-- coroutine for the one that had caught the error.
 
 local coro = require 'coro'
 local support = require 'support'

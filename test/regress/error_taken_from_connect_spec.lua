@@ -1,5 +1,5 @@
--- A connect was woken, asked the system for its error, and waited for ever,
--- since somebody else had taken the error.
+-- A woken connect asked the system for the socket's error, and waited for ever,
+-- since another call had already read the error.
 
 local loop = require 'socketloop'
 local support = require 'support'
@@ -9,7 +9,7 @@ local pack = support.pack
 describe('Once broken:', function()
     support.hooks(before_each, after_each)
 
-    it('a connect whose error somebody else took', function()
+    it('a connect whose error was read elsewhere', function()
         support.run(function()
             local port = support.closedport()
             local s = support.track(loop.tcp('127.0.0.1', 0))

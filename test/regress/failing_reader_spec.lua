@@ -1,5 +1,5 @@
--- An error of a reader left the step after the event had been counted as
--- dispatched, and an edge-triggered poller does not report an event twice.
+-- A reader's error left the step after the event had been counted as
+-- dispatched. An edge-triggered poller does not report an event twice.
 
 local loop = require 'socketloop'
 local support = require 'support'

@@ -1,17 +1,19 @@
--- After install, socket.tcp() objects kept the family of the first address
--- that they had tried in a thread: 'localhost' that is ::1 and 127.0.0.1 was
--- refused with 'Address family for hostname not supported' where the server
--- listened on 127.0.0.1 only. LuaSocket keeps the family only of addresses
--- that it tries without waiting, as we make it do.
+-- After install, a socket.tcp() object kept the family of the first address
+-- that it had tried in a thread. If 'localhost' was ::1 and 127.0.0.1, a server
+-- on 127.0.0.1 only was refused with 'Address family for hostname not
+-- supported'. LuaSocket keeps the family only of an address that it tries
+-- without waiting, as install makes it do.
 
 local names = require 'name_service'
 local process = require 'process'
 local support = require 'support'
 
--- In scripts: an echo server of the loop; what is said about a connection; and
--- f run in a thread while install is in effect, which may leave nothing open.
+-- For scripts: an echo server of the loop, a description of a connection, and a
+-- function that runs f in a thread while install is in effect and checks that
+-- no descriptor is left open.
 local prelude = [[
-    -- Have the ports of servers in the other family, so that nobody listens.
+    -- Sockets bound to the servers' ports in the other family, so that no other
+    -- server listens there.
     local occupied = {}
 
     local function serve(host)
@@ -47,7 +49,8 @@ local prelude = [[
         occupied = {}
     end
 
-    -- A port of 127.0.0.1 and ::1 on which nothing listens, and nobody can.
+    -- Returns a port of 127.0.0.1 and ::1 on which no server listens or can
+    -- listen.
     local function closed()
         local four, six = assert(socket.tcp4()), socket.tcp6()
         assert(four:bind('127.0.0.1', 0))
@@ -93,7 +96,8 @@ describe('a LuaSocket object in a thread', function()
         return
     end
 
-    -- without: what the script can do without IPv6. Some leave with what hangs.
+    -- `without` is true if the script can run without IPv6. A script that ends
+    -- by os.exit leaves connects in progress.
     local function script(name, code, without)
         it(name, function()
             if not without and not support.has_ipv6() then
@@ -157,7 +161,7 @@ describe('a LuaSocket object in a thread', function()
                     expect(fd >= 0, s:getfd() >= 0)
                     talk(s, 'inet')
                     listener:close()
-                    held = fd >= 0 and io.open '/dev/null'    -- for its own
+                    held = fd >= 0 and io.open '/dev/null'    -- keeps the count
                 end)
             ]])
         end)
@@ -273,7 +277,7 @@ describe('a LuaSocket object in a thread', function()
     script('gives up after its timeout, and goes on', [[
         local port = hang '127.0.0.3'
         local s = socket.tcp()
-        s:settimeout(0.5, 't')      -- the look-up takes some of it
+        s:settimeout(0.5, 't')      -- includes the look-up
         expect_error('timeout', s:connect('+127.0.0.3+127.0.0.1', port))
         assert(s:getfd() >= 0)
         expect('tcp{client}', tostring(s):match '^[^:]+')
@@ -315,7 +319,7 @@ describe('a LuaSocket object in a thread', function()
             test(function()
                 local port, listener = serve '127.0.0.1'
                 local held, s = {}, socket.tcp()
-                collectgarbage()    -- else it would close some later
+                collectgarbage()    -- closes descriptors now
                 collectgarbage()
                 local file
                 repeat
@@ -326,7 +330,7 @@ describe('a LuaSocket object in a thread', function()
                     for i = 1, n do table.remove(held):close() end
                     collectgarbage()
                 end
-                -- A look-up takes two.
+                -- A look-up takes two descriptors.
                 expect_error('Too many open files',
                              s:connect('+__1+127.0.0.1', port))
                 repeat
@@ -355,7 +359,7 @@ describe('a LuaSocket datagram in a thread', function()
         names.script(prelude .. [[
             test(function()
                 local s = socket.udp()
-                -- Broadcasting takes an option, and a route.
+                -- Broadcasting requires a socket option and a route.
                 expect(1, s:setpeername('+255.255.255.255+__1', 9))
                 expect('::1', (s:getpeername()))
                 s:close()

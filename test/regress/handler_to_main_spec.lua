@@ -1,11 +1,12 @@
--- A server's own thread had started the handler, was left behind when control
--- went to the main program, and nobody could hand it back.
+-- A server's own thread had started the handler. When control was passed to the
+-- main program, that thread was left behind, and no thread could pass control
+-- back.
 
 local coro = require 'coro'
 local loop = require 'socketloop'
 local support = require 'support'
 
-local loops = {loop, loop.coro}     -- made here, so that no test leaks it
+local loops = {loop, loop.coro}     -- so that no test seems to leak it
 
 describe('Once broken:', function()
     support.hooks(before_each, after_each)

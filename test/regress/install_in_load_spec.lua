@@ -1,5 +1,4 @@
--- install looked into the function that load was about to make, where there was
--- nothing yet: a crash.
+-- install inspected a function that load was still compiling: a crash.
 
 local loop = require 'socketloop'
 local support = require 'support'

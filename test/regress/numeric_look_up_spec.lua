@@ -1,5 +1,5 @@
--- With install, names of digits, dots and colons were left to LuaSocket, which
--- blocks.
+-- With install, names of digits, dots and colons were passed to LuaSocket,
+-- whose look-up blocks.
 
 local names = require 'name_service'
 local process = require 'process'
@@ -9,7 +9,7 @@ local script = names.tests(it, pending)
 describe('a look-up', function()
     after_each(process.cleanup)
 
-    script('of what looks like an address lets others run', [[
+    script('of a name that looks numeric lets others run', [[
         loop.install()
         run(function()
             local _, port = listen '127.0.0.1'

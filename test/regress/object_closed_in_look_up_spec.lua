@@ -1,5 +1,5 @@
 -- With install, an object that was closed during its look-up was connected, and
--- open again.
+-- thus open again.
 
 local names = require 'name_service'
 local process = require 'process'
@@ -9,7 +9,7 @@ local script = names.tests(it, pending)
 describe('a look-up', function()
     after_each(process.cleanup)
 
-    script('is the last of an object that is closed meanwhile', [[
+    script('does not reopen an object that is closed meanwhile', [[
         loop.install()
         run(function()
             local _, port = listen '127.0.0.1'

@@ -1,4 +1,4 @@
--- A LuaSocket object that was made while bind looked a name up did not get the
+-- A LuaSocket object that was made while bind looked up a name did not get the
 -- descriptor, which stayed the loop socket's.
 
 local names = require 'name_service'

@@ -1,4 +1,4 @@
--- Data that a reset has cut short looked complete.
+-- Data that was cut short by a reset looked complete.
 
 local loop = require 'socketloop'
 local support = require 'support'

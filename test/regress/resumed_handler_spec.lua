@@ -1,5 +1,5 @@
--- A client was closed by the loop when its handler failed, but not when the
--- handler had been resumed by somebody else.
+-- The loop closed the client of a failing handler, but not if the handler had
+-- been resumed by another thread.
 
 local loop = require 'socketloop'
 local support = require 'support'

@@ -1,4 +1,4 @@
--- The thread that a yield goes back to had been made to go on by another, and
+-- The thread that a yield returned to had been continued by another thread, and
 -- had started the caller: a crash.
 
 local coro = require 'coro'

@@ -1,4 +1,4 @@
--- After setsocket the old object was still taken for the socket's.
+-- After setsocket, wrap still mapped the old object to the socket.
 
 local loop = require 'socketloop'
 local support = require 'support'
@@ -8,7 +8,7 @@ local run, plain = support.run, support.plain
 describe('Once broken:', function()
     support.hooks(before_each, after_each)
 
-    it('wrap of what setsocket replaced is another socket', function()
+    it('wrap of an object that setsocket replaced is a new socket', function()
         run(function()
             local first, peer1 = plain.pair()
             local second, peer2 = plain.pair()

@@ -1,4 +1,4 @@
--- LuaSec was given the number of a descriptor that had become another socket's.
+-- starttls passed LuaSec a descriptor whose number another socket had reused.
 
 local loop = require 'socketloop'
 local support = require 'support'
@@ -9,7 +9,7 @@ describe('Once broken:', function()
     support.hooks(before_each, after_each)
 
     if pcall(require, 'ssl') then
-        it('starttls leaves alone what has the number of its socket', function()
+        it('starttls does not touch a reused descriptor', function()
             local object, peer = support.plain.pair()
             local s = loop.wrap(object)
             local fd = s:getfd()

@@ -1,5 +1,5 @@
--- A call that may not wait asks the system for readiness. Any answer counted as
--- readiness.
+-- A call with a timeout of 0 asks the system for readiness. Any answer counted
+-- as ready.
 
 local support = require 'support'
 

@@ -1,4 +1,4 @@
--- A safewrapped function's yield had no caller to go to: a crash.
+-- The yield of a safewrapped function had no caller to return to: a crash.
 
 local coro = require 'coro'
 local support = require 'support'

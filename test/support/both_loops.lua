@@ -1,5 +1,5 @@
--- The plain loop and the coro loop, for the specs of what holds of both alike
--- and of both together.
+-- The plain loop and the coro loop, for specs about each of them and about
+-- the two together.
 
 local loop = require 'socketloop'
 local coro = require 'coro'
@@ -11,7 +11,7 @@ local loops = {}
 
 loops.all = {['the plain loop'] = loop, ['the coro loop'] = loop.coro}
 
--- What a thread does around a wait to be frozen on some Lua.
+-- Places around a wait in which a thread is frozen on some Lua.
 loops.inside = places.few {
     ['an iterator'] = places.passing['an iterator'],
     ['a standard coroutine'] = places.passing['a standard coroutine'],
@@ -23,7 +23,7 @@ loops.inside = places.few {
     end,
 }
 
--- Installs for a whole spec file what support.hooks does, for both.
+-- Installs support.hooks for a whole spec file, with checks of the two loops.
 function loops.hooks(before_each, after_each)
     support.hooks(before_each, after_each)
     after_each(function()
@@ -33,7 +33,7 @@ function loops.hooks(before_each, after_each)
     support.ends_in_main(after_each)
 end
 
--- Steps both in turn until nothing waits in either.
+-- Steps the two loops in turn until nothing waits in either.
 function loops.drain_both()
     local deadline = socket.gettime() + support.limit
     repeat
@@ -45,12 +45,12 @@ function loops.drain_both()
     until not waiting
 end
 
--- A socket of the loop and its plain peer.
+-- Returns a socket of the loop and its plain peer.
 function loops.mixed(which)
     return support.mixed(nil, which)
 end
 
--- A server of the loop on a port of its own: port, listening socket.
+-- Starts a server of the loop on a free port. Returns port, listening socket.
 function loops.serve(which, handler)
     return support.serve(handler, nil, which)
 end

@@ -1,6 +1,6 @@
--- Keys and certificates for the specs, made with the openssl command: those of
--- an authority (ca), one it signed for the hosts of this machine (good), and
--- bad ones of several kinds. And connections that are made with them.
+-- Keys and certificates for the specs, made with the openssl command: an
+-- authority (ca), a certificate that it signed for this machine's hosts (good),
+-- and invalid ones of several kinds; and TLS connections made with them.
 
 local loop = require 'socketloop'
 local process = require 'process'
@@ -11,7 +11,7 @@ local certificates = {}
 certificates.possible = process.which 'openssl' and
     pcall(require, 'ssl') and true or false
 
--- subjectAltName of each
+-- The subjectAltName of each certificate.
 local names = {
     good = 'DNS:localhost,DNS:good.test,DNS:*.wild.test,' ..
         'IP:127.0.0.1,IP:0:0:0:0:0:0:0:1',
@@ -43,8 +43,8 @@ openssl req -x509 -new -key self.key -subj /CN=localhost -days 2 \
     -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -out self.pem
 ]]
 
--- Makes them in a new folder; they are put into the table certs if it is given.
--- certs.good.key and so on are file names, certs.good.server are LuaSec's
+-- Makes the files in a new folder, and adds them to the table certs, if given.
+-- certs.good.key and similar fields are file names, certs.good.server LuaSec's
 -- parameters for a server, certs.trust those of a client that trusts the
 -- authority.
 function certificates.make(certs)
@@ -60,14 +60,14 @@ function certificates.make(certs)
     certs = certs or {}
     certs.folder, certs.trust = folder, {cafile = folder .. '/ca.pem'}
 
-    -- A server that calls handler after the handshake. port, listener
+    -- A server that calls handler after the handshake. Returns port, listener.
     function certs.serve(handler, params)
         local listener = support.track(loop.newserver('127.0.0.1', 0, handler,
             params or certs.good.server))
         return support.port(listener), listener
     end
 
-    -- Two connected sockets with TLS.
+    -- Returns two connected sockets with TLS.
     function certs.pair(server, client)
         local a, b = support.pair()
         local ok, err
@@ -90,9 +90,9 @@ function certificates.make(certs)
     end})
 end
 
--- For a block of specs, with busted's functions: the certificates, which are
--- made before the first test. Where there can be none: nil, and the block is
--- pending.
+-- For a block of specs, with busted's functions: returns the certificates,
+-- which are made before the first test. Where none can be made, returns nil,
+-- and the block is pending.
 function certificates.of_block(pending, setup, teardown)
     if not certificates.possible then
         pending 'LuaSec or the command openssl is not installed'

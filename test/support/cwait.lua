@@ -1,5 +1,5 @@
--- What the specs about waiting in C share: a C module (api.c) that knows of
--- socketloop what is in its header, and descriptors that no Lua object owns.
+-- Helpers for specs about waiting in C: a C module (host/api.c) that knows only
+-- socketloop.h, and descriptors that no Lua object owns.
 
 local loop = require 'socketloop'
 local process = require 'process'
@@ -10,28 +10,28 @@ local api = assert(package.loadlib(library, 'luaopen_api'))()
 
 local cwait = {api = api}
 
--- Runs a script that has the module as api, and what it prints; before: see
+-- Runs a script that has the module as `api`. Returns its output. before: see
 -- process.script.
 function cwait.script(code, before)
     return process.output(("local api = assert(package.loadlib(%q, %q))()\n%s")
         :format(library, 'luaopen_api', code), before)
 end
 
--- Calls f with the ends of a new pipe, to read and to write, and closes them.
+-- Calls f with the reading and writing end of a new pipe, and closes them.
 function cwait.with_pipe(f)
     local r, w = api.pipe()
     f(r, w)
     api.close(r, w)
 end
 
--- Calls f with two connected sockets and closes them.
+-- Calls f with two connected sockets, and closes them.
 function cwait.with_pair(f)
     local a, b = api.pair()
     f(a, b)
     api.close(a, b)
 end
 
--- Writes until there is no room.
+-- Writes until the descriptor has no room.
 function cwait.fill(fd)
     while api.write(fd, ('x'):rep(65536)) do end
 end
@@ -40,8 +40,8 @@ function cwait.empty(fd)
     while (api.read(fd) or '') ~= '' do end
 end
 
--- Calls f(...) in a thread, which has to wait; a table that will have its
--- results.
+-- Calls f(...) in a thread, in which f has to wait. Returns a table that will
+-- hold its results.
 function cwait.begin(f, ...)
     local results = {n = -1}
     loop.newthread(function(...)
@@ -53,7 +53,7 @@ function cwait.begin(f, ...)
     return results
 end
 
--- In a thread: what begin's f gives.
+-- In a thread: waits for the end of begin's f. Returns the results of f.
 function cwait.results_of(results)
     if not support.eventually(function() return results.n >= 0 end) then
         error('it waits for ever', 2)

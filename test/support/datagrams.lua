@@ -1,5 +1,5 @@
--- UDP sockets for the specs, of LuaSocket's kind or of ours: make is what makes
--- one.
+-- UDP sockets for the specs. The parameter `make` is a function that makes one,
+-- of LuaSocket's kind or of the loop's.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -9,12 +9,12 @@ local track = support.track
 
 local datagrams = {}
 
--- LuaSocket's own.
+-- Makes a LuaSocket object.
 function datagrams.plain()
     return track(assert(socket.udp()))
 end
 
--- The ways to get a loop socket.
+-- Ways to make a loop socket.
 datagrams.makers = {
     ['loop.udp'] = function() return track(loop.udp()) end,
     ['a wrapped object'] = function()
@@ -31,7 +31,7 @@ datagrams.makers = {
     end,
 }
 
--- A socket bound to a port of its own, and the port.
+-- Returns a socket bound to a free port, and the port.
 function datagrams.bound(make, host)
     local s = make()
     assert(s:setsockname(host or '127.0.0.1', 0))
@@ -39,7 +39,7 @@ function datagrams.bound(make, host)
     return s, support.port(s)
 end
 
--- Two sockets that are connected with each other.
+-- Returns two sockets that are connected to each other.
 function datagrams.connected(make, host)
     host = host or '127.0.0.1'
     local a, a_port = datagrams.bound(make, host)
@@ -49,8 +49,8 @@ function datagrams.connected(make, host)
     return a, b
 end
 
--- A port on which nobody receives. A socket that hears only itself keeps it: a
--- program beside this one never gets it.
+-- A port on which no program receives. A socket connected to itself occupies
+-- it, so that no other program gets it.
 local deaf = assert(socket.udp4())
 assert(deaf:setsockname('127.0.0.1', 0))
 assert(deaf:setpeername('127.0.0.1', support.port(deaf)))

@@ -1,4 +1,4 @@
--- Scripts whose system calls fail now and then: see faults.c.
+-- Scripts whose system calls fail now and then: see preload/faults.c.
 
 local process = require 'process'
 
@@ -8,11 +8,11 @@ local library = process.helper 'faults.so'
 
 faulty.available = library and process.folder
 
--- What calls fail differs from run to run; a run that failed is repeated with
--- the seed from its message in the environment.
+-- The failing calls differ from run to run. A failed run is repeated by setting
+-- SOCKETLOOP_TEST_SEED to the seed in its message.
 faulty.seed = tonumber(os.getenv 'SOCKETLOOP_TEST_SEED') or os.time() % 1000000
 
--- Less of it where everything is slow.
+-- Returns a reduced count where everything is slow.
 function faulty.some(many)
     return os.getenv 'SOCKETLOOP_TEST_LIMIT' and math.ceil(many / 10) or many
 end
@@ -23,8 +23,8 @@ local function preload(settings)
         process.preload(library))
 end
 
--- Runs the shell command made by make(before): what it printed, and how many
--- faults there were of each kind.
+-- Runs the shell command. Returns its output, and the number of faults of each
+-- kind.
 local function run(settings, command)
     local status, output = process.run(command)
     local counts = {}
@@ -39,14 +39,14 @@ local function run(settings, command)
     return output, counts
 end
 
--- Runs a file beside faults.c with arguments.
+-- Runs a file of the folder preload, with arguments, under faults.c.
 function faulty.file(settings, name, ...)
     return run(settings, ('%s; exec %s %s/preload/%s %s'):format(
         preload(settings), process.quote(process.interpreter), process.folder,
         name, table.concat({...}, ' ')))
 end
 
--- Runs a script given as text.
+-- Runs a script given as text under faults.c.
 function faulty.script(settings, code)
     return run(settings, process.script(code, preload(settings)))
 end

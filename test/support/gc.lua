@@ -1,17 +1,17 @@
--- Helper for busted: keeps the garbage collector busy all the time, so that
--- whatever isn't anchored is collected soon:
+-- Helper for busted: keeps the garbage collector busy all the time, so that an
+-- object that is not anchored is collected soon:
 --
---     SOCKETLOOP_TEST_GC=1 tools/test.sh lua5.4:epoll
+-- SOCKETLOOP_TEST_GC=1 tools/test.sh lua5.4:epoll
 --
--- A cycle begins when the last one has ended and is over within a few KiB of
--- allocation. More than that (a whole cycle each time) the specs that measure
--- time don't bear; the settings mean something else on each Lua.
+-- A cycle begins when the previous one has ended, and is over within a few KiB
+-- of allocation. The specs that measure time would fail with a whole cycle at
+-- each step. The settings have a different meaning on each Lua.
 
 local pause, work = 0, 5000
 if _VERSION == 'Lua 5.2' or _VERSION == 'Lua 5.3' then
-    pause, work = 101, 1000000      -- at 100 these two do nothing else
+    pause, work = 101, 1000000      -- 100 leaves no time for the program
 elseif _VERSION ~= 'Lua 5.1' then
-    -- The interpreter starts with the generational one.
+    -- The interpreter starts in generational mode.
     collectgarbage('incremental', pause, 500, 10)
     work = 500
 end

@@ -1,5 +1,4 @@
--- Servers for the specs of closed sockets whose peers do not take what was sent
--- to them.
+-- Servers for the specs about closed sockets whose peers do not read.
 
 local assert = require 'luassert'
 local loop = require 'socketloop'
@@ -10,8 +9,8 @@ local track = support.track
 
 local lingering = {}
 
--- A client of the port with a small window, which has sent two lines; a loop
--- socket, as LuaSocket's can't tell a reset from the end.
+-- Returns a client of the port with a small window, which has sent two lines.
+-- It is a loop socket, as LuaSocket's do not distinguish a reset from the end.
 function lingering.connect(port)
     local peer = assert(socket.tcp4())
     assert(peer:setoption('recv-buffer-size', 4096))
@@ -22,7 +21,7 @@ function lingering.connect(port)
     return peer
 end
 
--- Fills the client's window, and has one byte more gathered: a success.
+-- Fills the client's window and sends one more byte, which is gathered.
 local function leave_unsent(client)
     local filled = support.fill(client)
     client:settimeout(10)
@@ -32,7 +31,7 @@ local function leave_unsent(client)
     return filled
 end
 
--- A server that does so with each client, and then f(client).
+-- Starts a server that fills each client's window, and then calls f(client).
 function lingering.serve(max, f)
     local server = {all = 0, filled = {}, since = {}}
     local listener = track(loop.tcp('127.0.0.1', 0))
@@ -40,7 +39,8 @@ function lingering.serve(max, f)
     assert(listener:listen(32))
     listener:setmaxclients(max)
     server.listener, server.port = listener, support.port(listener)
-    -- The thread that accepts keeps no client alive.
+    -- A function of its own, so that the accepting thread keeps no client
+    -- alive.
     local function take()
         local client = listener:accept()
         if not client then return false end
@@ -57,12 +57,12 @@ function lingering.serve(max, f)
     return server
 end
 
--- So many clients have been filled.
+-- Waits until n clients have been filled.
 function lingering.served(server, n)
     assert.is_true(support.eventually(function() return server.filled[n] end))
 end
 
--- The client gets all that was sent to it.
+-- Asserts that the client receives all that was sent.
 function lingering.is_whole(peer, filled)
     local got, err = peer:receive '*a'
     assert.is_nil(err)
@@ -70,7 +70,7 @@ function lingering.is_whole(peer, filled)
     assert.equal('x', got:sub(-1))
 end
 
--- It sees that it does not.
+-- Asserts that the client's connection is reset.
 function lingering.is_reset(peer)
     local got, err, partial = peer:receive '*a'
     assert.is_nil(got)

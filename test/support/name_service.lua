@@ -1,5 +1,5 @@
--- What the specs about names share: scripts that run with a name service of
--- their own (getaddrinfo.c), in the interpreter or in a host (host.c).
+-- Helpers for specs about names: scripts that run with a name service of their
+-- own (preload/getaddrinfo.c), in the interpreter or in a host (host/host.c).
 
 local process = require 'process'
 
@@ -9,30 +9,30 @@ local names = {}
 
 local library, host = process.helper 'getaddrinfo.so', process.helper 'host'
 
--- Can scripts be run at all?
+-- Whether scripts can be run at all.
 names.available = library ~= nil and host ~= nil
 
--- What every script begins with. A host of the name service lists numeric
--- addresses after '+'; waitN among them takes N milliseconds.
+-- The prelude of each script. A host of the name service lists numeric
+-- addresses after '+'; a waitN among them takes N milliseconds.
 local prelude = [[
 local loop = require 'socketloop'
 local socket = require 'socket'
 
--- Runs f in a thread and the loop until nothing waits.
+-- Runs f in a thread, and the loop until nothing waits.
 function run(f, ...)
     loop.newthread(f, ...)
     loop.start()
 end
 
--- Seconds that f took, then its results.
+-- Returns the seconds that f took, then f's results.
 function timed(f, ...)
     local start = loop.now()
     local a, b, c = f(...)
     return loop.now() - start, a, b, c
 end
 
--- Runs f in a thread: a function that waits for its end, and gives its
--- results.
+-- Runs f in a thread. Returns a function that waits for the end of f and
+-- returns its results.
 function async(f, ...)
     local done, a, b
     loop.newthread(function(...)
@@ -45,8 +45,9 @@ function async(f, ...)
     end
 end
 
--- In a thread: calls f, during which another thread must have had turns. How
--- many says how busy the machine is; one might be due to how f ends.
+-- In a thread: calls f and asserts that another thread had several turns
+-- meanwhile. The number of turns depends on the load; one turn may be due to
+-- the end of f.
 function beside(f)
     local had, done = 0, false
     async(function()
@@ -72,7 +73,7 @@ function expect_error(wanted, result, err)
     expect(wanted, err)
 end
 
--- The loop does something.
+-- Exchanges data over a connection, to show that the loop works.
 function exchange()
     local server
     server = loop.newserver('127.0.0.1', 0, function(client)
@@ -88,14 +89,14 @@ function exchange()
     client:close()
 end
 
--- How many entries a folder of /proc/self has.
+-- Returns the number of entries in a folder of /proc/self.
 function count(name)
     local n = 0
     for _ in require 'lfs'.dir('/proc/self/' .. name) do n = n + 1 end
     return n
 end
 
--- A listening plain socket, and its port.
+-- Returns a listening plain socket and its port.
 function listen(host, port)
     local make = host:find ':' and socket.tcp6 or socket.tcp4
     local listener = assert(make())
@@ -106,8 +107,8 @@ function listen(host, port)
     return listener, tonumber(own)
 end
 
--- The port of a listening socket whose queue is full, so that further
--- connections hang; and the socket.
+-- Returns the port of a listening socket whose queue is full, so that further
+-- connects hang, and the socket.
 local queued = {}
 function hang(host, port)
     local listener = assert(socket.tcp4())
@@ -129,12 +130,12 @@ function hang(host, port)
 end
 ]]
 
--- What the shell does before it starts a Lua with the name service.
+-- Shell commands that are run before a Lua with the name service.
 local preload = library and process.preload(library)
 names.preload = preload
 
--- In scripts 127.0.9.N is an address that no other process listens at, so that
--- a port found free at one of them is free at all.
+-- In scripts 127.0.9.N is an address at which no other process listens, so that
+-- a port that is free at one of these addresses is free at all of them.
 local network
 if library then
     local stat = assert(io.open '/proc/self/stat')
@@ -155,15 +156,15 @@ local function check(status, output)
     return output
 end
 
--- Runs a script that has to succeed: what it printed. before: see
--- process.script; around, if given, makes another command of the shell's.
+-- Runs a script that has to succeed. Returns its output. before: see
+-- process.script. around, if given, wraps the shell command in another one.
 function names.script(code, before, around)
     before = before and before .. '; ' .. preload or preload
     local command = process.script(complete(code), before)
     return check(process.run(around and around(command) or command))
 end
 
--- The same in a host: see there. before is what the shell does first.
+-- Runs a script in host.c: see there. before: see process.script.
 function names.host(threads, times, linger, code, before)
     local name = process.tempdir() .. '/script.lua'
     process.write_file(name, complete(code))
@@ -171,13 +172,13 @@ function names.host(threads, times, linger, code, before)
         preload, before or ':', host, threads, times, linger, name)))
 end
 
--- ThreadSanitizer takes what other fibers did before a fork for what other
--- threads do, in a child that a fiber made.
+-- In a child that was forked on a fiber, ThreadSanitizer reports accesses of
+-- other fibers before the fork as those of other threads.
 names.forks_in_threads = not os.getenv 'TSAN_OPTIONS'
 
--- Functions that define tests, with busted's functions, each of a script that
--- runs so, where that can be done: script(name, code, before) and
--- host(name, threads, times, linger, code, before).
+-- Returns two functions that define tests by busted's functions, each a script
+-- with the name service; the tests are pending where none can run: script(name,
+-- code, before) and host(name, threads, times, linger, code, before).
 function names.tests(it, pending)
     local function test(name, run, ...)
         if not names.available then return pending(name) end
@@ -188,7 +189,7 @@ function names.tests(it, pending)
            function(name, ...) test(name, names.host, ...) end
 end
 
--- A search path that finds the module as it is without our linker flags.
+-- A search path for a build of the module without the project's linker flags.
 names.plain_path = process.built and process.built .. '/test/?.so;;'
 
 return names

@@ -1,5 +1,5 @@
--- nginx for the specs: in a folder of its own, in the foreground, without
--- rights.
+-- nginx for the specs: in a folder of its own, in the foreground, as an
+-- unprivileged user.
 
 local process = require 'process'
 
@@ -26,9 +26,9 @@ http {
 }
 ]]
 
--- Starts it in the folder with these server blocks, in which words in capitals
--- stand for the values of that name. Waits until it listens on the port, if
--- there is one.
+-- Starts nginx in the folder with these server blocks, in which words in
+-- capitals stand for the values with that name. Waits until nginx listens on
+-- the port, if one is given.
 function nginx.start(folder, servers, values, port)
     process.write_file(folder .. '/nginx.conf',
         config:format((servers:gsub('%u+', values))))

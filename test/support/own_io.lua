@@ -1,6 +1,6 @@
--- Objects that do their own I/O, in plain Lua on top of LuaSocket: they move a
--- byte at a time, and say that they want to read or to write each time they
--- have moved a few.
+-- Objects that do their own I/O, in plain Lua on top of LuaSocket: they move
+-- one byte at a time, and after each few bytes report that they want to read or
+-- to write.
 
 local loop = require 'socketloop'
 local support = require 'support'
@@ -9,8 +9,9 @@ local methods = {}
 
 local own_io = {methods = methods}
 
--- opts: step, the bytes a call moves; read and write, its words for that it
--- must wait (a list is gone through, then its last one stays).
+-- opts: step, the number of bytes a call moves; read and write, the errors that
+-- mean the object has to wait (a list is used up in order, except its last
+-- one).
 function own_io.object(inner, opts)
     inner:settimeout(0)
     local self = {
@@ -20,7 +21,7 @@ function own_io.object(inner, opts)
     return setmetatable(self, {__index = methods})
 end
 
--- A loop socket with such an object, its plain peer, and the object.
+-- Returns a loop socket with such an object, its plain peer, and the object.
 function own_io.pair(opts)
     local client, peer = support.plain.pair()
     local object = own_io.object(client, opts)
@@ -43,7 +44,7 @@ function methods:close()
     return self.inner:close()
 end
 
--- One byte, or nil and why there is none.
+-- Returns one byte, or nil and an error.
 local function get(self)
     if self.pending then
         local byte = self.pending:sub(1, 1)

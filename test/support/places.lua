@@ -1,6 +1,6 @@
--- Places where a thread may stop: what calls a function back, from Lua and from
--- C. `giving` are many, which return what the function gives; `passing` are
--- fewer, which do not, but let its errors pass; and `few` one of each kind.
+-- Places where a thread may stop: functions of Lua and C that call a function
+-- back. The places in `giving` return that function's result. The fewer ones in
+-- `passing` do not, but propagate its errors. `few` has one of each kind.
 
 local process = require 'process'
 local socket = require 'socket'
@@ -10,23 +10,23 @@ local version, luajit = support.lua_version, support.luajit
 
 local places = {}
 
--- 5.2's behaviour, which LuaJIT has in parts.
+-- Features of 5.2, some of which LuaJIT has.
 local has_pairs =
     not pcall(pairs, setmetatable({}, {__pairs = function() error() end}))
 local has_len = #setmetatable({}, {__len = function() return 7 end}) == 7
 
--- An object whose metamethod `event` calls f and gives its result.
+-- An object whose metamethod `event` calls f and returns its result.
 local function object(event, f)
     return setmetatable({}, {[event] = function() return f() end})
 end
 
--- Compiles an expression of a and b, for operators that not every Lua has.
+-- Compiles an expression of a and b, for operators that only some Luas have.
 local function operator(source)
     local chunk = support.load('local a, b = ...; return ' .. source)
     return chunk
 end
 
--- Names of modules that nobody has used yet.
+-- Names of modules that have not been loaded.
 local modules = 0
 local function module_name()
     modules = modules + 1
@@ -35,10 +35,10 @@ end
 
 -------------------------------------------------------------------------------
 
--- Each calls f, which gives a value, and returns that value (a truth value
--- where the place only lets one through).
+-- Each place calls f, which returns a value, and returns that value (or its
+-- truth where only true or false can be returned).
 local giving = {}
-local truth = {}        -- those that give only true or false
+local truth = {}        -- places that return true or false
 places.giving, places.truth = giving, truth
 
 giving['a Lua function'] = function(f) return (f()) end
@@ -74,7 +74,7 @@ for event, source in pairs {
     __band = 'a & b', __bor = 'a | b', __bxor = 'a ~ b', __shl = 'a << b',
     __shr = 'a >> b', __bnot = '~a',
 } do
-    -- LuaJIT may have the operator and no such metamethod.
+    -- LuaJIT may have an operator without the metamethod.
     local apply = operator(source)
     if apply and pcall(apply, object(event, tostring), 1) then
         giving[event] = function(f) return (apply(object(event, f), 1)) end
@@ -280,7 +280,7 @@ end
 
 -------------------------------------------------------------------------------
 
--- An object whose metamethod `event` calls f and gives the result.
+-- An object whose metamethod `event` calls f and returns the result.
 local function with(event, f, result)
     return object(event, function()
         f()
@@ -288,7 +288,7 @@ local function with(event, f, result)
     end)
 end
 
--- Each calls f once, and lets an error of f pass.
+-- Each place calls f once, and propagates an error of f.
 local passing = {
     ['a Lua function'] = function(f) f() end,
     ['pcall'] = function(f)
@@ -384,7 +384,7 @@ places.passing = passing
 
 -------------------------------------------------------------------------------
 
--- Some of the passing ones, and more if they are given.
+-- Returns one place of each kind, and those in `more`.
 function places.few(more)
     local few = {['a metamethod'] = passing['an index metamethod']}
     for _, name in ipairs {

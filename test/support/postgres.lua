@@ -1,13 +1,12 @@
--- A small client for PostgreSQL, as others write them on LuaSocket: protocol
--- 3 without passwords, simple queries, values as text. It knows nothing of
--- loops.
+-- A small client for PostgreSQL, as commonly written on LuaSocket: protocol 3
+-- without passwords, simple queries, values as text. It does not know loops.
 
 local socket = require 'socket'
 
 local postgres = {}
 postgres.__index = postgres
 
-local tcp = socket.tcp      -- kept, as many modules do
+local tcp = socket.tcp      -- kept in a local, as in many modules
 
 -------------------------------------------------------------------------------
 -- Numbers of 16 and 32 bits, big-endian
@@ -18,7 +17,7 @@ local function pack32(n)
                        math.floor(n / 0x100) % 256, n % 256)
 end
 
--- Negative numbers are -1, the length of NULL.
+-- All negative numbers become -1, the length of NULL.
 local function unpack32(text, at)
     local a, b, c, d = text:byte(at or 1, (at or 1) + 3)
     if a >= 128 then return -1 end
@@ -33,7 +32,7 @@ end
 -------------------------------------------------------------------------------
 -- Messages
 
--- The next one: its letter and what is in it. Raises when it doesn't come.
+-- Returns the next message: its letter and its body. Raises if none arrives.
 local function receive(self)
     local head = assert(self.socket:receive(5))
     local size = unpack32(head, 2) - 4
@@ -45,14 +44,14 @@ local function send(self, letter, body)
     return assert(self.socket:send(letter .. pack32(#body + 4) .. body))
 end
 
--- {S = 'ERROR', C = '42601', M = 'syntax error ...'} and so on.
+-- Returns an error's fields: {S = 'ERROR', C = '42601', M = 'syntax error'}.
 local function fields(body)
     local result = {}
     for key, value in body:gmatch '(%a)(%Z+)%z' do result[key] = value end
     return result
 end
 
--- The values of one row by the names of their columns.
+-- Returns the values of one row by the names of their columns.
 local function row(columns, body)
     local result, at = {}, 3
     for i = 1, unpack16(body, 1) do
@@ -78,7 +77,7 @@ end
 
 -------------------------------------------------------------------------------
 
--- A connected client, or nil and the error.
+-- Returns a connected client, or nil and an error.
 function postgres.connect(host, port, user, database)
     local self = setmetatable({socket = assert(tcp())}, postgres)
     local ok, err = self.socket:connect(host, port)
@@ -98,7 +97,7 @@ function postgres.connect(host, port, user, database)
     return self
 end
 
--- The rows of a query; or nil and the server's error.
+-- Returns the rows of a query, or nil and the server's error.
 function postgres:query(text)
     send(self, 'Q', text .. '\0')
     local columns, rows, err = {}, {}

@@ -1,17 +1,17 @@
--- Real programs for the specs: started in the background, known by their
--- pid, waited for with a bound and ended also when a test fails; and scripts
--- run by the very Lua that runs the specs.
+-- Programs for the specs. They are started in the background, known by their
+-- process ID, waited for with a bound, and ended also when a test fails. Lua
+-- scripts are run by the interpreter that runs the specs.
 --
--- Every program is under coreutils' timeout, so that none outlives a runner
--- that was killed. What a program prints goes to a file of its own in a
--- temporary folder; process.cleanup (hang it on after_each or teardown) ends
--- what still runs and removes the folders.
+-- Each program runs under coreutils' timeout, so that none outlives a runner
+-- that was killed. Its output goes to a file in a temporary folder.
+-- process.cleanup, called by after_each or teardown, ends the programs that
+-- still run and removes the folders.
 
 local socket = require 'socket'
 
 local process = {}
 
--- No program lives longer than this; no wait is longer. In seconds.
+-- The maximum lifetime of a program and length of a wait, in seconds.
 process.limit = 60
 
 local folders, running = {}, {}
@@ -47,39 +47,38 @@ local function write_file(name, text)
 end
 process.read_file, process.write_file = read_file, write_file
 
--- Where the program is, nil when it isn't installed.
+-- Returns the path of a program, or nil if it isn't installed.
 function process.which(name)
     local path = output_of('command -v ' .. quote(name) .. ' 2>/dev/null; ' ..
         'ls /usr/sbin/' .. quote(name) .. ' 2>/dev/null')
     return path:match '[^\n]+'
 end
 
--- The folder test; nil if the specs don't run by tools/test.sh.
+-- The folder test, or nil if the specs are not run by tools/test.sh.
 process.folder = (os.getenv 'LUA_PATH' or ''):match '([^;]*/test)/%?%.lua'
 
--- Where the programs and libraries of the specs were built: beside the module.
+-- The folder with programs and libraries for the specs, beside the module.
 process.built = (os.getenv 'LUA_CPATH' or ''):match '([^;]*)/%?%.so'
 
--- The path of one of them, nil where it was not built.
+-- Returns the path of such a program or library, or nil if it was not built.
 function process.helper(name)
     local path = process.built and process.built .. '/test/' .. name
     return path and read_file(path) and path
 end
 
--- What the shell does before a program to which a library has to be loaded
--- before others.
+-- Returns shell commands that preload a library for the programs that follow.
 function process.preload(library)
     return ('LD_PRELOAD=%s ASAN_OPTIONS=verify_asan_link_order=0; ' ..
         'export LD_PRELOAD ASAN_OPTIONS'):format(library)
 end
 
--- What `ulimit -n` may be raised to.
+-- Returns the hard limit of descriptors.
 function process.max_descriptors()
     return tonumber((output_of 'ulimit -Hn')) or math.huge
 end
 
--- A new folder, removed by cleanup; its name is short enough for the names of
--- unix sockets in it.
+-- Makes a folder, which cleanup removes. Its name is short enough for unix
+-- sockets in it.
 function process.tempdir()
     local short = #(os.getenv 'TMPDIR' or '') < 60
     local name = output_of(short and 'mktemp -d' or 'TMPDIR=/tmp mktemp -d')
@@ -95,18 +94,19 @@ end
 local program = {}
 program.__index = program
 
--- Has it ended? Its exit status if it has (124 or 137: killed by the bound).
+-- Returns the exit status, or nil while the program runs (124 or 137: ended by
+-- timeout).
 function program:status()
     local text = read_file(self.folder .. '/status')
     return text and tonumber(text:match '%d+')
 end
 
--- What it has printed up to now, standard error included.
+-- Returns the output so far, including standard error.
 function program:output()
     return read_file(self.folder .. '/output') or ''
 end
 
--- Polls cond every few milliseconds in the way pause does it.
+-- Polls cond every few milliseconds, with pause(seconds) in between.
 local function poll(cond, pause)
     local deadline = socket.gettime() + process.limit
     repeat
@@ -117,8 +117,8 @@ local function poll(cond, pause)
     return nil
 end
 
--- Waits until it has ended: exit status, output. pause is what to do in the
--- meantime: loop.sleep in a loop thread; default: socket.sleep.
+-- Waits until the program has ended. Returns its exit status and output. pause
+-- is called between polls: loop.sleep in a loop thread; default: socket.sleep.
 function program:wait(pause)
     local status = poll(function() return self:status() end,
                         pause or socket.sleep)
@@ -127,8 +127,8 @@ function program:wait(pause)
     return status, self:output()
 end
 
--- Ends it and everything it started: timeout leads a process group of its
--- own, and a signal that comes before it has set itself up is not passed on.
+-- Ends the program and all processes it started: timeout leads a process group
+-- of its own. A signal that arrives before timeout is ready is not passed on.
 function program:stop()
     if self:status() then return self:wait() end
     os.execute('kill ' .. self.pid .. ' 2>/dev/null')
@@ -146,7 +146,7 @@ function program:expect(cond, pause)
     error('a program did not get ready:\n' .. self:output(), 2)
 end
 
--- Starts the shell command in the background.
+-- Starts a shell command in the background.
 function process.start(command)
     local self = setmetatable({folder = process.tempdir()}, program)
     local script = ([[
@@ -166,14 +166,14 @@ exec 3>&1
     return self
 end
 
--- Runs the shell command to its end: exit status, output. This process does
--- nothing else in the meantime.
+-- Runs a shell command to its end, and blocks this process meanwhile. Returns
+-- its exit status and output.
 function process.run(command)
     return process.start(command):wait()
 end
 
--- For servers that don't want to be root, or must not be: what to put before
--- the command; the folder becomes the server's.
+-- Returns a prefix for the shell commands of servers that cannot run as root: they
+-- run as nobody, and the folder becomes theirs.
 function process.unprivileged(folder)
     if not output_of 'id -u':match '^0' then return 'exec ' end
     os.execute('chown -R nobody ' .. quote(folder))
@@ -189,7 +189,7 @@ function process.listening(port, pause)
     end, pause or socket.sleep), 'nothing listens on port ' .. port)
 end
 
--- Starts the shell command, a server, and waits until it listens on the port.
+-- Starts a shell command, a server, and waits until it listens on the port.
 function process.serve(command, port)
     local self = process.start(command)
     local ok, err = pcall(process.listening, port)
@@ -197,8 +197,9 @@ function process.serve(command, port)
     return self
 end
 
--- A free port for a server that sets SO_REUSEADDR, and the socket that keeps
--- it free of connections' own ends until it is closed.
+-- Returns a free port for a server that sets SO_REUSEADDR, and a socket that
+-- keeps the port from being used for outgoing connections until the socket is
+-- closed.
 function process.freeport()
     local holder = assert((socket.tcp4 or socket.tcp)())
     assert(holder:setoption('reuseaddr', true))
@@ -218,8 +219,8 @@ local function interpreter()
 end
 process.interpreter = interpreter()
 
--- The shell command that runs a Lua script given as text. before is what the
--- shell does first ('ulimit -n 64', 'FOO=bar; export FOO').
+-- Returns the shell command that runs a Lua script given as text. `before` are
+-- shell commands that are run first ('ulimit -n 64', 'FOO=bar; export FOO').
 function process.script(code, before)
     local name = process.tempdir() .. '/script.lua'
     write_file(name, code)
@@ -227,12 +228,12 @@ function process.script(code, before)
         'exec ' .. quote(process.interpreter) .. ' ' .. quote(name)
 end
 
--- Runs a Lua script to its end: exit status, output.
+-- Runs a Lua script to its end. Returns its exit status and output.
 function process.lua(code, before)
     return process.run(process.script(code, before))
 end
 
--- Runs a Lua script that has to succeed: what it printed.
+-- Runs a Lua script that has to succeed. Returns its output.
 function process.output(code, before)
     local status, output = process.lua(code, before)
     if status ~= 0 then
@@ -242,9 +243,9 @@ function process.output(code, before)
     return output
 end
 
--- The system calls, one a line, of a Lua script between the words 'starts here'
--- and 'ends here' that it writes to its standard error; nil and the reason
--- where strace does not work.
+-- Returns the system calls, one a line, of a Lua script between the words
+-- 'starts here' and 'ends here' that it writes to standard error, or nil and
+-- the reason where strace does not work.
 function process.strace(code)
     if not process.which 'strace' then return nil, 'strace is not installed' end
     local trace = process.tempdir() .. '/trace'

@@ -1,5 +1,5 @@
--- Random things, many of them, done by a script in a process of its own: the
--- same few each time, or what `make fuzz` has in the environment.
+-- Runs scripts of random operations, each in a process of its own. The seed and
+-- count are fixed, or those that `make fuzz` puts into the environment.
 
 local process = require 'process'
 
@@ -7,9 +7,10 @@ local quote = process.quote
 
 local seed = os.getenv 'SOCKETLOOP_FUZZ_SEED' or '1'
 
--- Runs the script of the folder test with the arguments seed, how many, for how
--- many seconds at most, and a folder of its own to be in. before is what the
--- shell does first; many is what the environment asks for, nil if it does not.
+-- Runs the script of the folder test with the arguments seed, count, maximum
+-- seconds, and a folder that is its working directory. `before` are shell
+-- commands that are run first; many is the count from the environment, or nil;
+-- few is the default count.
 return function(script, before, many, few, seconds)
     local folder, limit = process.tempdir(), process.limit
     process.limit = many and 3600 or 100

@@ -1,4 +1,4 @@
--- Scenes that stand in many specs.
+-- Scenes that many specs use.
 
 local loop = require 'socketloop'
 local support = require 'support'
@@ -8,7 +8,8 @@ local pack, unpack = support.pack, support.unpack
 local scenes = {}
 
 -- While install is in effect: runs f in a thread with a LuaSocket object and
--- its peer, a socket of the loop, and closes both; what f returns.
+-- its peer, a socket of the loop, then closes the two. Returns the results of
+-- f.
 function scenes.with_unwrapped(f)
     return support.run(function()
         local client, peer = support.unwrapped()
@@ -18,8 +19,8 @@ function scenes.with_unwrapped(f)
     end)
 end
 
--- Sends the pieces one after another, each in a turn of its own; a false
--- closes the peer.
+-- Sends the pieces one after another, each at a later time; a false closes the
+-- peer.
 function scenes.trickle(peer, ...)
     local pieces = {...}
     loop.newthread(function()
@@ -30,8 +31,8 @@ function scenes.trickle(peer, ...)
     end)
 end
 
--- The socket and its plain peer must be connected, in both directions, and the
--- socket must wait in the loop rather than block the process.
+-- Asserts that the socket and its plain peer are connected in both directions,
+-- and that the socket waits in the loop rather than block the process.
 function scenes.dialogue(s, peer)
     local got
     loop.newthread(function() got = s:receive() end)
@@ -44,7 +45,7 @@ function scenes.dialogue(s, peer)
     assert(answer == 'pong', answer or err)
 end
 
--- A descriptor that nobody else owns, connected to the plain peer.
+-- Returns a descriptor that no object owns, and its plain peer.
 function scenes.bare_fd(host)
     local client, peer = support.plain.pair(host)
     local fd = client:getfd()
@@ -53,7 +54,7 @@ function scenes.bare_fd(host)
 end
 
 -- A handler of a server: sends back each line, with a prefix, until the client
--- has gone.
+-- closes.
 function scenes.echo(client)
     while true do
         local line = client:receive '*l'
@@ -63,7 +64,7 @@ function scenes.echo(client)
     client:close()
 end
 
--- A server that keeps its clients: port, listening socket, the clients.
+-- A server that keeps its clients. Returns port, listening socket, the clients.
 function scenes.keeper()
     local kept = {}
     local port, listener = support.serve(function(client)
@@ -72,7 +73,7 @@ function scenes.keeper()
     return port, listener, kept
 end
 
--- In a loop thread: what the server answers to a line.
+-- In a loop thread: returns the server's answer to a line.
 function scenes.ask(port, line)
     local client = assert(loop.connect('127.0.0.1', port))
     client:settimeout(support.limit)
@@ -83,7 +84,7 @@ function scenes.ask(port, line)
     return answer, err
 end
 
--- Does f let another thread run? In a thread of the loop which.
+-- In a thread of the loop `which`: whether another thread runs during f.
 function scenes.waits(f, which)
     which = which or loop
     local turns, ended = 0, false

@@ -1,5 +1,5 @@
--- Side by side: the same function with LuaSocket's objects and with ours, which
--- must give the same.
+-- Comparison tests: a function is run with LuaSocket's objects and with loop
+-- sockets, and must give equal results.
 
 local assert = require 'luassert'
 local support = require 'support'
@@ -8,8 +8,9 @@ local pack = support.pack
 
 local compare = {}
 
--- What f(make, note) notes down. note(...) keeps the values, as normal gives
--- them, and note.err(f, ...) what it raises, without the name of the function.
+-- Returns the notes of f(make, note). note(...) records its arguments, changed
+-- by normal; note.err(f, ...) records the error of f, without the function's
+-- name.
 function compare.notes(f, make, normal)
     local all = {}
     local note = setmetatable({
@@ -24,10 +25,10 @@ function compare.notes(f, make, normal)
     return all
 end
 
--- A function that defines tests, with busted's function: each(name, f) compares
--- what f gives with the objects that `plain` makes and with those of each of
--- our makers. normal, if given, changes a pack of values in place, and returns
--- it, where we are different on purpose.
+-- Returns a function that defines tests, by busted's function: each(name, f)
+-- compares the notes of f with the objects that `plain` makes and with those of
+-- each of `makers`. normal, if given, changes a pack of values in place, and
+-- returns it, where differences are intended.
 function compare.tests(it, makers, plain, normal)
     local notes = compare.notes
     local function make_plain() return support.track(assert(plain())) end

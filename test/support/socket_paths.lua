@@ -1,4 +1,4 @@
--- A folder for each test, and paths in it, for the specs of unix sockets.
+-- A folder for each test, and paths in it, for the specs about unix sockets.
 
 local compare = require 'side_by_side'
 local lfs = require 'lfs'
@@ -6,8 +6,8 @@ local process = require 'process'
 
 local paths = {}
 
--- LuaSocket's module of unix sockets. Where there is none: nil, and a block
--- that says so, by busted's functions.
+-- Returns LuaSocket's module of unix sockets. Where there is none, returns nil
+-- and defines a pending block by busted's functions.
 function paths.unix(describe, pending)
     local has_unix, unix = pcall(require, 'socket.unix')
     if has_unix then return unix end
@@ -16,7 +16,7 @@ function paths.unix(describe, pending)
     end)
 end
 
--- Makes another folder, which process.cleanup removes.
+-- Makes a new folder, which process.cleanup removes.
 function paths.new()
     paths.folder = process.tempdir()
 end
@@ -25,14 +25,14 @@ function paths.path(name)
     return paths.folder .. '/' .. name
 end
 
--- What there is at a path: 'socket', 'file', ... or nil.
+-- Returns the type of the file at a path: 'socket', 'file', ... or nil.
 function paths.kind_of(name)
     return lfs.symlinkattributes(name, 'mode')
 end
 
--- As compare.tests, with a new folder each time.
+-- Like compare.tests, with a new folder for each run.
 function paths.tests(it, makers, plain)
-    -- A connect gives 1 with LuaSocket and true with us.
+    -- connect returns 1 in LuaSocket, and true for loop sockets.
     local function normal(values)
         if values[1] == true then values[1] = 1 end
         if type(values[1]) == 'string' then

@@ -1,5 +1,5 @@
--- What the specs of hooks and of finalizers share: scripts in which threads
--- stop in all ways while others are in a hook or a finalizer.
+-- Helpers for specs about hooks and finalizers: scripts in which threads stop
+-- in all ways while others are in a hook or a finalizer.
 
 local process = require 'process'
 
@@ -11,20 +11,20 @@ local prelude = [[
     local unpack = table.unpack or unpack
     if jit then jit.off() end
 
-    -- The loop runs until nothing waits, for so many seconds at most.
+    -- Runs the loop until nothing waits, for at most 20 seconds.
     local function finish()
         local deadline = loop.now() + 20
         while loop.step(1) do assert(loop.now() < deadline, 'it hangs') end
     end
 
-    -- Instructions, calls and lines to call hooks for.
+    -- Executes instructions, calls and lines, for which hooks are called.
     local function work()
         local n = 0
         for i = 1, 200 do n = n + #tostring(i) end
         return n
     end
 
-    -- Is a hook called that the main program sets?
+    -- Whether a hook is called that the main program sets.
     local function hooks_work()
         local called = 0
         debug.sethook(function() called = called + 1 end, '', 10)
@@ -33,7 +33,8 @@ local prelude = [[
         return called > 10
     end
 
-    -- Threads that wait in all ways, started before and after this.
+    -- Starts threads that wait in all ways. Called before and after the tested
+    -- code.
     local turns, started = 0, 0
     local waits = {
         function() loop.sleep(0.001) end,
@@ -63,7 +64,7 @@ local prelude = [[
         end
     end
 
-    -- debug.sethook, with f called once, and only in that thread.
+    -- debug.sethook for the calling thread only; f is called once.
     local function hook_once(f, mask, count)
         local me, done = loop.current()
         debug.sethook(function()
@@ -74,7 +75,7 @@ local prelude = [[
     end
 ]]
 
--- What the script prints.
+-- Returns the output of a script.
 function stopping.script(code)
     local status, output = process.lua(prelude .. code)
     assert(status == 0, output)

@@ -1,8 +1,9 @@
--- What the specs share: running a function inside the loop with a bound on
--- its time, pairs of connected sockets, plain LuaSocket peers to compare
--- with, and the check that a test left nothing behind.
+-- Basic helpers of the specs: running a function in the loop with a time limit,
+-- pairs of connected sockets, plain LuaSocket peers for comparison, and the
+-- check that a test has left nothing behind.
 --
--- Everything stays on the loopback interface and on ports the system picks.
+-- All traffic stays on the loopback interface and on ports that the system
+-- picks.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -17,7 +18,7 @@ end
 
 local pack, unpack = support.pack, support.unpack
 
--- Which Lua this is: a number (5.1 for LuaJIT) and whether it is LuaJIT.
+-- The version of Lua as a number (5.1 for LuaJIT), and whether it is LuaJIT.
 support.lua_version = tonumber(_VERSION:match '%d+%.%d+')
 support.luajit = rawget(_G, 'jit') ~= nil
 
@@ -25,45 +26,46 @@ support.luajit = rawget(_G, 'jit') ~= nil
 -- crashes if the collector shrinks the stack meanwhile.
 support.concat_is_safe = support.lua_version ~= 5.4
 
--- Compiles source, so that a spec can hold syntax of newer Luas only.
+-- Compiles source, so that a spec can use syntax that only newer Luas have.
 support.load = rawget(_G, 'loadstring') or load
 
 local function word_bits()
     if string.packsize then return string.packsize 'T' * 8 end
     local arch = support.luajit and require 'jit'.arch
     if arch then return arch:match '64' and 64 or 32 end
-    return string.dump(word_bits):byte(9) * 8       -- size_t, in the header
+    return string.dump(word_bits):byte(9) * 8       -- size_t in the header
 end
 
 -- The size of a pointer in bits.
 support.word_bits = word_bits()
 
--- So many threads that keep C stacks, or as many as there is address space for.
+-- Returns a number of threads with C stacks, reduced where address space is
+-- small.
 function support.stacks(many)
     return support.word_bits == 32 and math.min(many, 400) or many
 end
 
--- How long run, check and eventually wait before they give up, in seconds.
+-- Time limit of run, check and eventually, in seconds.
 support.limit = tonumber(os.getenv 'SOCKETLOOP_TEST_LIMIT') or 30
 
--- The wall clock is LuaSocket's: the loop's own clock is under test.
+-- The clock is LuaSocket's, since the loop's own clock is under test.
 local now = socket.gettime
 
--- With the collector of gc.lua everything is slow, so take less of it: a tenth
--- of so many, or what another divisor leaves.
+-- Returns a reduced count for gc.lua's busy collector, which makes everything
+-- slow: a tenth, or the result of another divisor.
 function support.some(many, divisor)
     if not os.getenv 'SOCKETLOOP_TEST_GC' then return many end
     return math.ceil(many / (divisor or 10))
 end
 
--- Calls f(...), which must fail, and returns its error.
+-- Calls f(...), which must fail. Returns its error.
 function support.failure(f, ...)
     local ok, err = pcall(f, ...)
     if ok then error('no error was raised', 2) end
     return err
 end
 
--- Calls f(...), which must fail with an error that has these words in it.
+-- Calls f(...), which must fail with an error that contains these words.
 function support.raises(words, f, ...)
     local ok, err = pcall(f, ...)
     if ok or not tostring(err):find(words, 1, true) then
@@ -77,15 +79,15 @@ function support.raises(words, f, ...)
     end
 end
 
--- Whether an error has no value: nil, or what 5.5 makes of it, and it may have
--- got a traceback.
+-- Whether an error has no value: nil, or 5.5's replacement for nil, to which a
+-- traceback may have been added.
 local no_value = select(2, pcall(error, nil))
 function support.has_no_value(err)
     if no_value == nil then return err == nil end
     return tostring(err):sub(1, #no_value) == no_value
 end
 
--- Sets 'pause' or 'stepmul' of the collector; its value before.
+-- Sets 'pause' or 'stepmul' of the collector. Returns the previous value.
 function support.collector(name, value)
     if support.lua_version >= 5.5 then
         return collectgarbage('param', name, value)
@@ -93,13 +95,13 @@ function support.collector(name, value)
     return collectgarbage('set' .. name, value)
 end
 
--- How often the pattern is in the text.
+-- Returns the number of matches of the pattern in the text.
 function support.count(text, pattern)
     return (select(2, text:gsub(pattern, '')))
 end
 
--- Appends a value that is made by a call that waits or transfers; after
--- list[#list + 1] = the place would have been chosen before that.
+-- Appends a value returned by a call that waits or transfers. list[#list + 1] =
+-- f() might evaluate #list before the call.
 function support.push(list, value)
     list[#list + 1] = value
 end
@@ -107,7 +109,7 @@ end
 -------------------------------------------------------------------------------
 -- Running things in the loop
 
--- The sockets made here, as long as they live; closed when a test fails.
+-- Sockets made by these helpers (weak). They are closed when a test fails.
 local made = setmetatable({}, {__mode = 'k'})
 support.made = made
 
@@ -117,8 +119,8 @@ local function track(s)
 end
 support.track = track
 
--- Calls f(...) in a new thread of that loop, steps the loop until it has ended
--- and returns its results. An error in any thread is raised here.
+-- Calls f(...) in a new thread of the loop `which`, and steps that loop until f
+-- has ended. Returns the results of f; raises an error in any thread.
 function support.run_in(which, f, ...)
     local results
     local thread = which.newthread(function(...)
@@ -137,12 +139,12 @@ function support.run_in(which, f, ...)
     return unpack(results, 1, results.n)
 end
 
--- The same in the plain loop.
+-- Calls run_in with the plain loop.
 function support.run(f, ...)
     return support.run_in(loop, f, ...)
 end
 
--- Steps the loop, by default the plain one, until nothing waits in it.
+-- Steps a loop, by default the plain one, until nothing waits in it.
 function support.drain(which)
     which = which or loop
     local deadline = now() + support.limit
@@ -151,7 +153,7 @@ function support.drain(which)
     end
 end
 
--- The same, and returns the errors that left its steps.
+-- Steps a loop until nothing waits. Returns the errors raised by its steps.
 function support.errors_of_steps(which)
     which = which or loop
     local errors = {n = 0}
@@ -167,8 +169,8 @@ function support.errors_of_steps(which)
     error('the loop does not come to rest', 2)
 end
 
--- In a loop thread: lets the others run until cond() is true; false if it
--- never becomes so.
+-- In a loop thread: lets other threads run until cond() is true. Returns false
+-- if the time limit expires first.
 function support.eventually(cond)
     local deadline = now() + support.limit
     while not cond() do
@@ -178,8 +180,8 @@ function support.eventually(cond)
     return true
 end
 
--- In a loop thread: calls f(value) for each of a list, in a thread of its own,
--- and waits until all have returned.
+-- In a loop thread: calls f(value) for each value of a list, in a thread of its
+-- own, and waits until all calls have returned.
 function support.at_once(list, f)
     local left = #list
     for _, value in ipairs(list) do
@@ -191,8 +193,8 @@ function support.at_once(list, f)
     assert(support.eventually(function() return left == 0 end))
 end
 
--- How many steps the loop takes in so many seconds, in which nothing should
--- happen: one or two, or many if something makes it spin.
+-- Returns the number of steps of the loop in so many seconds in which nothing
+-- happens: one or two, or many if the loop spins.
 function support.steps(seconds)
     local step, count = loop.step, 0
     loop.step = function(...)
@@ -204,7 +206,7 @@ function support.steps(seconds)
     return count
 end
 
--- Seconds that f(...) took, then its results.
+-- Returns the seconds that f(...) took, then its results.
 function support.timed(f, ...)
     local start = now()
     local results = pack(f(...))
@@ -218,8 +220,8 @@ function support.close(...)
     for i = 1, select('#', ...) do (select(i, ...)):close() end
 end
 
--- Two connected loop sockets: client and server side. To be called in a loop
--- thread. Options: host, recvbuf and sendbuf (sizes of the kernel's buffers).
+-- In a loop thread: returns two connected loop sockets, client and server side.
+-- Options: host, recvbuf and sendbuf (sizes of the kernel's buffers).
 function support.pair(opts)
     opts = opts or {}
     local host = opts.host or '127.0.0.1'
@@ -238,28 +240,28 @@ function support.pair(opts)
     return client, server
 end
 
--- A server of a loop, by default the plain one, on a port of its own: port,
--- listening socket.
+-- Starts a server of a loop, by default the plain one, on a free port. Returns
+-- port, listening socket.
 function support.serve(handler, host, which)
     local listener = track((which or loop).newserver(host or '127.0.0.1', 0,
                                                      handler))
     return support.port(listener), listener
 end
 
--- A name (host, port, family) in a table. LuaSocket 3.1 gives some ports as
--- strings, so plain sockets and loop sockets are compared through this.
+-- Returns a name (host, port, family) as a table, in which plain sockets and
+-- loop sockets can be compared: LuaSocket 3.1 returns some ports as strings.
 function support.name(host, port, family)
     return {host, tonumber(port), family}
 end
 
--- The port a socket is bound to.
+-- Returns the port that a socket is bound to.
 function support.port(s)
     local _, port = assert(s:getsockname())
     return tonumber(port)
 end
 
--- A port on which nothing listens. It is kept: a program beside this one, for
--- example another run of the specs, never gets it.
+-- Returns a port on which no program listens. A socket occupies it, so that no
+-- other program, such as a concurrent run of the specs, gets it.
 local has_luasocket, silent = pcall(socket.tcp4)
 if has_luasocket then assert(silent:bind('127.0.0.1', 0)) end
 
@@ -267,8 +269,8 @@ function support.closedport()
     return support.port(silent)
 end
 
--- A port that is free to be bound. It is none of those that the system gives to
--- programs which ask for any.
+-- Returns a port that is free to be bound and outside of the range from which
+-- the system assigns ports.
 function support.unusedport()
     for _ = 1, 100 do
         local any = assert(socket.tcp4())
@@ -283,7 +285,7 @@ function support.unusedport()
     error 'no port is free'
 end
 
--- Can this machine talk IPv6 to itself?
+-- Whether this machine can connect to itself by IPv6.
 function support.has_ipv6()
     local s = socket.tcp6 and socket.tcp6()
     if not s then return false end
@@ -292,8 +294,8 @@ function support.has_ipv6()
     return ok ~= nil
 end
 
--- Whether localhost is 127.0.0.1 on this system, whatever else it is; if not,
--- the test that asks, with busted's function, counts as pending.
+-- Whether localhost is 127.0.0.1 on this system, possibly among other
+-- addresses. If not, the calling test becomes pending, by busted's function.
 function support.knows_localhost(pending)
     for _, info in ipairs(socket.dns.getaddrinfo 'localhost' or {}) do
         if info.addr == '127.0.0.1' then return true end
@@ -302,9 +304,9 @@ function support.knows_localhost(pending)
     return false
 end
 
--- Plain, blocking LuaSocket peers in this very process. They never block for
--- long: connecting to a listening socket needs no accept, small writes fit
--- in the kernel's buffers, and a read that finds nothing gives up.
+-- Plain, blocking LuaSocket peers in this process. They never block for long:
+-- connecting to a listening socket needs no accept, small writes fit into the
+-- kernel's buffers, and reads have a timeout.
 local plain = {}
 support.plain = plain
 
@@ -314,7 +316,8 @@ function plain.listen(host)
     return listener, support.port(listener)
 end
 
--- Has that port, so that nobody listens there. Nil if somebody does.
+-- Occupies a port so that no program listens there. Returns nil if the port is
+-- in use.
 function plain.occupy(host, port)
     local s = track(assert(host:find ':' and socket.tcp6() or socket.tcp4()))
     return s:bind(host, port) and s
@@ -326,7 +329,7 @@ function plain.connect(port, host)
     return client
 end
 
--- Two connected plain sockets.
+-- Returns two connected plain sockets.
 function plain.pair(host)
     local listener, port = plain.listen(host)
     local client = plain.connect(port, host)
@@ -336,14 +339,14 @@ function plain.pair(host)
     return client, server
 end
 
--- A socket of a loop, by default the plain one, and its plain peer.
+-- Returns a socket of a loop, by default the plain one, and its plain peer.
 function support.mixed(host, which)
     local client, server = plain.pair(host)
     return track((which or loop).wrap(client)), server
 end
 
--- Runs f(a, b) in a loop thread with what make makes, two sockets, and closes
--- them; what f returns.
+-- Returns a function that runs f(a, b) in a loop thread with two sockets from
+-- make(), closes them, and returns the results of f.
 local function with_two(make)
     return function(f)
         return support.run(function()
@@ -358,8 +361,8 @@ end
 support.with_pair = with_two(support.pair)
 support.with_mixed = with_two(support.mixed)
 
--- As mixed, where the loop socket was accepted. With a size its buffer for
--- sending and the peer's for receiving are so small.
+-- Returns an accepted loop socket and its plain peer. With a size, the loop
+-- socket's send buffer and the peer's receive buffer have that size.
 function support.accepted(size)
     local listener = track(loop.tcp('127.0.0.1', 0))
     if size then assert(listener:setoption('send-buffer-size', size)) end
@@ -373,8 +376,8 @@ function support.accepted(size)
     return s, peer
 end
 
--- Sends as much as the peer's window takes; how much that is. Linux makes some
--- room when a full window is probed for the first time, after 0.2 seconds.
+-- Sends as many bytes as the peer's window takes. Returns their number. Linux
+-- makes some room when a full window is first probed, after 0.2 seconds.
 function support.fill(s)
     local chunk, sum, since = ('f'):rep(1000), 0, loop.now()
     s:settimeout(0)
@@ -388,7 +391,7 @@ function support.fill(s)
     return sum
 end
 
--- As mixed, where the loop socket has connected.
+-- Returns a loop socket made by connect, and its plain peer.
 function support.connected()
     local listener, port = plain.listen()
     local s = track(assert(loop.connect('127.0.0.1', port)))
@@ -398,14 +401,14 @@ function support.connected()
     return s, peer
 end
 
--- The ways in which a connected loop socket can come about.
+-- Ways to make a connected loop socket.
 support.origins = {
     wrapped = function() return support.mixed() end,
     connected = function() return support.connected() end,
     accepted = function() return support.accepted() end,
 }
 
--- Calls f(loop socket, plain peer, origin) in a thread for each of them.
+-- Calls f(loop socket, plain peer, origin) in a thread for each of these ways.
 function support.each_origin(f)
     support.run(function()
         for origin, make in pairs(support.origins) do
@@ -417,7 +420,8 @@ function support.each_origin(f)
     end)
 end
 
--- A loop socket and its plain peer must be connected, in both directions.
+-- Asserts that a loop socket and its plain peer are connected, in both
+-- directions.
 function support.talk(s, peer)
     peer:send 'ping\n'
     local line, err = s:receive()
@@ -427,8 +431,8 @@ function support.talk(s, peer)
     if line ~= 'pong' then error('peer got ' .. tostring(line or err), 2) end
 end
 
--- In a loop thread while install is in effect: a LuaSocket object and its
--- peer, a socket of the loop.
+-- In a loop thread while install is in effect: returns a LuaSocket object and
+-- its peer, a socket of the loop.
 function support.unwrapped()
     local listener = track(loop.tcp('127.0.0.1', 0))
     assert(listener:listen(8))
@@ -439,8 +443,8 @@ function support.unwrapped()
     return client, peer
 end
 
--- What a call of a socket's method raised, without the names that differ from
--- LuaSocket's objects to ours.
+-- Normalizes an error of a method: removes the names that differ between
+-- LuaSocket's objects and loop sockets.
 function support.reason(err)
     err = tostring(err):gsub("^.-calling '[^']*' on bad self ", '')
     return (err:gsub("^.-bad argument #%d+ to '[^']*' ", ''))
@@ -458,8 +462,8 @@ for _, folder in ipairs {'/proc/self/fd', '/dev/fd'} do
     end
 end
 
--- The open descriptors, without the one that listing them takes: number ->
--- what it is, and how many; nil where there's no way to tell.
+-- Returns the open descriptors, without the one used for listing them (number
+-- -> description), and their count; nil where they cannot be listed.
 function support.fds()
     local ok, lfs = pcall(require, 'lfs')
     if not fd_folder or not ok then return nil end
@@ -477,7 +481,7 @@ function support.fds()
     return fds, count
 end
 
--- Number of open descriptors, 0 where there's no way to tell.
+-- Returns the number of open descriptors, or 0 where they cannot be listed.
 function support.fd_count()
     local _, count = support.fds()
     return count or 0
@@ -488,9 +492,9 @@ function support.collect()
     collectgarbage()
 end
 
--- How many there are in a weak table once all garbage is collected.
+-- Collects all garbage. Returns the number of entries of a weak table.
 function support.alive(list)
-    -- Compiled code of LuaJIT refers to what it was made for.
+    -- LuaJIT's compiled code refers to objects for which it was compiled.
     if support.luajit then require 'jit'.flush() end
     support.collect()
     support.collect()
@@ -506,8 +510,9 @@ function support.begin()
     before = support.fds()
 end
 
--- Steps the loop for so many seconds at most; is nothing left waiting? What
--- is on its way, the end of a connection say, may take its time to be here.
+-- Steps the loop for so many seconds at most. Returns whether nothing is left
+-- waiting. Events in transit, such as the end of a connection, may take a
+-- while.
 local function settled(which, limit)
     local deadline = now() + limit
     for i = 1, math.huge do
@@ -516,7 +521,8 @@ local function settled(which, limit)
     end
 end
 
--- A failed test must not fail those that follow.
+-- Restores a clean state, so that a failed test does not fail those that
+-- follow.
 local function tidy_up(which)
     for s in pairs(made) do pcall(s.close, s) end
     local deadline = now() + 2
@@ -527,10 +533,10 @@ local function tidy_up(which)
     support.collect()
 end
 
--- Nothing may be left waiting in the loop.
+-- Asserts that nothing is left waiting in the loop.
 function support.at_rest(which)
     local ok, quiet = pcall(settled, which, 0)
-    if ok and not quiet then    -- for what is garbage, perhaps
+    if ok and not quiet then    -- garbage may still wait
         support.collect()
         ok, quiet = pcall(settled, which, 1)
     end
@@ -553,7 +559,8 @@ local function leaked_fds()
     return table.concat(list, ', ')
 end
 
--- Nothing may be left waiting and no descriptor open that was not before.
+-- Asserts that nothing is left waiting and that no additional descriptor is
+-- open.
 function support.check()
     support.at_rest(loop)
     local leaked = leaked_fds()
@@ -567,7 +574,7 @@ function support.check()
     end
 end
 
--- Installs begin and check for a whole block of specs, by busted's functions;
+-- Installs begin and check for a whole block of specs, by busted's functions.
 -- clean_up, if given, is called before each check.
 function support.hooks(before_each, after_each, clean_up)
     before_each(support.begin)
@@ -577,8 +584,8 @@ function support.hooks(before_each, after_each, clean_up)
     end)
 end
 
--- The same, and install(), by default loop.install, is in effect during each
--- test.
+-- Installs the hooks; in addition install(), by plain loop.install, is in
+-- effect during each test.
 function support.hooks_installed(before_each, after_each, install)
     local undo
     before_each(support.begin)
@@ -589,7 +596,7 @@ function support.hooks_installed(before_each, after_each, install)
     end)
 end
 
--- After each test it is the main program's turn.
+-- Asserts after each test that the main program's thread is running.
 function support.ends_in_main(after_each)
     local coro = require 'coro'
     local main = coro.running()

@@ -1,5 +1,5 @@
--- TLS connections through a relay, which can end them in ways that a peer with
--- LuaSec cannot: without a goodbye, or in the middle of a record.
+-- TLS connections through a relay, which can end them in ways that LuaSec
+-- cannot: without a close notify, or in the middle of a record.
 
 local loop = require 'socketloop'
 local socket = require 'socket'
@@ -16,22 +16,22 @@ local function pump(from, to)
     end)
 end
 
--- Between two sockets, which belong to it.
+-- Makes a relay between two sockets, which it owns.
 local function between(near, far)
     pump(near, far)
     pump(far, near)
     return setmetatable({near = near, far = far}, relay)
 end
 
--- What LuaSec's objects have for the method starttls.
+-- Makes a server-side object of LuaSec's, whose handshake is still to be done.
 local function wrap(object, params)
     local wrapped = assert(require 'ssl'.wrap(object, params))
     return support.track(wrapped)
 end
 
--- In a thread: two sockets, client and server side, that go through a relay
--- but do not know it; and the relay. params are the client's. With install the
--- server side may be one of LuaSec's own objects.
+-- In a thread: returns two sockets, client and server side, connected through a
+-- relay, and the relay. params are the client's. With install the server side
+-- may be one of LuaSec's own objects.
 function relay.tls(certs, params, is_luasec)
     local a, near = support.pair()
     local far, b
@@ -55,19 +55,19 @@ function relay.tls(certs, params, is_luasec)
     assert(a:starttls(params, 'localhost'))
     assert(support.eventually(function() return ok or err end))
     assert(ok, err)
-    b:send 'all is read\n'    -- else a:close would be a reset
+    b:send 'all is read\n'    -- so that a:close is no reset
     assert(a:receive())
     return a, b, self
 end
 
--- Has something arrived at the socket that nobody has read?
+-- Whether the socket has data that has not been read.
 function relay.is_readable(s)
     local fd = s:getfd()
     local readable = socket.select({{getfd = function() return fd end}}, nil, 0)
     return readable[1] ~= nil
 end
 
--- The relay ends the connection to the server side: by a reset, or with fin.
+-- The relay ends the connection to the server side: by a reset, or by a FIN.
 function relay:cut(with_fin)
     if not with_fin then
         self.far:setoption('linger', {on = true, timeout = 0})

@@ -1,4 +1,4 @@
--- Lists of values, as every switch between threads must pass them.
+-- Lists of values that every switch between threads must pass unchanged.
 
 local support = require 'support'
 
@@ -6,7 +6,7 @@ local pack, unpack = support.pack, support.unpack
 
 local lists = {}
 
--- The numbers 1 to n as arguments.
+-- Returns the numbers 1 to n.
 function lists.numbers(n)
     local list = {}
     for i = 1, n do list[i] = i end
@@ -24,8 +24,8 @@ local all = {
     ['250 values'] = pack(lists.numbers(250)),
 }
 
--- Calls send(...) with lists of values as every switch must pass them; it must
--- return a pack of the same.
+-- Calls send(...) with each of the lists. send must return a pack of equal
+-- values.
 function lists.passes_all(send)
     for name, list in pairs(all) do
         local got = send(unpack(list, 1, list.n))
