@@ -1,5 +1,6 @@
 -- Every function of the module, of coro and of Lua's coroutine library, and
--- every method of sockets: what each may be called with to get somewhere.
+-- every method of sockets, with makers of arguments that let calls get
+-- somewhere.
 --
 -- A call is {name, makers of arguments, a function that makes them harmless}.
 
@@ -25,7 +26,7 @@ local function is_number(value)
     return tonumber(value) ~= nil and type(value) ~= 'table'
 end
 
--- No time is longer than a moment, but for those that are refused.
+-- Limits times to a moment, except those that are refused.
 local function short(args, first)
     for i = first, args.n do
         if is_number(args[i]) and tonumber(args[i]) > 0.003 then
@@ -36,7 +37,7 @@ end
 
 local function short_sleep(args) short(args, 1) end
 
--- LuaSocket's own sleep never ends for what is no number.
+-- LuaSocket's own sleep never ends for an argument that is not a number.
 local function number_sleep(args)
     short(args, 1)
     if is_number(args[1]) and tonumber(args[1]) ~= tonumber(args[1]) then
@@ -44,7 +45,7 @@ local function number_sleep(args)
     end
 end
 
--- A step without end is one for ever when nobody comes.
+-- A step without a timeout might wait for ever.
 local function short_step(args)
     if args.n == 0 then args.n = 1 end
     if args[1] == nil or is_number(args[1]) and tonumber(args[1]) < 0 then
@@ -56,8 +57,8 @@ end
 local is_host = {}
 for _, name in ipairs(values.hosts) do is_host[name] = true end
 
--- Only our own hosts and ports; from position `at` on come host and port,
--- host and port.
+-- Limits arguments to this machine's hosts and ports; from position `at` on
+-- they are host, port, host, port.
 local function local_only(at)
     return function(args)
         for i = at, args.n do
@@ -74,10 +75,10 @@ local function local_only(at)
     end
 end
 
--- Descriptors that no socket owns, or did not when they were made.
+-- Descriptors that no socket owned when they were made.
 calls.orphans = {}
 
--- A socket's descriptor of which nobody knows.
+-- Makes a descriptor that no socket owns.
 local function descriptor()
     local s = require 'socket'[pick {'tcp', 'udp'}]()
     if not s then return -1 end
@@ -88,7 +89,7 @@ local function descriptor()
     return fd
 end
 
--- Descriptors are such, or none. What has one may lose it.
+-- Replaces descriptors by unowned ones. The object may lose its own descriptor.
 local function own_descriptor(args, object)
     for i = 1, args.n do
         if is_number(args[i]) then args[i] = descriptor() end
@@ -99,18 +100,18 @@ local function own_descriptor(args, object)
     end
 end
 
--- Where a short queue is full a connect takes seconds.
+-- A connect to a listener whose short queue is full takes seconds.
 local function long_queue(args)
     if is_number(args[1]) then args[1] = 100 + random(100) end
     if args[1] == nil then args[1], args.n = 100, 1 end
 end
 
--- LuaSocket's own receive allocates what it is asked for.
+-- LuaSocket's own receive allocates as many bytes as are requested.
 local function small_count(args)
     if is_number(args[1]) then args[1] = count() end
 end
 
--- Options that neither stop this process nor leave the machine.
+-- Options that neither stop this process nor affect other machines.
 local options = {'keepalive', 'reuseaddr', 'tcp-nodelay', 'linger', 'error',
                  'recv-buffer-size', 'send-buffer-size', 'broadcast',
                  'ipv6-v6only', 'ip-multicast-ttl', 'nosuchoption'}
@@ -131,7 +132,7 @@ end
 local folder = ''
 local paths = 0
 
--- Where unix sockets may be.
+-- Sets the folder for unix sockets.
 function calls.set_folder(name) folder = name end
 
 local function path()
@@ -146,7 +147,7 @@ local function port_or_none() return chance(75) and port() or nil end
 -------------------------------------------------------------------------------
 -- The functions
 
--- Of a loop.
+-- Functions of a loop.
 calls.loop = {
     {'connect', {host, port}, local_only(1)},
     {'connect', {host, port, host, port}, local_only(1)},
@@ -182,7 +183,7 @@ calls.loop = {
     {'wrap', {descriptor, any}, own_descriptor},
 }
 
--- Makes a handler of clients, so that they are known (set by the user).
+-- Makes a handler of clients that records them (set by the user of this file).
 function calls.handler(f) return f end
 
 calls.coro = {
@@ -212,7 +213,7 @@ calls.coroutine = {
 
 local patterns = one_of {'*l', '*a', '*l', '*a', 'l', 'a', '', '*n'}
 
--- Of sockets: the socket comes first.
+-- Methods of sockets; the socket comes first.
 calls.methods = {
     {'accept', {}},
     {'bind', {host_or_path, port}, local_only(1)},
@@ -254,7 +255,7 @@ calls.methods = {
     {'nosuchmethod', {any}},
 }
 
--- Of LuaSocket, which may wait in a thread when it is installed.
+-- Functions of LuaSocket that may wait in a thread while install is in effect.
 local function sockets()
     return {values.from 'plain', values.from 'sockets', values.from 'plain'}
 end
@@ -271,7 +272,7 @@ calls.socket = {
     {'udp', {}},
 }
 
--- Of LuaSocket's own objects, which may not block: no more than this.
+-- Methods of LuaSocket's own objects that do not block.
 calls.plain = {
     {'connect', {host, port}, local_only(1)},
     {'close', {}},

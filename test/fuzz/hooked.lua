@@ -1,6 +1,6 @@
--- Random programs as resumed.lua's, parts of which run in finalizers and debug
--- hooks. Afterwards, besides, the collector works and hooks are called. It is
--- started like resumed.lua.
+-- Random programs as in resumed.lua, parts of which run in finalizers and debug
+-- hooks. Afterwards the collector must work and hooks must be called, too.
+-- Started like resumed.lua:
 --
 --     LD_PRELOAD=.../model.so lua hooked.lua SEED PROGRAMS SECONDS
 
@@ -17,12 +17,12 @@ local values = require 'fuzz.values'
 local chance, pick, random = values.chance, values.pick, values.random
 local acts, some, try = programs.acts, programs.some, programs.try
 
--- The number of this program, and how many hooks and finalizers of it may
--- still do something, so that it ends.
+-- The number of this program, and how many of its hooks and finalizers may
+-- still act. The limit makes the program end.
 local current, left = 0, 0
 
--- A function that runs part of this program, and of no later one. Elsewhere
--- than in the main program it may fail.
+-- Returns a function that runs part of this program, and does nothing in later
+-- programs. Outside of the main program it may fail.
 local function interruption()
     local program, f = current, some(3)
     return function()
@@ -48,7 +48,7 @@ local function finalize(f)
     end
 end
 
--- How many finalizers have not returned.
+-- The number of finalizers that have not returned.
 local finalizing = 0
 
 local function counted(f)
@@ -69,10 +69,10 @@ local function not_in_finalizers(list)
     end
 end
 
--- A finalizer of LuaJIT within that of another thread restores the flag of
--- hooks that it has found: if the other one ends first it is on for good. Only
--- an explicit collection calls one so. And a thread that was suspended in its
--- hook hides the finalizer that resumes it, and may wait there.
+-- If a LuaJIT finalizer runs within another thread's finalizer and ends last,
+-- the flag that disables hooks stays set. Only explicit collections nest
+-- finalizers like that. In addition, a thread that was suspended in its hook
+-- hides the finalizer that resumes it, and may wait there.
 if jit then
     not_in_finalizers {programs.collect, programs.collect_step}
     not_in_finalizers(programs.resumes)
@@ -116,7 +116,8 @@ local function kilobytes()
     return assert(collectgarbage 'count', 'the collector is off')
 end
 
--- Without an explicit collection, which could turn the collector on.
+-- Allocates until garbage is collected. An explicit collection could turn the
+-- collector on.
 local function check_collector()
     local garbage = setmetatable({{}}, {__mode = 'v'})
     local limit = 2 * kilobytes() + 20000

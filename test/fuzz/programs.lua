@@ -1,11 +1,11 @@
--- What random programs of coroutines consist of, and how they are run: what a
--- coroutine does (acts), what the main program does (moves), and what must
--- hold afterwards. Each wait ends, the loops come to rest, new threads work,
--- and no error is one that the reference doesn't name.
+-- The parts of random programs of coroutines, and a function that runs them:
+-- actions of a coroutine (acts), actions of the main program (moves), and the
+-- checks afterwards. Each wait ends, the loops come to rest, new threads work,
+-- and all errors are ones that the reference names.
 --
 -- The arguments of the script that requires this file are SEED PROGRAMS
--- SECONDS: it ends after so many programs, or so many seconds of the
--- processor. The seed is printed before each hundred programs.
+-- SECONDS: it ends after so many programs, or so many seconds of CPU time. The
+-- seed is printed before each hundred programs.
 
 local coro = require 'coro'
 local loop = require 'socketloop'
@@ -19,17 +19,18 @@ local chance, pick, random = values.chance, values.pick, values.random
 local loops = {loop, loop.coro}
 local tick = 1 / 64
 
--- The coroutines of this program; those that are dropped are false.
+-- The coroutines of this program; dropped ones are false.
 local threads, made
 
--- Coroutine -> what it waits in; it is cleared when the wait is over.
+-- Coroutine -> name of the operation it waits in; cleared when the wait is
+-- over.
 local waiting = setmetatable({}, {__mode = 'k'})
 
 local function say(...)
     if trace then print(coroutine.running(), ...) end
 end
 
--- Two sockets of each loop, and their peers: plain objects.
+-- Two sockets of each loop, and their peers, which are plain objects.
 local sockets, peers = {}, {}
 do
     local listener = assert(socket.bind('127.0.0.1', 0, 8))
@@ -46,7 +47,7 @@ end
 -------------------------------------------------------------------------------
 -- Errors
 
--- Parts of the errors that calls in the wrong place or order raise.
+-- Patterns of the errors that calls in a wrong place or order raise.
 local refusals = {
     'an error',                        -- a program's own
     'must be called from a loop thread',
@@ -67,7 +68,7 @@ local refusals = {
 }
 programs.refusals = refusals
 
--- The first error that is none of these.
+-- The first error that matches none of these patterns.
 local strange
 
 local function judge(what, err)
@@ -88,7 +89,7 @@ local function judged(what, ok, ...)
     return ok, ...
 end
 
--- pcall, but for errors that no call may raise.
+-- pcall that records errors no call may raise.
 local function try(what, f, ...)
     return judged(what, pcall(f, ...))
 end
@@ -99,9 +100,9 @@ for _, which in ipairs(loops) do
 end
 
 -------------------------------------------------------------------------------
--- What a coroutine, or the main program, does
+-- Actions of a coroutine or of the main program
 
--- On 5.1 nothing can yield in pcall.
+-- On 5.1 a coroutine cannot yield in pcall.
 local function waits(what, f, ...)
     local self = coroutine.running()
     say('waits in', what)
@@ -115,8 +116,8 @@ local function waits(what, f, ...)
     say 'goes on'
 end
 
--- Calls f in a coroutine that may be about to wait, or waits, so far as is
--- known. If f stops for good that isn't a wait which never ended.
+-- Calls f in a coroutine that `waiting` may list as waiting. If f stops for
+-- good, this is not reported as a wait that never ended.
 function programs.interrupt(f)
     local self = coroutine.running() or false
     local what = waiting[self]
@@ -161,7 +162,7 @@ local function on_victim(what, f)
     end
 end
 
--- In the middle of a C function or of another coroutine.
+-- Calls f inside a C function or another coroutine.
 local function within(f)
     return pick {
         function()
@@ -207,19 +208,19 @@ acts = {
 }
 programs.acts = acts
 
--- Where some of them are in it.
+-- Indices in acts.
 programs.suspend, programs.yield, programs.coro_yield = 6, 7, 8
 programs.transfer, programs.collect, programs.collect_step = 15, 19, 20
 programs.resumes = {10, 11, 12, 13, 14, 15}
 
--- A function that does up to n of them.
+-- Returns a function that does up to n random acts.
 function programs.some(n)
     local list = {}
     for i = 1, random(n) do list[i] = pick(acts) end
     return function()
         for _, act in ipairs(list) do
             act()
-            waiting[coroutine.running() or false] = nil    -- if it has raised
+            waiting[coroutine.running() or false] = nil    -- after an error
         end
     end
 end
@@ -293,8 +294,9 @@ local function program(finish, verify)
     if chance(10) then collectgarbage() end
 end
 
--- Runs as many as the arguments of the script say. When the loops have come to
--- rest finish ends what could begin something anew; verify comes at the end.
+-- Runs as many programs as the script's arguments say. When the loops have come
+-- to rest, finish() ends whatever could start new waits; verify() comes at the
+-- end.
 function programs.run(finish, verify)
     local seed, total, limit = tonumber(arg[1]), tonumber(arg[2]),
                                tonumber(arg[3])

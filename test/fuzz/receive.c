@@ -1,12 +1,12 @@
 /*
- * receive.c - receive, for libFuzzer: what it gives is compared with what can
- * be told from the bytes that were sent. See `make libfuzzer`.
+ * receive.c - a libFuzzer target for receive: its results are compared with
+ * those that follow from the bytes sent. See `make libfuzzer`.
  *
- * The first byte of the input says how. In turn: bytes are sent through two
- * pairs of sockets, and received with a timeout of 0 by one thread; or two
- * threads receive with no timeout what is sent meanwhile in pieces, and the
- * pieces must not matter. Each byte that follows is something to do, see
- * parse. What can come of it, the model (received.c) knows.
+ * The first byte of the input selects the mode. Either bytes are sent through
+ * two pairs of sockets, and received with a timeout of 0 by one thread; or two
+ * threads receive without a timeout while the bytes are sent in pieces, whose
+ * sizes must not matter. Each further byte is a step: see parse. The model of
+ * receive is in received.c.
  */
 
 #include "receive.h"
@@ -51,7 +51,7 @@ static size_t next_size(void)
     return high * 256 + next_byte();
 }
 
-/* Appends bytes to the stream: some from the input, or many of a kind. */
+/* Appends bytes to the stream: some from the input, or many equal ones. */
 static void add_bytes(step *s, stream *t, int many)
 {
     size_t size = many ? next_size() : next_byte() % 16;
@@ -86,8 +86,8 @@ static void parse(step *s)
 
 /* --- sending ----------------------------------------------------------- */
 
-/* Sends what the step says; with threads that receive it, as far as there is
- * room. False if there was none. */
+/* Sends the step's bytes, as far as there is room. Returns false if there was
+ * not enough room. */
 static int send_bytes(const step *s)
 {
     stream *t = &streams[s->which];
@@ -108,7 +108,7 @@ static void end_stream(stream *t)
     t->ended = 1;
 }
 
-/* With a timeout of 0: there has to be room for all of it. */
+/* For a timeout of 0: sends at once; there must be room for all bytes. */
 static void send_now(const step *s)
 {
     stream *t = &streams[s->which];
@@ -126,8 +126,8 @@ static void send_now(const step *s)
 
 /* --- the threads ------------------------------------------------------- */
 
-/* The next step that receives, for the thread of a socket or, with -1, for
- * the one that does all; or NULL. */
+/* Returns the next step that receives, for the thread of socket `which` or,
+ * with -1, for the one thread of all sockets; or NULL. */
 static step *find_step(int which)
 {
     int *next = which < 0 ? &next_step : &streams[which].next;
@@ -224,7 +224,7 @@ static void start_thread(int which)
     call(2, 0);
 }
 
-/* False if nothing waits. */
+/* Returns false if nothing waits. */
 static int step_loop(void)
 {
     push_function("step");
@@ -313,7 +313,7 @@ static void run_in_pieces(void)
         stream *t = &streams[which];
         end_stream(t);
         if (late) {
-            t->size = t->sent;    /* what there was room for */
+            t->size = t->sent;    /* the bytes there was room for */
             start_thread(which);
         }
     }

@@ -1,10 +1,10 @@
 /*
- * received.c - the model of receive: what can come of a call is told from the
- * bytes that were sent.
+ * received.c - the model of receive: the possible results of a call, computed
+ * from the bytes that were sent.
  *
- * Where bytes end that came without an end of line may not be told from what
- * was received, since CRs are dropped: so there is a set of places up to which
- * all may have been received, and each result has to fit one of these.
+ * Since CRs are dropped, the end of a partial line in the stream may be
+ * ambiguous. So the model keeps a set of places up to which the stream may have
+ * been received, and each result has to fit one of them.
  */
 
 #include "receive.h"
@@ -21,14 +21,15 @@ static void add_place(size_t place)
     for (int i = 0; i < new_count; i++)
         if (new_places[i] == place)
             return;
-    if (new_count == PLACES_MAX)    /* nothing but CRs */
+    if (new_count == PLACES_MAX)    /* many CRs */
         lost = 1;
     else
         new_places[new_count++] = place;
 }
 
-/* The result is the prefix and between low and high bytes from the place on,
- * without CRs if it is a line, and extra more of them are gone. */
+/* Fits a result that is the prefix and between low and high bytes from the
+ * place on, without CRs if it is a line. The new place is `extra` bytes
+ * further. */
 static void fit(const step *s, const stream *t, size_t place, size_t low,
                 size_t high, size_t extra, const char *got, size_t size)
 {
@@ -62,7 +63,7 @@ static void fit_data(const step *s, const stream *t, size_t place, size_t n,
         fit(s, t, place, n, n, extra, r->data, r->data_size);
 }
 
-/* Less than that is enough, but not nothing. */
+/* Fits a part of the bytes, at least one, if less is enough. */
 static void fit_less(const step *s, const stream *t, size_t place, size_t high,
                      const result *r)
 {
@@ -77,7 +78,8 @@ static void fit_error(const step *s, const stream *t, size_t place, size_t n,
         fit(s, t, place, n, n, 0, r->partial, r->partial_size);
 }
 
-/* All that came is not enough. That it was all may not be known yet. */
+/* Fits a failure since the bytes are not enough. That the stream has ended may
+ * not be known yet. */
 static void fit_rest(const step *s, const stream *t, size_t place, size_t rest,
                      const result *r)
 {
@@ -87,13 +89,13 @@ static void fit_rest(const step *s, const stream *t, size_t place, size_t rest,
         fit_error(s, t, place, rest, "timeout", r);
 }
 
-/* How much of a limit there is behind the prefix. */
+/* Returns the part of a limit that the prefix leaves. */
 static size_t room_in(size_t limit, const step *s)
 {
     return limit > s->prefix_size ? limit - s->prefix_size : 0;
 }
 
-/* More came than the limit allows, which has that error. */
+/* Fits the results where more bytes arrived than the limit allows. */
 static void fit_limited(const step *s, const stream *t, size_t place,
                         size_t room, const char *err, const result *r)
 {

@@ -1,7 +1,8 @@
 -- Random programs of coroutines that wait in two loops, and meanwhile are
--- resumed, closed and dropped by any means (see programs.lua). In a process of
--- its own (see fuzz_spec.lua), with a clock that passes only while a loop
--- waits (model_clock.c), which aborts where nothing would end a wait:
+-- resumed, closed and dropped in all ways (see programs.lua). The script is a
+-- process of its own (see fuzz_spec.lua), with a clock that advances only while
+-- a loop waits (preload/model_clock.c). The clock aborts the process if nothing
+-- would end a wait.
 --
 --     LD_PRELOAD=.../model.so lua resumed.lua SEED PROGRAMS SECONDS
 

@@ -1,14 +1,15 @@
--- Calls everything in any order with anything, from everywhere, and sees that
--- the module still works then. In a process of its own, since a crash is what
--- it is looking for (see fuzz_spec.lua):
+-- Calls everything in any order with any arguments, from everywhere, and checks
+-- that the module still works. The script is a process of its own, since it may
+-- crash (see fuzz_spec.lua):
 --
 --     lua run.lua SEED CALLS SECONDS FOLDER
 --
--- It ends after so many calls, or so many seconds of the processor. FOLDER is
--- for sockets that have a path, and should be the working directory.
+-- It ends after so many calls, or so many seconds of CPU time. FOLDER is for
+-- unix sockets, and should be the working directory.
 --
--- A round is 1000 calls, with a seed of its own, that is printed before: the
--- last one is the one that crashed. SOCKETLOOP_FUZZ_TRACE=1 prints each call.
+-- A round is 1000 calls with a seed of its own. The seed is printed before the
+-- round, so the last one printed is that of a crash. SOCKETLOOP_FUZZ_TRACE=1
+-- prints each call.
 
 if os.getenv 'SOCKETLOOP_TEST_GC' then require 'gc' end
 
@@ -34,7 +35,7 @@ local round_calls = 1000
 local left, done = 0, 0
 
 -------------------------------------------------------------------------------
--- What calls return
+-- Results of calls
 
 -- All sockets of the round, so that they can be closed.
 local made
@@ -113,7 +114,7 @@ end
 local function call_function(list, library, name)
     local call = pick(list)
     local f = library[call[1]]
-    -- A thread that is in a step of the other loop may be left there.
+    -- A thread that is in a step of the other loop may be abandoned there.
     if call[1] == 'step' and not select(2, coro.running()) then return end
     if f then make_call(name .. '.' .. call[1], f, call) end
 end
@@ -126,7 +127,7 @@ local function call_method(list, object)
     end
 end
 
--- Those that may wait only where they can.
+-- Kinds of functions; those that may wait are called only where they can.
 local kinds = {
     function() call_function(calls.loop, pick(loops), 'loop') end,
     function() call_function(calls.loop, pick(loops), 'loop') end,
@@ -153,11 +154,11 @@ kinds[#kinds + 1] = kinds[5]
 kinds[#kinds + 1] = kinds[5]
 
 -------------------------------------------------------------------------------
--- Where it is called
+-- Places where a function is called
 
 local act
 
--- What takes back what install did.
+-- Functions that undo install.
 local undo = {}
 
 local function acts(n, depth)
@@ -197,12 +198,12 @@ local places = {
     function(f) for _ in f do return end end,   -- luacheck: ignore 512
 }
 
--- One that never returns leaks what the parser has allocated; that would hide
--- our own leaks.
+-- A reader that never returns leaks memory of Lua's parser, which would hide
+-- leaks of the module.
 if not os.getenv 'ASAN_OPTIONS' then
     places[#places + 1] = function(f)
-        -- The name that load gives is alive since it stands here: 5.1's parser
-        -- doesn't keep it alive during its first read.
+        -- The name that load returns is alive because it is a constant here:
+        -- 5.1's parser doesn't keep it alive during its first read.
         return load(f), '=(load)'
     end
 end
@@ -257,7 +258,7 @@ local function begin()
     left = round_calls
 end
 
--- LuaSocket's objects may not block.
+-- LuaSocket's objects with a timeout of 0.
 local function plain_pair()
     local listener = assert(socket.bind('127.0.0.1', 0, 200))
     local _, port = listener:getsockname()
@@ -271,7 +272,7 @@ local function plain_pair()
     return client, server
 end
 
--- C functions as bodies of threads, and functions of our own.
+-- Bodies of threads: C functions and Lua functions.
 local function bodies(l)
     return {
         l.suspend, l.current, l.resume, l.newthread, l.stop, coro.transfer,
@@ -305,7 +306,7 @@ function fill_pools()
     end
 end
 
--- Closes all sockets, those included that are made while it does.
+-- Closes all sockets, including those that are made meanwhile.
 local function close_all()
     while made[1] do
         local s = table.remove(made)
@@ -317,7 +318,7 @@ local function close_all()
     end
 end
 
--- A TLS handshake has ten seconds.
+-- Waits until all threads have ended. A TLS handshake has ten seconds.
 local function ends(l)
     local deadline = l.now() + 15
     while l.now() < deadline do
@@ -328,7 +329,7 @@ local function ends(l)
     return false
 end
 
--- Where the threads are that are anchored.
+-- Prints the tracebacks of anchored threads.
 local function show_waiting()
     for _, value in pairs(debug.getregistry()) do
         if type(value) == 'thread' and value ~= main then
@@ -337,7 +338,8 @@ local function show_waiting()
     end
 end
 
--- Those that still are sockets; nobody's, as all others are closed now.
+-- Closes the descriptors that are still sockets; no object owns them, since all
+-- others have been closed.
 local function close_orphans()
     for _, fd in ipairs(calls.orphans) do
         local ok, s = pcall(loop.wrap, fd)
@@ -346,7 +348,7 @@ local function close_orphans()
     calls.orphans = {}
 end
 
--- Closes everything: then nothing may wait.
+-- Closes everything. After that nothing may wait.
 function settle()
     left = 0
     debug.sethook()
@@ -364,7 +366,7 @@ function settle()
     values.reset()
 end
 
--- The module still works.
+-- Asserts that the module still works.
 function check_exchange(l)
     local got, ended
     local server = l.newserver('127.0.0.1', 0, function(client)

@@ -1,7 +1,6 @@
--- Random numbers that are the same on every Lua, and random values that go
--- into calls. What a call must not be given, since it would leave this machine
--- or take hours, never comes out of here: hosts are the loopback's, ports our
--- own, descriptors those of our own sockets.
+-- Random numbers that are the same on every Lua, and random values as arguments
+-- of calls. All values are safe: hosts are those of the loopback interface,
+-- ports and descriptors those of this process's sockets.
 
 local unpack = table.unpack or unpack      -- luacheck: ignore
 
@@ -17,7 +16,7 @@ function values.seed(n)
     for _ = 1, 4 do values.random(2) end
 end
 
--- One of 1 to n; without n, a number from 0 to 1.
+-- Returns a number from 1 to n; without n, from 0 to 1.
 function values.random(n)
     state = state * 16807 % 2147483647      -- exact in a double
     if not n then return state / 2147483647 end
@@ -32,7 +31,7 @@ function values.pick(list) return list[random(#list)] end
 local pick = values.pick
 
 -------------------------------------------------------------------------------
--- Pools: what calls have returned, and what they may be given again
+-- Pools: results of calls, which later calls may get as arguments
 
 local pools
 local limit = 24
@@ -42,7 +41,7 @@ function values.reset()
              tables = {}}
 end
 
--- Keeps a value, perhaps instead of another one.
+-- Keeps a value, possibly in place of another one.
 function values.keep(pool, value)
     local list = pools[pool]
     if #list < limit then
@@ -54,13 +53,13 @@ end
 
 function values.pool(name) return pools[name] end
 
--- One of a pool, or nil.
+-- Returns a value of a pool, or nil.
 function values.from(pool)
     local list = pools[pool]
     if #list > 0 then return pick(list) end
 end
 
--- Forgets one of a pool.
+-- Removes a value from a pool.
 function values.forget(pool)
     local list = pools[pool]
     if #list > 0 then table.remove(list, random(#list)) end
@@ -99,10 +98,10 @@ values.hosts = {'127.0.0.1', '127.0.0.1', '127.0.0.1', '::1', '*', '',
                 '+127.0.0.1', '+127.0.0.1+::1', 'wait1+127.0.0.1', '+', '0',
                 '127.0.0.2'}
 
--- A host; without the ports of others a connection goes to ourselves.
+-- Returns a host. Connections stay in this process, since ports are its own.
 function values.host() return pick(values.hosts) end
 
--- Ports that sockets of ours are bound to.
+-- Ports that sockets of this process are bound to.
 values.ports = {}
 
 function values.port()
@@ -128,7 +127,7 @@ function values.count()
     return chance(50) and random(40) - 1 or random(5000)
 end
 
--- Several arguments, each as one of the makers says: packed.
+-- Returns several arguments, one from each maker, packed.
 function values.list(makers)
     local n = #makers
     local list = {}

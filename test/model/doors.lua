@@ -1,6 +1,6 @@
--- Listening sockets in the model, which threads connect to and accept from:
--- one on a path, whose connections are sockets of the program as others are,
--- and one on a port, where no more than connecting and accepting is compared.
+-- Listening sockets in the model, to which threads connect and from which they
+-- accept. One has a path; its connections are sockets of the program like all
+-- others. One has a port; only connecting and accepting are compared there.
 --
 -- A door is a table: queue, the connections that wait; closed; reader, block
 -- and total as in waits.lua.
@@ -12,7 +12,7 @@ local world = require 'model.world'
 
 local doors = {}
 
--- So many connections in a program: the queues don't get full.
+-- Maximum number of connections in a program, so that queues don't fill up.
 local most = 20
 
 local list, connections
@@ -36,8 +36,8 @@ function connect.path(_, door)
     return 'connected ' .. add_socket(client)
 end
 
--- The system has done it at once, but doesn't say so; what it says later is
--- what has become of it.
+-- The system has connected at once without reporting it. The status reported
+-- later is that of the connection at that time.
 function connect.port(thread, door, s)
     local connection = {is_refused = door.closed}
     table.insert(door.queue, connection)
@@ -53,7 +53,7 @@ function connect.port(thread, door, s)
     })
 end
 
--- The thread's result.
+-- Returns the thread's result.
 function doors.connect(thread, s)
     connections = connections + 1
     if connections > most then return 'enough' end
@@ -67,7 +67,7 @@ local function accept_next(s, door)
     return 'accepted ' .. add_socket(socket)
 end
 
--- The thread's result, or nil and an error.
+-- Returns the thread's result, or nil and an error.
 function doors.accept(thread, s)
     local door = list[s.door]
     return waits.operate(thread, s, door, {

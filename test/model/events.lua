@@ -1,6 +1,6 @@
--- The events of a program as the model has them. Each is compared with the one
--- of the module, which has to be the same. Where the order is nobody's business
--- the module's own events say which it was.
+-- The events of a program according to the model. Each is compared with the
+-- event of the module, which must be equal. Where the order is unspecified, the
+-- model follows the module's events.
 
 local events = {}
 
@@ -8,7 +8,8 @@ local expected, count    -- the module's events; how many the model had
 
 function events.begin(list) expected, count = list, 0 end
 
--- Adds one; if it is not the module's, raises {wanted = text, at = number}.
+-- Adds an event. If it differs from the module's, raises {wanted = text, at =
+-- number}.
 function events.add(number, ...)
     local words = {'T' .. number}
     for i = 1, select('#', ...) do
@@ -23,30 +24,32 @@ function events.add(number, ...)
     end
 end
 
--- There are no more.
+-- Asserts that the module has no more events.
 function events.finish()
     if count ~= #expected then error {wanted = 'nothing', at = count + 1} end
 end
 
--- The number of the thread that does something next, in the module.
+-- Returns the number of the thread whose event in the module is next.
 function events.next_number()
     local text = expected[count + 1]
     return text and tonumber(text:match '^T(%d+)')
 end
 
--- Whether the next that happens there is the end of that very statement.
+-- Whether the module's next event is the end of this statement.
 function events.ends_next(number, s)
     local start = ('T%d %d '):format(number, s.id)
     local text = expected[count + 1]
     return text ~= nil and text:sub(1, #start) == start
 end
 
--- Whether it ends with that result.
+-- Whether the module's next event is the end of this statement with that
+-- result.
 function events.ends_with(number, s, result)
     return expected[count + 1] == ('T%d %d %s'):format(number, s.id, result)
 end
 
--- The size that the statement ends with, if it ends with that error, else 0.
+-- Returns the size in the module's next event if that is the statement's end
+-- with this error, else 0.
 function events.size(number, s, err)
     local text = expected[count + 1] or ''
     local size, rest = text:match(('^T%d %d (%%d+) (.*)$'):format(number, s.id))

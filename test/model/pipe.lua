@@ -1,6 +1,6 @@
--- The pair of sockets in the model whose first one sends much to the second
--- one. How much it holds is the system's affair, but less than any send; so the
--- module's events say when bytes have flowed.
+-- The pair of sockets in the model whose first socket sends much data to the
+-- second one. Its capacity depends on the system, but is less than any send; so
+-- the model learns from the module's events when bytes have moved.
 
 local events = require 'model.events'
 local threads = require 'model.threads'
@@ -13,13 +13,13 @@ local held = 256 * 1024 - 1
 
 local sent, taken, steps, closed
 local ends      -- the threads that wait, by 'reader' or 'writer'
-local totals    -- time limits, likewise
+local totals    -- total timeouts, by end
 
 function pipe.begin()
     sent, taken, steps, closed, ends, totals = 0, 0, 0, false, {}, {}
 end
 
--- Bytes that are on their way, and those that will be once all have waited.
+-- Bytes in transit, including those of waiting writers.
 local function flowing()
     local sending = ends.writer and ends.writer.size or 0
     return sent + sending - taken
@@ -30,7 +30,8 @@ local function end_wait(thread)
     world.sleepers[thread] = nil
 end
 
--- Whether the wait will end; or may end, as it seems that it has.
+-- Returns whether the wait must end now, and whether it may have ended
+-- according to the module.
 local function will_end(thread)
     if closed then return false end
     if thread.end_of == 'reader' then return flowing() >= thread.size end
@@ -41,7 +42,7 @@ end
 local function pass_bytes(thread)
     local size = thread.size
     if thread.end_of == 'reader' then
-        -- The writer's bytes may have been taken before it knows.
+        -- The bytes may be taken before the writer's wait has ended.
         taken = taken + size
     else
         sent = sent + size
@@ -50,7 +51,7 @@ local function pass_bytes(thread)
     threads.wake(thread, size, nil)
 end
 
--- Whose bytes have flowed, by what the module says.
+-- Returns the thread whose bytes have moved next, according to the module.
 local function next_one()
     local thread = world.threads[events.next_number()]
     if not (thread and thread.end_of) then return end
@@ -65,13 +66,13 @@ function pipe.wake()
     for thread in next_one do pass_bytes(thread) end
 end
 
--- Whether something goes on in it.
+-- Whether a transfer is in progress.
 function pipe.flows()
     for _, name in ipairs {'reader', 'writer'} do
         local thread = ends[name]
         if thread and will_end(thread) then
             steps = steps + 1
-            if steps > 1000 then pass_bytes(thread) end    -- it did not
+            if steps > 1000 then pass_bytes(thread) end    -- a mismatch
             return true
         end
     end
@@ -80,7 +81,7 @@ end
 
 function pipe.is_waited_on() return ends.reader or ends.writer end
 
--- It has got some of them.
+-- The wait timed out after some of its bytes.
 local function time_out(number, s, end_of, instant)
     local size = events.size(number, s, 'timeout')
     if end_of == 'writer' then
@@ -113,8 +114,8 @@ local function wait(thread, s, end_of)
     return size, err
 end
 
--- Its end 'writer' sends, or 'reader' receives: 'failed' and an error, or
--- 'values', the size and an error or nil.
+-- The end 'writer' sends, or 'reader' receives. Returns 'failed' and an error,
+-- or 'values', the size and an error or nil.
 function pipe.use(thread, s, end_of)
     if ends[end_of] then return 'failed', 'misuse' end
     if closed then return 'values', '', 'closed' end

@@ -1,34 +1,35 @@
 -- Random programs: threads that wait, suspend, resume and start one another,
--- hand control to one another, fail, and talk through sockets. A program is a
--- table
+-- transfer to one another, fail, and communicate through sockets. A program is
+-- a table
 --
---     {pairs = how many pairs of sockets, threads = list of blocks,
---      symmetric = whether the threads hand control to one another,
---      pipe = whether there is one more pair, whose first socket sends much to
---      the second one,
---      doors = whether there are two listening sockets}
+--     {pairs = number of pairs of sockets, threads = list of blocks,
+--     symmetric = whether the threads transfer to one another,
+--     pipe = whether there is one more pair, whose first socket sends
+--     much data to the second one,
+--     doors = whether there are two listening sockets}
 --
--- and a block a list of statements {op = name, id = number, ...}. What each
--- means is told twice: in reference.lua and, in terms of the module, in
--- real.lua.
+-- and a block is a list of statements {op = name, id = number, ...}. The
+-- meaning of each statement is defined twice: in statements.lua for the model,
+-- and in real.lua by the module.
 
 local values = require 'fuzz.values'
 
 local chance, pick, random = values.chance, values.pick, values.random
 
 local budget, ids, symmetric, pipe, doors
-local sockets    -- whether there are, or may be, any
+local sockets    -- whether there may be any
 
--- Calls from C: see `wrapped` in real.lua. The first two catch errors.
+-- Functions of C that call: see `wrapped` in real.lua. The first three catch
+-- errors.
 local ways = {'pcall', 'pcall', 'xpcall', 'sort', 'sort', 'gsub', 'index',
               'iterator', 'tostring', 'compare'}
 
 local pieces = {'a', 'bc', 'a\r', '\n', 'x\n', 'one\r\ntwo', 'three\n', '\r\n',
                 '0123456789'}
 
--- Where a statement is: is it directly in a coroutine, with no function of C
--- in between; in which kind of coroutine, if it isn't a thread of the loop
--- (those of coro are threads of their own); how deep.
+-- The place of a statement: direct, whether no function of C is between it and
+-- its coroutine; nested, the kind of its coroutine if that isn't a thread of
+-- the loop (threads of coro are threads of their own); depth.
 local function inside(place, changes)
     local new = {depth = place.depth + 1, direct = place.direct,
                  nested = place.nested}
@@ -44,7 +45,7 @@ end
 
 local block
 
--- More than a socket takes before somebody reads.
+-- More than a socket's buffers hold.
 local large = 256 * 1024
 
 local makers = {
@@ -86,8 +87,8 @@ local makers = {
     send = function()
         local data = {}
         for i = 1, random(4) do data[i] = pick(pieces) end
-        -- CR and LF neither first nor last: of a line without them nobody
-        -- could tell whether they have come yet.
+        -- CR and LF neither first nor last: for a line without other bytes it
+        -- would be unknown whether it has arrived.
         data = table.concat(data):gsub('^[\r\n]', 'z%0'):gsub('\r$', '')
         return {socket = random(6), data = data}
     end,
@@ -144,9 +145,10 @@ local with_doors = {'connect', 'connect', 'connect', 'connect', 'connect',
 local has_block = {spawn = true, create = true, call = true, coroutine = true,
                    times = true}
 
--- Can it yield here? Our own yield can wherever its coroutine is; Lua's own
--- only without a function of C in between. In a thread that suspends, where
--- nobody is about to resume it by coro's means.
+-- Whether a statement can yield here. coro's yield works wherever its coroutine
+-- is; coroutine.yield only without a function of C in between, and in a thread
+-- of the loop (which it suspends) only if no other thread may resume the thread
+-- by coro.
 local function may_yield(place)
     return place.nested == 'coro' or place.nested == 'safe' or
            place.direct and (place.nested or not symmetric)

@@ -1,5 +1,5 @@
--- Runs a program (program.lua) in the module, and gives what happened: a list
--- of events, each a text that begins with the thread's number.
+-- Runs a program (program.lua) in the module. Returns a list of events, each a
+-- text that begins with the thread's number.
 
 local coro = require 'coro'
 local luasocket = require 'socket'
@@ -11,16 +11,16 @@ local real = {}
 
 local tick = 1 / 64
 
-local listeners = {}      -- by loop, for the pairs
+local listeners = {}      -- loop -> listener, for the pairs
 local main = coro.running()
 local loop, events, threads, numbers, safes, sockets, start
 local pipe       -- {writer, reader, sent, taken}
 local doors      -- {path, port}: listening sockets
-local path, port -- where they are
-local holder     -- of the port, once it is closed: else somebody may get it
-local others     -- what was connected to and accepted from the port
+local path, port -- their addresses
+local holder     -- occupies the port once the door is closed
+local others     -- sockets connected to and accepted from the port
 local connections
-local safe_of    -- by the number of its thread
+local safe_of    -- number of a thread -> its safewrap
 
 local function event(number, ...)
     local words = {'T' .. number}
@@ -39,7 +39,8 @@ local function hold_port()
     assert(holder:bind('127.0.0.1', port))
 end
 
--- One of our own errors, or one of the module's: without its text.
+-- Returns the name of a program's error, or the kind of one of the module's
+-- errors.
 local function name_of(err)
     if type(err) == 'table' then return 'table ' .. err.id end
     local text = tostring(err)
@@ -110,7 +111,7 @@ local function caught(number, s, ok, ...)
     event(number, s.id, name_of(...))
 end
 
--- Raises errors, or tells of them and goes on.
+-- Records the results of f. Raises its error, or records that, too.
 local function perhaps_catch(number, s, f, ...)
     if s.catch then return caught(number, s, pcall(f, ...)) end
     caught(number, s, true, f(...))
@@ -118,7 +119,7 @@ end
 
 local function resume(...) loop.resume(...) end
 
--- The number is that of a thread, or 0 for the main program.
+-- Returns the thread with this number, or main for 0.
 local function find(target)
     if target == 0 then return main end
     return threads[(target - 1) % #threads + 1]
@@ -159,7 +160,7 @@ local function generator(number, s)
     repeat show(yields(number)) until first == 'end'
 end
 
--- What flows through the pipe, from that byte on.
+-- The data that is sent through the pipe: a repeated period.
 local period = ''
 for i = 1, 251 do period = period .. string.char(i) end
 local many = period:rep(2200)
@@ -168,7 +169,7 @@ local function bytes_at(place, size)
     return many:sub(place % #period + 1, place % #period + size)
 end
 
--- Where there are sockets: f(number, statement, socket).
+-- f(number, statement, socket), if there are sockets.
 local function of_socket(f)
     return function(number, s)
         local socket = sockets[1] and sockets[(s.socket - 1) % #sockets + 1]
@@ -188,10 +189,10 @@ local connect = {
     port = function() return loop.connect('127.0.0.1', port) end,
 }
 
--- So many connections in a program: the queues don't get full.
+-- Maximum number of connections in a program, so that queues don't fill up.
 local most = 20
 
--- One that was made in that way, or an error.
+-- Records a connection that was made in that way, or an error.
 local function add_connection(number, s, way, socket, err)
     if not socket then return event(number, s.id, err) end
     local list = s.door == 'path' and sockets or others
@@ -329,7 +330,7 @@ end
 -------------------------------------------------------------------------------
 -- The program
 
--- Two connected sockets.
+-- Returns two connected sockets.
 local function make_pair()
     local one, other
     loop.newthread(function()
@@ -349,7 +350,7 @@ local function make_pairs(program)
     pipe.writer, pipe.reader = make_pair()
 end
 
--- Names without files: to make one takes longer than the rest.
+-- Abstract names: making files would take longer than all other work.
 local names_made = 0
 
 local function listen_to_path(folder)
@@ -369,7 +370,7 @@ local function make_doors(folder)
     doors.path, path = listen_to_path(folder)
 end
 
--- Steps until nothing happens any more.
+-- Longer than any timeout: steps until nothing happens any more.
 local forever = 100
 
 local function run()
@@ -390,14 +391,15 @@ local function told(number, ok, ...)
     return ok
 end
 
--- Ways to make a thread go on, by turns.
+-- Ways to continue a thread, used in turn.
 local ways = {
     function(...) return pcall(resume, ...) end,
     function(...) return coro.resume(...) end,
     function(...) return pcall(coro.transfer, ...) end,
 }
 
--- Resumes the first one that can be, until nobody can, or often enough.
+-- Resumes the first thread that can be resumed, until there is none, at most 20
+-- times.
 local function resume_all(symmetric)
     for i = 1, 20 do
         local found
@@ -414,7 +416,7 @@ local function resume_all(symmetric)
     end
 end
 
--- One after another, the others at once.
+-- Closes the program's sockets in order, then the others.
 local function close_all(program)
     for i, s in ipairs(sockets) do
         event(0, 'closes', i)
@@ -435,8 +437,8 @@ local function close_all(program)
     for _, s in ipairs(others) do s:close() end
 end
 
--- Events of the program. which: 1 is the loop, 2 that of symmetric coroutines.
--- The folder makes names of sockets its own.
+-- Returns the events of the program. which: 1 is the plain loop, 2 the coro
+-- loop. The folder makes the names of sockets unique.
 function real.run(program, which, folder)
     loop = which == 1 and socketloop or socketloop.coro
     if not listeners[loop] then

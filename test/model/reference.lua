@@ -1,12 +1,12 @@
--- What a program (program.lua) has to do, told as simply as can be: this is
--- the loop of the model, and the program as a whole. What there is stands in
--- world.lua; threads, and who goes on when one stops, are in threads.lua, and
--- what they wait for in waits.lua, streams.lua, doors.lua and pipe.lua; what a
--- program's statements do is in statements.lua. Time is a number.
+-- The behaviour required of a program (program.lua), as simple as possible: the
+-- loop of the model, and the program as a whole. The state is in world.lua;
+-- threads and switches in threads.lua; the things they wait for in waits.lua,
+-- streams.lua, doors.lua and pipe.lua; the program's statements in
+-- statements.lua. Time is a number.
 --
--- Which of those that became ready at the same time comes first, and whether
--- one that just did so comes in this step or in the next one, the module's own
--- events say (events.lua).
+-- Among threads that become ready at one time, the order, and whether a thread
+-- that just became ready runs in this step or the next one, are taken from the
+-- module's events (events.lua).
 
 local doors = require 'model.doors'
 local events = require 'model.events'
@@ -29,7 +29,7 @@ local function any_ready()
     return streams.any_news()
 end
 
--- Time passes until something happens; false if nothing ever will.
+-- Advances the time until something happens. Returns false if nothing will.
 local function pass_time()
     if world.ready[1] or any_ready() or pipe.flows() then return true end
     local first
@@ -46,7 +46,8 @@ local function pass_time()
     return false
 end
 
--- As long as the module's next one is such, if that's given, or just ready.
+-- Wakes ready threads as long as the module's next event is one's. With
+-- in_turn: only threads whose operation may end in a turn.
 local function wake_next(in_turn)
     while true do
         local thread = world.threads[events.next_number()]
@@ -58,9 +59,10 @@ local function wake_next(in_turn)
     end
 end
 
--- Those that are ready are woken in any order, and those that get ready
--- meanwhile perhaps, too. With some pollers it takes one step to receive bytes
--- and another one to learn that they were the last; but no more than that.
+-- Wakes the threads that are ready, and possibly those that become ready
+-- meanwhile, in the module's order. With some pollers one step receives bytes
+-- and another one reports that they were the last. A thread that is ready for
+-- more than two steps must be woken.
 local function wake_ready()
     local due = {}
     streams.note_progress()
@@ -74,14 +76,14 @@ local function wake_ready()
     wake_next()
     for wait, thread in pairs(due) do
         if thread.wait == wait then
-            waits.finish(thread)    -- which is not what happened
+            waits.finish(thread)    -- differs from the module
         end
     end
 end
 
--- Among those whose time has come: the first one, sleepers in the order in
--- which they were set; or the one that the module has woken, where a socket's
--- deadline is the same.
+-- Returns the first thread whose time has come. Sleepers with equal deadlines
+-- are ordered by when they were set; if a socket's deadline is among them, the
+-- module's order counts.
 local function first_due()
     local first
     for thread in pairs(world.sleepers) do
@@ -146,7 +148,7 @@ local function told(number, how, ...)
     return how ~= 'failed'
 end
 
--- Ways to make a thread go on, by turns.
+-- Ways to continue a thread, used in turn.
 local ways = {
     function(...)
         local err = threads.resume(...)
@@ -195,7 +197,7 @@ local function run_program(program)
     events.finish()
 end
 
--- nil if the events are what they must be; else what was wanted, and where.
+-- Returns nil if the events are right; else the wanted event, and its position.
 return function(program, list)
     events.begin(list)
     world.begin()

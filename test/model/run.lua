@@ -1,15 +1,16 @@
--- Runs random programs in the module, and compares what happens with what has
--- to. In a process of its own (see model_spec.lua), with a clock of its own
--- (model_clock.c):
+-- Runs random programs in the module and in the model, and compares the events.
+-- The script is a process of its own (see model_spec.lua), with a clock of its
+-- own (preload/model_clock.c):
 --
 --     LD_PRELOAD=.../model.so lua run.lua SEED PROGRAMS SECONDS FOLDER
 --
--- It ends after so many programs, or so many seconds of the processor. Each
--- program has a seed of its own. One that goes wrong is shown; `run.lua SEED 1
--- 1 FOLDER` with its seed runs it alone.
+-- It ends after so many programs, or so many seconds of CPU time. Each program
+-- has a seed of its own. A program that fails is printed; `run.lua SEED 1 1
+-- FOLDER` with its seed runs it alone.
 
--- LuaJIT's compiled code may go round in circles where the collector is that
--- busy: it leaves a trace for a collection, which is due again when it returns.
+-- With so busy a collector, LuaJIT's compiled code may loop without progress:
+-- it leaves a trace for a collection, which is due again when the trace
+-- continues.
 if os.getenv 'SOCKETLOOP_TEST_GC' then
     require 'gc'
     if rawget(_G, 'jit') then rawget(_G, 'jit').off() end

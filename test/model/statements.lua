@@ -1,5 +1,6 @@
--- What the statements of a program (program.lua) mean in the model. Each is a
--- function of the thread and the statement, and returns its error, if it fails.
+-- The meaning of the statements of a program (program.lua) in the model. Each
+-- is a function of the thread and the statement. It returns an error if it
+-- fails.
 
 local doors = require 'model.doors'
 local events = require 'model.events'
@@ -13,7 +14,7 @@ local unpack = table.unpack or unpack      -- luacheck: ignore
 
 local execute
 
--- What a thread does that executes the block.
+-- Returns the body of a thread that executes the block.
 local function body(block)
     return function(thread) return execute(thread, block) end
 end
@@ -22,13 +23,13 @@ local function got(thread, s, ...)
     events.add(thread.number, s.id, ...)
 end
 
--- The end of a call that may have failed.
+-- Ends a call that may have failed.
 local function perhaps_catch(thread, s, err)
     if err and not s.catch then return err end
     got(thread, s, err or 'done')
 end
 
--- The end of one that control came back to.
+-- Ends a statement to which control has returned.
 local function tell(thread, s, how, ...)
     if how == 'failed' then return got(thread, s, (...)) end
     got(thread, s, 'done', ...)
@@ -52,7 +53,7 @@ local function find_socket(s)
     return sockets[1] and sockets[(s.socket - 1) % #sockets + 1]
 end
 
--- f(thread, s, socket), where there is a socket.
+-- f(thread, s, socket), if there is a socket.
 local function of_socket(f)
     return function(thread, s)
         local socket = find_socket(s)
@@ -91,7 +92,7 @@ local function iterate(thread, s)
     until results[2] == 'end'
 end
 
--- A nested coroutine: when it stops, so does the one that runs it.
+-- A nested coroutine. When it stops, the coroutine that runs it stops, too.
 local function generate(thread, s)
     if s.kind ~= 'standard' then return iterate(thread, s) end
     local nested = coroutine.create(function()
@@ -113,7 +114,7 @@ local function generate(thread, s)
     end
 end
 
--- By what it is nested in.
+-- By the kind of coroutine that yields.
 local yields = {
     coro = threads.coyield,
     safe = function(...)
@@ -246,8 +247,8 @@ local statements = {
 local operates = {receive = true, send = true, flood = true, drain = true,
                   connect = true, accept = true}
 
--- Somewhere beyond that, the others may get a turn in any such call: the rest
--- is not compared.
+-- After more operations in a turn than this, a thread may yield in any of them.
+-- The comparison of the program ends there.
 local most_operations = 60
 
 function execute(thread, block)

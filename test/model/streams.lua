@@ -1,12 +1,13 @@
--- Pairs of connected sockets in the model, and what goes through them. What
--- was sent is at once where it is received; when a receive is told of it, and
--- how many of the bytes it still gets when its time is over or its socket is
--- closed, the module's events say.
+-- Pairs of connected sockets in the model, and the bytes sent through them.
+-- Bytes that are sent arrive at once. The module's events determine when a
+-- receive sees them, and how many of them it returns when it times out or its
+-- socket is closed.
 --
--- A socket is a table: input, the bytes at hand; its peer; closed; shut, if it
--- sends no more; ended, if the peer does not; reset, if the peer did not read
--- all; gathers, if what it sent may not have left yet; fresh, if bytes have
--- come since the loop looked; reader, block and total as in waits.lua.
+-- A socket is a table: input, the bytes received but not read; peer; closed;
+-- shut, whether it sends no more; ended, whether the peer sends no more; reset,
+-- whether the peer was closed with unread bytes; gathers, whether sent bytes
+-- may still be gathered; fresh, whether bytes have arrived since the loop
+-- looked; reader, block and total as in waits.lua.
 
 local events = require 'model.events'
 local waits = require 'model.waits'
@@ -14,14 +15,14 @@ local world = require 'model.world'
 
 local streams = {}
 
--- Two connected sockets.
+-- Returns two connected sockets.
 function streams.pair()
     local one, other = {input = ''}, {input = ''}
     one.peer, other.peer = other, one
     return one, other
 end
 
--- Without CRs, if the pattern is for lines.
+-- Returns the bytes, without CRs if the pattern is for lines.
 local function cooked(s, bytes)
     return s.pattern == '*l' and bytes:gsub('\r', '') or bytes
 end
@@ -30,8 +31,8 @@ local function show(a, b, c)
     return ('%q %q %q'):format(tostring(a), tostring(b), tostring(c))
 end
 
--- How many of the bytes at hand finish the receive, and the data, or nil. Of a
--- closed socket nothing is received, not even no bytes.
+-- Returns the number of input bytes that finish the receive, and the data, or
+-- nil. A closed socket receives nothing, not even zero bytes.
 local function enough(socket, s)
     local input = socket.input
     if type(s.pattern) == 'number' then
@@ -49,8 +50,8 @@ local function enough(socket, s)
     if s.less_is_ok and input ~= '' then return #input, cooked(s, input) end
 end
 
--- A receive that fails has some of the bytes that came, perhaps not the last
--- ones: its result, and how many.
+-- A receive that fails returns some of the bytes that arrived, possibly not the
+-- last ones. Returns its result, and the number of bytes.
 local function fail(number, s, err, input)
     local result
     for size = 0, #input do
@@ -60,8 +61,8 @@ local function fail(number, s, err, input)
     return result, #input
 end
 
--- The same as enough if the loop has got only some of the bytes yet, for a
--- receive that is content with fewer: those that the module was.
+-- Like enough, for a receive to which less is enough: the loop may have read
+-- only some of the bytes, as many as in the module's event.
 local function content(number, socket, s)
     local all = socket.input
     for size = 0, #all do
@@ -104,7 +105,7 @@ local function time_out(number, socket, s)
     return result
 end
 
--- The end may not be known yet, or the last bytes not have come.
+-- For a timeout of 0: the last bytes or the end may not have arrived yet.
 local function too_early(number, socket, s)
     local finished = enough(socket, s) and s.pattern ~= '*a'
     if socket.closed or not socket.peer.gathers and
@@ -118,14 +119,14 @@ local function too_early(number, socket, s)
     end
 end
 
--- The thread's result, or nil and an error.
+-- Returns the thread's result, or nil and an error.
 function streams.receive(thread, s, socket)
     local number = thread.number
     return waits.operate(thread, s, socket, {
         can = function()
             return enough(socket, s) ~= nil or socket.closed or socket.ended
         end,
-        known = function()    -- it needs no bytes, or the socket is closed
+        known = function()    -- true if no bytes are needed
             return socket.closed or
                    type(s.pattern) == 'number' and #s.prefix >= s.pattern
         end,
@@ -139,8 +140,9 @@ function streams.receive(thread, s, socket)
     })
 end
 
--- Where another line is at hand it may be gathered: then it fails later, if at
--- all, and it isn't there yet. Its results.
+-- Returns the results of a send. If another line has arrived, the bytes may be
+-- gathered: then a failure is reported later, if at all, and the bytes have not
+-- arrived yet.
 function streams.send(number, s, socket)
     local data = s.data
     if data == '' then return 0, nil, nil end
@@ -161,8 +163,8 @@ function streams.close(socket)
     if socket.closed then return end
     waits.abort(socket)
     socket.closed = true
-    -- The system may say that what was not read is lost, and does so to the
-    -- peer, as an error in place of the end.
+    -- The system may report to the peer that unread bytes were lost, as an
+    -- error in place of the end.
     socket.peer.reset = socket.input ~= ''
     socket.input, socket.fresh = '', false
     socket.peer.ended = true
@@ -173,7 +175,7 @@ function streams.shutdown(socket)
     socket.shut, socket.peer.ended = true, true
 end
 
--- Bytes that came but are not enough are progress for those who wait.
+-- Bytes that are too few to end a wait still count as its progress.
 function streams.note_progress()
     for _, socket in ipairs(world.sockets) do
         local thread = socket.reader
@@ -184,7 +186,7 @@ function streams.note_progress()
     end
 end
 
--- Whether there is something that a thread has not been told of.
+-- Whether there are new bytes for a waiting thread.
 function streams.any_news()
     for _, socket in ipairs(world.sockets) do
         if socket.reader and socket.fresh then return true end

@@ -1,14 +1,16 @@
--- Threads in the model: each is a coroutine that gives control back whenever
--- it stops, to whoever knows who goes on; errors are values that are returned.
+-- Threads in the model. Each is a coroutine that yields to the main program
+-- whenever it stops; a function passed on says which thread continues. Errors
+-- are values that are returned.
 --
--- What runs is a thread or the main program. Who calls a thread is a base: the
--- thread, and whoever gets control from it, runs until one stops that hands
--- control to nobody. Then a base of the loop goes on, and one of coro stops,
--- too. Control may come back to a base before.
+-- A thread or the main program is running. The caller of a thread is a base:
+-- the thread, and the threads that get control from it, run until one stops
+-- without passing control on. Then control returns to the topmost base that is
+-- the loop's; bases of coro above it are suspended. Control may also return to
+-- a base earlier.
 --
--- Where a thread returns to is its home: 'base' (whoever that is then; it gets
--- no values), 'nobody', or the thread that resumed it by coro; or else what a
--- safewrap has of its caller.
+-- The return target of a thread is its field home: 'base' (the base at that
+-- time, which gets no values), 'nobody', the thread that resumed it by coro, or
+-- the record of a safewrap, which knows its caller.
 
 local events = require 'model.events'
 local world = require 'model.world'
@@ -17,15 +19,16 @@ local unpack = table.unpack or unpack      -- luacheck: ignore
 
 local threads = {}
 
-local bases      -- a stack of who called somebody
+local bases      -- stack of callers
 local goes_on    -- see `switch`
 
--- What was gathered leaves.
+-- Gathered bytes leave.
 local function flush()
     for _, socket in ipairs(world.sockets) do socket.gathers = false end
 end
 
--- One stops: who goes on, with how control comes and what it brings.
+-- The running thread stops. Returns the thread that continues, how it was left,
+-- and the values it gets.
 local function step_down()
     while true do
         local base = table.remove(bases)
@@ -44,8 +47,8 @@ end
 
 local function is_safe(home) return type(home) == 'table' and home.is_safe end
 
--- Who called it at last gets its values wherever he can be made to go on, its
--- error only if he has called somebody.
+-- Returns the last caller of a safewrap. It gets values wherever it can be
+-- continued, and an error only if it has called a thread.
 local function last_caller(safe, err)
     local caller = safe.caller
     safe.yielder = nil
@@ -67,7 +70,7 @@ local function finish(thread, err)
         if err then return hand_over(home, 'failed', err, thread) end
         return hand_over(home, 'values', 'end', thread.number)
     elseif not err then
-        return step_down()    -- also where the values are lost
+        return step_down()    -- the values may be lost
     elseif home == 'base' then
         return table.remove(bases).thread, {'failed', err, thread}
     end
@@ -75,7 +78,7 @@ local function finish(thread, err)
     return to, {'failed', err, thread}
 end
 
--- In the main program: the thread runs, until control comes back here.
+-- In the main program: runs the thread until control returns here.
 local function run(thread, ...)
     local brought = {'values', ...}
     bases = {{thread = world.main, is_loops = true}}
@@ -95,8 +98,8 @@ local function run(thread, ...)
     return unpack(brought)
 end
 
--- The running thread stops; f says who goes on. How control comes back, and
--- what it brings.
+-- The running thread stops; f returns the thread that continues. Returns how
+-- control returned, and the values.
 local function switch(state, f)
     world.running.state, goes_on = state, f
     return coroutine.yield 'stop'
@@ -104,12 +107,12 @@ end
 
 local function drop_first(_, ...) return ... end
 
--- The running thread stops; what it is woken with.
+-- The running thread stops. Returns the values with which it is woken.
 function threads.stop(state)
     return drop_first(switch(state, step_down))
 end
 
--- What runs calls the other.
+-- The running thread or main program calls another thread.
 local function call(other, is_loops, ...)
     if world.running == world.main then return run(other, ...) end
     local brought = {'values', ...}
@@ -117,7 +120,7 @@ local function call(other, is_loops, ...)
     return switch('calling', function() return other, brought end)
 end
 
--- body(thread) is what it does; it returns its error, if it fails.
+-- body(thread) is the thread's function. It returns an error if it fails.
 function threads.new(body, home)
     local thread = {number = #world.threads + 1, state = 'fresh', home = home}
     world.threads[thread.number] = thread
@@ -130,14 +133,14 @@ function threads.new(body, home)
     return thread
 end
 
--- The number is that of a thread, or 0 for the main program.
+-- Returns the thread with this number, or main for 0.
 function threads.find(target)
     if target == 0 then return world.main end
     return world.threads[(target - 1) % #world.threads + 1]
 end
 
 -------------------------------------------------------------------------------
--- The loop's threads: functions that return an error, if there is one
+-- The loop's threads: functions that return an error, if any
 
 local function error_of(how, err)
     return how == 'failed' and err or nil
@@ -157,14 +160,14 @@ function threads.resume(thread, ...)
     return error_of(call(thread, true, ...))
 end
 
--- From the loop: its errors are reported.
+-- Called by the loop; errors are recorded.
 function threads.wake(thread, ...)
     local how, err, culprit = run(thread, ...)
     if how == 'failed' then events.add(culprit.number, 'failed', err) end
 end
 
 -------------------------------------------------------------------------------
--- Handing control over: how it comes back, and what it brings
+-- Transfers: how control returns, and the values
 
 local function can_transfer(to)
     return to ~= world.running and to.state ~= 'waiting' and to.state ~= 'dead'
@@ -184,7 +187,7 @@ function threads.transfer(to, ...)
     return switch_to(to, ...)
 end
 
--- The thread does not return any more to who called it and goes on.
+-- The thread no longer returns to its resumer, which continues.
 local function come_back(thread, ...)
     if ... ~= 'nothing' and thread.home == world.running then
         thread.home = 'nobody'
@@ -216,12 +219,12 @@ local function is_base(thread)
     end
 end
 
--- What safewrap has of a thread.
+-- Returns safewrap's record of a thread.
 function threads.new_safe(thread)
     return {is_safe = true, thread = thread, yielder = thread}
 end
 
--- Whoever yielded last goes on; nobody, if its thread has ended.
+-- Continues the thread that yielded last; a misuse if that has ended.
 function threads.call_safe(safe, ...)
     local to = safe.yielder
     if not (to and can_transfer(to)) then return 'failed', 'misuse' end

@@ -1,19 +1,19 @@
--- What threads wait for, in the model: a time, or that something can be done
--- with a socket. That is an operation, a table of functions:
+-- Things that threads wait for, in the model: a time, or an operation on a
+-- socket. An operation is a table of functions:
 --
 --     can()         whether it can be done now
---     known()       whether that is plain without asking the system
---     try()         does it: its result, a text
---     too_early()   with no time to wait: its result if it seems that it can't
---                   be done though it can, else nil
---     time_out()    its result when its time is over
---     closed()      a function: its result when the socket was closed, to be
---                   called when the thread's turn comes
---     in_turn       whether it may as well be done when it is the turn of those
---                   that wait for nothing
+--     known()       whether that is known without a system call
+--     try()         does it; returns its result, a text
+--     too_early()   without time to wait: its result if it seems impossible
+--     though it is possible, else nil
+--     time_out()    its result when it times out
+--     closed()      a function that returns its result when the socket was
+--     closed, to be called when the thread runs
+--     in_turn       whether it may also be done in the turns of threads
+--     that wait for nothing
 --
--- The thread that waits is the socket's reader. A socket's time limits are
--- block (for each wait) and total (for a call), as with settimeout, in ticks.
+-- The waiting thread is the socket's reader. A socket's timeouts are block (for
+-- each wait) and total (for a call), as in settimeout, in ticks.
 
 local events = require 'model.events'
 local threads = require 'model.threads'
@@ -21,9 +21,9 @@ local world = require 'model.world'
 
 local waits = {}
 
-local order = 0    -- of setting times
+local order = 0    -- of calls of set_time
 
--- The thread is woken at the given time, if it still waits then.
+-- The thread is woken at the given time if it still waits.
 function waits.set_time(thread, time)
     order = order + 1
     thread.time, thread.order = time, order
@@ -39,7 +39,8 @@ function waits.sleep(thread, ticks)
     threads.stop 'waiting'
 end
 
--- When a wait that begins now, of a call that began then, is over.
+-- Sets the deadline of a wait that begins now. wait.until_ is the deadline of
+-- the whole call.
 local function set_deadline(thread)
     local wait = thread.wait
     local time = wait.block and world.now + wait.block
@@ -49,7 +50,7 @@ local function set_deadline(thread)
     if time then waits.set_time(thread, time) end
 end
 
--- The calling thread waits until it is done: its result.
+-- The calling thread waits until the operation is done. Returns its result.
 function waits.park(thread, socket, operation)
     thread.wait = {socket = socket, operation = operation,
                    block = socket.block, steps = 0,
@@ -61,7 +62,8 @@ function waits.park(thread, socket, operation)
     return type(result) == 'function' and result() or result
 end
 
--- The calling thread does it, in a statement: its result, or nil and an error.
+-- The calling thread does the operation. Returns its result, or nil and an
+-- error.
 function waits.operate(thread, s, socket, operation)
     if socket.reader then return nil, 'misuse' end
     local instant = socket.block == 0 or socket.total == 0
@@ -95,19 +97,19 @@ function waits.time_out(thread)
     threads.wake(thread, result)
 end
 
--- Something came that is not enough: a new wait of the same call begins.
+-- Some progress was made: a new wait of the call begins.
 function waits.go_on(thread)
     world.sleepers[thread] = nil
     set_deadline(thread)
 end
 
--- The socket is closed.
+-- The socket is being closed.
 function waits.abort(socket)
     local thread = socket.reader
     if not (thread and thread.wait) then return end
     local result = thread.wait.operation.closed()
     end_wait(thread)
-    socket.reader = thread    -- it is, until its turn comes
+    socket.reader = thread    -- until the thread runs
     table.insert(world.ready, {thread, function()
         socket.reader = nil
         return result()

@@ -3,10 +3,10 @@
 --     run.lua minutes N        random work for N minutes
 --     run.lua connections N    N connections, one after another
 --
--- Now and then the work pauses, garbage is collected, and what the process
--- has is looked at: Lua's heap, memory, descriptors, threads of the system
--- and mappings. After a warm-up none of it may grow. With getaddrinfo.c
--- preloaded look-ups take their time.
+-- At intervals the work pauses, garbage is collected, and the resources of the
+-- process are measured: Lua's heap, memory, descriptors, system threads and
+-- mappings. After a warm-up none of them may grow. With preload/getaddrinfo.c
+-- look-ups take some time.
 
 local loop = require 'socketloop'
 local coro = require 'coro'
@@ -17,13 +17,13 @@ assert((mode == 'minutes' or mode == 'connections') and amount,
        'usage: run.lua minutes|connections N')
 
 local WORKERS = 100
-local LOOKS = 20        -- at least
+local LOOKS = 20        -- minimum number of measurements
 local random = math.random
 
 math.randomseed(os.time())
 
 -------------------------------------------------------------------------------
--- What the process has
+-- Resources of the process
 
 local function read_file(name)
     local file = assert(io.open(name))
@@ -64,12 +64,12 @@ local function report()
     io.stdout:flush()
 end
 
--- What of it may differ, in KiB or number: the allocator keeps some memory,
--- and LuaJIT's compiler; look-ups take up to eight threads, for two seconds
--- longer than they have to.
+-- Allowed differences, in KiB or number. The allocator and LuaJIT's compiler
+-- keep some memory; look-ups use up to eight threads, which end two seconds
+-- later.
 local slack = {heap = 50, memory = 2000, fds = 0, threads = 8, mappings = 200}
 
--- The best or worst of some looks; better: math.min or math.max.
+-- The best or worst of some measurements; better: math.min or math.max.
 local function extreme(better, first, last, what)
     local result = looks[math.ceil(first)][what]
     for i = math.ceil(first), math.floor(last) do
@@ -78,8 +78,8 @@ local function extreme(better, first, last, what)
     return result
 end
 
--- The first quarter is to warm up. Then a leak makes the least of the last
--- quarter more than the most of the second one.
+-- The first quarter is the warm-up. With a leak, the minimum of the last
+-- quarter exceeds the maximum of the second one.
 local function finish()
     local grown, n = {}, #looks
     if n < LOOKS / 2 then
@@ -148,7 +148,8 @@ end
 loop.onerror = fail
 loop.coro.onerror = fail
 
--- Of a whole network, so that ports in TIME_WAIT don't matter.
+-- Addresses of the whole loopback network, so that ports in TIME_WAIT don't
+-- matter.
 local last = 0
 local function address()
     last = last % 62500 + 1
@@ -176,7 +177,7 @@ local function converse(client, times)
     end
 end
 
--- In a sort within a pcall within a coroutine.
+-- Runs f in a sort within a pcall within a coroutine.
 local function frozen(f)
     coroutine.wrap(function()
         assert(pcall(table.sort, {2, 1}, function(a, b)
@@ -187,7 +188,7 @@ local function frozen(f)
 end
 
 local long = ('x'):rep(2^22)
-local symmetric = {}    -- what the other loop still has to do
+local symmetric = {}    -- work left for the other loop
 
 local jobs = {
     function()
@@ -329,7 +330,7 @@ local jobs = {
 }
 
 -------------------------------------------------------------------------------
--- Going on
+-- Continuing and pausing
 
 local at_work = {}      -- threads and the numbers of their jobs
 
@@ -341,7 +342,7 @@ local function give_up()
     os.exit(1)
 end
 
--- Until nothing but the servers waits: everybody's limit is a few seconds.
+-- Runs until only the servers wait. All timeouts are a few seconds.
 local function settle(busy)
     local deadline = loop.now() + 120
     repeat

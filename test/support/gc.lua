@@ -1,7 +1,7 @@
 -- Helper for busted: keeps the garbage collector busy all the time, so that an
 -- object that is not anchored is collected soon:
 --
--- SOCKETLOOP_TEST_GC=1 tools/test.sh lua5.4:epoll
+--     SOCKETLOOP_TEST_GC=1 tools/test.sh lua5.4:epoll
 --
 -- A cycle begins when the previous one has ended, and is over within a few KiB
 -- of allocation. The specs that measure time would fail with a whole cycle at

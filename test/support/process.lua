@@ -172,8 +172,8 @@ function process.run(command)
     return process.start(command):wait()
 end
 
--- Returns a prefix for the shell commands of servers that cannot run as root: they
--- run as nobody, and the folder becomes theirs.
+-- Returns a prefix for the command of a server that cannot run as root: it runs
+-- as nobody, who becomes the owner of the folder.
 function process.unprivileged(folder)
     if not output_of 'id -u':match '^0' then return 'exec ' end
     os.execute('chown -R nobody ' .. quote(folder))
