@@ -1,7 +1,7 @@
 /*
- * api.c - a C module as others write one: all it knows of socketloop is in
- * the header. Offers the functions found there to the specs, and descriptors
- * that no Lua object owns.
+ * api.c - a C module as users write one: of socketloop it knows only
+ * socketloop.h. Exposes the functions of that header to the specs, and
+ * descriptors that no Lua object owns.
  */
 
 #include <socketloop.h>
@@ -26,8 +26,8 @@ static const socketloop_api *check_api(lua_State *L)
 
 /* --- what the header offers -------------------------------------------- */
 
-/* [-0, +(1|3), m] What wait returned: 'r', 'w', 'rw' or 'timeout'; nil, the
- * code's name, errno. */
+/* [-0, +(1|3), m] Pushes the result of wait: 'r', 'w', 'rw' or 'timeout'; or
+ * nil, the code's name, errno. */
 static int push_outcome(lua_State *L, int result)
 {
     static const char *const names[] = {"timeout", "r", "w", "rw"};
@@ -60,8 +60,8 @@ static int func_wait(lua_State *L)
     return push_outcome(L, check_api(L)->wait(L, fd, events, seconds));
 }
 
-/* waitfull(fd): the same for 'r', with nothing left of the stack that every C
- * function has; raises if it isn't the same afterwards. */
+/* waitfull(fd): wait(fd, 'r') with none of the stack slots left that a C
+ * function is guaranteed; raises if the stack has changed afterwards. */
 static int func_waitfull(lua_State *L)
 {
     int fd = (int)luaL_checknumber(L, 1);
@@ -78,8 +78,8 @@ static int func_waitfull(lua_State *L)
     return push_outcome(L, result);
 }
 
-/* waitall(fd, ...) -> how many of the descriptors could be read, waiting for
- * one after the other in one call */
+/* waitall(fd, ...) -> number of descriptors that became readable, waiting for
+ * one after the other */
 static int func_waitall(lua_State *L)
 {
     int count = 0;
@@ -99,8 +99,8 @@ static int func_waitandraise(lua_State *L)
     return luaL_error(L, "%s", luaL_checkstring(L, 2));
 }
 
-/* waitaround(fd, f): waits for 'r', calls f, waits again, with a buffer on the
- * C stack which must stay what it was. */
+/* waitaround(fd, f): waits for 'r', calls f, waits again. A buffer on the C
+ * stack must not change. */
 static int func_waitaround(lua_State *L)
 {
     char buffer[512], same[512];
@@ -137,7 +137,7 @@ static int func_closing(lua_State *L)
 }
 
 /* found([version]) -> whether there is an API; with a version: whether there
- * would be if socketloop had that one */
+ * would be one if socketloop had this version */
 static int func_found(lua_State *L)
 {
     socketloop_api other = {(int)luaL_optinteger(L, 1, 0), NULL, NULL, NULL,
@@ -165,7 +165,7 @@ static int push_descriptors(lua_State *L, const int fds[2])
     return 2;
 }
 
-/* pipe() -> the end to read, the end to write */
+/* pipe() -> reading end, writing end */
 static int func_pipe(lua_State *L)
 {
     int fds[2];
@@ -183,14 +183,14 @@ static int func_pair(lua_State *L)
     return push_descriptors(L, fds);
 }
 
-/* open(name) -> a descriptor of the file, to read and write */
+/* open(name) -> a descriptor of the file, for reading and writing */
 static int func_open(lua_State *L)
 {
     lua_pushinteger(L, open(luaL_checkstring(L, 1), O_RDWR));
     return 1;
 }
 
-/* duplicate(fd, other): other becomes another name of fd */
+/* duplicate(fd, other): makes other a duplicate of fd */
 static int func_duplicate(lua_State *L)
 {
     lua_pushinteger(L, dup2((int)luaL_checknumber(L, 1),
@@ -198,7 +198,7 @@ static int func_duplicate(lua_State *L)
     return 1;
 }
 
-/* write(fd, bytes) -> how many it took, or nil */
+/* write(fd, bytes) -> number of bytes written, or nil */
 static int func_write(lua_State *L)
 {
     size_t size;
@@ -211,7 +211,7 @@ static int func_write(lua_State *L)
     return 1;
 }
 
-/* read(fd) -> what there is, '' at the end, nil if there is nothing */
+/* read(fd) -> the bytes available, '' at the end, nil if there are none */
 static int func_read(lua_State *L)
 {
     char bytes[4096];

@@ -2,8 +2,8 @@
 --
 --     lua attacked.lua 'SETTINGS'      a table in Lua
 --
--- It is limited as doc/security.md says, by the settings that are given. Prints
--- two ports: its own, and that of a connection on which it tells its figures.
+-- The settings are the limits of doc/security.md. Prints two ports: the
+-- server's, and that of a connection on which the server sends its figures.
 
 local lfs = require 'lfs'
 local loop = require 'socketloop'
@@ -13,7 +13,7 @@ local settings = assert(load('return ' .. arg[1]))()
 
 loop.onerror = function() end
 
--- So many bytes, made once for all clients.
+-- Returns a string of that size, made once for all clients.
 local made = {}
 local function bytes(size)
     made[size] = made[size] or ('x'):rep(size)
@@ -21,7 +21,7 @@ local function bytes(size)
 end
 if settings.big then bytes(settings.big) end
 
--- Sends until there is no room, and is closed with bytes to send.
+-- Sends until there is no room, and is closed with unsent bytes.
 local function leave(client)
     client:settimeout(nil, 't')
     client:settimeout(0)
@@ -71,7 +71,7 @@ local function descriptors()
     return count
 end
 
--- The most memory that it has had so far, in KiB.
+-- Returns the peak memory so far, in KiB.
 local function peak()
     local file = assert(io.open '/proc/self/status')
     local text = file:read '*a'
@@ -79,10 +79,10 @@ local function peak()
     return text:match 'VmHWM:%s*(%d+)'
 end
 
--- To count descriptors takes one, which is kept for that.
+-- Counting descriptors requires a descriptor, which is reserved here.
 local spare = assert(io.open '/dev/null')
 
-local steps = 0    -- of the loop
+local steps = 0    -- of the loop so far
 
 local function measure()
     spare:close()

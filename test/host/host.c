@@ -1,23 +1,29 @@
 /*
- * host.c - a program that embeds Lua, for what the interpreter cannot do:
+ * host.c - a program that embeds Lua, for tests that the interpreter cannot
+ * run:
  *
  *     host THREADS TIMES LINGER SCRIPT
  *
- * runs the script in so many threads at once, each so many times in a new
- * Lua state, and then goes on for so many milliseconds. The exit status says
- * whether every script came to its end. Besides the standard libraries a
- * script has fork() -> pid, quit(status), which is _exit(2), and wait(pid) ->
- * status, or nil if it was killed. A child ends with the script, after
- * lua_close, and its status is the number that the script returned.
- * shut(status) closes the script's own state, and is quit(status) then.
- * closefrom(descriptor) closes that descriptor and all above it.
+ * runs the script in so many threads at once, in each of them so many times,
+ * every time in a new Lua state. Then it waits for LINGER milliseconds. The
+ * exit status says whether every script succeeded. Besides the standard
+ * libraries a script has
  *
- * And it can make further Lua states, within the same thread: newstate() ->
- * state, runstate(state, code) -> the number that it returned,
- * closestate(state).
+ *     fork() -> pid; a child ends with the script, after lua_close, and its
+ *               status is the number that the script returned
+ *     quit(status), which is _exit(2)
+ *     wait(pid) -> status, or nil if the child was killed
+ *     shut(status) closes the script's own state, then quits
+ *     closefrom(descriptor) closes this descriptor and all above it
+ *
+ * and can make further Lua states in the same thread:
+ *
+ *     newstate() -> state
+ *     runstate(state, code) -> the number that the code returned
+ *     closestate(state)
  */
 
-#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+#define _DEFAULT_SOURCE    /* POSIX.1-2008 and common extensions */
 
 #include <lua.h>
 #include <lauxlib.h>
@@ -32,8 +38,8 @@
 
 enum { THREADS_MAX = 64 };
 
-/* Ends a child without what leak checkers would do, who know of no fork; but
- * where lines are counted that is done at exit. */
+/* Ends a child without running exit handlers: leak checkers do not know of the
+ * fork. For coverage, which is written by an exit handler, calls exit. */
 static void leave(int status)
 {
     if (getenv("SOCKETLOOP_TEST_EXIT") != NULL)
@@ -54,7 +60,7 @@ static int func_quit(lua_State *L)
     return 0;
 }
 
-/* Closes the script's own state, whoever runs in it. */
+/* Closes the script's own state, whichever thread runs in it. */
 static int func_shut(lua_State *L)
 {
     int status = (int)luaL_checkinteger(L, 1);
@@ -133,7 +139,7 @@ static int run_script(const char *name)
     return !failed;
 }
 
-/* What a thread has to do, and how often it failed. */
+/* The work of a thread, and the number of its failures. */
 typedef struct work {
     pthread_t thread;
     const char *script;

@@ -1,14 +1,13 @@
--- For the host host.c, with the name service getaddrinfo.c: two hundred
--- look-ups in each of its states, many of them given up at every stage, the
--- last ones by closing the state. `make tsan` runs it in several threads, and
--- so does resolver_spec.lua.
+-- For host.c with the name service getaddrinfo.c: two hundred look-ups in each
+-- Lua state, many of them abandoned at various stages, the last ones by closing
+-- the state. `make tsan` and resolver_spec.lua run it in several threads.
 
 local loop = require 'socketloop'
 
 local random = math.random
 math.randomseed(7)
 
--- Closes the socket some time.
+-- Closes the socket after a random time.
 local function close_later(s)
     loop.newthread(function()
         loop.sleep(random() / 200)

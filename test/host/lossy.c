@@ -3,13 +3,12 @@
  *
  *     lossy LOSS DELAY SEED COMMAND [ARGUMENT...]
  *
- * LOSS packets of 1000 are lost, the others arrive after DELAY to twice DELAY
- * milliseconds, and so not in order. The command runs in a network namespace
- * of its own with one interface more (a tun device) that is ours. It has the
- * address 10.99.0.1; what is sent to 10.99.0.2 comes back to it, with the two
- * addresses exchanged, which leaves the checksums right. Exits with the
- * command's status, or with 77 and the reason if there can be no such network
- * here.
+ * LOSS of 1000 packets are lost, the others arrive after DELAY to twice DELAY
+ * milliseconds, hence reordered. The command runs in a network namespace of its
+ * own with an additional interface, a tun device that this program serves. The
+ * interface has the address 10.99.0.1. Packets to 10.99.0.2 are sent back with
+ * the two addresses exchanged, which leaves the checksums valid. Exits with the
+ * command's status, or with 77 and the reason if no such network can be made.
  */
 
 #define _GNU_SOURCE    /* unshare */
@@ -40,7 +39,7 @@ typedef struct packet {
     unsigned char bytes[PACKET_MAX];
 } packet;
 
-static packet queue[QUEUE_MAX];    /* the first `queued` are on their way */
+static packet queue[QUEUE_MAX];    /* the first `queued` are in transit */
 static int queued;
 static uint64_t state;
 
@@ -122,7 +121,7 @@ static void take_packet(int tun, unsigned long loss, unsigned long delay)
     queued++;
 }
 
-/* Delivers what is due; how many ms until the next, or -1. */
+/* Delivers the packets that are due. Returns the ms until the next, or -1. */
 static int deliver(int tun)
 {
     double time = now(), next = -1;

@@ -1,20 +1,20 @@
 /*
  * memory.c - a program that embeds Lua and the module, in which the n-th
- * request for memory fails, for every n:
+ * allocation fails, for every n:
  *
  *     memory lua|system WIDTH RUNS[:SEED] SCRIPT [PART [N]]
  *
- * The script returns a list of parts, each a name and three functions: what
- * comes before, what may fail, and what must work afterwards. A part is run in
- * a new Lua state for each n: in the second function WIDTH requests fail from
- * the n-th on (0: all), in the others none; then comes lua_close, after which
- * as much memory, mapped or not, and as many descriptors must be in use as were
- * before. At most RUNS n are tried of each part, at equal distances (0: all),
- * the first of which depends on SEED; or only N of only one PART.
+ * The script returns a list of parts, each a name and three functions: the
+ * preparation, the operation that may fail, and the checks afterwards. A part
+ * is run in a new Lua state for each n. In the operation, WIDTH requests fail
+ * from the n-th on (0: all); in the other functions, none. After lua_close the
+ * memory and descriptors in use must be those from before. At most RUNS values
+ * of n are tried for each part, at equal distances (0: all), from a start that
+ * depends on SEED; or only N of only one PART.
  *
- * `lua`: what Lua asks its allocator for; `system`: what the module asks the
- * system for: memory, descriptors, stacks, threads. Its calls are found by the
- * linker's --wrap, so those of libraries are not among them.
+ * `lua`: requests to Lua's allocator. `system`: the module's requests to the
+ * system for memory, descriptors, stacks and threads. These calls are replaced
+ * by the linker's --wrap, so those of libraries are not included.
  */
 
 #define _GNU_SOURCE    /* accept4, pipe2, RTLD_DEFAULT */
@@ -42,14 +42,14 @@
 
 enum { FDS_MAX = 1024, RUN_SECONDS = 30, NAP = 1000000, NAPS_MAX = 5000 };
 
-/* Requests of one kind: all of them are counted, some fail. */
+/* Requests of one kind. All are counted, some fail. */
 typedef struct requests {
     int on;              /* whether they are counted */
     long count;
-    long first, width;   /* those that fail; width 0: all from the first on */
+    long first, width;   /* failing ones; width 0: all from first on */
 } requests;
 
-/* What is in use; workers of the module change it, too. */
+/* Resources in use; the module's workers change them, too. */
 typedef struct usage {
     long blocks, mapped, lists;    /* mapped: bytes */
     int fds;
@@ -69,13 +69,13 @@ static int must_fail(requests *r)
            (r->width == 0 || r->count < r->first + r->width);
 }
 
-/* What it is afterwards. */
+/* Adds to a counter. Returns the new value. */
 static long count(long *what, long change)
 {
     return __sync_add_and_fetch(what, change);
 }
 
-/* True, with errno set, if this request to the system fails. */
+/* Returns true, with errno set, if this request to the system fails. */
 static int refuse(int err)
 {
     if (!must_fail(&system_requests))
@@ -194,7 +194,8 @@ int __wrap_accept4(int fd, struct sockaddr *name, socklen_t *size, int flags)
     return refuse(ENFILE) ? -1 : __real_accept4(fd, name, size, flags);
 }
 
-/* Thousands of connections must not block as many ports for a minute. */
+/* Resets connections when they close, or thousands of ports would stay in
+ * TIME_WAIT for a minute. */
 int __wrap_connect(int fd, const struct sockaddr *name, socklen_t size);
 int __wrap_connect(int fd, const struct sockaddr *name, socklen_t size)
 {
@@ -212,7 +213,7 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           : __real_pthread_create(thread, attributes, run, arg);
 }
 
-/* Knows two names: 'twice' has two addresses, 'nobody' none. */
+/* Knows two names: 'twice' has two addresses, 'nobody' has no address. */
 int __wrap_getaddrinfo(const char *host, const char *port,
                        const struct addrinfo *hints, struct addrinfo **list);
 int __wrap_getaddrinfo(const char *host, const char *port,
@@ -245,8 +246,8 @@ void __wrap_freeaddrinfo(struct addrinfo *list)
 static lua_Alloc lua_allocate;
 static void *lua_allocate_arg;
 
-/* LuaJIT may insist on its own allocator: this one asks that. A block that
- * shrinks does not fail: Lua relies on it. */
+/* Calls Lua's previous allocator, since LuaJIT may insist on its own. Shrinking
+ * a block does not fail: Lua relies on that. */
 static void *allocate(void *arg, void *block, size_t old, size_t size)
 {
     (void)arg;
@@ -273,8 +274,8 @@ static lua_State *new_state(void)
     return L;
 }
 
-/* Lua 5.4 drops an object without its finalizer if it has no memory to call
- * that, and warns: what the object had is left behind. */
+/* If Lua 5.4 has no memory to call a finalizer, it drops the object with a
+ * warning, and the object's resources are leaked. */
 static int finalizers_lost;
 
 static void warn(void *arg, const char *piece, int more)
@@ -334,7 +335,7 @@ static int is_as_before(const usage *before)
            now.lists == before->lists && now.fds == before->fds;
 }
 
-/* The last worker frees what is left in its own time. */
+/* The last worker frees its memory asynchronously. */
 static void check_usage(const usage *before)
 {
     struct timespec nap = {0, NAP};
@@ -350,8 +351,8 @@ static void check_usage(const usage *before)
     exit(1);
 }
 
-/* [-0, +5, -] Loads the script; pushes a part, its name and functions. False
- * if there is none. */
+/* [-0, +5, -] Loads the script; pushes a part, its name and functions. Returns
+ * false if there is no such part. */
 static int push_part(lua_State *L, const char *script, int part)
 {
     if (luaL_loadfile(L, script) || lua_pcall(L, 0, 1, 0))
@@ -364,8 +365,8 @@ static int push_part(lua_State *L, const char *script, int part)
     return 1;
 }
 
-/* Runs a part once, the n-th request failing, or none if n is 0. How many
- * requests there were; -1: there is no such part. */
+/* Runs a part once; the n-th request fails, or none if n is 0. Returns the
+ * number of requests, or -1 if there is no such part. */
 static long run_once(const char *script, int part, requests *r, long n)
 {
     usage before = get_usage();

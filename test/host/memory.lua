@@ -1,17 +1,17 @@
--- For the host memory.c: what is tried while memory is short.
+-- The parts that memory.c runs while memory is short.
 --
--- A part is a function `body(known)`: it is run once while requests fail,
--- when it may fail in any way but must not hang, and then once more, when it
--- must work. What it makes that lives on without it, a server say, it puts
--- into one of known's fields.
+-- A part is a function `body(known)`. It is run once while requests fail: then
+-- it may fail in any way but must not hang. After that it is run again, and
+-- must work. Objects that outlive the part, such as servers, are put into
+-- fields of known.
 
--- LuaJIT's compiler goes round in circles at times when it gets no memory.
+-- LuaJIT's compiler sometimes loops without progress when memory is short.
 if rawget(_G, 'jit') then rawget(_G, 'jit').off() end
 
 local loop, coro
 local unpack = table.unpack or unpack       -- luacheck: ignore
 
--- Whether requests fail; then a step may raise.
+-- Whether requests fail; if so, a step may raise.
 local short
 
 local function new_known()
@@ -19,27 +19,28 @@ local function new_known()
 end
 local known = new_known()
 
--- LuaJIT's tostring crashes if it has no memory for a number's text.
+-- LuaJIT's tostring crashes without memory for a number's text.
 local function text_of(n)
     return ('%d'):format(n)
 end
 
--- Closes what is known. Errors don't matter, they come from elsewhere.
+-- Closes the object in a field of known. Its error is raised if there is
+-- memory.
 local function drop(name)
     local value = known[name]
     if value and type(value) ~= 'thread' then value:close() end
-    known[name] = false     -- if there was memory to call the method
+    known[name] = false     -- unless close has raised
 end
 
 local names = {'server', 'client', 'other', 'thread'}
 
--- Lua drops an object without its finalizer if it has no memory to call that.
--- Where much garbage is collected objects are kept until there is memory.
+-- If Lua has no memory to call an object's finalizer, it drops the object. So
+-- parts that make much garbage keep objects until there is memory.
 local kept
 
 local function new_kept()
     kept = {count = 0}
-    for i = 1, 1000 do kept[i] = false end    -- room, or keep takes memory
+    for i = 1, 1000 do kept[i] = false end    -- room for keep
 end
 new_kept()
 
@@ -49,7 +50,7 @@ local function keep(object)
     return object
 end
 
--- Steps the loop until over() or nothing is left to do.
+-- Steps the loop until over() is true or nothing waits.
 local function drive(over)
     for _ = 1, short and 10 or 1000 do
         if over and over() then return true end
@@ -61,7 +62,7 @@ local function drive(over)
     if not short then error 'the loop does not come to an end' end
 end
 
--- Runs f(...) in a thread, with the loop, to its end.
+-- Runs f(...) in a thread, and the loop until f has ended.
 local function run(f, ...)
     local done = false
     loop.newthread(function(...)
@@ -87,12 +88,12 @@ end
 -------------------------------------------------------------------------------
 -- Afterwards
 
--- Failed threads may still be told of, others wait for what never comes.
+-- Errors of threads may still be reported, and some threads may wait for ever.
 local function recover()
     loop.onerror = nil
     for _ = 1, 1000 do
         for _, name in ipairs(names) do drop(name) end
-        collectgarbage()    -- what was made, but not given to anyone
+        collectgarbage()    -- objects without references
         local ok, more = pcall(loop.step, 0.01)
         if ok and not more then return end
     end
@@ -101,8 +102,9 @@ end
 
 local parts = {}
 
--- A string too long for a luaL_Buffer on the C stack: 5.4 leaves the class of
--- its buffers unfinished if memory is short when it makes the first one.
+-- Makes a string too long for a luaL_Buffer on the C stack. 5.4 leaves the
+-- metatable of such buffers unfinished if memory is short when the first one is
+-- made.
 local function prepare()
     assert(('x'):rep(100000))
     loop = require 'socketloop'
@@ -326,7 +328,7 @@ local function serve(handler)
     return port_of(known.server)
 end
 
--- Both sides of a connection, known as client and other.
+-- Makes a connection; its ends are known.client and known.other.
 local function connect_pair()
     known.server = loop.tcp('127.0.0.1', 0)
     assert(known.server:listen(8))
@@ -463,8 +465,8 @@ part('gathered sends', function()
     drive()
 end)
 
--- Runs f(litter) with a collector that is never at rest, and so quick;
--- litter(finalizer) makes garbage that has a finalizer.
+-- Runs f(litter) with a collector that is always active and fast.
+-- litter(finalizer) makes garbage with a finalizer.
 local function with_litter(speed, f)
     local function litter(finalizer)
         local newproxy = rawget(_G, 'newproxy')
@@ -532,7 +534,7 @@ part('finalizers in the middle of resuming', function()
             local t = coroutine.create(body)
             coroutine.resume(t)
             litter(function() loop.resume(t, 1) end)
-            pcall(loop.resume, t, unpack(many))    -- who comes first, resumes
+            pcall(loop.resume, t, unpack(many))    -- the first one resumes
             threads[-i] = t
         end
     end)
@@ -546,7 +548,7 @@ part('finalizers in the middle of resuming', function()
     end
 end)
 
--- The sockets of a connection that nobody else knows.
+-- Returns the two ends of a connection, to which nothing else refers.
 local function make_pair()
     local server = loop.tcp('127.0.0.1', 0)
     assert(server:listen(8))
@@ -607,8 +609,9 @@ part('finalizers that receive', function()
     drive()
 end)
 
--- Calls use(s, i) on sockets that finalizers use at the same time, as f(s, i)
--- says: judge(s, i, what use gave) if one did in between.
+-- Calls use(s, i) on sockets from make(), on which finalizers call f(s, i)
+-- meanwhile. Calls judge(s, i, result of use) if a finalizer has run during
+-- use.
 local function with_intruders(make, f, use, judge, rounds)
     with_litter(200, function(litter)
         for i = 1, rounds or 16 do
@@ -629,8 +632,8 @@ local function with_intruders(make, f, use, judge, rounds)
     end)
 end
 
--- Two things are given by `method` of what make makes, each once, whoever asks;
--- finalizers do it so many times.
+-- `method` of an object from make() returns two values, each once, to whichever
+-- caller; finalizers call the method so many times.
 local function gives_two(make, method, times)
     local got
     local function ask(s)
@@ -646,7 +649,7 @@ local function gives_two(make, method, times)
         s:settimeout(0)
         for _ = 1, times do ask(s) end
     end, function(s)
-        pcall(ask, s)    -- raises if it comes second
+        pcall(ask, s)    -- raises if it is second
     end, function(s)
         s:settimeout(short and 0.005 or 5)
         for _ = #got + 1, 2 do ask(s) end
@@ -673,7 +676,8 @@ part('finalizers that receive from the socket in use', function()
         assert(b:send 'one\ntwo\n')
         return a
     end
-    -- Its bytes do not lie where the loop reads into, as another's do.
+    -- The unread bytes are no longer in the loop's read buffer: those of
+    -- another socket are.
     local function make_evicted()
         local a, b = make_pair()
         keep(b)
@@ -741,7 +745,7 @@ part('timeouts', function()
     drive()
 end)
 
--- Most of the requests are those of a thread that alone has a socket.
+-- Most allocations are those of a thread that alone refers to a socket.
 part('a thread that fails', function()
     local why
     run(function()

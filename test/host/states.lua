@@ -1,6 +1,6 @@
--- For the host host.c, which runs it in several threads of the system at
--- once, each time in a Lua state of its own: something of everything, and then
--- the end in the middle of it.
+-- For host.c, which runs this script in several system threads at once, each
+-- time in a new Lua state: some of all operations, and the end of the state
+-- while many of them are in progress.
 
 local loop = require 'socketloop'
 local coro = require 'socketloop.symmetric'
@@ -17,7 +17,7 @@ local function port_of(s)
     return port
 end
 
--- A line, and back, as often as that.
+-- Sends a line and receives it back, so many times.
 local function converse(client, times)
     client:settimeout(30)
     for i = 1, times do
@@ -39,7 +39,7 @@ local path = '\0socketloop-states-' .. tostring({}):match '%x+$'
 local servers = {}
 local over = 0
 
--- Each is run in threads of its own.
+-- Each job is run in several threads.
 local jobs = {
     function()
         converse(assert(loop.connect('127.0.0.1', port)), 10)
@@ -71,7 +71,7 @@ local jobs = {
         client:close()
     end,
     function()
-        loop.resolve('localhost', 80)       -- which not every system knows
+        loop.resolve('localhost', 80)       -- unknown on some systems
         loop.resolve('localhost', 80, 0.0001)
     end,
     function()
@@ -106,7 +106,7 @@ for _ = 1, 3 do
 end
 while over < 3 * #jobs do assert(loop.step(30)) end
 
--- And now everything is left half-way.
+-- Leaves operations of all kinds in progress.
 for _ = 1, 3 do
     loop.newthread(loop.sleep, 100)
     loop.newthread(pcall, loop.suspend)

@@ -1,12 +1,12 @@
 /*
- * vanish.c - peers that vanish without a word, for one command line:
+ * vanish.c - peers that vanish without a FIN or RST:
  *
  *     vanish PORT COUNT TEXT
  *
- * Connects so many times to the port on 127.0.0.1 and sends the text. From then
- * on the kernel drops whatever comes for these sockets, so nothing is
- * acknowledged and nothing ends, as if the machine had been unplugged. Then
- * prints "vanished", and sleeps until it is killed.
+ * Connects COUNT times to the port on 127.0.0.1 and sends the text. Then the
+ * kernel drops all packets for these sockets, so nothing is acknowledged and
+ * nothing ends, as if the machine had been unplugged. Prints "vanished", and
+ * sleeps until it is killed.
  */
 
 #define _DEFAULT_SOURCE

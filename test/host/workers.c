@@ -1,13 +1,13 @@
 /*
- * workers.c - the threads that look names up, without Lua: for sanitizers
- * that cannot see through an interpreter (make tsan).
+ * workers.c - a test of the threads that look names up, without Lua, for
+ * sanitizers that do not support an interpreter (make tsan).
  *
- * Submits many jobs, cancels some at every stage, closes with workers busy,
- * several times in several threads. Its own getaddrinfo takes up to two
- * milliseconds.
+ * Submits many jobs, cancels some at every stage, and closes while workers are
+ * busy, several times in several threads. getaddrinfo is replaced, and takes up
+ * to two milliseconds.
  */
 
-#define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
+#define _DEFAULT_SOURCE    /* POSIX.1-2008 and common extensions */
 
 #include "os/worker.h"
 
@@ -27,7 +27,7 @@ static void nap(long nanoseconds)
     nanosleep(&time, NULL);
 }
 
-/* The host is a number: how long it takes, in microseconds. */
+/* The host is a number: the duration in microseconds. */
 int getaddrinfo(const char *host, const char *port,
                 const struct addrinfo *hints, struct addrinfo **list)
 {
@@ -51,12 +51,12 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* What the submitter knows of a job. */
+/* The submitter's record of a job. */
 typedef struct task {
-    sl_job *job;    /* NULL when it is done with */
+    sl_job *job;    /* NULL when it has ended */
 } task;
 
-/* Takes what is finished; how many that was. */
+/* Takes the finished jobs. Returns their number. */
 static int take_all(sl_workers *workers)
 {
     int n = 0;
@@ -81,7 +81,7 @@ static void submit(sl_workers *workers, task *t, unsigned *seed)
         fail("cannot submit");
 }
 
-/* Waits until something is finished. */
+/* Waits until a job is finished. */
 static void await(int fd)
 {
     char byte;
@@ -141,7 +141,7 @@ int main(void)
     }
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    nap(100000000);    /* those that were busy end */
+    nap(100000000);    /* busy ones end */
     puts("workers: passed");
     return 0;
 }

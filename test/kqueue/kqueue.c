@@ -1,24 +1,25 @@
 /*
  * kqueue.c - FreeBSD's kqueue(2) on top of Linux' epoll(7), so that the specs
- * can run on poller_kqueue.c. Where the two differ, it is as strict as kqueue:
+ * can run on os/poller_kqueue.c. Where the two differ, it is as strict as
+ * kqueue:
  *
- * - The filters of a descriptor are independent: what makes it writable does
- *   not report once more that it is readable.
- * - EV_CLEAR: reported once for each change, and only if the condition still
+ * - The filters of a descriptor are independent: an event that makes it
+ *   writable does not report again that it is readable.
+ * - EV_CLEAR: a change is reported once, and only if the condition still
  *   holds when the event is fetched.
- * - EV_EOF for reading when the peer has sent its end, for writing when nothing
- *   can be sent any more, also after shutdown(2) of our own.
- * - Urgent data is not reported apart.
+ * - EV_EOF for reading when the peer has sent its end, for writing when
+ *   nothing can be sent any more, also after a local shutdown(2).
+ * - Urgent data is not reported separately.
  * - A pipe whose other end is closed cannot be watched for writing: EPIPE.
- * - A failed change is an event with EV_ERROR where there is room for events,
- *   else kevent fails and the changes before it stay.
+ * - A failed change is an event with EV_ERROR where there is room for
+ *   events; otherwise kevent fails, and the changes before it stay.
  * - A child of fork(2) does not have the queue.
  *
  * A queue is an epoll instance that holds two others, one for each filter. The
- * wait is a call of poll(2), so that the libraries that the specs load before
- * the system's see it. What differs from kqueue: a closed descriptor stays
- * watched while it has duplicates, timeouts are rounded up to milliseconds,
- * data is 0, and other filters and flags than these fail with EINVAL.
+ * wait is a call of poll(2), so that preloaded libraries of the specs can
+ * intercept it. Differences from kqueue: a closed descriptor stays watched
+ * while it has duplicates, timeouts are rounded up to milliseconds, data is 0,
+ * and other filters and flags fail with EINVAL.
  */
 
 #define _GNU_SOURCE    /* EPOLLRDHUP, syscall */
@@ -41,8 +42,8 @@
 
 enum { READING, WRITING, FILTERS };
 
-/* What is watched. An event carries the serial number: a descriptor that was
- * closed and has duplicates may still send some. */
+/* A watched descriptor. Events carry the serial number, since a descriptor that
+ * was closed and has duplicates may still send events. */
 typedef struct knote {
     uint32_t serial;
     void *udata;
@@ -134,7 +135,8 @@ int kqueue(void)
     return q->outer;
 }
 
-/* The queue of that descriptor, or NULL and errno; closing unlinks it. */
+/* Returns the queue of that descriptor, or NULL and errno. closing unlinks the
+ * queue. */
 static queue *find(int fd, int closing)
 {
     pthread_mutex_lock(&queues_lock);
@@ -222,7 +224,7 @@ static int apply(queue *q, const struct kevent *change)
 
 /* --- events ------------------------------------------------------------ */
 
-/* Whether a TCP socket has sent its end. */
+/* Whether the peer of a TCP socket has sent its end. */
 static int has_shut(int fd)
 {
     struct tcp_info info;
@@ -241,7 +243,7 @@ static int is_at_end(int which, int fd, uint32_t found)
     return which == READING ? (found & EPOLLRDHUP) != 0 : has_shut(fd);
 }
 
-/* Fetches events of one filter; how many. */
+/* Fetches events of one filter. Returns their number. */
 static int fetch(queue *q, int which, struct kevent *events, int max)
 {
     struct epoll_event found[64];
@@ -278,8 +280,8 @@ static int milliseconds(const struct timespec *timeout)
                  (timeout->tv_nsec + 999999) / 1000000);
 }
 
-/* Waits until there is something to fetch. Stale events end a wait with a
- * timeout early. */
+/* Waits until there are events to fetch. Stale events end a wait with a timeout
+ * early. */
 static int await(queue *q, struct kevent *events, int max,
                  const struct timespec *timeout)
 {

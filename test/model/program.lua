@@ -3,10 +3,10 @@
 -- a table
 --
 --     {pairs = number of pairs of sockets, threads = list of blocks,
---     symmetric = whether the threads transfer to one another,
---     pipe = whether there is one more pair, whose first socket sends
---     much data to the second one,
---     doors = whether there are two listening sockets}
+--      symmetric = whether the threads transfer to one another,
+--      pipe = whether there is one more pair, whose first socket sends
+--      much data to the second one,
+--      doors = whether there are two listening sockets}
 --
 -- and a block is a list of statements {op = name, id = number, ...}. The
 -- meaning of each statement is defined twice: in statements.lua for the model,

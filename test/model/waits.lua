@@ -5,12 +5,12 @@
 --     known()       whether that is known without a system call
 --     try()         does it; returns its result, a text
 --     too_early()   without time to wait: its result if it seems impossible
---     though it is possible, else nil
+--                   though it is possible, else nil
 --     time_out()    its result when it times out
 --     closed()      a function that returns its result when the socket was
---     closed, to be called when the thread runs
+--                   closed, to be called when the thread runs
 --     in_turn       whether it may also be done in the turns of threads
---     that wait for nothing
+--                   that wait for nothing
 --
 -- The waiting thread is the socket's reader. A socket's timeouts are block (for
 -- each wait) and total (for a call), as in settimeout, in ticks.

@@ -1,12 +1,12 @@
 /*
- * clock.c - a clock that is set all the time, and a count of waits, for the
- * specs:
+ * clock.c - a wall clock that is set all the time, and a count of waits, for
+ * the specs:
  *
  *     LD_PRELOAD=.../clock.so lua ...
  *
- * The time of day is a day late and a day early in turn; the monotonic clock
- * is as it was. How often the loop's pollers were called, is in the
- * environment, as WAITS.
+ * The time of day is a day late and a day early in turn. The monotonic clock is
+ * unchanged. The number of calls of the pollers' wait functions is in the
+ * environment variable WAITS.
  */
 
 #define _GNU_SOURCE    /* RTLD_NEXT */

@@ -5,18 +5,18 @@
  *
  * Of 1000 calls so many fail:
  *
- *     interrupt   with EINTR, if a signal may do that
+ *     interrupt   with EINTR, if a signal may interrupt the call
  *     again       with EAGAIN, on non-blocking descriptors
- *     short       or rather read or write less than they could
+ *     short       by reading or writing less than possible
  *     reset       with ECONNRESET
  *     accept      with EMFILE, ENFILE, ENOMEM or ECONNABORTED
  *
- * and with alarm=N there is a signal every N microseconds; with pipe=1 SIGPIPE
- * has its default action, whatever LuaSocket does about it. At the end it
- * tells on standard error how many faults there were of each kind.
+ * With alarm=N there is a signal every N microseconds; with pipe=1 SIGPIPE has
+ * its default action, which LuaSocket cannot change. At the end the number of
+ * faults of each kind is printed to standard error.
  *
- * A socket that could have done more is ready still, but epoll, edge-triggered,
- * would not say so again. So it is told to.
+ * A socket that could have done more is still ready, but edge-triggered epoll
+ * would not report it again. So the event is re-armed.
  */
 
 #define _GNU_SOURCE    /* RTLD_NEXT, accept4, program_invocation_short_name */
@@ -92,7 +92,8 @@ REAL(ssize_t, read, int, void *, size_t)
 
 enum { FDS = 65536 };
 
-/* Whoever watches the two directions apart does so in two instances. */
+/* Registrations: epoll instance and event. A program that watches the two
+ * directions separately has two instances. */
 static struct { int epoll; struct epoll_event event; } told[FDS][2];
 
 int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
@@ -105,7 +106,7 @@ int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
     return real_epoll_ctl()(epoll, what, fd, event);
 }
 
-/* The descriptor will be reported again if it is ready. */
+/* Re-arms the descriptor's events, so that it is reported if it is ready. */
 static void remind(int fd)
 {
     for (int i = 0; i < 2; i++)
@@ -122,7 +123,7 @@ static int fails(int err)
     return -1;
 }
 
-/* Whether a call that moves data fails; may make it move less. */
+/* Whether a call that moves data fails. May reduce its size. */
 static int disturbed(int fd, size_t *size)
 {
     if (strikes(INTERRUPT))
@@ -152,7 +153,7 @@ ssize_t send(int fd, const void *data, size_t size, int flags)
     return disturbed(fd, &size) ? -1 : real_send()(fd, data, size, flags);
 }
 
-/* Of one or two parts. */
+/* A message consists of one or two parts. */
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
     struct iovec parts[2] = {{NULL, 0}, {NULL, 0}};
@@ -205,7 +206,7 @@ int accept4(int fd, struct sockaddr *name, socklen_t *size, int flags)
     return real_accept4()(fd, name, size, flags);
 }
 
-/* One that is interrupted goes on all the same. */
+/* A connect that is interrupted continues in the background. */
 int connect(int fd, const struct sockaddr *name, socklen_t size)
 {
     if (strikes(RESET))
@@ -269,8 +270,8 @@ static void set_alarm(long microseconds)
 {
     struct sigaction action = {.sa_handler = count_alarm};
     struct itimerval every = {{0, microseconds}, {0, microseconds}};
-    /* A shell or a launcher that executes another program would hand the timer
-     * on, and not what handles its signal. */
+    /* A shell or launcher that executes another program would pass on the
+     * timer, but not the signal's handler. */
     if (microseconds == 0 ||
         strstr(program_invocation_short_name, "lua") == NULL)
         return;
@@ -280,7 +281,7 @@ static void set_alarm(long microseconds)
 
 static int keeps_pipe;
 
-/* LuaSocket's way to ignore SIGPIPE. */
+/* LuaSocket calls this function to ignore SIGPIPE. */
 void (*signal(int number, void (*handler)(int)))(int)
 {
     struct sigaction action = {.sa_handler = handler}, old;

@@ -1,10 +1,10 @@
--- Many conversations at once, every byte of which is checked on both sides:
+-- Many conversations at once, in which each side checks every byte:
 --
 --     lua faults.lua CONVERSATIONS AT-ONCE [may-fail] [accept]
 --
--- HOST in the environment is where the server is to be reached. Prints how they
--- ended, or which bytes were wrong. Runs under faults.c, and so without
--- LuaSocket.
+-- The environment variable HOST is the server's host. Prints how the
+-- conversations ended, or which bytes were wrong. Runs under faults.c, and
+-- hence without LuaSocket.
 
 local loop = require 'socketloop'
 
@@ -17,7 +17,7 @@ local function wrong(what, id)
     os.exit(1)
 end
 
--- What is said in that round: no two are alike; some are longer than a window.
+-- Returns the text of a round. All texts differ; some are longer than a window.
 local function text(id, round)
     local size = (id * 31 + round * 17) % 300
     if id % 40 == 0 and round == 2 then size = 300000 end
@@ -25,7 +25,7 @@ local function text(id, round)
     return piece:rep(math.ceil(size / #piece)):sub(1, size)
 end
 
--- An error is fine where calls fail for good; wrong bytes never are.
+-- An error is allowed where calls fail for good; wrong bytes are not.
 local function failed(id, err, partial, expected)
     if partial ~= expected:sub(1, #partial) then
         wrong('wrong bytes before ' .. err, id)
@@ -56,8 +56,9 @@ local function say(s, id, data)
     return false
 end
 
--- '12 2 line\n', then a line; or '12 1 36\n', then so many bytes. The answer is
--- the same in reverse. '12 0 end\n' is the end.
+-- A request is '12 2 line\n', followed by a line, or '12 1 36\n', followed by
+-- so many bytes. The answer is the reversed text. '12 0 end\n' ends the
+-- conversation.
 local function serve(client)
     local id
     while true do
@@ -101,7 +102,7 @@ local function talk(s, id)
     return expect(s, id, '*a', 'end of ' .. id)
 end
 
--- A server by hand sees what newserver does not tell.
+-- A server written with accept sees errors that newserver does not report.
 local function accept(listener)
     local lacks = {
         ['Too many open files'] = true, ['not enough memory'] = true,

@@ -3,9 +3,8 @@
  *
  *     GATE=/path GATE_CALL=listen LD_PRELOAD=.../gate.so lua ...
  *
- * Before the first listen (or unlink) the file /path.reached is made; then the
- * program waits until there is a file /path.open, but not longer than 20
- * seconds.
+ * Before the first listen (or unlink) the file /path.reached is made. Then the
+ * program waits until there is a file /path.open, but at most 20 seconds.
  */
 
 #define _GNU_SOURCE    /* RTLD_NEXT */
@@ -37,7 +36,7 @@ static void pass(const char *call)
         nanosleep(&pause, NULL);
 }
 
-/* The function that has the name otherwise. */
+/* Returns the function that this library replaces. */
 static void *original(const char *name)
 {
     return dlsym(RTLD_NEXT, name);

@@ -1,22 +1,22 @@
 /*
- * getaddrinfo.c - a name service for the specs, loaded before the system's:
+ * getaddrinfo.c - a name service for the specs, which is preloaded:
  *
  *     LD_PRELOAD=.../getaddrinfo.so lua ...
  *
- * A host that contains a '+' gets its answer here: the numeric addresses
- * between the signs, in that order; waitN among them takes N milliseconds,
- * and if there is no address the host is not known. '+127.0.0.2' is one
- * address, 'wait300+127.0.0.1+::1' has two, and they come late. 'asked' among
- * them is 127.1.0.N after N questions before. A '_' may stand for a ':', so
- * that a name looks like one. With 'musl' among them there is a canonical name,
- * whoever asks, as there is with that C library. All else is passed on.
+ * A host that contains a '+' is answered here, by the numeric addresses between
+ * the signs, in that order. Without an address the host is unknown.
+ * '+127.0.0.2' has one address; 'wait300+127.0.0.1+::1' has two, after 300
+ * milliseconds. 'asked' stands for the address 127.1.0.N after N previous
+ * questions. A '_' may stand for a ':', so that the text looks like a name.
+ * With 'musl' a canonical name is always returned, as musl does. Other hosts
+ * are passed on.
  *
  * With NO_THREADS in the environment no thread can be made; with NO_NAMES
- * nobody knows the names of addresses.
+ * addresses have no names.
  *
- * A process begins with a thread that ends at once: ThreadSanitizer adds one
- * of its own with the first that is made, which those who count threads would
- * else take for one of the module's.
+ * A process starts with a thread that ends at once: ThreadSanitizer adds a
+ * thread of its own together with the first one, which tests that count threads
+ * would take for one of the module's.
  */
 
 #define _GNU_SOURCE    /* RTLD_NEXT */
@@ -48,14 +48,14 @@ static look_up *find_real(void)
     return real;
 }
 
-/* Puts colons where underscores are. */
+/* Replaces underscores by colons. */
 static void replace_underscores(char *text)
 {
     while ((text = strchr(text, '_')) != NULL)
         *text = ':';
 }
 
-/* The address that says how many questions there were. */
+/* Writes the address that encodes the number of questions. */
 static void count_asked(char address[32])
 {
     static int asked;

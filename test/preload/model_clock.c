@@ -1,13 +1,13 @@
 /*
- * model_clock.c - time that passes only while a process waits, loaded before
- * the system's:
+ * model_clock.c - time that advances only while a process waits, preloaded:
  *
  *     LD_PRELOAD=.../model.so lua ...
  *
- * The monotonic clock stands still. A wait for readiness that would last
- * returns at once, and the clock has advanced; so much that it shows a whole
- * number of ticks of 1/64 second. Where deadlines are such, too, nothing is
- * ever late. A wait without end is one that nothing would end.
+ * The monotonic clock stands still. A wait for readiness that would block
+ * returns at once, and the clock is advanced to a whole number of ticks of 1/64
+ * second. If deadlines are whole numbers of ticks, too, nothing is ever late. A
+ * wait without a timeout that would block aborts the process, since nothing
+ * would end it.
  */
 
 #define _GNU_SOURCE    /* RTLD_NEXT */

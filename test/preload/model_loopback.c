@@ -1,16 +1,15 @@
 /*
- * model_loopback.c - connections over IPv4's loopback are made at once, loaded
- * before the system's together with model_clock.c, for which no time must pass
- * meanwhile:
+ * model_loopback.c - connects over IPv4's loopback that complete at once,
+ * preloaded together with model_clock.c, whose time must not pass meanwhile:
  *
  *     LD_PRELOAD=.../model.so lua ...
  *
- * A connect that goes on still says so, but returns only when it has come to
- * its end and the listening socket, of this process, has the connection. No
- * port is kept for those that are over.
+ * A connect in progress still reports that, but returns only when it has
+ * completed and the listening socket, which is one of this process, has the
+ * connection. Closed connections do not occupy their ports.
  */
 
-#define _GNU_SOURCE    /* RTLD_NEXT, what Linux tells of TCP */
+#define _GNU_SOURCE    /* RTLD_NEXT, struct tcp_info */
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -27,14 +26,14 @@ enum { ESTABLISHED = 1, SYN_SENT = 2, LISTEN = 10 };    /* tcpi_state */
 
 enum { NAP = 100000, NAPS_MAX = 100000 };    /* nanoseconds */
 
-static int listeners[65536];    /* by port: the descriptor and 1 */
+static int listeners[65536];    /* port -> descriptor + 1 */
 
 static void *find(const char *name)
 {
     return dlsym(RTLD_NEXT, name);
 }
 
-/* The state of a TCP socket, or 0. */
+/* Returns the state of a TCP socket; tcpi_state is 0 on failure. */
 static struct tcp_info get_info(int fd)
 {
     struct tcp_info info;
@@ -45,7 +44,8 @@ static struct tcp_info get_info(int fd)
     return info;
 }
 
-/* How many connections wait to be accepted at that port; -1: nobody listens. */
+/* Returns the number of connections to be accepted at that port; -1 without a
+ * listener. */
 static long count_waiting(in_port_t port)
 {
     int fd = listeners[port] - 1;

@@ -1,6 +1,6 @@
 /*
- * The BSDs' <sys/event.h> for kqueue.c beside it: what poller_kqueue.c uses
- * of it and nothing more. The values are FreeBSD's.
+ * The part of the BSDs' <sys/event.h> that os/poller_kqueue.c uses, for
+ * kqueue.c. The values are FreeBSD's.
  */
 
 #ifndef STUB_SYS_EVENT_H
@@ -43,7 +43,7 @@ int kqueue(void);
 int kevent(int queue, const struct kevent *changes, int nchanges,
            struct kevent *events, int nevents, const struct timespec *timeout);
 
-/* A queue consists of more than one descriptor here. */
+/* Closes a queue, which consists of several descriptors in this emulation. */
 int kqueue_close_queue(int queue);
 #define close(queue) kqueue_close_queue(queue)
 
