@@ -1,30 +1,31 @@
 /*
  * load.c - the load generator: starts a server, keeps its connections busy,
- * checks every byte that comes back, and tells what that cost the server.
+ * checks every byte that comes back, and reports the cost for the server.
  *
  *     load [options] -- server command
  *
- *     -m echo|churn|count|all|idle     what is done, see below; echo
- *     -c connections    that are open; 1
- *     -a active         of them; all
- *     -d depth          lines that are sent at once; 1
+ *     -m echo|churn|count|all|idle     kind of load, see below; echo
+ *     -c connections    open connections; 1
+ *     -a active         active ones among them; all
+ *     -d depth          lines sent at once; 1
  *     -s size           of a line or of bulk data, in bytes; 64
  *     -n operations     to measure, or
  *     -t seconds        to measure; 0.3
- *     -w seconds        before that, to warm up; 0.2, 0 with -n
- *     -g                requests go out together, when all answers are there,
- *                       and reach the server together: one CPU for both
- *     -l seconds        until it all counts as failed; 60
+ *     -w seconds        of warm-up; 0.2, 0 with -n
+ *     -g                requests are sent together, when all answers have
+ *                       arrived, and reach the server together: one CPU for
+ *                       load and server
+ *     -l seconds        until the run counts as failed; 60
  *
  *     echo    a line is sent and comes back
  *     churn   a new connection for each line
- *     count   bulk data, received by its size, again and again
+ *     count   bulk data, received by its size, repeatedly
  *     all     bulk data, received until the stream ends
  *     idle    connections are opened, used once, and then left alone
  *
- * First all connections are opened and used once. The outcome is a line each:
- * operations, cpu (the server's, in seconds), seconds, memory (that the
- * server needed for the connections, in bytes).
+ * First all connections are opened and used once. Prints one result a line:
+ * operations, cpu (the server's, in seconds), seconds, memory (used by the
+ * server for the connections, in bytes).
  */
 
 #define _GNU_SOURCE    /* IP_BIND_ADDRESS_NO_PORT */
@@ -53,33 +54,33 @@ enum {
 
 enum mode { ECHO_LINES, CHURN, COUNT, ALL, IDLE };
 
-/* What was asked for. */
+/* The options. */
 static struct {
     enum mode mode;
     unsigned connections, active;
-    unsigned long operations;    /* 0: it is the time that counts */
+    unsigned long operations;    /* 0: limited by time */
     double seconds, warm_up, limit;
     int together;
     traffic_kind traffic;
     char **command;
 } wanted = {ECHO_LINES, 1, 0, 0, 0.3, -1, 60, 0, {LINES, 64, 1}, NULL};
 
-/* A connection, and where in a request and its answer it is. */
+/* A connection, and its progress in a request and the answer. */
 typedef struct connection {
     int fd;                    /* -1: not open */
     unsigned number, request;
     size_t sent, received;
-    unsigned char verify;      /* bulk data is asked back */
+    unsigned char verify;      /* the server returns bulk data */
     unsigned char connecting;
-    unsigned char answered;    /* what is left is the end of the stream */
-    unsigned char shut;        /* we have sent ours */
+    unsigned char answered;    /* only the end of stream is missing */
+    unsigned char shut;        /* end of stream was sent */
 } connection;
 
 static struct {
     int epoll, port;
     double end;                /* when it counts as failed */
     connection *connections;
-    connection **idle;         /* those that have nothing to do */
+    connection **idle;         /* connections without a request */
     unsigned idle_count;
     unsigned opened;           /* connections, in the phase of opening */
     unsigned busy;             /* requests without an answer yet */
@@ -90,8 +91,8 @@ static struct {
 
 /* --- a connection ------------------------------------------------------ */
 
-/* Each has a source address of its own, or the search for a free port among
- * connections that are over (TIME_WAIT) would be what is measured. */
+/* Gives each connection a source address of its own. Otherwise the search for a
+ * free port among connections in TIME_WAIT would dominate the measurement. */
 static void bind_source(int fd)
 {
     int on = 1;
@@ -138,7 +139,7 @@ static void finish_connecting(connection *c)
     c->connecting = 0;
 }
 
-/* The request and its answer are through. */
+/* Ends a request whose answer is complete. */
 static void finish(connection *c)
 {
     run.idle[run.idle_count++] = c;
@@ -190,7 +191,7 @@ static size_t answer_left(connection *c, const char **bytes)
                           c->received, bytes);
 }
 
-/* n bytes came. */
+/* Checks n bytes of the answer. */
 static void check_answer(connection *c, const char *bytes, size_t n)
 {
     const char *expected;
@@ -284,7 +285,7 @@ static void open_all(void)
     run.opening = 0;
 }
 
-/* The ones that go on, spread over all of them. */
+/* Chooses the active connections, spread over all of them. */
 static void choose_active(void)
 {
     run.idle_count = 0;
@@ -293,8 +294,8 @@ static void choose_active(void)
             (size_t)i * wanted.connections / wanted.active];
 }
 
-/* Keeps the active connections busy until then, or (if not 0) until so many
- * more requests were sent and answered. */
+/* Keeps the active connections busy until then, or (if not 0) until this many
+ * further requests have been sent and answered. */
 static void keep_busy(double until, unsigned long operations)
 {
     unsigned long last = run.started + operations;
@@ -328,7 +329,7 @@ static void measure(void)
     report(server_cpu() - cpu, run.done - done, now() - start, 0);
 }
 
-/* What the connections take, beyond what a first one did. */
+/* Measures the memory of the connections beyond that of a first one. */
 static void measure_memory(void)
 {
     unsigned connections = wanted.connections;

@@ -1,6 +1,4 @@
-/*
- * process.c - the server as a process of its own.
- */
+/* process.c - the server as a separate process. */
 
 #define _GNU_SOURCE    /* sched_setaffinity */
 
@@ -54,7 +52,7 @@ static void pin(int cpu)
     sched_setaffinity(0, sizeof set, &set);
 }
 
-/* The first and the last CPU that we may use. */
+/* Returns the first and the last CPU that this process may use. */
 static void find_cpus(int *first, int *last)
 {
     cpu_set_t set;
@@ -73,7 +71,7 @@ static void find_cpus(int *first, int *last)
 static void run_server(char **command, int out, int cpu, int one_cpu)
 {
     struct sched_param none = {0};
-    prctl(PR_SET_PDEATHSIG, SIGKILL);    /* it does not outlive us */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);    /* ends with its parent */
     pin(cpu);
     if (one_cpu)
         sched_setscheduler(0, SCHED_IDLE, &none);
@@ -83,7 +81,7 @@ static void run_server(char **command, int out, int cpu, int one_cpu)
     _exit(127);
 }
 
-/* The number on the first line that comes from fd. */
+/* Returns the number on the first line read from fd. */
 static int read_port(int fd, double seconds)
 {
     char line[64];
@@ -160,7 +158,7 @@ double server_memory(void)
 
 /* --- ending ------------------------------------------------------------ */
 
-/* The server's first child, or itself. */
+/* Returns the server's first child, or the server. */
 static pid_t find_child(void)
 {
     char name[64];

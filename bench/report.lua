@@ -1,10 +1,10 @@
--- Makes tables and plots of what the benchmarks measured. All of it goes to
--- build/bench/; figures of all scenarios, measured in at least 5 rounds,
--- also to doc/.
+-- Makes tables and plots of the benchmarks' results. All files go to
+-- build/bench/. Results of all scenarios that were measured in at least 5
+-- rounds also go to doc/.
 
 local report = {}
 
-local scenarios, results    -- what is reported
+local scenarios, results    -- the input
 
 -------------------------------------------------------------------------------
 -- Figures
@@ -54,7 +54,7 @@ end
 local function cell(format, value, limit)
     if not value then return '' end
     local text = format:format(value)
-    -- as it is written: 1.079 is 1.08
+    -- Compares the printed figure: 1.079 is 1.08
     if limit and tonumber(text:match '[%d.]+') > limit then
         text = '**' .. text .. '**'
     end
@@ -75,8 +75,8 @@ local function limits_text(limits, format)
     return table.concat(list, ' / ')
 end
 
--- The contestants with a column, or a bar, of their own; and those that share
--- one, "bare Lua".
+-- Returns the contestants with a column or bar of their own, and those that
+-- share the column "bare Lua".
 local function split_contestants()
     local own, bare = {}, {}
     for _, contestant in ipairs(scenarios.contestants) do
@@ -205,7 +205,7 @@ function tables.sleepers()
         end)
 end
 
--- Titles in the order in which bench/switch.lua has them, and its lines by
+-- Returns the titles in the order of bench/switch.lua, and its lines by
 -- contestant and title.
 local function switch_lines()
     local titles, lines = {}, {}
@@ -291,7 +291,7 @@ end
 -------------------------------------------------------------------------------
 -- Plots
 
--- Lines of a data file: a title and a figure of each contestant.
+-- Returns the lines of a data file: a title and a figure of each contestant.
 local function plot_data(rows, figure, first)
     local lines = {}
     local contestants = split_contestants()
@@ -309,7 +309,7 @@ end
 local colours = {'#888888', '#b58900', '#cb4b16', '#d33682', '#1f5fa8',
                  '#268bd2', '#7cc0ec'}
 
--- Bars in groups, one group for each row.
+-- Plots bars in groups, one group for each row.
 local function plot(name, title, axis, rows, figure, first)
     local file = assert(io.open('build/bench/' .. name .. '.dat', 'w'))
     file:write(plot_data(rows, figure, first))
@@ -374,7 +374,7 @@ local images = [[
 ![Memory for each idle connection](memory.svg)
 ]]
 
--- Between the markers in doc/benchmarks.md.
+-- Replaces the text between the markers in doc/benchmarks.md.
 local function put_into_doc(figures_text)
     local name = 'doc/benchmarks.md'
     local head, tail = read_file(name):match

@@ -1,19 +1,19 @@
--- Runs the benchmarks and writes what came out: `make bench`.
+-- Runs the benchmarks and writes their results: `make bench`.
 --
 --     lua5.4 bench/run.lua
 --
--- The environment may give
+-- The environment may contain
 --
---     ROUNDS       how often each thing is measured, default 7
+--     ROUNDS       number of measurements, default 7
 --     SCENARIOS    names, separated by spaces: only these (scenarios.lua)
 --
 -- In each round every scenario is measured with all contestants, one after
--- another, in an order that turns round by round. What is reported is the
--- median over the rounds of the ratios within a round, so that what else the
--- machine does meanwhile hardly counts.
+-- another, in an order that rotates from round to round. The result is the
+-- median over the rounds of the ratios within a round, so that other load of
+-- the machine hardly matters.
 --
--- Counts of instructions and system calls are differences between a longer
--- and a shorter run, so that what happens once does not count.
+-- Counts of instructions and system calls are differences between a longer and
+-- a shorter run, so that start-up and end cancel out.
 
 package.path = 'bench/?.lua;' .. package.path
 
@@ -28,13 +28,13 @@ end
 
 local folder = 'build/bench/'
 
--- results[kind][scenario][contestant]: list of figures, round by round;
--- failures: what did not work, which is not tried again.
+-- results[kind][scenario][contestant]: list of figures, round by round.
+-- failures: measurements that failed; they are not repeated.
 local results = {rounds = rounds, partial = next(only) ~= nil}
 local failures = {}
 
 -------------------------------------------------------------------------------
--- Progress: how far we are, on one line that is written anew.
+-- Progress, on one line that is overwritten
 
 local progress = {done = 0, all = 0, start = os.time()}
 local on_terminal = os.execute 'test -t 2'
@@ -58,7 +58,8 @@ end
 -------------------------------------------------------------------------------
 -- Running programs
 
--- What the command prints, or nil and the last line of it. Errors included.
+-- Returns a command's output, or nil and its last line. Includes standard
+-- error.
 local function output_of(command)
     local pipe = assert(io.popen(command .. ' 2>&1'))
     local text = pipe:read 'a'
@@ -73,7 +74,7 @@ local function read_file(name)
     return text
 end
 
--- Puts the server of a contestant under load; returns what load reports.
+-- Puts the server of a contestant under load. Returns load's results.
 local function load_server(contestant, scenario, options, wrapper)
     local text, why = output_of(
         (contestant.environment or '') .. folder .. 'load ' .. scenario.load ..
@@ -88,7 +89,7 @@ local function load_server(contestant, scenario, options, wrapper)
 end
 
 -------------------------------------------------------------------------------
--- What is measured: each returns one figure, or nil and why not
+-- Measurements: each returns a figure, or nil and the reason
 
 local measure = {}
 
@@ -104,7 +105,7 @@ function measure.memory(contestant, scenario)
     return figures.memory / figures.operations
 end
 
--- By the difference of what a program says after two runs.
+-- Returns the difference of a count between two runs of a program.
 local function count(contestant, scenario, wrapper, read)
     local counts = {}
     for i, operations in ipairs(scenario.counts) do
@@ -141,7 +142,7 @@ function measure.sleepers(contestant, scenario)
     return tonumber(text) * 1e-6
 end
 
--- A list of lines {title, nanoseconds, ratio or nil, limit or nil}.
+-- Returns a list of lines {title, nanoseconds, ratio or nil, limit or nil}.
 function measure.switches(contestant)
     local text, why = output_of(contestant.environment .. 'timeout 120 ' ..
         contestant.lua .. ' bench/switch.lua ' .. rounds .. ' plain')
@@ -158,7 +159,7 @@ end
 -------------------------------------------------------------------------------
 -- The plan
 
--- Whether a contestant can do that at all.
+-- Whether a contestant supports a measurement.
 local function takes_part(contestant, kind, scenario)
     if kind == 'sleepers' then
         return scenario.libraries[contestant.name]

@@ -1,12 +1,12 @@
--- What is compared, with whom, and what it should cost at most.
+-- The scenarios, the contestants, and the limits of socketloop's cost.
 --
--- The limits are for socketloop: the first for LuaJIT and 5.4, the second for
--- 5.1. Where a contestant has no command it does not take part.
+-- The first limit is for LuaJIT and 5.4, the second for 5.1. A contestant
+-- without a command for a scenario does not take part.
 
 local scenarios = {}
 
 -------------------------------------------------------------------------------
--- Contestants; the first is what the others are compared with.
+-- Contestants. The others are compared with the first one.
 
 local function other(name)
     return {
@@ -24,7 +24,7 @@ local function ours(lua, title, limit)
     }
 end
 
--- What the Lua takes below any library: it can lines only.
+-- The cost of Lua without a library; supports lines only.
 local function bare(lua)
     return {
         name = 'bare ' .. lua, lua = lua, bare = true,
@@ -45,9 +45,9 @@ scenarios.contestants = {
 }
 
 -------------------------------------------------------------------------------
--- Servers under load: CPU time of the server for each operation. load: the
--- options of build/bench/load. counts: numbers of operations between which
--- instructions and system calls are counted. copas cannot do it: select.
+-- Servers under load: CPU time of the server for each operation. load: options
+-- of build/bench/load. counts: numbers of operations between which instructions
+-- and system calls are counted. copas is left out: it uses select.
 
 scenarios.loads = {
     {
@@ -90,7 +90,7 @@ scenarios.loads = {
     },
 }
 
--- Cost of one scenario compared with that of another, same contestant.
+-- Cost of one scenario relative to another one, for one contestant.
 scenarios.growth = {
     name = 'growth', title = 'from 50 to 8000 open connections',
     of = 'open-8000', from = 'echo-50', limits = {1.05, 1.1},

@@ -1,16 +1,16 @@
--- What it costs to let 100 000 threads sleep at the same time, each once:
+-- The cost of 100 000 threads that sleep at the same time, each once:
 --
 --     lua sleepers.lua socketloop|luv|cqueues|bare [threads]
 --
--- Prints microseconds of CPU time for each, from its start to its end.
+-- Prints microseconds of CPU time for each, from start to end.
 
 local library = arg[1]
 local threads = tonumber(arg[2]) or 100000
 
 local woken = 0
 
--- They wake up in the course of a tenth of a second, in no order, after the
--- last one has fallen asleep.
+-- The threads wake up within a tenth of a second, in random order, after the
+-- last one has started to sleep.
 local function seconds(i)
     return 1 + i * 7919 % threads / threads / 10
 end
@@ -55,7 +55,7 @@ function run.cqueues()
     assert(queue:loop())
 end
 
--- Without a library: coroutines that yield and are resumed in that order.
+-- Without a library: coroutines that yield and are resumed in order.
 function run.bare()
     local resume, yield = coroutine.resume, coroutine.yield
     local function thread(i)

@@ -1,27 +1,27 @@
--- What switches cost, each compared with what the same Lua does bare:
+-- The cost of switches, each compared with an equivalent of the plain Lua:
 --
---     lua5.4 bench/switch.lua [rounds [plain]]    21 rounds unless told
+--     lua5.4 bench/switch.lua [rounds [plain]]    default 21 rounds
 --
 --     a transfer, or suspend and resume       one coroutine.resume and yield
 --     a value from a coro.wrap generator      one from a coroutine.wrap
 --     a thread that starts and ends           coroutine.create and resume
 --
--- Every round measures the bare thing and all the others, one after another,
--- in an order that turns round by round; a ratio is taken within the round,
--- and its median over the rounds is reported, with the quartiles. So what
--- else the machine does meanwhile hardly counts. Needs no LuaSocket. plain
--- is for bench/run.lua: title, nanoseconds, ratio and limit, by tabs.
+-- Every round measures the equivalent and all the others, one after another, in
+-- an order that rotates from round to round. Ratios are taken within a round;
+-- the result is their median over the rounds, with the quartiles. So other load
+-- of the machine hardly matters. Needs no LuaSocket. plain is for
+-- bench/run.lua: title, nanoseconds, ratio and limit, separated by tabs.
 
 local coro = require 'coro'
 local loop = require 'socketloop'
 
 local rounds = tonumber(arg and arg[1]) or 21
-local slice = 0.02      -- seconds that one measurement takes, about
+local slice = 0.02      -- approximate seconds of a measurement
 
 local clock = os.clock
 
 -------------------------------------------------------------------------------
--- What is measured: functions that do it n times
+-- Measured operations: functions that run one n times
 
 -- library: coroutine or coro
 local function resume_and_yield(library)
@@ -36,7 +36,7 @@ local function resume_and_yield(library)
     end
 end
 
--- The least that two calls of anything written in C take.
+-- The minimum for two calls of C functions.
 local function two_calls()
     local call = coro.isyieldable
     return function(n)
@@ -47,7 +47,7 @@ local function two_calls()
     end
 end
 
--- One of the two transfers is there, the other back.
+-- One transfer leads to the thread, the other one back.
 local function transfer_from_main()
     local transfer = coro.transfer
     local main = coro.running()
@@ -105,7 +105,7 @@ local function suspend_and_resume(which)
     end
 end
 
--- yield: nil for the one that wrap gives
+-- yield: nil for the function that wrap passes
 local function generator(wrap, yield)
     return function()
         local iterator = wrap(function(own)
@@ -144,8 +144,8 @@ local function spawn(which)
     end
 end
 
--- Groups: what all of a group is compared with comes first. A limit is what
--- the ratio should stay below.
+-- Groups: the first entry of a group is the one to which the others are
+-- compared. A limit is an upper bound of the ratio.
 local groups = {
     {
         {'coroutine.resume + yield', resume_and_yield(coroutine)},
@@ -179,7 +179,7 @@ local function measure(f, n)
     return clock() - start
 end
 
--- How many times f can be done in about a slice.
+-- Returns how many times f can be run in about a slice.
 local function calibrate(f)
     local n = 100
     while true do
@@ -191,7 +191,7 @@ local function calibrate(f)
     end
 end
 
--- Seconds that each of a group takes once, round by round.
+-- Returns the seconds that each entry of a group takes once, round by round.
 local function measure_group(group)
     local run, times, costs = {}, {}, {}
     for i, each in ipairs(group) do

@@ -1,9 +1,9 @@
 /*
- * traffic.c - what is sent and what has to come back.
+ * traffic.c - the data sent and the answers expected.
  *
- * Lines are cut from a pool of random letters, bulk data is a pool of random
- * bytes. Bulk data comes after a line that says what to do with it, and how
- * much it is: `echo 1048576` or `size 1048576`.
+ * Lines are cut from a pool of random letters, bulk data from a pool of random
+ * bytes. Bulk data follows a line that contains what to do with it, and its
+ * size: `echo 1048576` or `size 1048576`.
  */
 
 #include "traffic.h"
@@ -15,8 +15,8 @@
 
 enum { POOL_SIZE = 1 << 20 };    /* places where a line may begin */
 
-static char *pool;     /* POOL_SIZE and the size of a request more */
-static char *lines;    /* the request that was made last */
+static char *pool;     /* POOL_SIZE + the size of a request */
+static char *lines;    /* the latest request */
 
 static uint32_t mix(uint32_t x)
 {
@@ -62,7 +62,7 @@ static void make_lines(const traffic_kind *traffic, unsigned connection,
     made = 1;
 }
 
-/* A piece of a head and the body after it. */
+/* Returns a piece of a head and the body that follows. */
 static size_t piece(const char *head, size_t head_size, const char *body,
                     size_t body_size, size_t offset, const char **bytes)
 {

@@ -1,5 +1,5 @@
 /*
- * copy.c - a Lua module in C that waits in straight-line code. In a clone:
+ * copy.c - a Lua module in C that waits in blocking style. In a clone:
  *
  *     cc -shared -fPIC -Iinclude -I/usr/include/lua5.4 -o copy.so \
  *         examples/copy.c
@@ -27,8 +27,8 @@ static void set_nonblocking(int fd)
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
-/* Waits for a descriptor. In a loop thread the others run meanwhile; elsewhere,
- * or without socketloop, the program stands still. */
+/* Waits for a descriptor. In a loop thread other threads run meanwhile;
+ * elsewhere, or without socketloop, the program blocks. */
 static void wait_for(lua_State *L, int fd, int events)
 {
     const socketloop_api *api = socketloop_api_get(L);
@@ -42,7 +42,7 @@ static void wait_for(lua_State *L, int fd, int events)
     }
 }
 
-/* Whether read or write would have had to wait; raises if it failed. */
+/* Whether read or write would have had to wait; raises if the call failed. */
 static int would_block(lua_State *L, ssize_t result)
 {
     if (result >= 0)
@@ -52,7 +52,7 @@ static int would_block(lua_State *L, ssize_t result)
     return 1;
 }
 
-/* copy(from, to) -> how many bytes went from one descriptor to the other,
+/* copy(from, to) -> number of bytes copied from one descriptor to the other,
  * until the end */
 static int copy(lua_State *L)
 {

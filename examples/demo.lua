@@ -27,7 +27,7 @@ local function getpage(url, create)
     assert(arg[1] or table.concat(t) == expected, url .. ': wrong page')
 end
 
--- Fetches each page in a call of run: the seconds it took.
+-- Fetches each page in a call of run. Returns the seconds taken.
 local function fetch(title, urls, run, create)
     local start, done = loop.now(), 0
     for _, url in ipairs(urls) do

@@ -11,7 +11,7 @@ local server = loop.newserver('127.0.0.1', tonumber(arg[1]), function(client)
     client:close()
 end)
 
--- What fails in a thread would end the server otherwise.
+-- Without onerror an error in a thread would end the server.
 loop.onerror = function(_, err, traceback)
     io.stderr:write(tostring(err), '\n', traceback, '\n')
 end

@@ -1,4 +1,4 @@
--- Fetches pages, all at once, with LuaSocket's socket.http as it is:
+-- Fetches pages, all at once, with LuaSocket's unmodified socket.http:
 --
 --     lua examples/getpage.lua http://127.0.0.1/ http://127.0.0.1/about ...
 

@@ -12,8 +12,8 @@ local answer = table.concat({
     'Connection: %s', '', '%s',
 }, '\r\n')
 
--- Reads the head of a request: method, path, whether the client wants to go
--- on afterwards. Nothing if there is none.
+-- Reads the head of a request. Returns method, path, and whether the client
+-- keeps the connection open; nothing if there is no request.
 local function request(client)
     local method, path, version =
         (client:receive() or ''):match '^(%u+) (%S+) HTTP/(1%.[01])$'
@@ -48,7 +48,7 @@ local server = loop.newserver('127.0.0.1', port, function(client)
     client:close()
 end)
 
--- What fails in a thread would end the server otherwise.
+-- Without onerror an error in a thread would end the server.
 loop.onerror = function(_, err, traceback)
     io.stderr:write(tostring(err), '\n', traceback, '\n')
 end

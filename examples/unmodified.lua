@@ -1,5 +1,5 @@
--- What was written for LuaSocket, as it is: each host in a thread of its own,
--- with socket.http, ssl.https or whatever else waits on a socket.
+-- Unmodified code for LuaSocket: each host in a thread of its own, with
+-- socket.http, ssl.https or any other module that waits on a socket.
 --
 --     lua examples/unmodified.lua http://www.lua.org/ https://luarocks.org/
 

@@ -1,13 +1,13 @@
 /*
- * bare.c - the least that a server in Lua costs: it resumes a connection's
- * coroutine with each line that came, and sends what that gives back.
+ * bare.c - the minimal cost of a server in Lua: it resumes a connection's
+ * coroutine with each line that has arrived, and sends the values it yields.
  *
  *     local serve = require 'bare'
  *     serve(handler)           prints its port
  *
- * It has no time limits and no errors, can wait for nothing but lines, and is
- * no use: whatever a library does for its users comes on top of that. receive
- * yields, so a C function or a for loop of 5.1 must not call it.
+ * It has no timeouts, does not handle errors, and waits only for lines. The
+ * cost of a useful library is higher. receive yields, so neither a C function
+ * nor a for loop of 5.1 may call it.
  */
 
 #define _GNU_SOURCE    /* accept4 */
@@ -24,7 +24,7 @@
 
 enum { EVENTS_MAX = 256, READ_SIZE = 64 * 1024, GATHERED = 8 * 1024 };
 
-/* A connection: an object of Lua's that lies on its coroutine's stack. */
+/* A connection: a userdata on the stack of its coroutine. */
 typedef struct connection {
     int fd, anchor;
     lua_State *co;
@@ -34,12 +34,12 @@ typedef struct connection {
 
 static int epoll;
 static char scratch[READ_SIZE], gathered[GATHERED];
-static const char *input, *input_end;    /* of whose turn it is */
+static const char *input, *input_end;    /* of the running connection */
 static size_t ngathered;
 
 /* --- for the handler --------------------------------------------------- */
 
-/* Keeps what is no whole line. */
+/* Keeps an incomplete line. */
 static void keep(connection *c)
 {
     size_t n = (size_t)(input_end - input);
@@ -162,7 +162,7 @@ static void input_came(lua_State *L, connection *c)
     input_end = scratch + n;
     if (n > 0 && !push_line(c->co, c))
         return;
-    resume(L, c, n > 0);    /* with nothing when it ended: it is closed then */
+    resume(L, c, n > 0);    /* n is 0 at the end */
     if (n > 0)
         flush(c);
 }

@@ -1,4 +1,4 @@
--- The server of the benchmarks for lines, with next to nothing below it:
+-- The benchmarks' server for lines, with a minimal library in C:
 --
 --     lua bare.lua line        prints its port
 

@@ -16,7 +16,7 @@ function handlers.line(client)
     end
 end
 
--- A line says what to do with the bulk data that follows, and how much it is.
+-- A line contains what to do with the bulk data that follows, and its size.
 function handlers.count(client)
     for line in function() return (copas.receive(client)) end do
         local what, size = line:match '^(%a+) (%d+)$'
@@ -32,7 +32,7 @@ function handlers.all(client)
 end
 
 local server = assert(socket.bind('127.0.0.1', 0, 4096))
-server:setoption('tcp-nodelay', true)    -- and so its clients
+server:setoption('tcp-nodelay', true)    -- inherited by its clients
 print((select(2, server:getsockname())))
 io.stdout:flush()
 copas.addserver(server, handlers[arg[1]])

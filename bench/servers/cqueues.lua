@@ -15,7 +15,7 @@ function handlers.line(client)
     client:close()
 end
 
--- A line says what to do with the bulk data that follows, and how much it is.
+-- A line contains what to do with the bulk data that follows, and its size.
 function handlers.count(client)
     for line in client:lines '*l' do
         local what, size = line:match '^(%a+) (%d+)$'

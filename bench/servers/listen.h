@@ -5,8 +5,8 @@
 #ifndef LISTEN_H
 #define LISTEN_H
 
-/* One that doesn't block, on a free port of 127.0.0.1, which is printed; its
- * clients inherit TCP_NODELAY. */
+/* Returns a non-blocking listening socket on a free port of 127.0.0.1, and
+ * prints the port. Its clients inherit TCP_NODELAY. */
 int listen_anywhere(void);
 
 #endif

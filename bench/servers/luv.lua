@@ -20,7 +20,7 @@ function handlers.line(client)
     end)
 end
 
--- A line says what to do with the bulk data that follows, and how much it is.
+-- A line contains what to do with the bulk data that follows, and its size.
 function handlers.count(client)
     local parts, got, what, size = {}, 0, nil, nil
     client:read_start(function(err, data)
@@ -64,7 +64,7 @@ end
 local handler = handlers[arg[1]]
 local server = uv.new_tcp()
 server:bind('127.0.0.1', 0)
-server:nodelay(true)     -- and so its clients
+server:nodelay(true)     -- inherited by its clients
 server:listen(16384, function(err)
     assert(not err, err)
     local client = uv.new_tcp()

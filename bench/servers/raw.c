@@ -1,12 +1,12 @@
 /*
- * raw.c - the limit: what a server costs that is nothing but system calls.
+ * raw.c - the lower limit: a server that consists of system calls only.
  *
  *     raw line|count|all       prints its port
  *
- * It does what the Lua servers do: line gives each line back (as many at once
- * as came at once); count and all read a line that tells what to do with the
- * bulk data that follows, collect these in memory, and give them back or tell
- * their size.
+ * Behaves like the Lua servers: line returns each line (together with others
+ * that arrived at once); count and all read a line that contains what to do
+ * with the bulk data that follows, collect the data in memory, and return the
+ * data or their size.
  */
 
 #define _GNU_SOURCE    /* accept4, memrchr */
@@ -24,8 +24,8 @@
 
 enum { EVENTS_MAX = 256, READ_SIZE = 64 * 1024 };
 
-/* A connection. in: what was read and is not complete; out: what the peer's
- * window had no room for. */
+/* A connection. in: incomplete input; out: output that did not fit into the
+ * peer's window. */
 typedef struct connection {
     int fd, closing;
     char *in, *out;
@@ -55,8 +55,8 @@ static void close_connection(connection *c)
 
 /* --- writing ----------------------------------------------------------- */
 
-/* What the window has no room for is sent later; nothing is read until
- * then. */
+/* Sends bytes. The part that does not fit into the window is sent later;
+ * nothing is read until then. */
 static void put(connection *c, const char *bytes, size_t size)
 {
     ssize_t n = send(c->fd, bytes, size, MSG_NOSIGNAL);
@@ -70,7 +70,7 @@ static void put(connection *c, const char *bytes, size_t size)
     watch(c, EPOLL_CTL_MOD, EPOLLOUT);
 }
 
-/* True if the connection is gone. */
+/* Sends the remaining output. Returns true if the connection is closed. */
 static int put_rest(connection *c)
 {
     ssize_t n = send(c->fd, c->out, c->out_used, MSG_NOSIGNAL);
@@ -130,7 +130,7 @@ static void lines_came(connection *c, const char *bytes, size_t size)
         keep(c, bytes + complete, size - complete);
 }
 
-/* The bulk data are complete. */
+/* Answers bulk data that is complete. */
 static void answer(connection *c)
 {
     char text[32];
@@ -143,7 +143,7 @@ static void answer(connection *c)
     c->wanted = 0;
 }
 
-/* The line before bulk data, if it is complete. */
+/* Parses the line before bulk data, if it is complete. */
 static void bulk_began(connection *c)
 {
     char *end = memchr(c->in, '\n', c->in_used);
@@ -162,7 +162,8 @@ static void bulk_began(connection *c)
     free(old);
 }
 
-/* The head is kept as it comes, what follows goes to its place at once. */
+/* Reads bulk data: the head is kept as it is, the data that follows is read to
+ * its place. */
 static ssize_t read_bulk(connection *c)
 {
     if (c->wanted == 0) {

@@ -15,7 +15,7 @@ function handlers.line(client)
     client:close()
 end
 
--- A line says what to do with the bulk data that follows, and how much it is.
+-- A line contains what to do with the bulk data that follows, and its size.
 function handlers.count(client)
     for line in function() return (client:receive()) end do
         local what, size = line:match '^(%a+) (%d+)$'
@@ -33,7 +33,7 @@ function handlers.all(client)
 end
 
 local server = loop.newserver('127.0.0.1', 0, handlers[arg[1]])
-server:setoption('tcp-nodelay', true)    -- and so its clients
+server:setoption('tcp-nodelay', true)    -- inherited by its clients
 print((select(2, server:getsockname())))
 io.stdout:flush()
 loop.start()
