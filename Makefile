@@ -5,37 +5,40 @@
 #                      headers of lua5.4, luajit, lua5.3, lua5.2 and lua5.1;
 #                      LUA_INCDIR=folder where the headers are not found
 #   make demo          fetches pages one by one, then all at once;
-#                      URLS="http://..." fetches these
+#                      URLS="http://..." selects pages
 #   make run           runs ARGS="file.lua arguments" with the module as built
 #   make test          all specs on five Luas and every poller; TEST_RUNS=
-#                      "lua5.4:epoll ..." only these (tools/test.sh)
+#                      "lua5.4:epoll ..." selects runs (tools/test.sh)
 #   make chroot        demo and test on a fresh Debian in a folder, as root;
-#                      BUSY=2 busy loops beside it (tools/chroot.sh)
+#                      BUSY=2 runs busy loops beside it (tools/chroot.sh)
 #   make check         warnings, exported names, luacheck, style
-#   make lint          what cppcheck and clang-tidy find (two minutes)
+#   make lint          cppcheck and clang-tidy (two minutes)
 #   make asan          the specs under AddressSanitizer with a busy collector
 #   make valgrind      the specs under valgrind on one Lua
-#   make tsan          the specs, Lua states in several threads, and the threads
-#                      that look names up, under ThreadSanitizer
-#   make coverage      lines of src/ that the specs reach; MISSED=1: which not
+#   make tsan          the specs, Lua states in several threads, and the
+#                      resolver's threads, under ThreadSanitizer
+#   make coverage      lines of src/ that the specs reach; MISSED=1: those not
+#                      reached
 #   make soak          everything at once for MINUTES=10 on one Lua, then 1e6
-#                      connections: memory, descriptors, threads stay
-#   make memory        each request for memory fails once (half an hour)
-#   make fuzz          random calls and random programs, many of them, on five
-#                      Luas; CALLS=100000 and PROGRAMS=100000 are how many,
-#                      SEED=... as it was printed, and on
+#                      connections: memory, descriptors and threads must
+#                      not grow
+#   make memory        each memory allocation fails once (half an hour)
+#   make fuzz          many random calls and random programs on five Luas;
+#                      CALLS=100000 and PROGRAMS=100000 are their numbers;
+#                      SEED=... repeats a failure;
 #                      FUZZ_RUNS="lua5.4:epoll ..." (tools/test.sh)
 #   make libfuzzer     receive under libFuzzer, 1000000 inputs or RUNS=...;
-#                      INPUT=file is one that it has found
-#   make platforms     the specs on what this system can be for others: kqueue
-#                      emulated, 32 bits, big-endian, musl, ...; LUA_SOURCE=...
-#                      is a folder with the source of a Lua (tools/platforms.sh)
+#                      INPUT=file repeats a failure
+#   make platforms     the specs on variants that represent other platforms:
+#                      emulated kqueue, 32 bits, big-endian, musl, ...;
+#                      LUA_SOURCE=... is a folder with the source of a Lua
+#                      (tools/platforms.sh)
 #   make test-arm64    the specs of threads and the loop on aarch64, emulated
 #   make bench         compares with raw C, luv, cqueues and copas, and writes
-#                      doc/benchmarks.md; ROUNDS=3 is quick, SCENARIOS="echo-50
-#                      churn" are only these
-#   make install       into PREFIX, DESTDIR in front of it, in the folders of
-#                      the version that LUA is
+#                      doc/benchmarks.md; ROUNDS=3 is quick; SCENARIOS="echo-50
+#                      churn" selects scenarios
+#   make install       into $(DESTDIR)$(PREFIX), in the folders for the version
+#                      of LUA
 #   make clean
 #
 # demo, run, test, check, lint, asan, valgrind, tsan, fuzz, libfuzzer, memory,
@@ -56,7 +59,7 @@ CFLAGS ?= -O2 -g
 SHARED := -shared
 LUA_CFLAGS = $(LUA_INCDIR:%=-I%)
 
-# What tools/lua.sh has found out about LUA: its version, the headers' flags.
+# The output of tools/lua.sh: the version of LUA, the flags for its headers.
 about_lua = $(shell cat $(OUT)/about)
 lua_version = $(patsubst luajit,5.1,$(firstword $(about_lua)))
 lua_cflags = $(filter-out $(firstword $(about_lua)),$(about_lua))
@@ -65,7 +68,7 @@ ifeq ($(shell uname -s),Darwin)
 SHARED := -bundle -undefined dynamic_lookup
 endif
 
-# Other architectures, with headers from where tools/foreign.sh unpacks them.
+# Other architectures, with headers that tools/foreign.sh unpacks.
 foreign_arm64 := aarch64-linux-gnu
 foreign_i386 := i686-linux-gnu
 foreign_s390x := s390x-linux-gnu
@@ -78,7 +81,7 @@ else ifeq ($(VARIANT),tsan)
 variant_flags := -fsanitize=thread -fno-omit-frame-pointer
 else ifeq ($(VARIANT),coverage)
 variant_flags := --coverage
-CFLAGS := -O0 -g -Wno-maybe-uninitialized    # a guess without -O
+CFLAGS := -O0 -g -Wno-maybe-uninitialized    # false without -O
 else ifeq ($(VARIANT),ucontext)
 variant_flags := -DSL_FIBER_UCONTEXT
 else ifeq ($(VARIANT),libfuzzer)
@@ -100,8 +103,9 @@ LUA_CFLAGS = -I$(foreign_headers)/$(patsubst i686%,i386%,$(CC:-gcc=)) \
              -I$(foreign_headers)/$(LUA:luajit=luajit-2.1)
 endif
 
-# What the compiler knows of it: frames touch each page, so none begins beyond a
-# guard; and the module does not claim to switch shadow stacks (context.h).
+# Flags, if the compiler supports them. Stack frames touch each page, so that
+# none skips a guard page. The module does not claim to support shadow stacks
+# (os/context.h).
 compiles = $(shell echo 'int x;' | $(CC) -Werror $(1) -x c -c -o /dev/null - \
              2>/dev/null && echo $(1))
 stack_flags := $(call compiles,-fstack-clash-protection)
@@ -125,7 +129,7 @@ all: $(OUT)/socketloop.so $(scripts)
 $(OUT)/socketloop.so: $(objects)
 	$(CC) $(SHARED) $(flags) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-# Written again only if it says something else, as LUA may become another.
+# Rewritten only if the content changes, as LUA may be another program.
 $(OUT)/about: FORCE
 	@mkdir -p $(@D)
 	@about=$$(tools/lua.sh '$(LUA)' '$(CC)' '$(LUA_CFLAGS)') && \
@@ -146,12 +150,12 @@ $(OUT)/%.lua: src/lua/%.lua
 
 -include $(objects:.o=.d)
 
-# What the specs need besides: see the sources; and the module as it is when
-# it is linked without our flags.
+# Programs and libraries for the specs (see their sources), and the module
+# linked without the project's linker flags.
 helpers: $(OUT)/test/getaddrinfo.so $(OUT)/test/host $(OUT)/test/socketloop.so
 helpers: $(OUT)/test/api.so $(OUT)/test/copy.so $(OUT)/test/finish.so
 
-# LuaJIT must not load what was built for plain Lua 5.1, nor the reverse.
+# LuaJIT must not load modules built for plain Lua 5.1, nor the reverse.
 opposite := $(patsubst lua5.1,luajit,$(filter lua5.1,$(LUA)))\
             $(patsubst luajit,lua5.1,$(filter luajit,$(LUA)))
 ifneq ($(strip $(opposite)),)
@@ -205,12 +209,12 @@ $(OUT)/test/socketloop.so: $(objects)
 	@mkdir -p $(@D)
 	$(CC) -shared $(flags) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-# The module with a function more.
+# The module with an additional function.
 $(OUT)/test/finish.so: test/host/finish.c $(objects)
 	@mkdir -p $(@D)
 	$(CC) -shared $(flags) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-# The module is in it, and what the module calls goes through the host.
+# The host contains the module, and intercepts these calls of the module.
 wrapped := malloc calloc realloc free mmap munmap mprotect epoll_create1 \
            epoll_ctl pipe2 socket accept4 connect pthread_create getaddrinfo \
            freeaddrinfo
@@ -220,7 +224,7 @@ $(OUT)/test/memory: test/host/memory.c $(objects)
 	$(CC) $(flags) $(CFLAGS) $(wrapped:%=-Wl,--wrap=%) -o $@ $^ \
 	    $(shell pkg-config --libs $(LUA)) -lm
 
-# The threads that look names up, under ThreadSanitizer; without Lua.
+# The resolver's threads without Lua, under ThreadSanitizer.
 worker_sources := $(addprefix src/os/,worker.c lookup.c sockaddr.c error.c)
 
 $(OUT)/test/workers: test/host/workers.c $(worker_sources) \
@@ -288,7 +292,7 @@ memory:
 	@SOCKETLOOP_TEST_ALL=1 SPECS=memory LIMIT=7200 \
 	    tools/test.sh $(MEMORY_RUNS)
 
-# The union of these runs.
+# Coverage is the union of these runs.
 COVERAGE_RUNS ?= coverage-lua5.4:epoll coverage-lua5.1:poll \
                  coverage-luajit:select
 coverage:
@@ -297,7 +301,7 @@ coverage:
 	@tools/test.sh $(COVERAGE_RUNS)
 	@tools/coverage.sh
 
-# By LUA, as long as that; and 1e6 connections one after another.
+# Minutes of random work, before 1e6 connections one after another.
 MINUTES ?= 10
 soak:
 	@tools/setup.sh test
@@ -307,7 +311,7 @@ soak:
 	    LUA_CPATH='$(OUT)/?.so;;' $(LUA) test/soak/run.lua $$work || exit 1; \
 	done
 
-# Without address space randomization, which gcc 12's runtime can't bear.
+# Without address space randomization, which gcc 12's runtime does not support.
 tsan_luas := lua5.4 lua5.1
 TSAN_RUNS ?= tsan-lua5.4:epoll
 tsan: $(OUT)/test/workers

@@ -1,20 +1,22 @@
--- Checks which files of src/ include which:
+-- Checks the includes of the files in src/:
 --
 --     lua tools/arrows.lua [exceptions [folder]]
 --
 -- 1. A file includes headers of its own folder, or of a folder to the right
---    of it: module (src/ itself), luasocket, socket, loop, thread, os.
--- 2. Only os/ includes headers of the system, and it includes none of Lua's.
---    Standard C's are free, and include/socketloop.h.
--- 3. There are no circles of files. A .c file and its header are one file.
+--    of it in: module (src/ itself), luasocket, socket, loop, thread, os.
+-- 2. Only os/ includes system headers, and os/ does not include Lua's. All
+--    folders may include headers of standard C, and include/socketloop.h.
+-- 3. There are no circles between files. A .c file and its header count as one.
 --
--- Exceptions stand in tools/arrows.txt, which only shrinks: an exception that
--- nothing needs fails the check, too. Its lines are what the check prints.
+-- Exceptions are listed in tools/arrows.txt, which only shrinks: an exception
+-- that is not needed fails the check, too. Its lines have the format of the
+-- output.
 
 local exceptions_file = arg[1] or 'tools/arrows.txt'
 local root = arg[2] or 'src'
 
--- A folder's place in the order: arrows go to places at least as high.
+-- The place of a folder in the order: a file includes headers with at least its
+-- folder's place.
 local place = {
     module = 1, luasocket = 2, socket = 3, loop = 4, thread = 5, os = 6,
 }
@@ -32,10 +34,10 @@ local of_standard_c = set [[
 ]]
 local of_lua = set 'lua.h lauxlib.h lualib.h luajit.h'
 
--- In standard C, too, but what is used of them is the system's.
+-- Headers of standard C that would be used for their system-specific part.
 of_standard_c['signal.h'], of_standard_c['time.h'] = nil, nil
 
--- The files as paths below the root, sorted.
+-- Returns the files as paths below the root, sorted.
 local function find_files()
     local files = {}
     local command = "find '%s' -name '*.[ch]' | LC_ALL=C sort"
@@ -48,7 +50,7 @@ end
 local function folder_of(path) return path:match '^(.*)/' or 'module' end
 local function stem_of(path) return (path:gsub('%.[ch]$', '')) end
 
--- The includes of a file: a list of {name =, is_system =}.
+-- Returns the includes of a file: a list of {name =, is_system =}.
 local function read_includes(path)
     local includes = {}
     for line in io.lines(root .. '/' .. path) do
@@ -60,7 +62,7 @@ local function read_includes(path)
     return includes
 end
 
--- Whether a file of that folder may include a header.
+-- Whether a file of the folder may include a header.
 local function is_allowed(folder, include)
     if include.is_system then
         return of_standard_c[include.name] or
@@ -70,7 +72,7 @@ local function is_allowed(folder, include)
     return target and target >= assert(place[folder], folder)
 end
 
--- The stems that lie on a circle: graph maps a stem to a set of stems. It's
+-- Returns the stems on circles. graph maps a stem to a set of stems. This is
 -- Tarjan's algorithm: a component with more than one member is a circle.
 local function find_circles(graph, stems)
     local count, index, low, stack, on_stack = 0, {}, {}, {}, {}
@@ -107,7 +109,7 @@ local function find_circles(graph, stems)
     return circular
 end
 
--- What violates the rules, as lines; and how many files and includes.
+-- Returns the violations as lines, and the numbers of files and includes.
 local function examine()
     local files, total = find_files(), 0
     local graph, stems, violations = {}, {}, {}

@@ -1,8 +1,7 @@
 #!/bin/bash
-# What can be checked without running anything: warnings of two compilers on
-# five Luas, exported names, the kqueue back-end (against a stub header), who
-# includes whom, who calls the system, luacheck, the style's cheap rules, and
-# the rockspec.
+# Static checks: warnings of two compilers on five Luas, exported names, the
+# kqueue back-end (against a stub header), the includes between folders, system
+# calls outside of src/os/, luacheck, the style's cheap rules, and the rockspec.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,8 +32,8 @@ for lua in "${luas[@]}"; do
 done
 echo "only luaopen_* is exported"
 
-# Lua states in several threads share what is static: constants, the count of
-# forks, and the key of the pointer that each thread has.
+# Static variables are shared between Lua states in several threads. Allowed:
+# constants, the count of forks, and the key of each thread's pointer.
 variables=$(size -A build/gcc-lua5.4/obj/{,*/}*.o | awk '
     $2 == ":" { file = $1 }
     $1 ~ /^\.t?(data|bss)/ && $1 !~ /rel\.ro/ && $2 > 0 &&
@@ -49,7 +48,8 @@ echo "no static variables"
 
 lua5.4 tools/arrows.lua
 
-# To the system leads only os/, also where a header of it has more than types.
+# Only os/ calls the system, even where a header of the system is needed for
+# types.
 calls=$(nm -Au build/gcc-lua5.4/obj/{,[^o]*/}*.o | awk '
     $2 == "U" && $3 !~ /^(sl_|lua|_GLOBAL_|__errno_location$|__.*_chk)/ &&
     $3 !~ /^(mem|str)/ && $3 !~ /^(calloc|malloc|realloc|free|getenv)$/ &&
@@ -77,8 +77,8 @@ if grep -E '\.([ch]|lua|sh)$' build/files | xargs grep -nIE '^.{81}'; then
 fi
 echo 'no tabs, no white space at the end of lines, no line over 80 columns'
 
-# README's way to install with luarocks; the copy is how a clone looks before
-# anything is built. Nothing that require would find may be left in it.
+# README's installation with luarocks, in a copy without anything built. No
+# module that require would find may be left in the copy.
 rock=$(sed -n 's/^ *\(luarocks make .*\.rockspec\)$/\1/p' README.md)
 rm -rf build/rock
 mkdir build/rock

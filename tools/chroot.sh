@@ -1,21 +1,21 @@
 #!/bin/bash
-# Proves README on a fresh Debian: debootstrap makes one with git and make only,
-# in a temporary folder; the commit that is checked out here is cloned into it.
-# There `make` has to say what it lacks, and `make demo` and `make test` run as
-# README has them.
+# Tests README on a fresh Debian: debootstrap makes one with only git and make,
+# in a temporary folder, into which the current commit is cloned. There `make`
+# has to report the missing packages, and `make demo` and `make test` run as in
+# README.
 #
 #     tools/chroot.sh [RUN...]        RUN as in tools/test.sh: only these
 #
-# The environment may give
+# The environment may contain
 #
 #     SPECS     as in tools/test.sh
 #     SUITE     the release, default this system's
-#     BUSY      how many busy loops run beside it, default none
+#     BUSY      number of busy loops that run beside it, default none
 #     LIMIT     seconds until all of it is ended, default 7200
 #
-# Has to be root. Packages come from where this system's apt takes its own.
-# Everything is started and mounted in namespaces of its own, which end with
-# this program; the folder, 2 GB, is removed.
+# Has to be run as root. Packages come from the sources of this system's apt.
+# Processes and mounts are in namespaces of their own, which end with this
+# program; the folder, 2 GB, is removed.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,7 +26,7 @@ in_chroot() {
         SPECS="${SPECS:-}" chroot "$root" sh -c "cd /socketloop && $1"
 }
 
-# The part in the namespaces; its first argument is the folder.
+# The part in the namespaces. Its argument is the folder.
 prove() {
     local root=$1/root
     shift
@@ -59,7 +59,7 @@ if [[ $(id -u) != 0 ]]; then
     exit 1
 fi
 
-# Where Debian's packages come from, as apt knows after `apt-get update`.
+# The source of Debian's packages, as known to apt after `apt-get update`.
 sources=$(apt-get indextargets --format \
     'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' \
     'Origin: Debian' | sort -u)
@@ -76,14 +76,14 @@ fi
 folder=$(mktemp -d)
 remove_folder() {
     rm -rf --one-file-system "$folder" 2>/dev/null && return
-    sleep 1     # who has just been killed may have written meanwhile
+    sleep 1     # killed processes may still be writing
     rm -rf --one-file-system "$folder"
 }
 trap remove_folder EXIT
 awk -v suite="$SUITE" 'index($3, suite) == 1' <<<"$sources" \
     >"$folder/root.list"
 
-# timeout leads a process group; when unshare is killed so is all it started.
+# timeout leads a process group; if unshare is killed, all its processes are.
 timeout -s KILL "${LIMIT:-7200}" \
     unshare --mount --pid --fork --kill-child --mount-proc \
     tools/chroot.sh --prove "$folder" "$@" </dev/null &

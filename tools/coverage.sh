@@ -1,8 +1,8 @@
 #!/bin/bash
-# How many lines of src/ the runs of a build with VARIANT=coverage have
-# reached, per file and in total; a line counts if any of the builds ran it.
-# With MISSED=1 in the environment also which lines were not. See `make
-# coverage`.
+# Prints how many lines of src/ the runs of a build with VARIANT=coverage have
+# reached, per file and in total. A line counts if any of the builds ran it.
+# With MISSED=1 in the environment also prints the lines that were not reached.
+# See `make coverage`.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."

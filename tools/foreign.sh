@@ -3,10 +3,10 @@
 #
 #     tools/foreign.sh arm64|i386|s390x [LUA...]
 #
-# Cross-compiled, with Debian's packages unpacked into build/ARCHITECTURE, under
-# QEMU's user emulation (i386 without it where the kernel runs its programs).
-# This system's own packages and apt configuration stay as they are. SPECS is as
-# for tools/test.sh.
+# The module is cross-compiled, with Debian's packages unpacked into
+# build/ARCHITECTURE, and run under QEMU's user emulation (i386 without it if
+# the kernel runs its programs). This system's own packages and apt
+# configuration are not changed. SPECS is as for tools/test.sh.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -30,8 +30,8 @@ for lua in "${luas[@]}"; do
     esac
 done
 
-# An apt of its own, in build/ARCHITECTURE/apt, which takes from where this
-# system's Debian comes from.
+# An apt with its own state, in build/ARCHITECTURE/apt, and the package sources
+# of this system.
 foreign_apt() {
     apt-get -qq -c "$root/apt/apt.conf" "$@"
 }
@@ -60,7 +60,7 @@ EOF
     fi
 }
 
-# The packages of the list that aren't unpacked yet.
+# The packages of the list that are not unpacked yet.
 missing=()
 for package in "${packages[@]}"; do
     [[ -e $root/unpacked/$package ]] || missing+=("$package")
@@ -69,7 +69,7 @@ if [[ ${#missing[@]} -gt 0 ]]; then
     rm -rf "$root/apt"
     make_apt
     echo "fetching ${#missing[@]} packages into build/$architecture"
-    foreign_apt update || true      # what could be had may be enough
+    foreign_apt update || true      # a part of the lists may be enough
     if ! (cd "$root/apt/cache" && foreign_apt download "${missing[@]}"); then
         echo "$0: the packages of $architecture cannot be had now" >&2
         exit 75     # EX_TEMPFAIL

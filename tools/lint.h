@@ -1,6 +1,6 @@
 /*
- * lint.h - included before everything else by `make lint`: the analyzers learn
- * which of Lua's functions do not return.
+ * lint.h - included before all other headers by `make lint`: declares which of
+ * Lua's functions do not return.
  */
 
 #include <lauxlib.h>

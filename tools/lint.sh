@@ -1,6 +1,6 @@
 #!/bin/bash
-# What cppcheck and clang-tidy (its checks are in .clang-tidy) find in src/,
-# but for what is in lint.txt.
+# Prints the findings of cppcheck and clang-tidy (checks: .clang-tidy) in src/,
+# except those in lint.txt.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."

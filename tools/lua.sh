@@ -1,14 +1,15 @@
 #!/bin/sh
-# Finds out what the Makefile has to know of the Lua to build for:
+# Finds the properties of a Lua that the Makefile needs:
 #
 #     tools/lua.sh LUA CC [FLAGS]
 #
 # prints the version of LUA, a command, and the compiler's flags for its
 # headers, for example `5.4 -I/usr/include/lua5.4`; the version of LuaJIT is
-# luajit. The version is what the interpreter says; where it doesn't run, what
-# an unmistakable name says, as lua5.4 or luajit. The headers have to be of that
-# version: those that FLAGS lead to, else those beside the interpreter, those
-# that pkg-config knows, or the system's. Fails and says what is missing.
+# luajit. The interpreter reports the version; if it doesn't run, an unambiguous
+# name such as lua5.4 or luajit does. The headers have to be of that version:
+# those that FLAGS lead to, else those beside the interpreter, those that
+# pkg-config knows, or the system's. Fails with a message if something is
+# missing.
 
 set -eu
 
@@ -26,7 +27,7 @@ version_of_lua() {
     esac
 }
 
-# The version of the headers that these flags lead to; nothing without headers.
+# Prints the version of the headers that these flags lead to, if any.
 version_of_headers() {
     # shellcheck disable=SC2086
     {
@@ -40,7 +41,8 @@ version_of_headers() {
     } | $cc $1 -E -P - 2>/dev/null | sed -n 's/^version  *//p'
 }
 
-# Flags that may lead to the headers, a line each; the last line is empty.
+# Prints flags that may lead to the headers, a line each; the last line is
+# empty.
 candidates() {
     if path=$(command -v "$lua"); then
         folder=$(cd "$(dirname "$path")" && pwd)
@@ -59,7 +61,7 @@ candidates() {
     echo
 }
 
-# The packages of Debian, where they are what is missing.
+# Fails, with the names of Debian's packages if these are missing.
 fail() {
     echo "$0: $1" >&2
     case $version in

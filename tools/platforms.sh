@@ -1,10 +1,11 @@
 #!/bin/bash
-# Builds and runs the specs on what this system can be for other platforms:
+# Builds and runs the specs on variants of this system that represent other
+# platforms:
 #
 #     tools/platforms.sh [quick] [PLATFORM...]
 #
-# quick: those that take less than a minute each, with fewer specs, on one Lua
-# each. A PLATFORM is a function below. The environment may give
+# quick: only those that take less than a minute each, with fewer specs, on one
+# Lua each. A PLATFORM is a function below. The environment may contain
 #
 #     LUA_SOURCE    a folder with the source of a Lua or LuaJIT, which is built
 #                   for `musl` and `lua_source`; without it they are skipped
@@ -14,13 +15,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 unset MAKEFLAGS MFLAGS
 
-# Specs of threads and of what waits in the loop. They need no program, no
-# library and nearly nothing of LuaSocket's.
+# Specs of threads and of waits in the loop. They need no other programs and
+# libraries, and hardly anything of LuaSocket.
 core='fiber* recursion stack thread suspend program_end loop sleep timeout*
     receive* send* coro* bothloops*'
 
-# Runs all specs, or unless SPECS says otherwise those of core on the last of
-# the runs when it has to be quick.
+# Runs all specs; with quick, only those of core on the last of the runs, unless
+# SPECS is set.
 run() {
     [[ -z $quick ]] || set -- "${@: -1}"
     SPECS=${SPECS:-${quick:+$core}} tools/test.sh "$@"
@@ -53,30 +54,31 @@ s390x() {
     tools/foreign.sh s390x
 }
 
-# Pointers of 32 bits in registers of 64: compiled, as few kernels run it.
+# Pointers of 32 bits in registers of 64: only compiled, as few kernels run such
+# programs.
 x32() {
     make -s -j2 LUA=luajit VARIANT=x32 CFLAGS='-O2 -Werror'
     echo 'x32: compiles'
 }
 
-# What the two after this one do, at once.
+# The flags of the next two platforms, combined.
 hard() {
     CFLAGS='-O3 -flto=auto -D_FORTIFY_SOURCE=3' MALLOC_PERTURB_=165 \
         run hard-lua5.4:epoll
 }
 
-# Optimization across files, as distributions do it.
+# Link-time optimization, as used by distributions.
 lto() {
     CFLAGS='-O3 -flto=auto' run lto-lua5.4:epoll lto-luajit:epoll
 }
 
-# The C library's checks, and memory that is never what it was.
+# The C library's checks, and memory filled with garbage.
 fortify() {
     CFLAGS='-O2 -D_FORTIFY_SOURCE=3' MALLOC_PERTURB_=165 \
         run fortify-lua5.4:epoll fortify-lua5.1:epoll
 }
 
-# Marked indirect branches. No object may claim to switch shadow stacks.
+# Marked indirect branches. No object may claim to support shadow stacks.
 cet() {
     local objects=build/cet-lua5.4/obj
     make -s -j2 LUA=lua5.4 VARIANT=cet CFLAGS='-O2 -fcf-protection=full'
@@ -89,7 +91,7 @@ cet() {
         tools/test.sh cet-lua5.4:epoll
 }
 
-# Small stacks: what SL_STACK_SIZE is for.
+# Small stacks, by SL_STACK_SIZE.
 stack() {
     CPPFLAGS=-DSL_STACK_SIZE=524288 SPECS=${SPECS:-$core} \
         tools/test.sh stack-lua5.4:epoll
@@ -99,8 +101,8 @@ is_luajit() {
     [[ -e $1/luajit.h || -e $1/luajit_rolling.h ]]
 }
 
-# Builds the Lua of LUA_SOURCE with that compiler in build/NAME: build/NAME/NAME
-# with its headers beside it.
+# Builds the Lua of LUA_SOURCE with that compiler in build/NAME:
+# build/NAME/NAME, with its headers beside it.
 build_lua() {
     local name=$1 cc=$2 folder=build/$1 source=$LUA_SOURCE files
     [[ ! -e $source/src/lua.h ]] || source=$source/src
@@ -121,7 +123,7 @@ build_lua() {
         -I"$folder" -o "$folder/$name" $files -Wl,-E -lm -ldl
 }
 
-# The specs with the Lua of LUA_SOURCE.
+# Runs the specs with the Lua of LUA_SOURCE.
 run_source() {
     local variant=$1 name=$2 cc=$3
     if [[ -z ${LUA_SOURCE:-} ]]; then
@@ -142,7 +144,7 @@ lua_source() {
     run_source '' luasource cc
 }
 
-# Another C library. It has no contexts of its own, which is said.
+# Another C library, without contexts; the module must report that.
 musl() {
     make -s -j2 LUA=luajit VARIANT=musl CFLAGS='-O2 -Werror'
     echo 'musl: compiles'

@@ -1,10 +1,11 @@
--- Output handler for busted, made to be counted even if the run dies:
+-- Output handler for busted, whose results can be counted even if the run
+-- crashes:
 --
 --     busted -o tools/report.lua -Xoutput FILE
 --
--- Adds one line to FILE for each thing that happens, at once: 'run NAME',
--- 'pass NAME', 'fail NAME', 'skip NAME', and 'end' if the run got there.
--- Failures go to the standard output too, with their message and traceback.
+-- Appends one line to FILE for each event, at once: 'run NAME', 'pass NAME',
+-- 'fail NAME', 'skip NAME', and 'end' at the end of the run. Failures are also
+-- written to the standard output, with their message and traceback.
 
 return function(options)
     local busted = require 'busted'
@@ -21,7 +22,7 @@ return function(options)
         return require 'pl.pretty'.write(value)
     end
 
-    local newest = 'nothing'    -- the test that was begun last
+    local newest = 'nothing'    -- the latest test
 
     local function fail(failure, after)
         note('fail', failure.name)
@@ -52,7 +53,8 @@ return function(options)
         return nil, true
     end
 
-    -- Outside a test: a file that doesn't compile, a failing setup, ...
+    -- Failures outside of tests: a file that doesn't compile, a failing setup,
+    -- ...
     function handler.outside(element)
         if element.descriptor ~= 'it' then
             fail(last(handler.errors), ' after ' .. newest)

@@ -1,10 +1,10 @@
--- Runs a file of specs where busted cannot be: as much of busted and of
--- luassert as the specs use. The arguments and the report are those of
+-- Runs a file of specs without busted: implements the parts of busted and
+-- luassert that the specs use. The arguments and the report are those of
 -- tools/report.lua:
 --
 --     lua tools/runner.lua REPORT [--helper FILE] [--filter PATTERN] SPEC
 --
--- LuaSocket has a stand-in where it is missing, and a test that uses it counts
+-- If LuaSocket is missing there is a stand-in, and a test that uses it counts
 -- as skipped.
 
 local REPORT = assert(io.open(assert(arg[1]), 'a'))
@@ -41,7 +41,7 @@ local checks = {
     equal = {function(a, b) return a == b end},
     same = {is_same},
     matches = {function(pattern, s, init, plain)
-        init = tonumber(init)       -- else it is a message
+        init = tonumber(init)       -- otherwise a message
         return type(s) == 'string' and s:find(pattern, init, plain) ~= nil
     end},
     is_true = {function(v) return v == true end},
@@ -90,11 +90,11 @@ end
 package.preload.luassert = function() return assertions end
 
 -------------------------------------------------------------------------------
--- What is missing
+-- Missing modules
 
-local missing       -- set when a test has used it
+local missing       -- the missing module that a test has used
 
--- Whether a script of the test has asked for it.
+-- Whether an error comes from a script that requires a missing module.
 local function asks_for_missing(err)
     return tostring(err):find "module 'socket[%w.]*' not found" ~= nil
 end
@@ -134,7 +134,8 @@ local function with_traceback(err)
     return type(err) == 'string' and debug.traceback(err, 2) or show(err)
 end
 
--- Calls all of them, inner before outer if it is said; the first error.
+-- Calls all functions, of inner blocks first if from_inside. Returns the first
+-- error.
 local function call_all(kind, from_inside)
     local chain = {}
     local b = block
@@ -197,7 +198,7 @@ function it(name, f) run_test(full_name(name), f) end  -- luacheck: ignore
 
 function pending() error(PENDING, 0) end               -- luacheck: ignore
 
--- Tests run where they stand, after the functions before them.
+-- Tests run where they are defined, after the functions before them.
 function before_each(f) table.insert(block.before, f) end  -- luacheck: ignore
 function after_each(f) table.insert(block.after, f) end    -- luacheck: ignore
 function teardown(f) table.insert(block.finish, f) end     -- luacheck: ignore

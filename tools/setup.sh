@@ -5,10 +5,10 @@
 #
 # JOB: build, demo, test, lint, libfuzzer, platforms, arm64, bench, chroot.
 #
-# LUA: lua5.1, lua5.2, lua5.3, lua5.4, luajit; all of them if none is given.
-# No package is known for another LUA: it has to be there. Does nothing where
-# all is there. Installs as root or through sudo; where it can't, and for
-# `build`, it says what is missing and fails.
+# LUA: lua5.1, lua5.2, lua5.3, lua5.4, luajit; default all of them. No package
+# is known for another LUA, which has to be installed. Does nothing if no
+# package is missing. Installs as root or through sudo; if it can't, and for
+# `build`, prints the missing packages and fails.
 
 set -euo pipefail
 
@@ -17,8 +17,8 @@ shift
 luas=("$@")
 [[ $# -gt 0 ]] || luas=(lua5.1 lua5.2 lua5.3 lua5.4 luajit)
 
-# What is needed: the Debian packages, and how to find the same thing on
-# other systems: commands, what pkg-config knows, and modules of Lua.
+# Requirements: Debian's packages, and their equivalents on other systems:
+# commands, names for pkg-config, and modules of Lua.
 packages=(gcc libc6-dev make pkg-config)
 commands=(cc make pkg-config "${luas[@]}")
 modules=()
@@ -80,16 +80,16 @@ chroot)
     ;;
 esac
 
-PATH=$PATH:/usr/sbin:/sbin      # nginx is there, a user's PATH may be not
+PATH=$PATH:/usr/sbin:/sbin      # for nginx; not in every PATH
 
-# The packages of the list that aren't installed.
+# The packages of the list that are not installed.
 missing_packages() {
     dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
         awk '$1 == "installed" { print $2 }' | sort -u |
         comm -13 - <(printf '%s\n' "$@" | sort -u)
 }
 
-# On a system that isn't Debian: what is not to be found.
+# On a system other than Debian: the requirements that were not found.
 missing_tools() {
     local name
     for name in "${commands[@]}"; do
@@ -117,8 +117,8 @@ fi >&2
 mapfile -t missing < <(missing_packages "${packages[@]}")
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
-# Root installs as it is; others through sudo, which may ask for a password
-# only where someone can answer.
+# Root installs directly; other users through sudo, which may ask for a password
+# only on a terminal.
 if [[ $job = build ]]; then
     echo "please have what is missing installed:" >&2
     echo "    apt-get install --no-install-recommends ${missing[*]}" >&2
@@ -134,8 +134,8 @@ else
     exit 1
 fi
 
-# These are wanted as programs for the tests, not as services: they must be
-# neither started now nor at boot. An administrator's own policy stays.
+# These packages are needed for their programs, not as services: they must
+# neither be started now nor at boot. An administrator's policy is kept.
 services=()
 for package in nginx-light redis-server postgresql vsftpd; do
     [[ " ${missing[*]} " != *" $package "* ]] || services+=("${package%-light}")

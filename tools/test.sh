@@ -3,26 +3,26 @@
 #
 #     tools/test.sh [RUN...]        RUN: [VARIANT-]LUA:POLLER
 #
-# for example `tools/test.sh lua5.1:poll asan-luajit:epoll`; without a RUN all
-# Luas on all pollers, and the ucontext build on one; Lua 5.5 where there is a
-# lua5.5. The environment may give
+# for example `tools/test.sh lua5.1:poll asan-luajit:epoll`. Without a RUN: all
+# Luas on all pollers, and the ucontext build on one; Lua 5.5 if there is a
+# lua5.5. The environment may contain
 #
 #     SPECS     files, folders, or names such as receive; default test
-#     FILTER    a Lua pattern: only the tests with such a name
-#     JOBS      how many files at a time, default 4
+#     FILTER    a Lua pattern: only tests whose name matches
+#     JOBS      number of files at a time, default 4
 #     LIMIT     seconds until a file of specs is ended, default 300 (more
 #               where slow)
 #     SOCKETLOOP_TEST_GC    see test/support/gc.lua
 #
-# A run that crashes, hangs, or executes no test counts as one failure. The
-# last line is `N passed, N failed`, with `, N skipped` if some were.
+# A run that crashes, hangs, or executes no test counts as one failure. The last
+# line is `N passed, N failed`, with `, N skipped` if some were.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 unset MAKEFLAGS MFLAGS
 
-# LD_PRELOAD takes no names with blanks or colons.
+# LD_PRELOAD cannot contain names with blanks or colons.
 if [[ $root = *[[:space:]:]* ]]; then
     links=$(mktemp -d)
     trap 'rm -r "$links"' EXIT
@@ -31,14 +31,15 @@ if [[ $root = *[[:space:]:]* ]]; then
     cd "$root"
 fi
 
-# Loads a library of gcc's before all others; for this program alone.
+# Preloads a library of gcc's, for this program only.
 preload() {
     echo "$(ldd "$(command -v "$lua")" | awk '/ld-linux/ { print $1 }')" \
         "--preload $(gcc -print-file-name="$1") --argv0 \"\$0\"" \
         "$(command -v "$lua")"
 }
 
-# Runs an interpreter of another architecture, which tools/foreign.sh unpacked.
+# Prints the command that runs an interpreter of another architecture, which
+# tools/foreign.sh unpacked.
 emulation() {
     local system=$root/build/$variant linker=lib/ld-linux.so.2
     local version=${lua#lua}
@@ -57,10 +58,10 @@ $system/usr/bin/$lua"
     fi
 }
 
-# Makes build/BUILD/lua where a variant takes more than the plain interpreter.
-# It is a script, so that programs that the specs start are not affected, and
-# specs can start further Luas of the same kind. With TEST_LEAKS=0 in the
-# environment leaks are not looked for.
+# Makes build/BUILD/lua for variants that need more than the plain interpreter.
+# A script keeps the environment of other programs unchanged, and specs can
+# start Luas of the same kind. TEST_LEAKS=0 in the environment turns leak checks
+# off.
 make_interpreter() {
     local command
     case $variant in
@@ -103,7 +104,7 @@ parse() {
     folder=build/$build
 }
 
-# Prints the files that the words of SPECS name.
+# Prints the files named by the words of SPECS.
 find_specs() {
     local word name found
     for word; do
@@ -121,7 +122,7 @@ find_specs() {
     done
 }
 
-# The files that take longest, so they are begun first.
+# The slowest files, which are started first.
 slow=(memory linger_clients fiber inquiry race build unsent unix_lock resolver
     closing reclaim fuzz model)
 slowest_first() {
@@ -130,8 +131,8 @@ slowest_first() {
         sort -u | cut -d ' ' -f 2-
 }
 
-# Runs one file of specs, in a process of its own: what it leaves in memory
-# costs the others nothing, and if it crashes they still run. Uses run_one's
+# Runs one file of specs in a process of its own: memory that it leaks costs
+# other files nothing, and they still run if it crashes. Uses run_one's
 # variables.
 run_spec() {
     local status=0 why='' own=$report.${1//\//_}
@@ -156,10 +157,10 @@ run_spec() {
     rm "$own" "$own.log"
 }
 
-# Runs the specs once. Leaves $reports/RUN (see report.lua) and RUN.log;
-# says in one line how it went, and shows the log if it went badly. A file is
-# begun when a line can be read from 7, and gives it back; 6 gets a line when
-# the last one was begun.
+# Runs the specs once. Leaves $reports/RUN (see report.lua) and RUN.log; prints
+# the result in one line, and the log after failures. A file is started when a
+# line can be read from descriptor 7, and writes the line back when it ends.
+# Descriptor 6 gets a line when the last file was started.
 run_one() {
     parse "$1"
     local command spec report=$root/$reports/$1 limit=${LIMIT:-300}
@@ -205,7 +206,7 @@ $root/test/?.lua;;"
         failed=1
     fi
     exec 9>>"$reports/done"
-    flock 9     # nobody must print in between
+    flock 9     # one writer at a time
     echo "$1" >&9
     printf "$clear%-24s %5d passed, %d failed, %d skipped, %d s\n" "$1" \
         "$passed" "$failed" "$skipped" $((SECONDS - start))
@@ -217,8 +218,8 @@ $root/test/?.lua;;"
     fi
 }
 
-# Says how far the runs are: on a terminal every second in the same line,
-# elsewhere twice a minute. Ends when it is killed.
+# Prints the progress of the runs: on a terminal every second on one line,
+# elsewhere twice a minute. Runs until it is killed.
 clear='' end='\n' interval=30
 [[ ! -t 1 ]] || clear='\r\e[K' end='' interval=1
 show_progress() {
@@ -261,7 +262,7 @@ specs=$(find_specs ${SPECS:-test} | slowest_first)
 mapfile -t specs <<<"$specs"
 
 mkdir -p build
-reports=$(mktemp -d build/report.XXXXXX)    # more than one may be at work
+reports=$(mktemp -d build/report.XXXXXX)    # several scripts may run at once
 for build in $(printf '%s\n' "${runs[@]%:*}" | sort -u); do
     parse "$build:"
     make -s -j2 LUA="$lua" VARIANT="$variant"
