@@ -1,6 +1,6 @@
 /*
- * finish.c - the module itself, and a function that ends what a thread waits
- * in: for test/spec/loop/finish_spec.lua.
+ * finish.c - the module, with an additional function that ends a thread's wait,
+ * for test/spec/loop/finish_spec.lua.
  */
 
 #include "loop/wait.h"
@@ -16,7 +16,7 @@ static sl_thread *find_record(const sl_threads *all, const lua_State *co)
     return t;
 }
 
-/* finish(thread, status) -> whether that has ended a wait */
+/* finish(thread, status) -> whether this has ended a wait */
 static int func_finish(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTHREAD);
@@ -36,7 +36,7 @@ static int func_finish(lua_State *L)
 int luaopen_finish(lua_State *L);
 
 /* luaopen_finish(function of the module) -> finish, the status of a timeout,
- * and that of a close */
+ * the status of a close */
 __attribute__((visibility("default"))) int luaopen_finish(lua_State *L)
 {
     if (lua_getupvalue(L, 1, 1) == NULL)

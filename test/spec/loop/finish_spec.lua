@@ -1,6 +1,6 @@
--- Ending a wait from outside: one function for whatever a thread waits in.
--- The module's interface has no such function for any thread, so a copy of the
--- module that has one (finish.c) runs in a process of its own.
+-- Ending a wait from outside by one function, in whatever operation a thread
+-- waits. The module exports no such function for all threads, so each script is
+-- a process with a copy of the module that has one (host/finish.c).
 
 local process = require 'process'
 local support = require 'support'
@@ -22,7 +22,7 @@ local prelude = ([[
 
     local function yields(f) return f() end
 
-    -- Calls f where a thread can only freeze.
+    -- Calls f at a place where a thread can only freeze.
     local function freezes(f)
         local results
         local function keep(...) results = {n = select('#', ...), ...} end
@@ -50,8 +50,8 @@ local prelude = ([[
     end
 ]]):format(library)
 
--- The output of a thread that returns what the code gives: once its wait is
--- ended, and whether it was: the first time and the second time.
+-- Returns the output of a thread that runs the code: its results when the wait
+-- has been ended, and whether the first and the second call ended a wait.
 local function output_of(how, code, status)
     return process.output(prelude .. ([[
         loop.newthread(function()
