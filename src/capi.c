@@ -1,10 +1,9 @@
 /*
- * capi.c - waiting for other C modules, which find it in the registry:
- * in a blocking style, so the C stack freezes. include/socketloop.h is the
- * contract of the functions.
+ * capi.c - the C API for other modules: waiting in a blocking style, with the C
+ * stack frozen. include/socketloop.h has the contract of the functions.
  *
- * A module has no loop as an upvalue. It waits in the loop of the running
- * thread, which is looked up in a table of all loops.
+ * The caller has no loop as an upvalue. It waits in the loop of the running
+ * thread, which is found in the table of all loops.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -29,8 +28,8 @@
 
 /* --- loops ------------------------------------------------------------- */
 
-/* [-0, +1, -] Pushes the loop of the running thread, or of the nearest one
- * below that has one; nil if there is none. */
+/* [-0, +1, -] Pushes the loop of t, or of the nearest thread below t that has
+ * one; else the loop made first. nil if it is collected. */
 static void push_loop(lua_State *L, const sl_thread *t)
 {
     const void *loop = sl_thread_loop(t);
@@ -40,8 +39,9 @@ static void push_loop(lua_State *L, const sl_thread *t)
         sl_loops_pushfirst(L);
 }
 
-/* [-0, +1, e] Pushes the loop in which the calling thread will wait: there it
- * is kept alive. Raises where it can't. `what` names the function. */
+/* [-0, +1, e] Pushes the loop in which the calling thread will wait; the stack
+ * keeps it alive. Raises if the caller cannot wait. `what` names the
+ * function. */
 static sl_loop *enter(lua_State *L, const char *what)
 {
     luaL_checkstack(L, LUA_MINSTACK, "no room to wait");
@@ -58,8 +58,8 @@ static sl_loop *enter(lua_State *L, const char *what)
 
 /* --- readiness --------------------------------------------------------- */
 
-/* What of the events the descriptor is ready for is in *ready. 0 or how asking
- * failed. */
+/* Sets *ready to those of the events that the descriptor is ready for. 0 or how
+ * asking failed. */
 static int look(int fd, int events, int *ready)
 {
     const short wanted = (short)((events & SOCKETLOOP_READABLE ? POLLIN : 0) |
@@ -70,20 +70,20 @@ static int look(int fd, int events, int *ready)
     if (fd < 0 || p.revents & POLLNVAL)
         return EBADF;
     if (p.revents & (POLLERR | POLLHUP))
-        p.revents = wanted;    /* the next operation finds out */
+        p.revents = wanted;    /* the next operation returns the error */
     *ready = (p.revents & POLLIN ? SOCKETLOOP_READABLE : 0) |
              (p.revents & POLLOUT ? SOCKETLOOP_WRITABLE : 0);
     return 0;
 }
 
-/* Seconds until then, at least 0; negative if there is no end. */
+/* Seconds until that time, at least 0; negative without a limit. */
 static double time_left(double until)
 {
     return until < 0 ? -1 : fmax(until - sl_clock_now(), 0);
 }
 
-/* [-0, +0, e] Waits in the loop on the top until the descriptor is ready or
- * the time is over; results as look's. */
+/* [-0, +0, e] Waits, in the loop on the top, until the descriptor is ready or
+ * the time is over. Sets *ready and returns as look does. */
 static int await(lua_State *L, int fd, int events, double seconds, int *ready)
 {
     double until = seconds < 0 ? -1 : sl_clock_now() + seconds;
@@ -101,7 +101,7 @@ static int await(lua_State *L, int fd, int events, double seconds, int *ready)
     return failure;
 }
 
-/* The code for an error, and errno. */
+/* Sets errno for err, and returns the code of the API. */
 static int code(int err)
 {
     errno = err == SL_CLOSED ? EBADF : err == SL_TOO_BIG ? EMFILE : err;

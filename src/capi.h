@@ -1,5 +1,5 @@
 /*
- * capi.h - what other C modules get: see include/socketloop.h.
+ * capi.h - the C API for other modules: see include/socketloop.h.
  */
 
 #ifndef SL_CAPI_H
@@ -7,7 +7,7 @@
 
 #include <lua.h>
 
-/* [-0, +0, m] Offers the functions to other modules. */
+/* [-0, +0, m] Puts the table of API functions into the registry. */
 void sl_capi_offer(lua_State *L);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * coro.c - `require 'coro'`: symmetric coroutines, which hand control to one
- * another, and the functions of Lua's coroutine library on top of that.
+ * coro.c - `require 'coro'`: symmetric coroutines, which transfer control to
+ * one another, and the functions of Lua's coroutine library on top of them.
  *
- * Each function has the threads of the Lua state as its first upvalue.
+ * Each function has the sl_threads of the Lua state as its first upvalue.
  */
 
 #include "socketloop.h"
@@ -24,7 +24,7 @@ static sl_threads *get_threads(lua_State *L)
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
-/* [-0, +1, -] Pushes the thread that runs: true if it's the main program. */
+/* [-0, +1, -] Pushes the running thread. True if it is the main program. */
 static int push_running(lua_State *L)
 {
     sl_threads *all = get_threads(L);
@@ -34,7 +34,7 @@ static int push_running(lua_State *L)
     return 0;
 }
 
-/* running() -> thread, is it the main program */
+/* running() -> thread, whether it is the main program */
 static int func_running(lua_State *L)
 {
     lua_pushboolean(L, push_running(L));
@@ -73,7 +73,8 @@ static int func_create(lua_State *L)
 
 /* --- transfer ---------------------------------------------------------- */
 
-/* The thread at index 1 ran; the results lie above it. */
+/* Ends a function that ran the thread at index 1: returns the results above
+ * that, or raises the error. */
 static int give(lua_State *L, enum sl_outcome outcome, int is_protected)
 {
     if (outcome == SL_FAILED && !is_protected) {
@@ -99,8 +100,8 @@ static int after_ptransfer(lua_State *L, enum sl_outcome outcome)
     return give(L, outcome, 1);
 }
 
-/* To a thread that cannot be switched to directly, or from the main frame,
- * which becomes its runner. */
+/* The slow path of transfer: to a thread that cannot be switched to directly,
+ * or from the main frame, which becomes the runner of the thread. */
 static int transfer_other(lua_State *L, sl_threads *all, int n,
                           int is_protected)
 {
@@ -133,7 +134,7 @@ static inline int transfer(lua_State *L, int is_protected)
     return transfer_other(L, all, n, is_protected);
 }
 
-/* transfer(thread, ...) -> what is passed when control comes back */
+/* transfer(thread, ...) -> the values that control brings back */
 static int func_transfer(lua_State *L)
 {
     return transfer(L, 0);
@@ -147,7 +148,8 @@ static int func_ptransfer(lua_State *L)
 
 /* --- resume and yield -------------------------------------------------- */
 
-/* Runs the thread at index 1 with the values above it. The slow path. */
+/* The slow path of a resume: runs the thread at index 1 with the values above
+ * it. */
 static int call_other(lua_State *L, sl_run_after after)
 {
     int n = lua_gettop(L) - 1;
@@ -169,7 +171,8 @@ static int after_pcall(lua_State *L, enum sl_outcome outcome)
     return give(L, outcome, 1);
 }
 
-/* [-0, +0, e] Why the thread at index 1 cannot be resumed, or NULL. */
+/* [-0, +0, e] Returns why the thread at index 1 cannot be resumed; NULL if it
+ * can. Raises where that is an error in any case. */
 static const char *check_resumable(lua_State *L)
 {
     enum sl_where where = sl_where_get(L, get_threads(L), 1);
@@ -204,7 +207,7 @@ static int func_resume(lua_State *L)
     return give(L, SL_FAILED, 1);
 }
 
-/* yield(...) -> what the next resume passes */
+/* yield(...) -> the values that the next resume passes */
 static int func_yield(lua_State *L)
 {
     sl_threads *all = get_threads(L);
@@ -218,7 +221,7 @@ static int func_yield(lua_State *L)
     int n = lua_gettop(L);
     if (!sl_target_pushyield(L, t))
         return luaL_error(L, "yielding from a non-resumed thread");
-    sl_target_setnobody(t);    /* the next resume sets another one */
+    sl_target_setnobody(t);    /* the next resume sets a new target */
     return sl_stop_transfer(L, all, n, 0);
 }
 
@@ -235,7 +238,7 @@ static int func_isyieldable(lua_State *L)
     return 1;
 }
 
-/* Upvalues: threads, coroutine. */
+/* Upvalues: sl_threads, coroutine. */
 static int call_wrapped(lua_State *L)
 {
     lua_pushvalue(L, lua_upvalueindex(2));
@@ -261,14 +264,14 @@ static int func_wrap(lua_State *L)
 
 /* --- safewrap ---------------------------------------------------------- */
 
-/* A table is the return target of the coroutine, and shared by its two
- * functions. */
+/* The table that is the return target of the coroutine, and that its two
+ * functions share. */
 enum {
-    CALLER = 1,    /* the thread that called */
-    YIELDER        /* the thread to go on with; nil: dead */
+    CALLER = 1,    /* the thread that called the wrapper */
+    YIELDER        /* the thread that yielded last, to continue; nil: dead */
 };
 
-/* Upvalues: threads, the table. Hands control to the thread that yielded
+/* Upvalues: sl_threads, the table. Transfers control to the thread that yielded
  * last. */
 static int call_safewrapped(lua_State *L)
 {
@@ -283,7 +286,7 @@ static int call_safewrapped(lua_State *L)
     push_running(L);
     lua_rawseti(L, state, CALLER);
     enum sl_where where = sl_where_get(L, all, n + 1);
-    if (where == SL_IS_BELOW)    /* others have made it go on since */
+    if (where == SL_IS_BELOW)    /* it was resumed by other means since */
         return sl_stop_transfer(L, all, n, 0);
     lua_pushvalue(L, -1);
     lua_insert(L, 1);    /* yielder, v..., yielder */
@@ -295,7 +298,8 @@ static int call_safewrapped(lua_State *L)
     return sl_run_follow(L, t, after_transfer);
 }
 
-/* Upvalues: threads, the table. From any thread to the wrapper's caller. */
+/* Upvalues: sl_threads, the table. Transfers control from any thread to the
+ * wrapper's caller. */
 static int yield_safely(lua_State *L)
 {
     sl_threads *all = get_threads(L);
@@ -313,7 +317,8 @@ static int yield_safely(lua_State *L)
     return sl_stop_transfer(L, all, n, 0);
 }
 
-/* The body of the coroutine: the function and its yield come first. */
+/* safewrap(f) -> function that resumes a coroutine of f, coroutine. f gets a
+ * yield function of its own before the arguments. */
 static int func_safewrap(lua_State *L)
 {
     lua_settop(L, 1);
@@ -333,7 +338,7 @@ static int func_safewrap(lua_State *L)
     return 2;
 }
 
-/* close(thread) -> true, or false and the error of a variable's closing */
+/* close(thread) -> true, or false and the error of a to-be-closed variable */
 static int func_close(lua_State *L)
 {
     sl_threads *all = get_threads(L);
@@ -342,7 +347,7 @@ static int func_close(lua_State *L)
     lua_State *co = lua_tothread(L, 1);
     enum sl_where where = sl_where_get(L, all, 1);
     sl_thread *t = sl_hold_find(L, all, 1);
-    /* Another coroutine that it has resumed can't be closed with it. */
+    /* A coroutine in which another one is nested cannot be closed. */
     int is_alone = t != NULL ? where == SL_IS_SUSPENDED && t->stack == co
                              : lua_status(co) == LUA_YIELD ||
                                where == SL_IS_FRESH || where == SL_IS_DEAD;
@@ -352,7 +357,7 @@ static int func_close(lua_State *L)
     return sl_end_close(L, all, t);
 }
 
-/* install() -> the old coroutine library, which this one replaces */
+/* install() -> the former coroutine library, which this one replaces */
 static int func_install(lua_State *L)
 {
     lua_getglobal(L, "coroutine");
@@ -375,7 +380,7 @@ static const luaL_Reg functions[] = {
     {NULL, NULL}
 };
 
-/* Where coroutines have variables to be closed, */
+/* From 5.4 on, where coroutines have to-be-closed variables. */
 static const luaL_Reg closing_functions[] = {
     {"close", func_close},
     {NULL, NULL}

@@ -39,7 +39,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOKUPS_END = 1 << 16 };    /* more threads no system gives */
+enum { LOOKUPS_END = 1 << 16 };    /* above any system's limit of OS threads */
 
 /* --- sockets ----------------------------------------------------------- */
 
@@ -49,8 +49,8 @@ static int func_wrap(lua_State *L)
     return sl_wrap_value(L);
 }
 
-/* [-0, +1, e] Pushes a new asocket, bound to the local address and port at
- * first and first + 1 if either is given. 0 or how binding failed. */
+/* [-0, +1, e] Pushes a new asocket. If an argument at first (local address) or
+ * first + 1 (local port) is given, binds it. 0 or how binding failed. */
 static int push_socket(lua_State *L, int transport, int first)
 {
     int is_bound = !lua_isnoneornil(L, first) || !lua_isnoneornil(L, first + 1);
@@ -86,8 +86,8 @@ static int func_unix(lua_State *L)
     return 1;
 }
 
-/* [-0, +2, m] connect could not bind the socket: nil and how that failed, with
- * the local address and port if it is they that make no sense. */
+/* [-0, +2, m] Pushes nil and the message for a failed bind in connect. The
+ * message names the local address and port if err is about these. */
 static int fail_locally(lua_State *L, int err)
 {
     if (sl_error_gaimessage(err) == NULL)
@@ -121,7 +121,7 @@ static int func_resolve(lua_State *L)
     return sl_dns_names(L, SL_TO_CONNECT);
 }
 
-/* setmaxlookups([n]): at most so many names are looked up at a time. */
+/* setmaxlookups([n]): sets how many names are looked up at a time */
 static int func_setmaxlookups(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
@@ -141,7 +141,7 @@ static int func_newserver(lua_State *L)
 
 /* --- threads ----------------------------------------------------------- */
 
-/* newthread(handler, ...) -> thread, once it first waits, suspends or ends */
+/* newthread(handler, ...) -> thread, when it first waits, suspends or ends */
 static int func_newthread(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
@@ -150,7 +150,7 @@ static int func_newthread(lua_State *L)
     return failed ? sl_turn_raise(L, loop) : 1;
 }
 
-/* current() -> thread, is it the main program */
+/* current() -> thread, whether it is the main program */
 static int func_current(lua_State *L)
 {
     sl_threads *threads = sl_loop_check(L)->threads;
@@ -159,7 +159,7 @@ static int func_current(lua_State *L)
         lua_pushboolean(L, 0);
         return 2;
     }
-    /* As coroutine.running: 5.1 knows no thread of the main program. */
+    /* Like coroutine.running: in 5.1 the main program has no thread. */
     int is_main = lua_pushthread(L);
     if (is_main && SL_MAIN_IS_NIL) {
         lua_pushnil(L);
@@ -169,13 +169,13 @@ static int func_current(lua_State *L)
     return 2;
 }
 
-/* suspend() -> what resume passes */
+/* suspend() -> the values that resume passes */
 static int func_suspend(lua_State *L)
 {
     return sl_sleep_suspend(L, sl_loop_check(L));
 }
 
-/* resume(thread, ...), returns when it next waits, suspends or ends */
+/* resume(thread, ...): returns when the thread next waits, suspends or ends */
 static int func_resume(lua_State *L)
 {
     return sl_turn_resume(L, sl_loop_check(L));
@@ -199,7 +199,7 @@ static int func_now(lua_State *L)
 
 /* --- running the loop -------------------------------------------------- */
 
-/* step([timeout]) -> true, or false if nothing waits */
+/* step([timeout]) -> true; false if nothing is ready or waits */
 static int func_step(lua_State *L)
 {
     return sl_stepper_step(L);
@@ -211,14 +211,14 @@ static int func_start(lua_State *L)
     return sl_stepper_start(L);
 }
 
-/* stop() */
+/* stop(): ends start after the current step */
 static int func_stop(lua_State *L)
 {
     sl_loop_check(L)->stop_asked = 1;
     return 0;
 }
 
-/* install() -> a function that undoes it */
+/* install() -> a function that undoes the installation */
 static int func_install(lua_State *L)
 {
     return sl_install(L);
@@ -280,7 +280,8 @@ static const luaL_Reg *const *const methods[SL_TRANSPORTS] = {
     tcp_methods, udp_methods, unix_methods, unixdgram_methods
 };
 
-/* [-0, +0, m] Errors about arguments know the names of all of them. */
+/* [-0, +0, m] Registers the names of all functions and methods for errors about
+ * arguments. */
 static void register_names(lua_State *L)
 {
     sl_arg_register(L, functions, 0);
@@ -335,7 +336,8 @@ static void push_loop(lua_State *L)
     lua_remove(L, self);
 }
 
-/* The second loop is made when somebody asks for it. */
+/* __index of the module's table: makes the second loop, `coro`, at its first
+ * use. */
 static int module_index(lua_State *L)
 {
     if (lua_type(L, 2) != LUA_TSTRING ||
