@@ -12,8 +12,9 @@ lua_State *sl_anchors_new(lua_State *L, int n)
     lua_pushcfunction(L, sl_room_fill);
     lua_pushvalue(L, -1);
     lua_xmove(L, anchors, 1);
-    int has_room = sl_room_make(L, anchors, n + 1);    /* one to push */
-    lua_call(L, 0, 0);    /* LuaJIT learns who runs: see sl_thread_sync_vm */
+    int has_room = sl_room_make(L, anchors, n + 1);    /* n slots, and one for
+                                                          pushing */
+    lua_call(L, 0, 0);    /* synchronizes LuaJIT's VM: see sl_thread_sync_vm */
     if (!has_room)
         luaL_error(L, "not enough memory");
     for (int i = 1; i <= n; i++)

@@ -1,11 +1,11 @@
 /*
- * anchor.h - values that C refers to and so keeps alive: slots on the stack
- * of a Lua coroutine that never runs; and tables that keep nothing alive.
+ * anchor.h - values that C keeps alive, in slots on the stack of a Lua
+ * coroutine that never runs; and weak tables.
  *
- * Not the registry's references: a table that is to grow while memory is short
- * may be left, in Lua 5.1, 5.2 and LuaJIT, with a larger array and the old
- * hash, and what the hash had under integers below the array's size is lost,
- * or comes back later. Nor is a table as quick.
+ * Not luaL_ref: in 5.1, 5.2 and LuaJIT a rehash that runs out of memory can
+ * leave a table with the array part enlarged and the hash part unchanged.
+ * Integer keys that are still in the hash part are no longer found. A table is
+ * also slower.
  */
 
 #ifndef SL_ANCHOR_H
@@ -13,10 +13,10 @@
 
 #include "thread/compat.h"
 
-/* [-0, +1, e] Pushes a new coroutine with n slots, each of which has false. */
+/* [-0, +1, e] Pushes a new coroutine with n slots, each set to false. */
 lua_State *sl_anchors_new(lua_State *L, int n);
 
-/* [-0, +1, -] Pushes the value at a slot; the first is 1. */
+/* [-0, +1, -] Pushes the value at a slot. The first slot is 1. */
 static inline void sl_anchor_push(lua_State *L, lua_State *anchors, int slot)
 {
     lua_pushvalue(anchors, slot);

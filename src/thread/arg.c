@@ -1,5 +1,5 @@
 /*
- * arg.c - bad arguments, in the name of the function. See arg.h.
+ * arg.c - errors for bad arguments, with the name of the function. See arg.h.
  */
 
 #include "thread/arg.h"
@@ -10,7 +10,8 @@
 
 static const char lists_key = 0;    /* its address is a registry key */
 
-/* [-0, +1, m] Pushes the table of lists: address -> are they methods? */
+/* [-0, +1, m] Pushes the table of lists: address of a list -> whether it has
+ * methods. */
 static void push_lists(lua_State *L)
 {
     sl_rawgetp(L, LUA_REGISTRYINDEX, &lists_key);
@@ -49,7 +50,8 @@ static const char *name_in(const luaL_Reg *list, lua_CFunction function)
     return NULL;
 }
 
-/* [-0, +0, m] The name of the running function, or NULL; is it a method? */
+/* [-0, +0, m] Returns the name of the running function, or NULL, and sets
+ * *is_method. */
 static const char *find_name(lua_State *L, int *is_method)
 {
     const char *name = NULL;

@@ -1,8 +1,8 @@
 /*
- * compat.h - the five Luas look like 5.4.
+ * compat.h - makes 5.1, 5.2, 5.3 and LuaJIT look like 5.4.
  *
- * The only file that knows LUA_VERSION_NUM. Each shim has our prefix, since
- * LuaJIT calls itself 501 and already has some of 5.2's functions.
+ * No other file uses LUA_VERSION_NUM. Each shim has our prefix, since LuaJIT
+ * has LUA_VERSION_NUM 501 and some functions of 5.2.
  */
 
 #ifndef SL_COMPAT_H
@@ -12,7 +12,7 @@
 #include <lua.h>
 #include <stddef.h>
 
-/* LuaJIT is the one 5.1 that has LUA_OK. */
+/* Of the Luas with version 501, only LuaJIT has LUA_OK. */
 #if LUA_VERSION_NUM == 501 && defined(LUA_OK)
 #define SL_LUAJIT 1
 #else
@@ -23,8 +23,8 @@
 #define LUA_OK 0
 #endif
 
-/* Weak: plain Lua 5.1, which lacks these, loads the module all the same, and
- * sl_checkversion says what is wrong with it. */
+/* Weak, so that plain Lua 5.1, which lacks these functions, can load the module
+ * and sl_checkversion can report the mistake. */
 #if SL_LUAJIT
 #include <luajit.h>
 #pragma weak luaJIT_setmode
@@ -32,9 +32,9 @@
 #pragma weak lua_isyieldable
 #endif
 
-/* [-0, +0, v] Raises if the module was built for another Lua than it runs in:
- * nearly all works then, until something crashes. LuaJIT and plain Lua 5.1 have
- * the same functions, but only LuaJIT knows this request to its collector. */
+/* [-0, +0, v] Raises if the module was built for another Lua than it runs in,
+ * which would crash sooner or later. LuaJIT and plain Lua 5.1 have the same
+ * functions, but only LuaJIT knows LUA_GCISRUNNING. */
 static inline void sl_checkversion(lua_State *L)
 {
 #if LUA_VERSION_NUM >= 502
@@ -52,11 +52,11 @@ static inline void sl_checkversion(lua_State *L)
 /* From 5.3 on receive takes 'l' for '*l', as io.read does. */
 #define SL_STAR_OPTIONAL (LUA_VERSION_NUM >= 503)
 
-/* coroutine.running of 5.1 and LuaJIT gives nil for the main program. */
+/* In 5.1 and LuaJIT coroutine.running returns nil for the main program. */
 #define SL_MAIN_IS_NIL (LUA_VERSION_NUM == 501)
 
-/* Whether L can yield right here. 5.1 and 5.2 cannot tell: never. LuaJIT can,
- * but for hooks (hook.h). */
+/* Whether L is known to be able to yield here. 5.1 and 5.2 do not say: false.
+ * LuaJIT's answer ignores hooks (hook.h). */
 static inline int sl_isyieldable(lua_State *L)
 {
 #if LUA_VERSION_NUM >= 503 || SL_LUAJIT
@@ -67,7 +67,7 @@ static inline int sl_isyieldable(lua_State *L)
 #endif
 }
 
-/* Whether a C function can go on after it yielded: sl_yieldk. */
+/* Whether a C function can continue after a yield (sl_yieldk). */
 #define SL_CONTINUES (LUA_VERSION_NUM >= 503)
 
 #if SL_CONTINUES
@@ -78,9 +78,10 @@ typedef ptrdiff_t sl_kcontext;
 
 typedef int (*sl_kfunction)(lua_State *L, int status, sl_kcontext context);
 
-/* Ends the running C function in a yield of the n topmost values. When the
- * coroutine is resumed, with SL_CONTINUES k ends the function: the stack is as
- * it was, with what was passed above; else the function returns that. */
+/* Ends the running C function in a yield of the n topmost values. After a
+ * resume with SL_CONTINUES, k ends the function: the stack is as it was, with
+ * the passed values above. Without SL_CONTINUES, the function returns the
+ * passed values. */
 static inline int sl_yieldk(lua_State *L, int n, sl_kcontext context,
                             sl_kfunction k)
 {
@@ -112,7 +113,7 @@ static inline int sl_yieldk(lua_State *L, int n, sl_kcontext context,
 #endif
 #endif
 
-/* Resumes co; *nresults is how many values it yielded or returned. */
+/* Resumes co. *nresults is the number of values that it yielded or returned. */
 static inline int sl_resume(lua_State *co, lua_State *from, int nargs,
                             int *nresults)
 {
@@ -132,8 +133,8 @@ static inline int sl_resume(lua_State *co, lua_State *from, int nargs,
 }
 
 /* [-0, +0, e] Makes the function at index one that a coroutine can run. On 5.1
- * a C function at the bottom of a coroutine cannot go on after a yield, so a
- * Lua function that calls it takes its place there. */
+ * a C function that is the body of a coroutine cannot continue after a yield. A
+ * Lua function that calls it takes its place. */
 static inline void sl_fitbody(lua_State *L, int index)
 {
 #if LUA_VERSION_NUM == 501 && !SL_LUAJIT
@@ -151,8 +152,8 @@ static inline void sl_fitbody(lua_State *L, int index)
 #endif
 }
 
-/* Whether lua_checkstack raises when memory is short, instead of returning
- * false: see room.c. */
+/* Whether lua_checkstack raises when memory is short. Otherwise it returns
+ * false. See room.c. */
 #define SL_CHECKSTACK_RAISES (LUA_VERSION_NUM < 502)
 
 /* lua_load, for text and compiled chunks. */
@@ -170,8 +171,8 @@ static inline int sl_load(lua_State *L, lua_Reader reader, void *data,
 #define SL_CLOSES_VARIABLES (LUA_VERSION_NUM >= 504)
 
 /* Closes the variables of a coroutine that failed, which is dead then. Returns
- * the number of errors on its top, 0 or 1: the last one there was. Before 5.4.3
- * that is none if nothing was raised in a __close. */
+ * the number of errors on its top, 0 or 1. The error is the last one raised.
+ * Before 5.4.3 there is none if no __close raised one. */
 static inline int sl_reset(lua_State *co)
 {
 #if LUA_VERSION_NUM >= 505
@@ -185,7 +186,8 @@ static inline int sl_reset(lua_State *co)
 }
 
 /* [-0, +0, -] Closes co, as coroutine.close does, from a function that runs on
- * from. LUA_OK, or else the error is all that is on co. */
+ * `from`. Returns LUA_OK; or another status, and then only the error is left on
+ * co. */
 static inline int sl_close(lua_State *co, lua_State *from)
 {
     (void)co, (void)from;
@@ -198,8 +200,11 @@ static inline int sl_close(lua_State *co, lua_State *from)
 #endif
 }
 
-/* [-0, +(0|1), m] Pushes a traceback of co, without a message; false where Lua
- * has no function for that (see traceback.c). */
+/* [-0, +(0
+ *
+ * 1), m] Pushes a traceback of co, without a message. False if Lua has no
+ * function for that (see traceback.c).
+ */
 static inline int sl_pushtraceback(lua_State *L, lua_State *co)
 {
 #if LUA_VERSION_NUM >= 502 || SL_LUAJIT
@@ -211,7 +216,7 @@ static inline int sl_pushtraceback(lua_State *L, lua_State *co)
 #endif
 }
 
-/* [-0, +1, m] A userdata that can hold one user value. */
+/* [-0, +1, m] Pushes a userdata that can have one user value. */
 static inline void *sl_newuserdata(lua_State *L, size_t size)
 {
 #if LUA_VERSION_NUM >= 504
@@ -221,8 +226,11 @@ static inline void *sl_newuserdata(lua_State *L, size_t size)
 #endif
 }
 
-/* [-0, +(0|1), -] Pushes the n-th user value of index (5.1: the environment);
- * false if there cannot be one. */
+/* [-0, +(0
+ *
+ * 1), -] Pushes the n-th user value of the userdata at index (5.1: the
+ * environment). False if there cannot be one.
+ */
 static inline int sl_getnthuservalue(lua_State *L, int index, int n)
 {
 #if LUA_VERSION_NUM >= 504
@@ -241,7 +249,7 @@ static inline int sl_getnthuservalue(lua_State *L, int index, int n)
 #endif
 }
 
-/* [-1, +0, -] Sets a user value that there is. */
+/* [-1, +0, -] Sets the n-th user value, which sl_getnthuservalue has found. */
 static inline void sl_setnthuservalue(lua_State *L, int index, int n)
 {
 #if LUA_VERSION_NUM >= 504
@@ -255,8 +263,11 @@ static inline void sl_setnthuservalue(lua_State *L, int index, int n)
 #endif
 }
 
-/* [-0, +(0|1), -] Pushes the environment of a function or coroutine; false
- * where they have none. */
+/* [-0, +(0
+ *
+ * 1), -] Pushes the environment of a function or coroutine. False in Luas
+ * without environments.
+ */
 static inline int sl_getfenv(lua_State *L, int index)
 {
 #if LUA_VERSION_NUM >= 502
@@ -268,9 +279,9 @@ static inline int sl_getfenv(lua_State *L, int index)
 #endif
 }
 
-/* Whether the function at index has its n-th upvalue yet; it is one of those
- * that lua_getinfo counts. From 5.2 on the function that lua_load makes lies
- * on the stack without its upvalues while the chunk is being compiled. */
+/* Whether the function at index has its n-th upvalue already; n is at most the
+ * number that lua_getinfo returns. From 5.2 on, while a chunk is being
+ * compiled, lua_load's function lies on the stack without its upvalues. */
 static inline int sl_hasupvalue(lua_State *L, int index, int n)
 {
 #if LUA_VERSION_NUM >= 502
@@ -281,19 +292,22 @@ static inline int sl_hasupvalue(lua_State *L, int index, int n)
 #endif
 }
 
-/* [-1, +0, -] Makes the table on the top the user value of index. */
+/* [-1, +0, -] Sets the user value of the userdata at index to the table on the
+ * top. */
 static inline void sl_setuservalue(lua_State *L, int index)
 {
     sl_setnthuservalue(L, index, 1);
 }
 
-/* [-0, +1, -] Pushes the user value of index; only where it was set. */
+/* [-0, +1, -] Pushes the user value of the userdata at index, which was set
+ * before. */
 static inline void sl_getuservalue(lua_State *L, int index)
 {
     sl_getnthuservalue(L, index, 1);
 }
 
-/* [-nup, +0, m] Adds the functions to the table below the upvalues. */
+/* [-nup, +0, m] Adds the functions of a list to the table below the
+ * upvalues. */
 static inline void sl_setfuncs(lua_State *L, const luaL_Reg *list, int nup)
 {
     luaL_checkstack(L, nup + 2, "too many upvalues");
@@ -307,8 +321,10 @@ static inline void sl_setfuncs(lua_State *L, const luaL_Reg *list, int nup)
     lua_pop(L, nup);
 }
 
-/* [-0, +(0|1), -] Calls f with the pointer, protected, in a state that has
- * nothing yet. */
+/* [-0, +(0
+ *
+ * 1), -] Calls f with the pointer in protected mode, in a new state.
+ */
 static inline int sl_cpcall(lua_State *L, lua_CFunction f, void *arg)
 {
 #if LUA_VERSION_NUM >= 502
@@ -320,7 +336,7 @@ static inline int sl_cpcall(lua_State *L, lua_CFunction f, void *arg)
 #endif
 }
 
-/* Bytes of a string or a userdata's block; 0 for a light userdata. */
+/* The size of a string or of a userdata's block; 0 for a light userdata. */
 static inline size_t sl_rawlen(lua_State *L, int index)
 {
 #if LUA_VERSION_NUM >= 502
@@ -330,8 +346,8 @@ static inline size_t sl_rawlen(lua_State *L, int index)
 #endif
 }
 
-/* The block of the userdata at index if its metatable is the registry's
- * tname, else NULL. */
+/* The block of the userdata at index, if its metatable is the registry's
+ * `tname`; else NULL. */
 static inline void *sl_testudata(lua_State *L, int index, const char *tname)
 {
     void *block = lua_touserdata(L, index);
@@ -344,14 +360,14 @@ static inline void *sl_testudata(lua_State *L, int index, const char *tname)
     return block;
 }
 
-/* [-0, +1, -] Pushes the value the registry keeps under an address. */
+/* [-0, +1, -] Pushes the value at an address as key, of the table at index. */
 static inline void sl_rawgetp(lua_State *L, int index, const void *key)
 {
     lua_pushlightuserdata(L, (void *)key);
     lua_rawget(L, index < 0 && index > LUA_REGISTRYINDEX ? index - 1 : index);
 }
 
-/* [-1, +0, m] Keeps the value on the top under an address. */
+/* [-1, +0, m] Sets the value at an address as key, in the table at index. */
 static inline void sl_rawsetp(lua_State *L, int index, const void *key)
 {
     lua_pushlightuserdata(L, (void *)key);
@@ -359,8 +375,11 @@ static inline void sl_rawsetp(lua_State *L, int index, const void *key)
     lua_rawset(L, index < 0 && index > LUA_REGISTRYINDEX ? index - 1 : index);
 }
 
-/* [-0, +(0|1), m] The name of the argument's type, for errors; what it is in
- * may be pushed. */
+/* [-0, +(0
+ *
+ * 1), m] Returns the name of the argument's type, for errors. May push the
+ * string that has the name.
+ */
 static inline const char *sl_typename(lua_State *L, int arg)
 {
 #if LUA_VERSION_NUM >= 503
@@ -382,8 +401,8 @@ static inline void sl_pushglobals(lua_State *L)
 #endif
 }
 
-/* Raises if a finalizer of LuaJIT's runs. There is no other way to ask: setmode
- * refuses to work then, and this mode of it does nothing. */
+/* Raises if LuaJIT runs a finalizer. luaJIT_setmode does so, and with this mode
+ * does nothing else. There is no other way to ask. */
 static inline void sl_checkfinalizer(lua_State *L)
 {
 #if SL_LUAJIT
@@ -393,8 +412,9 @@ static inline void sl_checkfinalizer(lua_State *L)
 #endif
 }
 
-/* Positive if the collector is on, as it always is in 5.1. During a finalizer
- * it is 0, or negative from 5.4.4 on: it cannot be turned on then. */
+/* Positive if the collector is on; in 5.1 always. While a finalizer runs the
+ * state is 0; from 5.4.4 on it is negative, as the collector cannot be turned
+ * on then. */
 static inline int sl_collectorstate(lua_State *L)
 {
 #if LUA_VERSION_NUM >= 502 || SL_LUAJIT
@@ -424,7 +444,7 @@ static inline int sl_ismain(lua_State *L)
     return is_main;
 }
 
-/* The main program's stack; in 5.1 and LuaJIT NULL where that is not L. */
+/* The main program's stack. In 5.1 and LuaJIT NULL if that is not L. */
 static inline lua_State *sl_mainthread(lua_State *L)
 {
 #if LUA_VERSION_NUM >= 502
@@ -437,7 +457,8 @@ static inline lua_State *sl_mainthread(lua_State *L)
 #endif
 }
 
-/* Whether a yield in L is known to fail; 5.1 and 5.2 know of main only. */
+/* Whether a yield in L is known to fail. 5.1 and 5.2 know that of the main
+ * program only. */
 static inline int sl_cannotyield(lua_State *L)
 {
 #if LUA_VERSION_NUM >= 503 || SL_LUAJIT

@@ -10,8 +10,11 @@
 #include "thread/record.h"
 #include "thread/run.h"
 
-/* [-0, +(0|4), -] Ends the record of a thread that will not go on. False if no
- * runner's own thread waits for it; else pushes a failure and its target. */
+/* [-0, +(0
+ *
+ * 4), -] Ends the record of a thread that will not continue. True if a runner's
+ * own thread waits for it; then pushes a failure and its target.
+ */
 static int end_early(lua_State *L, sl_thread *t)
 {
     sl_target_pushlast(L, t);
@@ -26,7 +29,11 @@ static int end_early(lua_State *L, sl_thread *t)
     return 1;
 }
 
-/* [-4, +(0|3), e] Delivers that failure. True if one comes back. */
+/* [-4, +(0
+ *
+ * 3), e] Delivers the failure that end_early has pushed. True if a failure
+ * comes back; then pushes that.
+ */
 static int end_deliver(lua_State *L, sl_threads *all, void *loop)
 {
     int top = lua_gettop(L) - 4;
@@ -43,14 +50,17 @@ int sl_end_lose(lua_State *L, sl_thread *t)
     return end_early(L, t) && end_deliver(L, all, loop);
 }
 
-/* [-0, +(0|1), -] Closes the coroutine at index 1. False if it failed before or
- * in closing, and then pushes the last error. */
+/* [-0, +(0
+ *
+ * 1), -] Closes the coroutine at index 1. False if it had failed before or
+ * fails in closing; then pushes the last error.
+ */
 static int close_coroutine(lua_State *L, sl_threads *all)
 {
     lua_State *co = lua_tothread(L, 1);
     int status = sl_close(co, L);
     lua_pushvalue(L, 1);
-    int has_failed = sl_failure_take(L, all);    /* its first error, or nil */
+    int has_failed = sl_failure_take(L, all);    /* the first error, or nil */
     if (status == LUA_OK && has_failed)
         return 0;
     lua_pop(L, 1);

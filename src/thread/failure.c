@@ -11,11 +11,12 @@
 
 #include <string.h>
 
-/* A traceback follows at most this many threads, each of which returns to the
- * next one: they may do so in a circle. */
+/* A traceback follows at most this many threads along the chain of return
+ * targets, which may be circular. */
 enum { TRACED_MAX = 20 };
 
-/* What is kept in a table under a thread that closes its variables. */
+/* Positions in the table that is kept for a thread that closes its
+ * variables. */
 enum { KEPT_ERROR = 1, KEPT_TRACEBACK };
 
 /* [-0, +1, -] Pushes the thread to which t returns, or something else. */
@@ -39,8 +40,8 @@ static void trace_addframes(lua_State *L, lua_State *co)
     lua_concat(L, 2);
 }
 
-/* [-1, +0, m] Adds to the traceback below the thread on the top its frames,
- * those of the thread to which it returns, and so on. */
+/* [-1, +0, m] Pops a thread. Adds to the traceback below it the frames of the
+ * thread, of the thread to which that returns, and so on. */
 static void trace_addthreads(lua_State *L, sl_threads *all)
 {
     for (int i = 0; lua_isthread(L, -1) && i < TRACED_MAX; i++) {
@@ -99,8 +100,8 @@ void sl_failure_close(void *thread)
     t->given.nvalues = sl_reset(t->co);
 }
 
-/* [-0, +1, -] Pushes the table that was kept for the thread on the top, or nil.
- * It is not kept any more. */
+/* [-0, +1, -] Pushes the table that is kept for the thread on the top, or nil,
+ * and keeps it no longer. */
 static void kept_take(lua_State *L, sl_threads *all)
 {
     sl_anchor_push(L, all->values, SL_VALUE_FAILURES);
@@ -112,7 +113,7 @@ static void kept_take(lua_State *L, sl_threads *all)
     lua_remove(L, -2);     /* thread, kept */
 }
 
-/* [-1, +1, -] Replaces the table on the top by what it has at a key; or nil by
+/* [-1, +1, -] Replaces the table on the top by its value at a key, and nil by
  * nil. */
 static void kept_get(lua_State *L, int key)
 {
@@ -132,8 +133,9 @@ int sl_failure_take(lua_State *L, sl_threads *all)
     return is_kept;
 }
 
-/* [-0, +2, -] Pushes the error and the traceback of the thread on the top. It
- * has closed its variables. An error in that replaces the one before. */
+/* [-0, +2, -] For the thread on the top, which has closed its variables: pushes
+ * the error and the traceback. An error that was raised in closing replaces the
+ * first error. */
 static void kept_push(lua_State *L, sl_thread *t)
 {
     kept_take(L, t->all);

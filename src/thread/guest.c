@@ -12,7 +12,8 @@ sl_thread *sl_guest_new(lua_State *L, sl_threads *all)
     int n = lua_gettop(L);
     sl_holder *holder = NULL;
     luaL_checkstack(L, 6, "too many arguments");
-    if (!SL_CONTINUES) {    /* else the arguments stay on the stack */
+    if (!SL_CONTINUES) {    /* with SL_CONTINUES the arguments stay on the
+                               stack */
         lua_pushthread(L);
         holder = sl_hold_keepvalues(L, all, n);
     }

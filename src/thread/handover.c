@@ -25,8 +25,8 @@ static sl_handover handover_fetch(lua_State *L, const sl_thread *t)
     return t->given;
 }
 
-/* [-0, +(n + 1), e] The results of a thread that yielded or ended, which lie on
- * its own stack, go to its target. */
+/* [-0, +(n + 1), e] Moves the results of a thread that yielded or ended from
+ * its own stack to L, and pushes its target. */
 static sl_handover handover_results(lua_State *L, sl_thread *t)
 {
     int n = t->given.nvalues;
@@ -48,7 +48,8 @@ void sl_handover_endfailed(lua_State *L, sl_thread *t)
     lua_remove(L, -5);       /* thread, error, traceback, target */
 }
 
-/* [-0, +4, -] The thread has failed, and its record ends. */
+/* [-0, +4, -] Ends the record of a thread that has failed; pushes the failure
+ * and the target. */
 static sl_handover handover_failure(lua_State *L, sl_thread *t)
 {
     sl_target_pushlast(L, t);
@@ -57,7 +58,8 @@ static sl_handover handover_failure(lua_State *L, sl_thread *t)
     return (sl_handover){SL_FAILURE, 3};
 }
 
-/* [-0, +n, e] The thread's function has returned, and its record ends. */
+/* [-0, +n, e] Ends the record of a thread whose function has returned; pushes
+ * the handover. */
 static sl_handover handover_end(lua_State *L, sl_thread *t)
 {
     sl_handover h = nothing;
@@ -73,8 +75,9 @@ static sl_handover handover_end(lua_State *L, sl_thread *t)
     return h;
 }
 
-/* [-0, +n, e] The thread has yielded: to wait, or in coroutine.yield. That has
- * values for the target, and ends the record. */
+/* [-0, +n, e] Pushes the handover of a thread that has yielded: nothing if it
+ * waits. After a coroutine.yield the values go to the target, and the record
+ * ends. */
 static sl_handover handover_yield(lua_State *L, sl_thread *t)
 {
     sl_handover h = nothing;
@@ -88,7 +91,7 @@ static sl_handover handover_yield(lua_State *L, sl_thread *t)
     return h;
 }
 
-/* [-0, +n, e] The thread has stopped: pushes its handover. */
+/* [-0, +n, e] Pushes the handover of a thread that has stopped. */
 static sl_handover handover_push(lua_State *L, sl_thread *t)
 {
     if (sl_handover_isnothing(t))

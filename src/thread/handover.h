@@ -1,7 +1,7 @@
 /*
- * handover.h - what a thread that stopped, or whose record ends, hands over
- * (sl_handover). On a runner's stack L lie v... (the values) and the target
- * above them; with SL_NOTHING nothing lies there.
+ * handover.h - the handover (sl_handover) of a thread that stopped or whose
+ * record ends. On a runner's stack L lie the values v... and the target above
+ * them; with SL_NOTHING no values lie there.
  */
 
 #ifndef SL_HANDOVER_H
@@ -9,19 +9,19 @@
 
 #include "thread/target.h"
 
-/* Whether a thread that stopped froze, and hands nothing over. */
+/* Whether a thread that stopped is frozen and hands nothing over. */
 static inline int sl_handover_isnothing(const sl_thread *t)
 {
     return sl_fiber_isfrozen(t->fiber) && t->given.kind == SL_NOTHING;
 }
 
-/* [-0, +(n + 1), e] The thread t has stopped: pushes its handover. If t has
- * failed it closes its variables first, and may stop again in that. *loop: the
- * loop of the thread that stopped. */
+/* [-0, +(n + 1), e] Pushes the handover of t, which has stopped. If t has
+ * failed it closes its variables first, in which it may stop again. *loop is
+ * the loop of the thread that stopped last. */
 sl_handover sl_handover_take(lua_State *L, sl_thread *t, void **loop);
 
-/* [-4, +4, -] Ends the record of a thread that failed, or will not go on: moves
- * the target to the top, from below thread, error and traceback. */
+/* [-4, +4, -] Ends the record of a thread that failed or will not continue.
+ * Moves the target from below thread, error and traceback to the top. */
 void sl_handover_endfailed(lua_State *L, sl_thread *t);
 
 #endif

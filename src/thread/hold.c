@@ -9,7 +9,8 @@ int sl_hold_gc(lua_State *L)
     sl_holder *h = lua_touserdata(L, 1);
     sl_thread *t = h->thread;
     h->thread = NULL;
-    if (t == NULL || h->all->closed)    /* closing: the thread may be in use */
+    if (t == NULL || h->all->closed)    /* while the state is closed, the thread
+                                           may be in use */
         return 0;
     t->holder = NULL;
     if (sl_state_isheld(t)) {
@@ -25,8 +26,8 @@ void sl_hold_link(sl_holder *holder, sl_thread *t)
     t->holder = holder;
 }
 
-/* [-1, +3, m] For the coroutine on the top: pushes the stopped table, the
- * coroutine, and a new holder, which is not in the table yet. */
+/* [-1, +3, m] Pops a coroutine; pushes the stopped table, the coroutine, and a
+ * new holder, which is not in the table yet. */
 static sl_holder *holder_new(lua_State *L, sl_threads *all)
 {
     sl_anchor_push(L, all->values, SL_VALUE_STOPPED);
@@ -39,7 +40,8 @@ static sl_holder *holder_new(lua_State *L, sl_threads *all)
     return h;
 }
 
-/* [-3, +0, m] Puts it into the table, in the place of an older thread's. */
+/* [-3, +0, m] Pops the stopped table, a coroutine and a holder: puts the holder
+ * into the table. An older thread of the coroutine loses its holder. */
 static void holder_set(lua_State *L)
 {
     lua_pushvalue(L, -2);

@@ -11,8 +11,9 @@ typedef struct call {
     void *arg;
 } call;
 
-/* [-0, +1, -] Pushes the address. A light userdata would be no good in LuaJIT:
- * it has 47 bits, and the first one in a segment of addresses takes memory. */
+/* [-0, +1, -] Pushes the address of c. In LuaJIT as a number: a light userdata
+ * has only 47 bits, and the first one in a segment of addresses needs
+ * memory. */
 static void call_push(lua_State *L, call *c)
 {
     if (SL_LUAJIT)

@@ -7,15 +7,19 @@
 
 #include "thread/thread.h"
 
-/* Is called without arguments; returns the number of results. */
+/* Called with an empty stack; returns the number of results on it. */
 typedef int (*sl_pcall_function)(lua_State *L, void *arg);
 
-/* [-0, +(nresults|1), -] lua_pcall of body(L, arg). No closure is made for it,
- * so it can be called when there is no memory. */
+/* [-0, +(nresults
+ *
+ * 1), -] Calls body(L, arg) like lua_pcall. Makes no closure, so it works
+ * without memory.
+ */
 int sl_pcall_body(lua_State *L, sl_threads *all, sl_pcall_function body,
                   void *arg, int nresults);
 
-/* (address of a call) -> results. The C function that does it. */
+/* (address of a struct call) -> results of its body. Called by
+ * sl_pcall_body. */
 int sl_pcall_call(lua_State *L);
 
 #endif

@@ -14,12 +14,12 @@
 #include <stdlib.h>
 
 enum {
-    DEPTH_MAX = 195,     /* of threads that run threads that run ... */
-    SLOTS_MIN = 16,      /* made at once: as many as there are, */
+    DEPTH_MAX = 195,     /* of threads that run one another */
+    SLOTS_MIN = 16,      /* slots made at once: as many as exist, */
     SLOTS_MAX = 1024     /* within these limits */
 };
 
-/* [-0, +0, e] Makes slots. */
+/* [-0, +0, e] Makes more slots. */
 static void slots_make(lua_State *L, sl_threads *all)
 {
     int n = all->slots < SLOTS_MIN ? SLOTS_MIN
@@ -35,7 +35,7 @@ static void slots_make(lua_State *L, sl_threads *all)
     lua_pop(L, 2);
 }
 
-/* [-0, +0, e] Makes an unused record with its slots. */
+/* [-0, +0, e] Makes an unused record with two slots. */
 static void record_make(lua_State *L, sl_threads *all)
 {
     if (all->slots_left == 0)
@@ -50,16 +50,16 @@ static void record_make(lua_State *L, sl_threads *all)
     all->slots_left -= 2;
     t->next_record = all->records;
     all->records = t;
-    /* LuaJIT may need memory for the first light userdata in a segment of
-     * addresses. A wait yields this one, where nothing may raise. */
+    /* The first light userdata in a segment of addresses may need memory in
+     * LuaJIT. A wait yields this one where nothing may raise. */
     lua_pushlightuserdata(L, t);
     lua_pop(L, 1);
     sl_state_free(t);
 }
 
-/* Finalizers may run whenever something is made. They may take what was made
- * before, so all of it is checked again. In LuaJIT the collector may also take
- * back room that was made before. */
+/* Each step may run finalizers, which may take what a former step has made. In
+ * LuaJIT a collection may also shrink the stack of co. So everything is checked
+ * again. */
 void sl_record_make(lua_State *L, sl_threads *all, lua_State *co, int n)
 {
     do {

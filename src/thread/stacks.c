@@ -5,8 +5,8 @@
 #include "thread/stacks.h"
 
 enum {
-    COLLECT_MIN = 1024,    /* stacks in use before garbage is collected */
-    STACK_KIB = 8          /* that a stack in use takes, about */
+    COLLECT_MIN = 1024,    /* fewer stacks in use never cause a collection */
+    STACK_KIB = 8          /* roughly the memory of a stack in use */
 };
 
 void sl_stacks_init(sl_threads *all)
@@ -15,9 +15,9 @@ void sl_stacks_init(sl_threads *all)
     all->stacks_limit = COLLECT_MIN;
 }
 
-/* [-0, +0, e] Collects the stacks of abandoned threads. The next time is when
- * the stacks in use have doubled and take as much memory as all of Lua's
- * objects. */
+/* [-0, +0, e] Collects the stacks of abandoned threads. The next collection is
+ * due when the stacks in use have doubled and take as much memory as all of
+ * Lua's objects. */
 static void stacks_collect(lua_State *L, sl_threads *all)
 {
     lua_gc(L, LUA_GCCOLLECT, 0);

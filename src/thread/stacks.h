@@ -1,6 +1,6 @@
 /*
- * stacks.h - C stacks for threads, and their pressure on Lua's collector,
- * which does not see how much memory they take.
+ * stacks.h - C stacks for threads. Lua's collector does not know how much
+ * memory they take, so it is run when they are many.
  */
 
 #ifndef SL_STACKS_H
@@ -14,14 +14,14 @@ typedef char sl_stack_size_is_a_power_of_two
 
 void sl_stacks_init(sl_threads *all);
 
-/* Whether there is a C stack to take. */
+/* Whether an idle C stack exists. */
 static inline int sl_stacks_isreserved(const sl_threads *all)
 {
     return all->fibers.idle != NULL;
 }
 
-/* [-0, +0, e] Makes sure that there is one. Collects garbage if many are in
- * use, and if there is no memory. */
+/* [-0, +0, e] Makes sure that an idle C stack exists. Collects garbage if many
+ * stacks are in use, or if there is no memory. */
 void sl_stacks_reserve(lua_State *L, sl_threads *all);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * state.h - the state of a thread: its transitions, and the questions about
- * it. For the files of thread/ only.
+ * state.h - the states of threads: the transitions, and questions about them.
+ * For the files of thread/ only.
  */
 
 #ifndef SL_STATE_H
@@ -8,21 +8,22 @@
 
 #include "thread/thread.h"
 
-/* Whether a thread is frozen until control comes to it: then it is not
- * anchored, and can be found in the stopped table (hold.h). */
+/* Whether a thread is held: frozen until control comes to it. Its coroutine is
+ * not anchored, and its record is found in the stopped table (hold.h). */
 static inline int sl_state_isheld(const sl_thread *t)
 {
     return t->state == SL_SUSPENDED || t->state == SL_CALLING;
 }
 
-/* Whether the user, not a runner, resumed its coroutine: see guest.h. */
+/* Whether the thread is a guest: the program, not a runner, resumed its
+ * coroutine (guest.h). */
 static inline int sl_state_isguest(const sl_thread *t)
 {
     return t->guest_in != NULL;
 }
 
-/* The thread begins to run on top of resumer (NULL: of the main frame). L is
- * its runner's stack, where the values lie that control brings to it. */
+/* The thread begins to run on top of resumer (NULL: on the main frame). L is
+ * the runner's stack, with the values that control brings to the thread. */
 static inline void sl_state_enter(lua_State *L, sl_thread *t,
                                   sl_thread *resumer,
                                   enum sl_handover_kind kind)
@@ -36,8 +37,8 @@ static inline void sl_state_enter(lua_State *L, sl_thread *t,
     all->running = t;
 }
 
-/* The running thread, whose C function runs on L, is going to be held. What it
- * hands over lies on the top of L. */
+/* The running thread, whose C function runs on L, is about to be held. Its
+ * handover lies on the top of L. */
 static inline void sl_state_hold(lua_State *L, sl_thread *t,
                                  enum sl_thread_state state,
                                  sl_handover given)
@@ -47,14 +48,14 @@ static inline void sl_state_hold(lua_State *L, sl_thread *t,
     t->given = given;
 }
 
-/* The running thread is going to wait. */
+/* The running thread is about to wait. */
 static inline void sl_state_wait(sl_thread *t)
 {
     t->state = SL_WAITING;
     t->given.kind = SL_NOTHING;
 }
 
-/* The record has no thread any more. */
+/* Adds the record to the list of unused ones. */
 static inline void sl_state_free(sl_thread *t)
 {
     t->co = NULL;
@@ -63,7 +64,8 @@ static inline void sl_state_free(sl_thread *t)
     t->all->free = t;
 }
 
-/* Its C stack, if it has one, is empty or given up: the pool takes it back. */
+/* Returns the thread's C stack, if it has one, to the pool. A function that is
+ * frozen there is dropped. */
 static inline void sl_state_givefiber(sl_thread *t)
 {
     if (t->fiber != NULL)
@@ -71,9 +73,9 @@ static inline void sl_state_givefiber(sl_thread *t)
     t->fiber = NULL;
 }
 
-/* Runs a thread until it stops: from where it is frozen, or else the function
- * on its empty C stack. Returns the thread that stopped, which may be another
- * one, to which t has handed control directly (sl_stop_switch). */
+/* Runs a thread until it stops: continues it if it is frozen, or else calls the
+ * function on its empty C stack. Returns the thread that stopped. This may be
+ * another one, to which t has handed control directly (sl_stop_switch). */
 static inline sl_thread *sl_state_run(lua_State *L, sl_thread *t,
                                       enum sl_handover_kind got,
                                       void (*function)(void *thread))

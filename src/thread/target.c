@@ -15,7 +15,7 @@ void sl_target_pin(lua_State *L, sl_thread *t)
         lua_pushthread(main_frame);
         lua_xmove(main_frame, L, 1);
     }
-    sl_target_setvalue(L, t);    /* pops it */
+    sl_target_setvalue(L, t);    /* pops the value */
 }
 
 void sl_target_savevalue(lua_State *L, sl_thread *t, int n)
@@ -33,7 +33,7 @@ void sl_target_pushlast(lua_State *L, sl_thread *t)
         return;
     }
     sl_target_pushvalue(L, t);
-    if (lua_istable(L, -1)) {    /* safewrap's: see coro.c */
+    if (lua_istable(L, -1)) {    /* the table of safewrap (coro.c) */
         lua_pushnil(L);
         lua_rawseti(L, -2, 2);
         lua_rawgeti(L, -1, 1);

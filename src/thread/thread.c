@@ -1,6 +1,5 @@
 /*
- * thread.c - what is known of any thread, and of the stack that runs. See
- * thread.h.
+ * thread.c - functions for any thread, and for the running stack. See thread.h.
  */
 
 #include "thread/thread.h"
@@ -33,7 +32,8 @@ void sl_thread_push(lua_State *L, sl_thread *t)
         sl_anchor_push(L, t->anchors, t->slot);
         return;
     }
-    lua_pushvalue(t->stack, t->index);    /* it lies on its runner's stack */
+    lua_pushvalue(t->stack, t->index);    /* it lies on the stack of its
+                                             runner */
     if (t->stack != L)
         lua_xmove(t->stack, L, 1);
 }
@@ -58,7 +58,7 @@ int sl_thread_waits(const sl_thread *t)
         return 1;
     if (t->guest_in != NULL)
         return t->holder != NULL && sl_thread_function(t->co) == t->guest_in;
-    /* It yielded its record as the last value: see sl_stop_wait. */
+    /* A wait yields the record as the last value: see sl_stop_wait. */
     return lua_gettop(t->co) > 0 && lua_touserdata(t->co, -1) == t;
 }
 
@@ -81,7 +81,7 @@ void sl_thread_sync_vm(lua_State *L, sl_threads *all)
 
 int sl_thread_makeroom(lua_State *L, sl_threads *all, lua_State *co, int n)
 {
-    if (n < LUA_MINSTACK)    /* a stack that stopped has that much */
+    if (n < LUA_MINSTACK)    /* every stack that stopped has that much room */
         return 1;
     sl_anchor_push(co, all->values, SL_VALUE_ROOM);
     int is_made = sl_room_make(L, co, n);

@@ -20,7 +20,7 @@ void sl_threads_forgetloop(sl_threads *all, const void *loop)
             t->loop = NULL;
 }
 
-/* Whether a thread runs, or a thread that it runs does. */
+/* Whether a thread runs, or runs another that does. */
 static int threads_isrunning(sl_threads *all, sl_thread *t)
 {
     for (sl_thread *r = all->running; r != NULL; r = r->resumer)
@@ -29,9 +29,9 @@ static int threads_isrunning(sl_threads *all, sl_thread *t)
     return 0;
 }
 
-/* The finalizer: the Lua state is being closed. The stacks of threads that run
- * cannot be unmapped (os.exit was called in one of them); they end with the
- * process. */
+/* The finalizer of sl_threads: the Lua state is being closed. os.exit may have
+ * been called in a thread. The stacks of running threads cannot be unmapped;
+ * they end with the process. */
 static int threads_gc(lua_State *L)
 {
     sl_threads *all = lua_touserdata(L, 1);
@@ -56,7 +56,7 @@ static int do_nothing(lua_State *L)
     return 0;
 }
 
-/* [-0, +1, m] Pushes a metatable with that finalizer. */
+/* [-0, +1, m] Pushes a metatable with gc as the finalizer. */
 static void push_class(lua_State *L, lua_CFunction gc)
 {
     lua_createtable(L, 0, 1);
@@ -78,10 +78,11 @@ static void set_string(lua_State *L, sl_threads *all,
     sl_anchor_set(L, all->values, value);
 }
 
-/* [-0, +0, e] Makes the values of the threads whose userdata is on the top. */
+/* [-0, +0, e] Makes the values of the sl_threads whose userdata is on the
+ * top. */
 static void threads_makevalues(lua_State *L, sl_threads *all)
 {
-    lua_newtable(L);    /* the list of coroutines with slots: see record.c */
+    lua_newtable(L);    /* the list of coroutines with slots (record.c) */
     all->values = sl_anchors_new(L, SL_VALUES);
     lua_rawseti(L, -2, 1);
     sl_setuservalue(L, -2);
@@ -102,7 +103,7 @@ static void threads_makevalues(lua_State *L, sl_threads *all)
                "the coroutine was closed, or resumed by somebody else");
 }
 
-/* [-0, +1, e] Pushes their userdata. */
+/* [-0, +1, e] Pushes the userdata of a new sl_threads. */
 static sl_threads *threads_new(lua_State *L)
 {
     if (sl_fibers_shadowed())

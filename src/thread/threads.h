@@ -1,5 +1,5 @@
 /*
- * threads.h - the threads of a Lua state (sl_threads): how they begin and end.
+ * threads.h - the sl_threads of a Lua state: how it is made and ends.
  */
 
 #ifndef SL_THREADS_H
@@ -7,10 +7,11 @@
 
 #include "thread/thread.h"
 
-/* [-0, +0, m] The threads of this Lua state, made at the first call. */
+/* [-0, +0, m] Returns the sl_threads of this Lua state, made at the first
+ * call. */
 sl_threads *sl_threads_get(lua_State *L);
 
-/* The loop is collected: its threads belong to no loop any more. */
+/* The loop is collected: its threads have no loop from now on. */
 void sl_threads_forgetloop(sl_threads *all, const void *loop);
 
 /* The number of records in all->records. */

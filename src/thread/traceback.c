@@ -1,11 +1,11 @@
 /*
  * traceback.c - see traceback.h. Lua 5.1 has no luaL_traceback, and a program
- * may have replaced debug.traceback: the frames are written here for it.
+ * may have replaced debug.traceback. So this file writes tracebacks for 5.1.
  */
 
 #include "thread/traceback.h"
 
-enum { FIRST_FRAMES = 12, LAST_FRAMES = 10 };    /* of a deep stack */
+enum { FIRST_FRAMES = 12, LAST_FRAMES = 10 };    /* shown of a deep stack */
 
 /* [-1, +1, m] Adds the line of a frame to the traceback on the top. */
 static void traceback_addframe(lua_State *L, lua_State *co, lua_Debug *frame)
@@ -28,8 +28,8 @@ static void traceback_addframe(lua_State *L, lua_State *co, lua_Debug *frame)
     lua_concat(L, 4);    /* the traceback, place, line and name */
 }
 
-/* [-1, +1, m] Adds the mark of omitted frames. Returns the first level that is
- * shown after it, and sets *frame to that level's. */
+/* [-1, +1, m] Adds the mark of omitted frames. Returns the level of the next
+ * frame to show, and sets *frame to it. */
 static int traceback_skip(lua_State *L, lua_State *co, int level,
                           lua_Debug *frame)
 {
@@ -41,7 +41,7 @@ static int traceback_skip(lua_State *L, lua_State *co, int level,
     return level;
 }
 
-/* [-0, +1, m] */
+/* [-0, +1, m] luaL_traceback for 5.1, without a message. */
 static void traceback_write(lua_State *L, lua_State *co)
 {
     lua_Debug frame;

@@ -1,5 +1,5 @@
 /*
- * traceback.h - tracebacks of any stack, in the words of debug.traceback.
+ * traceback.h - tracebacks of any stack, in the format of debug.traceback.
  */
 
 #ifndef SL_TRACEBACK_H

@@ -1,14 +1,14 @@
 /*
- * where.c - see where.h. The cheapest questions come first: where a coroutine
- * is in Lua's eyes (lua_status, lua_getstack), then what the records have.
+ * where.c - see where.h. The cheapest questions come first: Lua's (lua_status,
+ * lua_getstack) before those about records.
  */
 
 #include "thread/where.h"
 
 #include "thread/hold.h"
 
-/* [-0, +0, -] Whether a coroutine that has yielded may be in a function of
- * ours: those have upvalues, coroutine.yield has none. */
+/* [-0, +0, -] Whether a coroutine that has yielded may be in a function of this
+ * module: those have upvalues, coroutine.yield has none. */
 static int where_maywait(lua_State *co)
 {
     lua_Debug innermost;
@@ -20,7 +20,7 @@ static int where_maywait(lua_State *co)
 }
 
 /* [-0, +0, -] The record of a coroutine that has yielded, if it may be in a
- * wait; or NULL. A guest of a Lua without continuations has a holder. */
+ * wait; or NULL. Without SL_CONTINUES a guest has a holder. */
 static sl_thread *where_findyielded(lua_State *L, sl_threads *all, int index)
 {
     lua_State *co = lua_tothread(L, index);
@@ -29,17 +29,18 @@ static sl_thread *where_findyielded(lua_State *L, sl_threads *all, int index)
     return where_maywait(co) ? sl_thread_find(all, co) : NULL;
 }
 
-/* [-0, +0, -] Of a coroutine that has yielded. */
+/* [-0, +0, -] sl_where_get for a coroutine that has yielded. */
 static enum sl_where where_yielded(lua_State *L, sl_threads *all, int index)
 {
     lua_State *co = lua_tothread(L, index);
     if (lua_gettop(co) > 0 && lua_islightuserdata(co, -1))
-        return SL_IS_WAITING;    /* its record lies there: see sl_stop_wait */
+        return SL_IS_WAITING;    /* its record: see sl_stop_wait */
     const sl_thread *t = where_findyielded(L, all, index);
     if (t == NULL || t->state != SL_WAITING)
         return SL_IS_SUSPENDED;
     if (!SL_CONTINUES && !sl_state_isguest(t))
-        return SL_IS_SUSPENDED;    /* without its record on the top */
+        return SL_IS_SUSPENDED;    /* it has left the wait: its record is not on
+                                      the top */
     return sl_thread_waits(t) ? SL_IS_WAITING : SL_IS_SUSPENDED;
 }
 
@@ -53,8 +54,8 @@ int sl_where_isbelow(sl_threads *all, lua_State *co)
     return sl_thread_ismainframe(all, co);
 }
 
-/* [-0, +0, -] Of a coroutine that has begun, and in Lua's eyes runs or has
- * resumed another. */
+/* [-0, +0, -] sl_where_get for a coroutine that has begun and, according to
+ * Lua, runs or has resumed another. */
 static enum sl_where where_begun(lua_State *L, sl_threads *all, int index)
 {
     lua_State *co = lua_tothread(L, index);
@@ -66,7 +67,7 @@ static enum sl_where where_begun(lua_State *L, sl_threads *all, int index)
     t = sl_hold_find(L, all, index);
     if (t == NULL)
         t = sl_thread_find(all, co);
-    if (t == NULL)    /* it is no thread, or it failed */
+    if (t == NULL)    /* not a thread, or one that failed */
         return lua_status(co) == LUA_OK ? SL_IS_NORMAL : SL_IS_DEAD;
     return t->state == SL_SUSPENDED ? SL_IS_SUSPENDED
          : t->state == SL_CALLING ? SL_IS_CALLING : SL_IS_WAITING;
@@ -81,9 +82,9 @@ enum sl_where sl_where_get(lua_State *L, sl_threads *all, int index)
         return SL_IS_SUSPENDED;
     if (lua_status(co) == LUA_YIELD)
         return where_yielded(L, all, index);
-    if (co == L || lua_getstack(co, 0, &unused))    /* it has a frame */
+    if (co == L || lua_getstack(co, 0, &unused))    /* co has a frame */
         return where_begun(L, all, index);
-    /* Without a frame: what lies on it is a function that is to be called. */
+    /* Without a frame: a value on its stack is the function to be called. */
     return lua_status(co) == LUA_OK && lua_gettop(co) > 0 ? SL_IS_FRESH
                                                           : SL_IS_DEAD;
 }
