@@ -115,7 +115,7 @@ sl_handover sl_handover_take(lua_State *L, sl_thread *t, void **loop)
 {
     while (sl_failure_mustclose(t)) {
         sl_failure_keep(L, t);
-        t = sl_state_run(L, t, SL_CONTROL, sl_failure_close);
+        t = sl_handover_run(L, t, SL_CONTROL, sl_failure_close);
     }
     *loop = t->loop;    /* the record may end now */
     return handover_push(L, t);

@@ -6,34 +6,12 @@
 
 #include "thread/chain.h"
 #include "thread/hold.h"
+#include "thread/mute.h"
 #include "thread/pcall.h"
 
+#include <stdint.h>
+
 /* --- hooks that are called meanwhile ------------------------------------ */
-
-/* A hook for calls of functions, while it is not set. */
-typedef struct muted {
-    lua_Hook hook;
-    int mask, count;
-} muted;
-
-/* Our own calls are no matter for such a hook. A signal handler may set one at
- * any time. */
-static muted mute(lua_State *L)
-{
-    muted m = {NULL, lua_gethookmask(L), 0};
-    if (m.mask & LUA_MASKCALL) {
-        m.hook = lua_gethook(L);
-        m.count = lua_gethookcount(L);
-        lua_sethook(L, NULL, 0, 0);
-    }
-    return m;
-}
-
-static void unmute(lua_State *L, muted m)
-{
-    if (m.hook != NULL && lua_gethook(L) == NULL)
-        lua_sethook(L, m.hook, m.mask, m.count);
-}
 
 static void raise_again(lua_State *L, lua_Debug *unused)
 {
@@ -179,38 +157,45 @@ typedef struct finding {
     enum sl_hook hook;
 } finding;
 
-/* () -> nothing; fails if the flag is on, since then lua_pcall turns it on
- * again. */
+/* () -> nothing; fails if the flag is on or a finalizer runs, since then
+ * lua_pcall turns the flag on again. */
 static int find(lua_State *L, void *arg)
 {
     finding *f = arg;
     need_prober(L, f->all);
-    f->hook = SL_HOOK_FINALIZER;
-    sl_checkfinalizer(L);
-    f->hook = SL_HOOK_OFF;
-    if (turn_off(L, f->all)) {
-        f->hook = SL_HOOK_ON;
+    int is_on = turn_off(L, f->all);
+    if (is_on)
         sl_thread_sync_vm(L, f->all);
-        lua_pushnil(L);
-        lua_error(L);
-    }
-    return 0;
+    f->hook = is_on ? SL_HOOK_FINALIZER : SL_HOOK_LEFT;
+    sl_checkfinalizer(L);
+    f->hook = is_on ? SL_HOOK_ON : SL_HOOK_OFF;
+    if (!is_on)
+        return 0;
+    lua_pushnil(L);
+    return lua_error(L);
 }
 
-enum sl_hook sl_hook_find(lua_State *L, sl_threads *all)
+/* [-0, +0, -] Asks for the flag, and whether a finalizer runs. */
+static enum sl_hook look(lua_State *L, sl_threads *all)
 {
     finding f = {all, SL_HOOK_UNKNOWN};
-    if (!SL_LUAJIT)
-        return sl_hook_findfinalizer(L, all) ? SL_HOOK_FINALIZER
-                                             : SL_HOOK_OFF;
-    muted m = mute(L);
+    sl_muted m = sl_mute_begin(L);
     int status = sl_pcall_body(L, all, find, &f, 0);
-    unmute(L, m);
-    if (status != LUA_OK && f.hook == SL_HOOK_FINALIZER)
+    sl_mute_end(L, m);
+    if (f.hook == SL_HOOK_FINALIZER || f.hook == SL_HOOK_LEFT)
         lua_pop(L, 1);
     else if (status != LUA_OK)
         put_off(L, all, status);
     return f.hook;
+}
+
+enum sl_hook sl_hook_find(lua_State *L, sl_threads *all)
+{
+    if (!SL_LUAJIT)
+        return sl_hook_findfinalizer(L, all) ? SL_HOOK_FINALIZER
+                                             : SL_HOOK_OFF;
+    enum sl_hook hook = look(L, all);
+    return hook == SL_HOOK_LEFT ? SL_HOOK_FINALIZER : hook;
 }
 
 enum sl_hook sl_hook_findbase(lua_State *L, sl_threads *all)
@@ -251,28 +236,20 @@ static const char *refuse_coroutine(enum sl_hook hook)
            "or a finalizer";
 }
 
-static int has_base_in_hook(const sl_thread *t)
-{
-    enum sl_hook base = sl_hook_base(t);
-    return base == SL_HOOK_ON || base == SL_HOOK_FINALIZER;
-}
-
-/* The flag is on, and something keeps L from yielding. That is a hook or
- * finalizer of the thread's, unless the base is in one: then the thread's are
- * not called. A base that was not asked is taken to be in none. */
+/* Something keeps L from yielding: a hook or finalizer of the thread's, as for
+ * those of its base the flag was turned off. In a finalizer of the base's the
+ * thread's hooks look like finalizers. */
 static const char *refuse_inside(lua_State *L, sl_threads *all,
                                  enum sl_hook hook)
 {
     if (hook == SL_HOOK_UNKNOWN)
         return "not enough memory";
-    if (hook == SL_HOOK_FINALIZER)
-        return sl_hook_base(all->running) == SL_HOOK_FINALIZER ? NULL
-             : "LuaJIT lets no thread wait in a finalizer";
+    if (hook == SL_HOOK_FINALIZER || hook == SL_HOOK_LEFT)
+        return "LuaJIT lets no thread wait in a finalizer, nor in a debug hook "
+               "meanwhile";
     if (has_handlers(L))
         return "LuaJIT lets no thread wait in a handler of jit.attach, nor in "
                "a debug hook once there was such a handler";
-    if (has_base_in_hook(all->running))
-        return NULL;
     need_prober(L, all);
     all->running->hook = SL_HOOK_OWN;
     return NULL;
@@ -287,9 +264,11 @@ const char *sl_hook_refusal(lua_State *L, sl_threads *all)
     sl_thread *t = all->running;
     if (t != NULL && t->hook == SL_HOOK_OWN && sl_hook_isoutside(L, t))
         sl_hook_end(L, t);
-    enum sl_hook hook = sl_hook_find(L, all);
+    enum sl_hook hook = look(L, all);
     if (t == NULL)
         return refuse_coroutine(hook);
+    if (hook == SL_HOOK_LEFT && sl_hook_base(t) == SL_HOOK_FINALIZER)
+        hook = SL_HOOK_OFF;
     t->hook = hook == SL_HOOK_OFF ? SL_HOOK_OFF : SL_HOOK_ON;
     if (hook == SL_HOOK_OFF || sl_hook_isoutside(L, t))
         return NULL;
@@ -302,9 +281,9 @@ int sl_hook_leave(lua_State *L)
     sl_thread *t = sl_hold_ofmark(lua_tonumber(L, 1));
     turn_off(L, t->all);
     sl_fiber_freeze(t->fiber, SL_STACK_SIZE);
-    muted m = mute(L);
+    sl_muted m = sl_mute_begin(L);
     sl_thread_sync_vm(L, t->all);
-    unmute(L, m);
+    sl_mute_end(L, m);
     lua_pushnil(L);
     return lua_error(L);
 }
@@ -318,6 +297,61 @@ void sl_hook_freeze(lua_State *L, sl_thread *t, int n)
     put_off(L, t->all, lua_pcall(L, n + 1, 0, 0));
 }
 
+/* --- running ------------------------------------------------------------ */
+
+typedef struct visit {
+    sl_thread *thread;
+    void (*function)(void *thread);
+    int has_run;
+    sl_muted muted;
+} visit;
+
+/* Fails: see sl_hook_leave. */
+int sl_hook_visit(lua_State *L)
+{
+    visit *v = (visit *)(uintptr_t)lua_tonumber(L, 1);
+    sl_threads *all = v->thread->all;
+    if (!has_handlers(L)) {
+        need_prober(L, all);
+        turn_off(L, all);
+    }
+    v->has_run = 1;
+    sl_mute_end(L, v->muted);
+    sl_fiber_run(v->thread->fiber, v->function, v->thread);
+    v->muted = sl_mute_begin(L);
+    sl_thread_sync_vm(L, all);
+    lua_pushnil(L);
+    return lua_error(L);
+}
+
+/* If there is no memory for the call the thread runs all the same, with the
+ * flag as it is, and takes nils. */
+void sl_hook_run(lua_State *L, sl_thread *t, enum sl_handover_kind got,
+                 void (*function)(void *thread))
+{
+    sl_threads *all = t->all;
+    int n = sl_state_takes(t) ? t->got.nvalues : 0;
+    visit v = {t, function, 0, sl_mute_begin(L)};
+    sl_state_enter(L, t, all->running, got);
+    if (!t->anchored) {    /* it lies on L, below the frame of sl_hook_visit */
+        sl_thread_push(L, t);
+        sl_hold_resume_anchor(L, t);
+    }
+    sl_anchor_push(L, all->values, SL_VALUE_VISIT);
+    lua_insert(L, -(n + 1));
+    lua_pushnumber(L, (lua_Number)(uintptr_t)&v);
+    lua_insert(L, -(n + 1));    /* sl_hook_visit, &v, v... */
+    int status = lua_pcall(L, n + 1, 0, 0);
+    sl_mute_end(L, v.muted);
+    put_off(L, all, status);
+    if (!v.has_run) {
+        lua_settop(L, lua_gettop(L) + n);
+        sl_fiber_run(t->fiber, function, t);
+    } else if (!sl_fiber_isfrozen(all->running->fiber)) {
+        all->running->hook = SL_HOOK_OFF;    /* nothing is left to be ended */
+    }
+}
+
 static int clear(lua_State *L, void *arg)
 {
     need_prober(L, arg);
@@ -325,15 +359,12 @@ static int clear(lua_State *L, void *arg)
     return 0;
 }
 
-/* It may have been taken for one in a hook while its base was. */
 void sl_hook_end(lua_State *L, sl_thread *t)
 {
     t->hook = SL_HOOK_OFF;
-    if (has_base_in_hook(t))
-        return;
-    muted m = mute(L);
+    sl_muted m = sl_mute_begin(L);
     int status = sl_pcall_body(L, t->all, clear, t->all, 0);
-    unmute(L, m);
+    sl_mute_end(L, m);
     if (status != LUA_OK)
         put_off(L, t->all, status);
 }

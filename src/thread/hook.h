@@ -9,8 +9,8 @@
  *
  *   - a thread that stops in its own hook turns the flag off, and on again
  *     when it goes on. It freezes, as a hook cannot yield;
- *   - a thread that is run from within a hook leaves the flag as it is, since
- *     it is its base's, and freezes;
+ *   - a base in a hook or a finalizer turns the flag off for the thread that it
+ *     runs, and has it as it was when control comes back;
  *   - nothing stops in a finalizer, during which the collector is off, or in a
  *     handler of jit.attach, which interrupts the compiler.
  *
@@ -42,9 +42,11 @@
 
 enum sl_hook {
     SL_HOOK_OFF,               /* the flag is off */
-    SL_HOOK_ON,                /* it is on, and the base's */
+    SL_HOOK_ON,                /* it is on */
     SL_HOOK_OWN,               /* it is, or was, on and the thread's */
     SL_HOOK_FINALIZER,         /* it is on because of a finalizer */
+    SL_HOOK_LEFT,              /* it is off in a finalizer: a base's, unless an
+                                  error has turned it off; see hook.c */
     SL_HOOK_UNKNOWN            /* nobody asked, or there is no memory to */
 };
 
@@ -65,8 +67,8 @@ static inline void sl_hook_checkclosing(lua_State *L, const sl_threads *all)
         luaL_error(L, SL_STATE_CLOSED);
 }
 
-/* [-0, +0, -] Asks for the flag: SL_HOOK_ON may be anybody's. Other Luas have
- * SL_HOOK_OFF and SL_HOOK_FINALIZER only. */
+/* [-0, +0, -] Asks for the flag. Other Luas have SL_HOOK_OFF and
+ * SL_HOOK_FINALIZER only. */
 enum sl_hook sl_hook_find(lua_State *L, sl_threads *all);
 
 /* [-0, +0, -] See sl_hook_ofbase. */
@@ -178,6 +180,30 @@ static inline void sl_hook_stopgc(lua_State *L, int is_started)
     if (is_started)
         lua_gc(L, LUA_GCSTOP, 0);
 }
+
+/* Whether the flag may be on where the running thread, or the bottom, is about
+ * to run t, or is t's: it takes sl_hook_run. */
+static inline int sl_hook_mayrestore(const sl_thread *t)
+{
+    const sl_threads *all = t->all;
+    int base = all->running != NULL ? all->running->base_hook : all->base_hook;
+    return base == SL_HOOK_ON || base == SL_HOOK_FINALIZER ||
+           t->hook == SL_HOOK_OWN;
+}
+
+/* Whether t, which is stopped, is in its own hook: it takes sl_hook_run. */
+static inline int sl_hook_isstopped(const sl_thread *t)
+{
+    return SL_LUAJIT && t->hook == SL_HOOK_OWN;
+}
+
+/* [-n, +0, -] See sl_handover_run: runs t, which may take n values. L is the
+ * runner's: the flag is as before afterwards, and off when t begins to run. */
+void sl_hook_run(lua_State *L, sl_thread *t, enum sl_handover_kind got,
+                 void (*function)(void *thread));
+
+/* (pointer, v...) What sl_hook_run calls. */
+int sl_hook_visit(lua_State *L);
 
 /* () -> true, and yields. What the prober runs. */
 int sl_hook_probe(lua_State *L);

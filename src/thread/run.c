@@ -175,7 +175,7 @@ static enum sl_outcome runner_deliver(lua_State *L, sl_threads *all,
         if (t->loop == NULL)
             t->loop = loop;
         /* A held thread takes v... from L as it goes on. */
-        t = sl_state_run(L, t, h.kind, thread_resume);
+        t = sl_handover_run(L, t, h.kind, thread_resume);
         h = sl_handover_take(L, t, &loop);
     }
 }
@@ -204,7 +204,7 @@ static inline enum sl_outcome runner_runhere(lua_State *L, sl_thread *t,
     sl_threads *all = t->all;
     void *loop;
     kind = runner_begin(L, all, kind, hook);
-    t = sl_state_run(L, t, SL_CONTROL, thread_resume);
+    t = sl_handover_run(L, t, SL_CONTROL, thread_resume);
     int returns = kind == RUNNER_RETURNS;
     if (returns && sl_handover_isnothing(t))    /* the usual case */
         return SL_STOPPED;

@@ -15,6 +15,13 @@ static inline int sl_state_isheld(const sl_thread *t)
     return t->state == SL_SUSPENDED || t->state == SL_CALLING;
 }
 
+/* Whether a thread that stopped takes values from its runner's stack as it
+ * continues. */
+static inline int sl_state_takes(const sl_thread *t)
+{
+    return t->state != SL_WAITING && sl_fiber_isfrozen(t->fiber);
+}
+
 /* Whether the thread is a guest: the program, not a runner, resumed its
  * coroutine (guest.h). */
 static inline int sl_state_isguest(const sl_thread *t)
@@ -71,22 +78,6 @@ static inline void sl_state_givefiber(sl_thread *t)
     if (t->fiber != NULL)
         sl_fiber_give(&t->all->fibers, t->fiber);
     t->fiber = NULL;
-}
-
-/* Runs a thread until it stops: continues it if it is frozen, or else calls the
- * function on its empty C stack. Returns the thread that stopped. This may be
- * another one, to which t has handed control directly (sl_stop_switch). */
-static inline sl_thread *sl_state_run(lua_State *L, sl_thread *t,
-                                      enum sl_handover_kind got,
-                                      void (*function)(void *thread))
-{
-    sl_threads *all = t->all;
-    sl_thread *self = all->running;
-    sl_state_enter(L, t, self, got);
-    sl_fiber_run(t->fiber, function, t);
-    t = all->running;
-    all->running = self;
-    return t;
 }
 
 #endif

@@ -232,7 +232,7 @@ int sl_stop_switch(lua_State *L, sl_thread *to, int n, int is_protected)
 {
     sl_thread *t = to->all->running;
     lua_pushvalue(L, 1);    /* to, v..., to */
-    if (!sl_hook_isoutside(L, t)) {
+    if (!sl_hook_isoutside(L, t) || sl_hook_isstopped(to)) {
         lua_remove(L, 1);
         return sl_stop_transfer(L, to->all, n, is_protected);
     }

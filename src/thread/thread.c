@@ -4,6 +4,7 @@
 
 #include "thread/thread.h"
 
+#include "thread/mute.h"
 #include "thread/room.h"
 
 static const char threads_key = 0;    /* its address is the registry key */
@@ -83,8 +84,10 @@ int sl_thread_makeroom(lua_State *L, sl_threads *all, lua_State *co, int n)
 {
     if (n < LUA_MINSTACK)    /* every stack that stopped has that much room */
         return 1;
+    sl_muted muted = sl_mute_begin(L);    /* an error is no lack of room */
     sl_anchor_push(co, all->values, SL_VALUE_ROOM);
     int is_made = sl_room_make(L, co, n);
     sl_thread_sync_vm(L, all);
+    sl_mute_end(L, muted);
     return is_made;
 }

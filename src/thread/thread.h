@@ -169,6 +169,7 @@ enum sl_threads_value {
     SL_VALUE_PROBER,           /* see hook.h */
     SL_VALUE_PROBE,            /* sl_hook_probe */
     SL_VALUE_LEAVE,            /* sl_hook_leave */
+    SL_VALUE_VISIT,            /* sl_hook_visit */
     SL_VALUE_HOOK_ERROR,       /* which is still to be raised */
     SL_VALUES = SL_VALUE_HOOK_ERROR
 };

@@ -97,6 +97,9 @@ static void threads_makevalues(lua_State *L, sl_threads *all)
     set_function(L, all, SL_VALUE_CALLER, sl_pcall_call);
     set_function(L, all, SL_VALUE_PROBE, sl_hook_probe);
     set_function(L, all, SL_VALUE_LEAVE, sl_hook_leave);
+    lua_pushlightuserdata(L, all);    /* sl_hook_isclosing looks for it */
+    lua_pushcclosure(L, sl_hook_visit, 1);
+    sl_anchor_set(L, all->values, SL_VALUE_VISIT);
     set_string(L, all, SL_VALUE_LOST,
                "coroutine ended without transferring control");
     set_string(L, all, SL_VALUE_LEFT,

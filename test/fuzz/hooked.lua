@@ -48,36 +48,6 @@ local function finalize(f)
     end
 end
 
--- The number of finalizers that have not returned.
-local finalizing = 0
-
-local function counted(f)
-    return function()
-        finalizing = finalizing + 1
-        local ok, err = pcall(f)
-        finalizing = finalizing - 1
-        if not ok then error(err, 0) end
-    end
-end
-
-local function not_in_finalizers(list)
-    for _, i in ipairs(list) do
-        local act = acts[i]
-        acts[i] = function()
-            if finalizing == 0 then act() end
-        end
-    end
-end
-
--- If a LuaJIT finalizer runs within another thread's finalizer and ends last,
--- the flag that disables hooks stays set. Only explicit collections nest
--- finalizers like that. In addition, a thread that was suspended in its hook
--- hides the finalizer that resumes it, and may wait there.
-if jit then
-    not_in_finalizers {programs.collect, programs.collect_step}
-    not_in_finalizers(programs.resumes)
-end
-
 local masks = {'c', 'r', 'l', 'cr', 'crl', ''}
 
 local function hook_arguments()
@@ -86,9 +56,9 @@ local function hook_arguments()
 end
 
 local more = {
-    function() finalize(counted(interruption())) end,
+    function() finalize(interruption()) end,
     function()
-        finalize(counted(interruption()))
+        finalize(interruption())
         acts[programs.collect]()
     end,
     function() debug.sethook(hook_arguments()) end,
@@ -128,7 +98,7 @@ local function check_collector()
 end
 
 programs.run(function()
-    current, left, finalizing = current + 1, 20, 0
+    current, left = current + 1, 20
     debug.sethook()
 end, function()
     check_hook()

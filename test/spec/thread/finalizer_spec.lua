@@ -239,6 +239,63 @@ describe('A finalizer', function()
         end)
     end
 
+    -- LuaJIT has one flag for hooks and finalizers of all threads.
+    for name, code in pairs {
+        ['whose thread starts another one'] = [[
+            loop.newthread(function()
+                finalize(function()
+                    loop.newthread(function() finalize(wait) end)
+                end)
+            end)
+        ]],
+        ['that resumes a thread in its hook'] = [[
+            loop.newthread(function()
+                finalize(function()
+                    loop.resume(hooked)
+                    wait()
+                end)
+            end)
+        ]],
+        ['whose thread transfers control to one in its hook'] = [[
+            loop.newthread(function()
+                finalize(function()
+                    pcall(coro.wrap(function() coro.transfer(hooked) end))
+                    wait()
+                end)
+            end)
+        ]],
+        ['that steps a loop, in which a thread in its hook goes on'] = [[
+            loop.newthread(function()
+                hook_once(function() loop.sleep(0) end, '', 10)
+                work()
+                debug.sethook()
+            end)
+            finalize(function()
+                loop.step(0)
+                loop.newthread(function() finalize(wait) end)
+            end)
+        ]],
+    } do
+        it('cannot wait on LuaJIT: one ' .. name, function()
+            if not support.luajit then return end
+            assert.equal('false true true', finalizer([[
+                local hooked = loop.newthread(function()
+                    hook_once(loop.suspend, '', 10)
+                    work()
+                    debug.sethook()
+                    loop.suspend()
+                end)
+                local ok, err
+                local function wait() ok, err = pcall(loop.sleep, 0.001) end
+                ]] .. code .. [[
+                finish()
+                assert(err:find('no thread wait in a finalizer', 1, true), err)
+                io.write(tostring(ok), ' ', tostring(hooks_work()), ' ',
+                         tostring(collects()))
+            ]]))
+        end)
+    end
+
     it('of the main program may resume a coroutine that runs threads',
        function()
         if support.luajit then return end

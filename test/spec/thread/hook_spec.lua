@@ -212,6 +212,30 @@ describe('A debug hook', function()
         ]])
     end)
 
+    it('may start a thread that waits and then fails in a C function',
+       function()
+        assert.equal('oops, 6 of 6, true', script [[
+            local socket = require 'socket'
+            local try = socket.newtry()
+            local fail = socket.protect(function()
+                loop.sleep(0.001)
+                try(nil, 'oops')
+            end)
+            local started_one, err
+            debug.sethook(function()
+                if started_one then return end
+                started_one = true
+                loop.newthread(function() err = select(2, fail()) end)
+            end, '', 10)
+            work()
+            debug.sethook()
+            start_others()
+            finish()
+            io.write(err, ', ', turns, ' of ', started, ', ',
+                     tostring(hooks_work()))
+        ]])
+    end)
+
     it('may step the loop', function()
         assert.equal('12 of 12, true', script [[
             start_others()
