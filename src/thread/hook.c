@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-/* --- hooks that are called meanwhile ------------------------------------ */
+/* --- errors of hooks --------------------------------------------------- */
 
 static void raise_again(lua_State *L, lua_Debug *unused)
 {
@@ -21,9 +21,9 @@ static void raise_again(lua_State *L, lua_Debug *unused)
     lua_error(L);
 }
 
-/* [-1, +0, -] A call of ours failed with the error on the top: nil if we raised
- * it. Else it is of a hook that a signal handler has set since (Ctrl-C): it is
- * raised where Lua calls the next hook. */
+/* [-1, +0, -] For a call of ours that failed with the error on the top. The
+ * error is nil if we raised it. Else it comes from a hook that a signal handler
+ * has set since (Ctrl-C): it is raised where Lua calls the next hook. */
 static void put_off(lua_State *L, sl_threads *all, int status)
 {
     if (status != LUA_ERRRUN || lua_isnil(L, -1)) {
@@ -42,8 +42,8 @@ static void unset(lua_State *L, lua_Debug *unused)
     lua_sethook(L, NULL, 0, 0);
 }
 
-/* [-0, +0, -] Whether co is in a finalizer, or in a hook: it calls no hooks
- * then. The collector is off, so this does not run one. */
+/* [-0, +0, -] Whether co is in a finalizer or in a hook: in both it calls no
+ * hooks. The collector is off, so the call here runs no finalizer. */
 static int is_finalizing(lua_State *co, const sl_threads *all)
 {
     lua_Hook hook = lua_gethook(co);
@@ -53,13 +53,15 @@ static int is_finalizing(lua_State *co, const sl_threads *all)
     if (lua_pcall(co, 0, 0, 0) != LUA_OK)
         lua_pop(co, 1);
     int called = lua_gethook(co) != unset;
-    if (!called || lua_gethook(co) == NULL)    /* else a signal has set one */
+    if (!called || lua_gethook(co) == NULL)    /* else a signal handler has set
+                                                  a hook */
         lua_sethook(co, hook, mask, count);
     return !called;
 }
 
-/* The program may have stopped the collector, too. A coroutine that is resumed
- * by a C function of others is not found, but L is. */
+/* The collector may be off because the program has stopped it, so each
+ * coroutine is asked. A coroutine that another module's C function has resumed
+ * is not found, but L is. */
 int sl_hook_findfinalizer(lua_State *L, const sl_threads *all)
 {
     lua_State *co = all->running != NULL ? all->running->co : all->main;
@@ -81,9 +83,10 @@ void sl_hook_checkfinalizer(lua_State *L, const sl_thread *t)
 
 /* --- a state that is being closed --------------------------------------- */
 
-/* [-0, +0, -] Whether the main program, which is the bottom, is in the C
- * function that runs its threads. That has the loop or the threads as its first
- * upvalue; functions that resume coroutines by Lua's means have no userdata. */
+/* [-0, +0, -] Whether the main program, whose stack is `bottom`, is in the C
+ * function that runs its threads. That function has the loop or the sl_threads
+ * as its first upvalue; Lua's functions that resume coroutines have no userdata
+ * there. */
 static int runs_threads(lua_State *bottom)
 {
     lua_Debug call;
@@ -97,10 +100,12 @@ static int runs_threads(lua_State *bottom)
     return is_ours;
 }
 
-/* lua_close calls finalizers, and in 5.4 closes variables, on the main
- * program's stack, which otherwise runs nothing while a thread runs. They may
- * resume coroutines. The bottom may be a coroutine: the main program then leads
- * to it, and only through it to L, unless the state is being closed. */
+/* lua_close calls finalizers, and in 5.4 __close, on the main program's stack.
+ * Otherwise that stack runs nothing while a thread runs. Finalizers may resume
+ * coroutines, so L may be one of them. If the main frame is in a coroutine, a
+ * chain leads from the main program to the main frame, and through it to L;
+ * while the state is being closed, the chain leads to L without the main
+ * frame. */
 int sl_hook_findclosing(lua_State *L, const sl_threads *all)
 {
     if (all->closed || sl_ismain(L))
@@ -129,8 +134,8 @@ static void need_prober(lua_State *L, sl_threads *all)
     all->prober = prober;
 }
 
-/* [-0, +0, e] Turns the flag off; returns whether it was on. Then the value was
- * not yielded, and the prober cannot go on. */
+/* [-0, +0, e] Turns the flag off; returns whether it was on. If it was, the
+ * prober's value was not yielded, and the prober is useless from then on. */
 static int turn_off(lua_State *L, sl_threads *all)
 {
     lua_State *prober = all->prober;
@@ -157,8 +162,8 @@ typedef struct finding {
     enum sl_hook hook;
 } finding;
 
-/* () -> nothing; fails if the flag is on or a finalizer runs, since then
- * lua_pcall turns the flag on again. */
+/* () -> nothing. Fails if the flag was on or a finalizer runs: lua_pcall turns
+ * the flag on again after an error. */
 static int find(lua_State *L, void *arg)
 {
     finding *f = arg;
@@ -175,7 +180,8 @@ static int find(lua_State *L, void *arg)
     return lua_error(L);
 }
 
-/* [-0, +0, -] Asks for the flag, and whether a finalizer runs. */
+/* [-0, +0, -] Finds out whether the flag is on, and whether a finalizer
+ * runs. */
 static enum sl_hook look(lua_State *L, sl_threads *all)
 {
     finding f = {all, SL_HOOK_UNKNOWN};
@@ -210,8 +216,8 @@ enum sl_hook sl_hook_findbase(lua_State *L, sl_threads *all)
 
 /* --- stopping ---------------------------------------------------------- */
 
-/* [-0, +0, m] Whether jit.attach was ever called. LuaJIT has a handler in C of
- * its own since 2025, for errors in finalizers. */
+/* [-0, +0, m] Whether jit.attach was ever called with a Lua function. Since
+ * 2025 LuaJIT has a handler in C of its own, for errors in finalizers. */
 static int has_handlers(lua_State *L)
 {
     int has = 0;
@@ -227,7 +233,7 @@ static int has_handlers(lua_State *L)
     return has;
 }
 
-/* Why a coroutine that is no thread must not yield. */
+/* Why a coroutine that is not a thread must not yield; NULL if it may. */
 static const char *refuse_coroutine(enum sl_hook hook)
 {
     return hook == SL_HOOK_OFF ? NULL
@@ -236,8 +242,9 @@ static const char *refuse_coroutine(enum sl_hook hook)
            "or a finalizer";
 }
 
-/* Something keeps L from yielding: a hook or finalizer of the thread's, as for
- * those of its base the flag was turned off. In a finalizer of the base's the
+/* Returns why the thread must not stop in a hook or finalizer that keeps L from
+ * yielding; NULL if it may. The hook or finalizer is the thread's own: for that
+ * of a runner the flag was turned off. While a runner is in a finalizer, the
  * thread's hooks look like finalizers. */
 static const char *refuse_inside(lua_State *L, sl_threads *all,
                                  enum sl_hook hook)
@@ -275,7 +282,7 @@ const char *sl_hook_refusal(lua_State *L, sl_threads *all)
     return refuse_inside(L, all, hook);
 }
 
-/* Fails, since with that lua_pcall turns the flag on again. */
+/* Raises nil at the end, so that lua_pcall turns the flag on again. */
 int sl_hook_leave(lua_State *L)
 {
     sl_thread *t = sl_hold_ofmark(lua_tonumber(L, 1));
@@ -306,7 +313,7 @@ typedef struct visit {
     sl_muted muted;
 } visit;
 
-/* Fails: see sl_hook_leave. */
+/* Raises nil at the end, so that lua_pcall turns the flag on again. */
 int sl_hook_visit(lua_State *L)
 {
     visit *v = (visit *)(uintptr_t)lua_tonumber(L, 1);
@@ -324,8 +331,8 @@ int sl_hook_visit(lua_State *L)
     return lua_error(L);
 }
 
-/* If there is no memory for the call the thread runs all the same, with the
- * flag as it is, and takes nils. */
+/* Without memory for the call, the thread runs with the flag as it is, and
+ * takes nils. */
 void sl_hook_run(lua_State *L, sl_thread *t, enum sl_handover_kind got,
                  void (*function)(void *thread))
 {
@@ -333,7 +340,8 @@ void sl_hook_run(lua_State *L, sl_thread *t, enum sl_handover_kind got,
     int n = sl_state_takes(t) ? t->got.nvalues : 0;
     visit v = {t, function, 0, sl_mute_begin(L)};
     sl_state_enter(L, t, all->running, got);
-    if (!t->anchored) {    /* it lies on L, below the frame of sl_hook_visit */
+    if (!t->anchored) {    /* its coroutine lies on L, below the frame of
+                              sl_hook_visit */
         sl_thread_push(L, t);
         sl_hold_resume_anchor(L, t);
     }
@@ -348,7 +356,7 @@ void sl_hook_run(lua_State *L, sl_thread *t, enum sl_handover_kind got,
         lua_settop(L, lua_gettop(L) + n);
         sl_fiber_run(t->fiber, function, t);
     } else if (!sl_fiber_isfrozen(all->running->fiber)) {
-        all->running->hook = SL_HOOK_OFF;    /* nothing is left to be ended */
+        all->running->hook = SL_HOOK_OFF;    /* the thread has left its hook */
     }
 }
 

@@ -1,38 +1,42 @@
 /*
- * hook.h - where a thread must not stop: LuaJIT lets it stop in a debug hook
- * with care, in a handler of jit.attach or a finalizer not at all. The other
- * Luas let it wait everywhere, but not be suspended in a finalizer.
+ * hook.h - debug hooks, finalizers and lua_close: where a thread must not stop.
+ * LuaJIT lets a thread stop in a debug hook with care, in a handler of
+ * jit.attach or a finalizer not at all. The other Luas let it wait everywhere,
+ * but not be suspended in a finalizer.
  *
- * LuaJIT has one flag for the whole Lua state, which is on while one of these
- * runs. As long as it is on no hook is called, and lua_yield breaks whatever
- * coroutine calls it. So the flag has to go with the stack that is in the hook:
+ * LuaJIT has one flag for the whole Lua state, which is on while a hook, a
+ * handler or a finalizer runs. While the flag is on, no hook is called, and
+ * lua_yield breaks the coroutine that calls it. So the flag has to go with the
+ * stack that is in the hook:
  *
  *   - a thread that stops in its own hook turns the flag off, and on again
- *     when it goes on. It freezes, as a hook cannot yield;
- *   - a base in a hook or a finalizer turns the flag off for the thread that it
- *     runs, and has it as it was when control comes back;
+ *     when it continues. It freezes, as a hook cannot yield;
+ *   - a runner in a hook or a finalizer turns the flag off for the thread that
+ *     it runs, and on again when control comes back;
  *   - nothing stops in a finalizer, during which the collector is off, or in a
  *     handler of jit.attach, which interrupts the compiler.
  *
- * The flag cannot be read. But it shows in how a coroutine yields, so one is
- * made to (the prober), which takes as long as a resume. It is not asked where
- * the answer is known: a step of the loop asks once for all threads that it
- * wakes, and a function that can yield is not in a hook of its own thread.
+ * LuaJIT has no function that reads the flag. But a coroutine yields in another
+ * way if the flag is on, so one is made to yield (the prober), which takes as
+ * long as a resume. The prober is not used where the answer is known: a step of
+ * the loop uses it once for all threads that it wakes, and a function that can
+ * yield is not in a hook of its own thread.
  *
- * In the other Luas each coroutine has such a flag for itself. But from 5.2 on
- * the collector is off until a finalizer returns; if a suspended thread, which
- * may never go on, were in one, it would be off for good, and would not even
- * collect that thread. A wait ends.
+ * In the other Luas each coroutine has a flag of its own. But from 5.2 on the
+ * collector is off until a finalizer returns. A suspended thread may never
+ * continue. If it were in a finalizer, the collector would be off for good, and
+ * would not even collect that thread. A wait ends, so a thread may wait in a
+ * finalizer.
  *
- * A finalizer ends with the collector as it was when the finalizer began. Where
- * finalizers of several threads have begun they may end in any order. So the
- * collector is off only while the stack runs that is in the finalizer: a thread
- * that waits in one turns the collector on, and off again when it goes on, and
- * a base in one turns the collector on while it runs a thread. From 5.4.4 on
+ * A finalizer leaves the collector on or off as it has found it, and the
+ * finalizers of several threads may end in any order. So the collector is off
+ * only while the stack runs that is in the finalizer. A thread that waits in a
+ * finalizer turns the collector on, and off again when it continues. A runner
+ * in a finalizer turns the collector on while it runs a thread. From 5.4.4 on
  * that is impossible, and not needed, as no second finalizer begins.
  *
- * Where a thread calls lua_close, as by os.exit(0, true), no thread runs or
- * stops: the main program's frames, to which control would return, are gone.
+ * While a thread calls lua_close, as os.exit(0, true) does, no thread runs or
+ * stops: control would return to the main program's frames, which are gone.
  */
 
 #ifndef SL_HOOK_H
@@ -43,11 +47,12 @@
 enum sl_hook {
     SL_HOOK_OFF,               /* the flag is off */
     SL_HOOK_ON,                /* it is on */
-    SL_HOOK_OWN,               /* it is, or was, on and the thread's */
+    SL_HOOK_OWN,               /* it is or was on, and belongs to the thread */
     SL_HOOK_FINALIZER,         /* it is on because of a finalizer */
-    SL_HOOK_LEFT,              /* it is off in a finalizer: a base's, unless an
-                                  error has turned it off; see hook.c */
-    SL_HOOK_UNKNOWN            /* nobody asked, or there is no memory to */
+    SL_HOOK_LEFT,              /* it is off in a finalizer: in that of a runner,
+                                  or after an error in the thread's own
+                                  (hook.c) */
+    SL_HOOK_UNKNOWN            /* unknown: not asked, or no memory to ask */
 };
 
 /* [-0, +0, -] See sl_hook_isclosing. */
@@ -60,26 +65,26 @@ static inline int sl_hook_isclosing(lua_State *L, const sl_threads *all)
            sl_hook_findclosing(L, all);
 }
 
-/* [-0, +0, v] Raises if it does. */
+/* [-0, +0, v] Raises if the running thread closes the Lua state. */
 static inline void sl_hook_checkclosing(lua_State *L, const sl_threads *all)
 {
     if (sl_hook_isclosing(L, all))
         luaL_error(L, SL_STATE_CLOSED);
 }
 
-/* [-0, +0, -] Asks for the flag. Other Luas have SL_HOOK_OFF and
- * SL_HOOK_FINALIZER only. */
+/* [-0, +0, -] Finds out where L is. Other Luas than LuaJIT: SL_HOOK_OFF or
+ * SL_HOOK_FINALIZER. */
 enum sl_hook sl_hook_find(lua_State *L, sl_threads *all);
 
-/* [-0, +0, -] See sl_hook_ofbase. */
+/* [-0, +0, -] Slow path of sl_hook_ofbase. */
 enum sl_hook sl_hook_findbase(lua_State *L, sl_threads *all);
 
-/* [-0, +0, m] Why the running thread, or L's coroutine if none runs, must not
- * stop here; NULL if it may. */
+/* [-0, +0, m] Returns why the running thread, or L's coroutine if no thread
+ * runs, must not stop here; NULL if it may. */
 const char *sl_hook_refusal(lua_State *L, sl_threads *all);
 
-/* Whether L, which runs in t, is known not to be in a hook or finalizer of t's
- * that would matter. */
+/* Whether L, which runs in t, is known to be outside of hooks and finalizers of
+ * t that matter here. */
 static inline int sl_hook_isoutside(lua_State *L, const sl_thread *t)
 {
     return L == t->co &&
@@ -100,13 +105,13 @@ static inline enum sl_hook sl_hook_ofbase(lua_State *L, sl_threads *all)
                ? SL_HOOK_OFF : sl_hook_find(L, all);
 }
 
-/* Where the base is that runs the thread, as far as is known. */
+/* Where the runner of the thread is, as far as that is known. */
 static inline enum sl_hook sl_hook_base(const sl_thread *t)
 {
     return t->resumer != NULL ? t->resumer->base_hook : t->all->base_hook;
 }
 
-/* Whether it is known that the flag is off and the running thread can wait. */
+/* Whether the flag is known to be off, and the running thread can wait. */
 static inline int sl_hook_isoff(lua_State *L, const sl_threads *all)
 {
     const sl_thread *t = all->running;
@@ -116,7 +121,7 @@ static inline int sl_hook_isoff(lua_State *L, const sl_threads *all)
            sl_hook_base(t) == SL_HOOK_OFF && sl_hook_isoutside(L, t);
 }
 
-/* The same as sl_hook_refusal where it has to be called. */
+/* sl_hook_refusal, without a call where the answer is known. */
 static inline const char *sl_hook_refuses(lua_State *L, sl_threads *all)
 {
     if (!sl_hook_isoff(L, all))
@@ -126,8 +131,8 @@ static inline const char *sl_hook_refuses(lua_State *L, sl_threads *all)
     return NULL;
 }
 
-/* [-0, +0, -] The thread, which has been frozen in a hook, has ended or
- * yielded: the flag is what it was before it ran. */
+/* [-0, +0, -] Turns the flag off. For a thread that was frozen in its own hook
+ * and has left it, ended or yielded. */
 void sl_hook_end(lua_State *L, sl_thread *t);
 
 /* [-0, +0, e] Raises if the running thread must not wait here. */
@@ -146,8 +151,7 @@ int sl_hook_findfinalizer(lua_State *L, const sl_threads *all);
  * finalizer during which the collector is off, or closes the Lua state. */
 void sl_hook_checkfinalizer(lua_State *L, const sl_thread *t);
 
-/* [-0, +0, e] Raises if the running thread must not freeze here for another
- * reason than a wait. */
+/* [-0, +0, e] Raises if the running thread must not be held here. */
 static inline void sl_hook_checkhold(lua_State *L, sl_thread *t)
 {
     if (!sl_hook_isoutside(L, t))
@@ -157,11 +161,11 @@ static inline void sl_hook_checkhold(lua_State *L, sl_thread *t)
 }
 
 /* [-n, +0, -] Freezes the running thread t, which is in its own hook, until
- * control comes back. Meanwhile the n topmost values are the topmost of L, and
- * the mark of the thread (hold.h) is below all of them. */
+ * control comes back. While t is frozen, the n topmost values are still the
+ * topmost of L, and the mark of the thread (hold.h) is below all of them. */
 void sl_hook_freeze(lua_State *L, sl_thread *t, int n);
 
-/* (mark, ...) What sl_hook_freeze calls. */
+/* (mark, ...) Called by sl_hook_freeze. */
 int sl_hook_leave(lua_State *L);
 
 /* [-0, +0, -] Turns the collector on if it is off because the running thread,
@@ -181,8 +185,8 @@ static inline void sl_hook_stopgc(lua_State *L, int is_started)
         lua_gc(L, LUA_GCSTOP, 0);
 }
 
-/* Whether the flag may be on where the running thread, or the bottom, is about
- * to run t, or is t's: it takes sl_hook_run. */
+/* Whether a runner needs sl_hook_run to run t: the flag may be on where the
+ * runner is, or t is in its own hook. */
 static inline int sl_hook_mayrestore(const sl_thread *t)
 {
     const sl_threads *all = t->all;
@@ -191,21 +195,22 @@ static inline int sl_hook_mayrestore(const sl_thread *t)
            t->hook == SL_HOOK_OWN;
 }
 
-/* Whether t, which is stopped, is in its own hook: it takes sl_hook_run. */
+/* Whether t, which is stopped, is in its own hook, so that a runner needs
+ * sl_hook_run to run it. */
 static inline int sl_hook_isstopped(const sl_thread *t)
 {
     return SL_LUAJIT && t->hook == SL_HOOK_OWN;
 }
 
-/* [-n, +0, -] See sl_handover_run: runs t, which may take n values. L is the
- * runner's: the flag is as before afterwards, and off when t begins to run. */
+/* [-n, +0, -] sl_handover_run in a runner on L: runs t, which may take n
+ * values. The flag is off when t begins to run, and as before afterwards. */
 void sl_hook_run(lua_State *L, sl_thread *t, enum sl_handover_kind got,
                  void (*function)(void *thread));
 
-/* (pointer, v...) What sl_hook_run calls. */
+/* (pointer, v...) Called by sl_hook_run. */
 int sl_hook_visit(lua_State *L);
 
-/* () -> true, and yields. What the prober runs. */
+/* () -> yields true. The function that the prober runs. */
 int sl_hook_probe(lua_State *L);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * mute.h - a debug hook for calls or returns of functions is not called for
- * calls of ours, which are no matter for it and must not fail by its errors.
+ * mute.h - sets a debug hook for calls or returns aside during our own calls.
+ * These do not concern the hook, and an error of the hook must not make them
+ * fail.
  */
 
 #ifndef SL_MUTE_H
@@ -9,14 +10,15 @@
 #include "thread/compat.h"
 
 typedef struct sl_muted {
-    lua_Hook hook;             /* which is not set meanwhile, or NULL */
+    lua_Hook hook;             /* the hook that is set aside, or NULL */
     int mask, count;
 } sl_muted;
 
-/* [-0, +0, -] Such a hook is not called until sl_mute_end. */
+/* [-0, +0, -] Sets a hook for calls or returns aside until sl_mute_end. */
 sl_muted sl_mute_begin(lua_State *L);
 
-/* [-0, +0, -] A hook that a signal handler has set meanwhile stays. */
+/* [-0, +0, -] Sets the hook again, unless a signal handler has set another one
+ * since. */
 void sl_mute_end(lua_State *L, sl_muted muted);
 
 #endif

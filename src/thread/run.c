@@ -1,6 +1,6 @@
 /*
- * run.c - see run.h. A handover lies on the top of the runner's stack, as
- * handover.h says: v... are its values.
+ * run.c - see run.h. A handover lies on the top of the runner's stack
+ * (handover.h); v... are its values.
  */
 
 #include "thread/run.h"
@@ -18,7 +18,7 @@
 
 void sl_run_readyheld(lua_State *L, sl_thread *t, int n)
 {
-    sl_hold_resume_anchor(L, t);    /* pops its coroutine */
+    sl_hold_resume_anchor(L, t);    /* pops the coroutine */
     sl_target_restore(L, t);
     t->got.nvalues = n;
 }
@@ -31,18 +31,18 @@ static int ready_isyielded(lua_State *L, sl_threads *all)
            (where == SL_IS_SUSPENDED && sl_hold_find(L, all, -1) == NULL);
 }
 
-/* [-(n + 1), +0, e] Such a coroutine gets a record and a C stack, and the n
- * values below it: they become the arguments of its function, or the results
- * of its coroutine.yield. */
+/* [-(n + 1), +0, e] Gives a fresh or yielded coroutine a record, a C stack, and
+ * the n values below it: the arguments of its function, or the results of its
+ * coroutine.yield. */
 static sl_thread *ready_yielded(lua_State *L, sl_threads *all, int n)
 {
     lua_State *co = lua_tothread(L, -1);
     sl_record_reserve(L, all, co, n + 1);
-    if (!ready_isyielded(L, all))    /* the reserving may run finalizers */
+    if (!ready_isyielded(L, all))    /* sl_record_reserve may run finalizers */
         luaL_error(L, "a finalizer has resumed the coroutine before");
-    sl_thread *t = sl_record_acquire(L, all, NULL);    /* pops it: v... */
+    sl_thread *t = sl_record_acquire(L, all, NULL);    /* pops co: v... */
     if (lua_status(co) == LUA_YIELD)
-        lua_settop(co, 0);    /* what it yielded, in 5.1 */
+        lua_settop(co, 0);    /* 5.1: the values that it yielded */
     else
         sl_target_setnobody(t);
     lua_xmove(L, co, n);    /* co: [function,] v... */
@@ -62,14 +62,14 @@ sl_thread *sl_run_makeready(lua_State *L, sl_threads *all, int n)
     return ready_yielded(L, all, n);
 }
 
-/* [-1, +0, e] Makes the target of a handover, on the top, ready to run. NULL if
- * it is no thread, or cannot run; then it stays there. */
+/* [-1, +0, e] Prepares the target of a handover, which is on the top, to run.
+ * NULL, and the target stays there, if it is no thread or cannot run. */
 static sl_thread *ready_target(lua_State *L, sl_threads *all, sl_handover h)
 {
     if (!lua_isthread(L, -1))
         return NULL;
     sl_thread *t = sl_hold_find(L, all, -1);
-    /* An error is raised where a runner's own thread gets it, nowhere else. */
+    /* A failure can be raised only in a runner's own thread. */
     if (h.kind == SL_FAILURE && (t == NULL || t->state != SL_CALLING))
         return NULL;
     if (t == NULL)
@@ -81,9 +81,9 @@ static sl_thread *ready_target(lua_State *L, sl_threads *all, sl_handover h)
 
 /* --- the runner ----------------------------------------------------------- */
 
-/* Whether a runner of which the thread waits waits, too. */
+/* What a runner does when the thread that it runs waits. */
 enum runner_kind {
-    RUNNER_RETURNS,    /* it returns, with SL_STOPPED */
+    RUNNER_RETURNS,    /* returns, with SL_STOPPED */
     RUNNER_FOLLOWS     /* its own thread freezes until it gets control */
 };
 
@@ -93,15 +93,15 @@ void sl_run_onbypass(sl_threads *all, void (*callback)(sl_thread *t))
 }
 
 /* [-(n + 1), +m, e] Control goes to a thread below the runner's own, or to
- * nobody: the runner's own thread freezes, and hands over what was handed to
- * the runner. Returns when control comes back, with m values. */
+ * none: freezes the runner's own thread, which hands over the runner's
+ * handover. Returns when control comes back, with m values. */
 static enum sl_outcome runner_unwind(lua_State *L, sl_threads *all,
                                      sl_handover h)
 {
     sl_thread *self = all->running;
     if (self->on_bypassed != NULL) {
-        /* It waits instead, until the callback has woken it. The next runner
-         * takes the handover from L. */
+        /* The own thread waits instead; the callback schedules it. The next
+         * runner takes the handover from L. */
         sl_record_anchor(L, self);
         self->on_bypassed(self);
         sl_stop_bypass(L, self, h);
@@ -113,8 +113,8 @@ static enum sl_outcome runner_unwind(lua_State *L, sl_threads *all,
     return self->got.kind == SL_FAILURE ? SL_FAILED : SL_RETURNED;
 }
 
-/* [-(n + 1), +m, e] The target cannot be reached: values are lost, an error
- * goes to the main frame. */
+/* [-(n + 1), +m, e] For a target that cannot be reached: drops values, and
+ * sends a failure to the main frame. */
 static enum sl_outcome runner_giveup(lua_State *L, sl_threads *all,
                                      sl_handover h, enum runner_kind kind)
 {
@@ -130,8 +130,8 @@ static enum sl_outcome runner_giveup(lua_State *L, sl_threads *all,
     return SL_FAILED;
 }
 
-/* [-0, +0, -] Whether the target on the top is the runner, by its own thread or
- * as true. */
+/* [-0, +0, -] Whether the target on the top is the runner: true, or its own
+ * thread. */
 static int runner_istarget(lua_State *L, const sl_threads *all)
 {
     const sl_thread *self = all->running;
@@ -151,9 +151,9 @@ static void thread_resume(void *arg)
     t->given.nvalues = nresults;
 }
 
-/* [-(n + 1), +m, e] A thread of that loop has handed over: runs the target, and
- * the target of what that hands over, until control comes back to the
- * runner. */
+/* [-(n + 1), +m, e] Delivers the handover of a thread of that loop: runs the
+ * target, then the target of the next handover, and so on, until control comes
+ * back to the runner. */
 static enum sl_outcome runner_deliver(lua_State *L, sl_threads *all,
                                       sl_handover h, void *loop,
                                       enum runner_kind kind)
@@ -174,7 +174,7 @@ static enum sl_outcome runner_deliver(lua_State *L, sl_threads *all,
             return runner_giveup(L, all, h, kind);
         if (t->loop == NULL)
             t->loop = loop;
-        /* A held thread takes v... from L as it goes on. */
+        /* A held thread takes v... from L when it continues. */
         t = sl_handover_run(L, t, h.kind, thread_resume);
         h = sl_handover_take(L, t, &loop);
     }
@@ -259,27 +259,28 @@ int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop)
     t->got.nvalues = nargs;
     int hook = sl_hook_ofbase(L, all);
     if (runner_run(L, t, RUNNER_RETURNS, hook) == SL_FAILED) {
-        lua_remove(L, top);    /* the failure has the thread, too */
+        lua_remove(L, top);    /* the failure includes the thread */
         return 1;
     }
-    lua_settop(L, top);    /* drops values that control brought */
+    lua_settop(L, top);    /* drops the values that control brought */
     return 0;
 }
 
 int sl_run_prepare(lua_State *L, sl_thread *t)
 {
-    if (sl_thread_isfrozen(t))    /* it pushes its results itself */
+    if (sl_thread_isfrozen(t))    /* a frozen thread pushes its results
+                                     itself */
         return 1;
     if (!sl_thread_waits(t))
         return 0;
-    if (t->fiber == NULL) {    /* else the results raised before */
+    if (t->fiber == NULL) {    /* else the last call of its results raised */
         sl_record_reserve(L, t->all, t->co, 0);
         t->fiber = sl_fiber_take(&t->all->fibers);
     }
     int n = t->results(L, t->wait);
     if (sl_state_isguest(t))
         sl_guest_own(L, t);
-    lua_settop(t->co, 0);    /* what it yielded */
+    lua_settop(t->co, 0);    /* the values that it yielded */
     lua_xmove(L, t->co, n);
     t->got.nvalues = n;
     return 1;
@@ -312,8 +313,8 @@ int sl_run_call(lua_State *L, sl_thread *t, sl_run_after after)
     return sl_run_follow(L, t, after);
 }
 
-/* [-n, +0, e] Makes the thread at index 1 ready, with n values above it. The
- * slow path: it is not held, or gets many values. */
+/* [-n, +0, e] Slow path of sl_run_resume: prepares the thread at index 1 with
+ * the n values above it. */
 static sl_thread *resume_makeready(lua_State *L, sl_threads *all, int n)
 {
     sl_arg_type(L, 1, LUA_TTHREAD);

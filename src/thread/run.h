@@ -1,7 +1,7 @@
 /*
  * run.h - runners: C functions that run threads until control comes back (see
- * thread.h). The loop, newthread, resume and coro are runners by the functions
- * below.
+ * thread.h). The loop's step, newthread, resume and the functions of coro are
+ * runners.
  */
 
 #ifndef SL_RUN_H
@@ -9,10 +9,11 @@
 
 #include "thread/hold.h"
 
-/* How running a thread came to an end for the runner. */
+/* How the runner got control back. */
 enum sl_outcome {
-    SL_STOPPED,                /* it waits, is suspended, or has ended */
-    SL_RETURNED,               /* control was handed to the runner: values */
+    SL_STOPPED,                /* the thread waits, is suspended, or has
+                                  ended */
+    SL_RETURNED,               /* control came to the runner, with values */
     SL_FAILED                  /* pushed: thread, error, traceback */
 };
 
@@ -23,34 +24,38 @@ enum sl_outcome {
  * if it failed, and then pushes also the error and a traceback. */
 int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop);
 
-/* [-0, +0, e] Prepares a thread whose wait is over to run: a yielded one gets
- * the results of the wait. False if it is not in its wait any more: see end.h.
- */
+/* [-0, +0, e] Prepares a thread whose wait is over. A yielded thread gets the
+ * results of the wait. False if the thread has left its wait (see end.h). */
 int sl_run_prepare(lua_State *L, sl_thread *t);
 
-/* [-0, +(0|3), e] Runs a thread that was prepared until it stops or ends. hook:
- * what sl_hook_find gave on L. True if a thread failed, and then pushes that
- * thread, the error and a traceback. */
+/* [-0, +(0
+ *
+ * 3), e] Runs a prepared thread until it stops or ends. hook is the result of
+ * sl_hook_find on L. True if a thread failed; then pushes that thread, the
+ * error and a traceback.
+ */
 int sl_run_wake(lua_State *L, sl_thread *t, int hook);
 
-/* The running thread will be a runner's own, and no one can hand control back
- * to it, as it is known to nobody (newserver's). The callback is called when
- * control goes to a thread below it; it has to wake the thread later. */
+/* For the running thread, which becomes a runner's own, and to which no thread
+ * can hand control back (newserver's thread). The callback is called when
+ * control passes to a thread below it, and has to schedule the thread again. */
 void sl_run_onbypass(sl_threads *all, void (*callback)(sl_thread *t));
 
 /* --- for C functions that run a thread ----------------------------------- */
 
-/* [-1, +0, e] Makes the coroutine on the top ready to run, with the n values
- * below it, which stay there if it is held. It is fresh, suspended or calling.
- * A fresh one has no return target, SL_RETURN_TO_NOBODY. */
+/* [-1, +0, e] Prepares the coroutine on the top (fresh, suspended or calling)
+ * to run with the n values below it. The values of a held coroutine stay there
+ * until it takes them. A fresh coroutine has no return target yet
+ * (SL_RETURN_TO_NOBODY). */
 sl_thread *sl_run_makeready(lua_State *L, sl_threads *all, int n);
 
-/* [-1, +0, -] The same for a held thread, whose coroutine is on the top. */
+/* [-1, +0, -] sl_run_makeready for a held thread, whose coroutine is on the
+ * top. */
 void sl_run_readyheld(lua_State *L, sl_thread *t, int n);
 
-/* [-0, +0, -] The same for the suspended thread at index 1, with n values
- * above it, if sl_hold_recent finds it and n is small. It stays on the stack.
- * Else NULL. */
+/* [-0, +0, -] sl_run_makeready for the suspended thread at index 1, with n
+ * values above it, if sl_hold_recent finds it and n is small; else NULL. The
+ * thread stays on the stack. */
 static inline sl_thread *sl_run_readyrecent(lua_State *L,
                                            sl_threads *all, int n)
 {
@@ -58,40 +63,43 @@ static inline sl_thread *sl_run_readyrecent(lua_State *L,
     sl_thread *t = co != NULL ? sl_hold_recent(all, co) : NULL;
     if (t == NULL || t->state != SL_SUSPENDED || n > SL_FAST_VALUES_MAX)
         return NULL;
-    t->index = 1;    /* it lies there, so it need not be anchored */
+    t->index = 1;    /* the stack keeps it alive: no anchor is needed */
     sl_target_restore(L, t);
     t->got.nvalues = n;
     return t;
 }
 
-/* Ends the running C function once control is back. Above what was there lie,
- * by the outcome, nothing, the values that control brought, or thread, error
- * and traceback. */
+/* Ends a runner when control is back. According to the outcome these values
+ * have been pushed: none; the values that control brought; or thread, error and
+ * traceback. */
 typedef int (*sl_run_after)(lua_State *L, enum sl_outcome outcome);
 
 /* Ends the running C function in running a thread that is ready. */
 int sl_run_ready(lua_State *L, sl_thread *t, sl_run_after after);
 
-/* The same, but while the thread waits, this runner's own thread does, too. */
+/* sl_run_ready, where the runner's own thread waits while the other one
+ * waits. */
 int sl_run_follow(lua_State *L, sl_thread *t, sl_run_after after);
 
-/* The same, and the thread returns its values to this runner. */
+/* sl_run_follow, where the thread returns its values to this runner. */
 int sl_run_call(lua_State *L, sl_thread *t, sl_run_after after);
 
-/* Ends the running C function in resuming the suspended thread at index 1 with
- * the values that lie above it, for the given loop. Raises if it can't. */
+/* Ends the running C function in resuming, for the given loop, the suspended
+ * thread at index 1 with the values above it. Raises if the thread cannot be
+ * resumed. */
 int sl_run_resume(lua_State *L, sl_threads *all, void *loop,
                   sl_run_after after);
 
-/* [-0, +0, -] The thread at index, which the runner's own thread has resumed,
- * does not return to that any more: control came back from another one. */
+/* [-0, +0, -] For the thread at index, which the runner's own thread has
+ * resumed, when control has come back from another thread: removes the runner's
+ * own thread as its return target. */
 void sl_run_forget(lua_State *L, sl_threads *all, int index);
 
 /* --- for end.c ------------------------------------------------------------ */
 
-/* [-4, +n, e] The running function becomes a runner that delivers a failure:
- * thread, error, traceback, target. loop: of the thread that failed. Pushes
- * what sl_run_after gets. */
+/* [-4, +n, e] Makes the running function a runner that delivers a failure
+ * (thread, error, traceback, target) of a thread of that loop. Pushes the
+ * values that sl_run_after gets. */
 enum sl_outcome sl_run_fail(lua_State *L, sl_threads *all, void *loop);
 
 #endif

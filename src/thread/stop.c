@@ -1,10 +1,10 @@
 /*
  * stop.c - see stop.h; run.h for how threads run.
  *
- * In the comments about stacks v... are values that are handed over. A held
- * thread has on the stack of its C function, from the bottom: its mark if it
- * is suspended (hold.h), anything, the value of its return target if it has
- * one, and its handover: v... and the target. The runner takes the handover.
+ * In the comments about stacks, v... are the values of a handover. The stack of
+ * a held thread's C function has, from the bottom: the mark if the thread is
+ * suspended (hold.h), any values, the value of the return target if there is
+ * one, and the handover, v... and the target. The runner takes the handover.
  */
 
 #include "thread/stop.h"
@@ -14,8 +14,8 @@
 #include "thread/hook.h"
 #include "thread/record.h"
 
-/* Freezes the running thread; n values on the top of L are others' meanwhile:
- * they may be taken. */
+/* Freezes the running thread. Meanwhile other threads may take the n values on
+ * the top of L. */
 static inline void stop_freeze(lua_State *L, sl_thread *t, int n)
 {
     if (SL_LUAJIT && t->hook == SL_HOOK_OWN)
@@ -24,7 +24,7 @@ static inline void stop_freeze(lua_State *L, sl_thread *t, int n)
         sl_fiber_freeze(t->fiber, SL_STACK_SIZE);
 }
 
-/* The same for a thread that waits. */
+/* stop_freeze for a thread that waits. */
 static void wait_freeze(lua_State *L, sl_thread *t, int n)
 {
     int is_started = sl_hook_startgc(L, t->all);
@@ -62,8 +62,8 @@ static int wait_canyield(lua_State *L, const sl_thread *t)
     return L == t->co && sl_isyieldable(L) && t->hook == SL_HOOK_OFF;
 }
 
-/* The record of a coroutine that has yielded to wait, and lies on its stack.
- * There is one. */
+/* Finds the record of a coroutine that has yielded to wait, by its address on
+ * the coroutine's stack. Precondition: there is one. */
 static sl_thread *wait_find(const sl_threads *all, lua_State *co)
 {
     sl_thread *t = all->records;
@@ -73,24 +73,24 @@ static sl_thread *wait_find(const sl_threads *all, lua_State *co)
 }
 
 /* The continuation of a wait, with SL_CONTINUES. The loop has resumed the
- * coroutine with the results of the wait on the top; or others have. */
+ * coroutine, with the results of the wait on the top, or the program has. */
 static int wait_continue(lua_State *L, int status, sl_kcontext context)
 {
     sl_threads *all = (sl_threads *)context;
     sl_thread *t = all->running;
     (void)status;
-    if (t != NULL && t->co == L)    /* the loop */
+    if (t != NULL && t->co == L)    /* by the loop */
         return t->got.nvalues;
     if (all->closed)
         return luaL_error(L, SL_STATE_CLOSED);
-    /* Drops the values that were passed, and goes on to wait. */
+    /* By the program: drops the passed values, and waits on. */
     lua_settop(L, wait_find(all, L)->index);
     return sl_yieldk(L, 0, context, wait_continue);
 }
 
 /* The arguments of the C function have to stay alive. They stay on the stack,
  * below the record; without SL_CONTINUES only if they are yielded. A guest
- * yields nothing, since its resumer would get that: see hold.h. */
+ * yields nothing, since its resumer would get the values: see hold.h. */
 int sl_stop_wait(lua_State *L, sl_thread *t, sl_thread_results results)
 {
     void *wait = t->wait;
@@ -116,20 +116,20 @@ void sl_stop_freeze(lua_State *L, sl_thread *t)
 
 /* --- taking what control brings ---------------------------------------- */
 
-/* [-0, +n, e] Takes many values, or a failure. */
+/* [-0, +n, e] Slow path of control_take: many values, or a failure. */
 static int control_takemany(lua_State *L, sl_thread *t)
 {
     int n = t->got.nvalues;
     if (!sl_thread_makeroom(L, t->all, L, n + LUA_MINSTACK)) {
-        lua_settop(t->stack, -n - 1);    /* nobody else would remove them */
+        lua_settop(t->stack, -n - 1);    /* the runner does not remove them */
         luaL_error(L, "too many values");
     }
     lua_xmove(t->stack, L, n);
     return n;
 }
 
-/* [-0, +n, e] The thread t, which was held, runs again: takes what control
- * brings to it from the stack of its runner. */
+/* [-0, +n, e] For t, which was held and runs again: takes the values that
+ * control brings from the stack of its runner. */
 static inline int control_take(lua_State *L, sl_thread *t)
 {
     int n = t->got.nvalues;
@@ -140,8 +140,8 @@ static inline int control_take(lua_State *L, sl_thread *t)
     return n;
 }
 
-/* [-0, +n, e] The same for a transfer, which has true before the values if it
- * is protected. Returns the number of all. */
+/* [-0, +n, e] control_take for a transfer, which returns true before the values
+ * if it is protected. Returns the number of all. */
 static inline int control_taketransfer(lua_State *L, sl_thread *t,
                                        int is_protected)
 {
@@ -152,7 +152,7 @@ static inline int control_taketransfer(lua_State *L, sl_thread *t,
 
 /* --- handing over ------------------------------------------------------- */
 
-/* The values of a handover on a stack, with its target. */
+/* The number of a handover's values on a stack, with its target. */
 static inline int handover_size(sl_handover h)
 {
     return h.kind != SL_NOTHING ? h.nvalues + 1 : 0;
@@ -191,7 +191,7 @@ int sl_stop_suspend(lua_State *L, sl_threads *all)
     sl_thread *t = all->running;
     if (lua_gettop(L) > 0)
         lua_settop(L, 0);
-    if (t == NULL) {    /* a coroutine that the user resumed */
+    if (t == NULL) {    /* a coroutine that the program resumed */
         sl_hook_check(L, all);
         return lua_yield(L, 0);
     }
@@ -226,8 +226,8 @@ int sl_stop_transfer(lua_State *L, sl_threads *all, int n, int is_protected)
     return control_taketransfer(L, t, is_protected);
 }
 
-/* The runner does not notice now that another of its threads runs: it looks
- * at all->running when a fiber returns to it. */
+/* The runner is not involved: it looks at all->running when a fiber returns to
+ * it. */
 int sl_stop_switch(lua_State *L, sl_thread *to, int n, int is_protected)
 {
     sl_thread *t = to->all->running;
@@ -239,7 +239,7 @@ int sl_stop_switch(lua_State *L, sl_thread *to, int n, int is_protected)
     sl_hold_pushmark(L, t);
     lua_replace(L, 1);    /* mark, v..., to */
     sl_target_save(L, t, n + 1);    /* mark, [return target,] v..., to */
-    sl_hold_swap_slots(L, t, to);    /* pops to, and anchors it, not t */
+    sl_hold_swap_slots(L, t, to);    /* pops `to`, anchors it instead of t */
     sl_target_restore(L, to);
     sl_state_hold(L, t, SL_SUSPENDED, (sl_handover){SL_NOTHING, 0});
     to->got.nvalues = n;

@@ -1,5 +1,5 @@
 /*
- * thread.h - Lua threads that can stop anywhere, and hand control to one
+ * thread.h - Lua threads that can stop anywhere and hand control to one
  * another: the terms and the data.
  *
  * A thread is a Lua coroutine that runs on a C stack of its own (os/fiber.h).
@@ -23,8 +23,8 @@
  *            nothing refers is collected with its C stack (hold.h).
  *
  * A record (sl_thread) exists while a thread runs, waits or is frozen. A
- * coroutine that stopped in coroutine.yield has none. A guest is the record
- * of a coroutine that the user resumed, and that waits (guest.h).
+ * coroutine that stopped in coroutine.yield has none. A guest is a waiting
+ * coroutine that the program resumed; it has a record while it waits (guest.h).
  *
  * A runner is a C function that runs threads: a loop's step, newthread,
  * coro.resume, coro.transfer in the main program. The runner's own thread is
@@ -37,11 +37,11 @@
  * A thread has a return target: where its values or its error go when it ends
  * (target.h). An error without a target goes to the main frame.
  *
- * Errors are thrown only on the stack that is running; so nothing here may
- * raise on the lua_State of another thread. Values for a yielded thread are
- * pushed on the runner's stack and moved; a frozen thread, once switched to,
- * takes them itself. There is one sl_threads for a whole Lua state, shared by
- * all loops and coro; it knows nothing about them.
+ * Errors are thrown only on the running stack: nothing here may raise on the
+ * lua_State of another thread. Values for a yielded thread are pushed on the
+ * runner's stack and moved. A frozen thread, once switched to, takes its values
+ * itself. One sl_threads exists for a whole Lua state. All loops and coro share
+ * it; it does not know them.
  */
 
 #ifndef SL_THREAD_H
@@ -56,39 +56,41 @@ typedef struct sl_thread sl_thread;
 typedef struct sl_holder sl_holder;
 
 /* [-0, +n, e] Pushes the results of a wait (sl_thread.wait) for the thread;
- * returns n, at most LUA_MINSTACK. May raise before it changes anything, and
- * is then called again later. */
+ * returns n, at most LUA_MINSTACK. May raise before it changes anything; then
+ * it is called again later. */
 typedef int (*sl_thread_results)(lua_State *L, void *wait);
 
-/* What a thread does. The transitions are in state.h:
+/* States of a thread. The transitions are in state.h:
  *
  *   UNUSED -> RUNNING -> WAITING or SUSPENDED or CALLING -> RUNNING
  *   SUSPENDED -> WAITING, by sl_stop_wake
- *   any of them -> UNUSED */
+ *   each of them -> UNUSED */
 enum sl_thread_state {
     SL_UNUSED,                 /* the record has no thread */
-    SL_RUNNING,                /* or will, as soon as its runner switches */
+    SL_RUNNING,                /* or about to run, when its runner switches */
     SL_WAITING,
     SL_SUSPENDED,              /* in suspend, coro.transfer, coro.yield */
-    SL_CALLING                 /* its runner unwound: for control's return */
+    SL_CALLING                 /* its runner unwound, until control comes
+                                  back */
 };
 
-/* Where the values or the error of a thread go when it ends. */
+/* Return targets: where the values or the error of a thread go when it ends. */
 enum sl_return_to {
     SL_RETURN_TO_RUNNER,       /* the runner, which gets no values */
-    SL_RETURN_TO_NOBODY,       /* to end without a hand-over is an error */
-    SL_RETURN_TO_CALLER,       /* the runner, with the values; a thread that
-                                  stops before it ends changes that to VALUE:
-                                  the runner's own thread */
-    SL_RETURN_TO_VALUE         /* a thread, or a table whose [1] is a thread;
-                                  its [2] is cleared at the end */
+    SL_RETURN_TO_NOBODY,       /* ending without a handover is an error */
+    SL_RETURN_TO_CALLER,       /* the runner, with the values. When the thread
+                                  stops before it ends, this becomes VALUE: the
+                                  runner's own thread */
+    SL_RETURN_TO_VALUE         /* a thread, or a table whose [1] is a thread and
+                                  whose [2] is cleared at the end */
 };
 
-/* What a thread hands over when it stops or ends. It lies on the top of a
- * stack: the values, and above them the target: a thread, true for the runner,
- * or another value for nobody. */
+/* The handover of a thread that stops or ends. On the top of a stack lie its
+ * values, and above them the target: a thread, true for the runner, or another
+ * value for none. */
 enum sl_handover_kind {
-    SL_NOTHING,                /* it waits or is suspended: no target either */
+    SL_NOTHING,                /* it waits or is suspended: no values, no
+                                  target */
     SL_CONTROL,                /* values */
     SL_FAILURE                 /* three values: thread, error, traceback */
 };
@@ -98,19 +100,19 @@ typedef struct sl_handover {
     unsigned nvalues : 30;     /* without the target */
 } sl_handover;
 
-/* Values for which there is room on every stack that stopped. */
+/* The number of values for which every stack that stopped has room. */
 enum { SL_FAST_VALUES_MAX = LUA_MINSTACK / 3 };
 
-/* Held threads that were looked up lately: see hold.h. */
+/* The size of the cache of held threads (hold.h). */
 enum { SL_RECENT = 256 };
 
-/* The error where a thread would stop while lua_close runs. */
+/* The error of a function that would stop while lua_close runs. */
 #define SL_STATE_CLOSED "the Lua state is being closed"
 
-/* The status of a thread that failed and closes its variables: failure.h. */
+/* The status of a thread that failed and closes its variables (failure.h). */
 enum { SL_CLOSING = -1 };
 
-/* What the loop keeps in a thread. */
+/* Memory for the loop's data in a thread. */
 typedef struct sl_thread_own {
     void *words[4];
 } sl_thread_own;
@@ -118,45 +120,48 @@ typedef struct sl_thread_own {
 struct sl_thread {
     sl_threads *all;           /* borrowed */
     lua_State *co;             /* the coroutine; NULL: record not in use */
-    lua_State *stack;          /* while it runs, its runner's; when it has
-                                  stopped, that of the C function in which it
-                                  did: co or a nested coroutine */
+    lua_State *stack;          /* of the runner, while the thread runs; else of
+                                  the C function in which the thread stopped: co
+                                  or a nested coroutine */
     sl_thread *resumer;        /* the runner's own thread; NULL: none */
-    sl_fiber *fiber;           /* runs or is frozen on it, or is about to run;
-                                  else NULL */
-    sl_thread_results results; /* of its wait */
+    sl_fiber *fiber;           /* the C stack on which it runs, will run or is
+                                  frozen; or NULL */
+    sl_thread_results results; /* pushes the results of its wait */
     sl_holder *holder;         /* in the stopped table; or NULL (hold.h) */
     void (*on_bypassed)(sl_thread *t);    /* see sl_run_onbypass */
-    lua_CFunction guest_in;    /* a guest: the function in which it waits;
-                                  else NULL */
-    lua_State *anchors;        /* borrowed; anchors the coroutine in a slot, */
-    int slot;                  /* and the value of its target in the next */
-    int index;                 /* see anchored; if it yielded to wait, of the
-                                  top of its stack */
-    sl_handover got;           /* brought by control; the values lie on the
-                                  stack (frozen) or on co */
-    sl_handover given;         /* once it stopped; its values are also the
-                                  results of the last lua_resume */
+    lua_CFunction guest_in;    /* of a guest: the function in which it waits; or
+                                  NULL */
+    lua_State *anchors;        /* borrowed; has the record's two slots */
+    int slot;                  /* of the coroutine; slot + 1 has the target's
+                                  value */
+    int index;                 /* of the coroutine on the runner's stack, if not
+                                  anchored; in a yielded wait, of the record on
+                                  co */
+    sl_handover got;           /* brought by control; the values lie on `stack`
+                                  (if it is frozen) or on co */
+    sl_handover given;         /* once it has stopped; nvalues is also the
+                                  number of results of the last lua_resume */
     signed char status;        /* of the last lua_resume; or SL_CLOSING */
     unsigned char state;       /* of enum sl_thread_state */
     unsigned char return_to;   /* of enum sl_return_to */
-    unsigned char anchored;    /* the coroutine is in its slot; else, while it
-                                  runs, on the stack, at index */
-    unsigned char depth;       /* threads that run threads */
-    unsigned char hook;        /* how it stops, of enum sl_hook (hook.h), */
-    unsigned char base_hook;   /* and where its own runner is */
-    unsigned char spent;       /* the loop's: operations since it stopped */
+    unsigned char anchored;    /* the coroutine is in its slot; else it lies on
+                                  the runner's stack, at index */
+    unsigned char depth;       /* number of threads that run one another, up to
+                                  this one */
+    unsigned char hook;        /* of enum sl_hook: how it stops (hook.h) */
+    unsigned char base_hook;   /* of enum sl_hook: where its own runner is */
+    unsigned char spent;       /* for the loop: operations in this turn */
     sl_thread *next_record;    /* in the list of all records */
     sl_thread *next_free;      /* in the list of unused records */
 
-    /* The loop's, as spent; untouched here but for the beginning. */
-    void *loop;                /* whose it is: that made it, or in which it
-                                  waited first; NULL: none yet, or gone */
-    void *wait;                /* the wait it is in, or NULL */
+    /* For the loop, like spent; set here only when the thread begins. */
+    void *loop;                /* the loop that made it or in which it waited
+                                  first; NULL: none yet, or collected */
+    void *wait;                /* the thread's current wait, or NULL */
     sl_thread_own own;
 };
 
-/* What sl_threads.values anchors. */
+/* Slots of sl_threads.values. */
 enum sl_threads_value {
     SL_VALUE_STOPPED = 1,      /* a table with weak keys: see hold.h */
     SL_VALUE_HOLDER_CLASS,     /* the metatable of sl_holder */
@@ -170,43 +175,46 @@ enum sl_threads_value {
     SL_VALUE_PROBE,            /* sl_hook_probe */
     SL_VALUE_LEAVE,            /* sl_hook_leave */
     SL_VALUE_VISIT,            /* sl_hook_visit */
-    SL_VALUE_HOOK_ERROR,       /* which is still to be raised */
+    SL_VALUE_HOOK_ERROR,       /* an error still to be raised (hook.c) */
     SL_VALUES = SL_VALUE_HOOK_ERROR
 };
 
 struct sl_threads {
     sl_fibers fibers;          /* owned */
-    sl_thread *running;        /* the innermost of those that run, or NULL */
-    lua_State *main_frame;     /* where the lowest runner is, if any runs */
-    lua_State *main;           /* the main program's; NULL: not known */
+    sl_thread *running;        /* the innermost running thread, or NULL */
+    lua_State *main_frame;     /* the stack of the lowest runner, if any runs */
+    lua_State *main;           /* the main program's stack; NULL: unknown */
     int base_hook;             /* where the main frame is, of enum sl_hook */
     lua_State *prober;         /* anchored; NULL until it is needed */
-    sl_thread *records;        /* owned; all of them */
-    sl_thread *free;           /* the unused ones */
+    sl_thread *records;        /* owned list of all records */
+    sl_thread *free;           /* list of the unused records */
     sl_thread *recent[SL_RECENT];    /* see hold.h */
-    size_t stacks_limit;       /* of C stacks, at which garbage is collected */
+    size_t stacks_limit;       /* number of C stacks at which garbage is
+                                  collected */
     lua_State *values;         /* anchors the values of enum sl_threads_value */
-    lua_State *anchors;        /* where the next record's slots will be, */
-    int next_slot;             /* the first of them, */
-    int slots_left;            /* and how many are left */
-    int slots;                 /* that were made */
+    lua_State *anchors;        /* has the slots of the next records */
+    int next_slot;             /* the first unused slot there */
+    int slots_left;            /* number of unused slots there */
+    int slots;                 /* number of all slots */
     int closed;                /* the Lua state is being closed */
 };
 
-/* [-0, +1, -] Pushes the userdata of the threads, or nil before it is made. */
+/* [-0, +1, -] Pushes the userdata of the sl_threads; nil before
+ * sl_thread_setall. */
 void sl_thread_pushall(lua_State *L);
 
-/* [-1, +0, m] Sets it. */
+/* [-1, +0, m] Sets the userdata of the sl_threads to the value on the top. */
 void sl_thread_setall(lua_State *L);
 
-/* [-0, +0, -] The threads of this Lua state, which were made before. */
+/* [-0, +0, -] Returns the sl_threads of this Lua state; NULL before it is
+ * made. */
 sl_threads *sl_thread_all(lua_State *L);
 
 /* [-0, +1, -] Pushes the coroutine of a running or waiting thread. */
 void sl_thread_push(lua_State *L, sl_thread *t);
 
-/* The loop of the thread, or of the nearest one below it that has one; NULL if
- * none has. */
+/* The loop of the thread, or of the nearest thread below it that has one; NULL
+ * if none has. */
 static inline void *sl_thread_loop(const sl_thread *t)
 {
     while (t != NULL && t->loop == NULL)
@@ -214,8 +222,7 @@ static inline void *sl_thread_loop(const sl_thread *t)
     return t != NULL ? t->loop : NULL;
 }
 
-/* Whether it stopped, if it stopped, with its C stack as it is. Also true of a
- * thread that runs. */
+/* Whether a thread that stopped is frozen. Also true of a running thread. */
 static inline int sl_thread_isfrozen(const sl_thread *t)
 {
     return t->fiber != NULL && sl_fiber_isfrozen(t->fiber);
@@ -229,21 +236,24 @@ lua_CFunction sl_thread_function(lua_State *co);
  * its coroutine may have been closed or resumed by Lua's means. */
 int sl_thread_waits(const sl_thread *t);
 
-/* [-0, +0, -] The record of that coroutine if it runs or waits, or NULL. Takes
- * time in proportion to all records. A held one's may be gone: see hold.h. */
+/* [-0, +0, -] Returns the record of a coroutine that runs or waits, or NULL.
+ * Takes time in proportion to all records. The record of a held thread may be
+ * freed: see hold.h. */
 sl_thread *sl_thread_find(sl_threads *all, lua_State *co);
 
-/* [-0, +0, -] LuaJIT's VM notes the running stack when a C function returns or
- * calls, but not when it throws. So this calls a function, after threads have
- * run and before anything is thrown on L. */
+/* [-0, +0, -] Calls an empty function, so that LuaJIT's VM notes that L is the
+ * running stack: it does when a C function returns or calls, but not when one
+ * throws. To be called after threads have run and before anything is thrown on
+ * L. */
 void sl_thread_sync_vm(lua_State *L, sl_threads *all);
 
-/* [-0, +0, e] Makes room for n values on co, which may not be running; false
- * if there is none. */
+/* [-0, +0, e] Makes room for n values on co, which need not be running. False
+ * if there is no memory. */
 int sl_thread_makeroom(lua_State *L, sl_threads *all, lua_State *co, int n);
 
-/* [-0, +0, -] Whether co is the main frame's stack, or the main program's,
- * which the main frame answers for when it is in a coroutine of the user's. */
+/* [-0, +0, -] Whether co is the main frame's stack, or the main program's. The
+ * main frame acts for the main program when it runs in a coroutine of the
+ * program's. */
 static inline int sl_thread_ismainframe(sl_threads *all, lua_State *co)
 {
     return co == all->main_frame || sl_ismain(co);
