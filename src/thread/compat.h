@@ -200,11 +200,8 @@ static inline int sl_close(lua_State *co, lua_State *from)
 #endif
 }
 
-/* [-0, +(0
- *
- * 1), m] Pushes a traceback of co, without a message. False if Lua has no
- * function for that (see traceback.c).
- */
+/* [-0, +(0|1), m] Pushes a traceback of co, without a message. False if Lua has
+ * no function for that (see traceback.c). */
 static inline int sl_pushtraceback(lua_State *L, lua_State *co)
 {
 #if LUA_VERSION_NUM >= 502 || SL_LUAJIT
@@ -226,11 +223,8 @@ static inline void *sl_newuserdata(lua_State *L, size_t size)
 #endif
 }
 
-/* [-0, +(0
- *
- * 1), -] Pushes the n-th user value of the userdata at index (5.1: the
- * environment). False if there cannot be one.
- */
+/* [-0, +(0|1), -] Pushes the n-th user value of the userdata at index (5.1: the
+ * environment). False if there cannot be one. */
 static inline int sl_getnthuservalue(lua_State *L, int index, int n)
 {
 #if LUA_VERSION_NUM >= 504
@@ -263,11 +257,8 @@ static inline void sl_setnthuservalue(lua_State *L, int index, int n)
 #endif
 }
 
-/* [-0, +(0
- *
- * 1), -] Pushes the environment of a function or coroutine. False in Luas
- * without environments.
- */
+/* [-0, +(0|1), -] Pushes the environment of a function or coroutine. False in
+ * Luas without environments. */
 static inline int sl_getfenv(lua_State *L, int index)
 {
 #if LUA_VERSION_NUM >= 502
@@ -321,10 +312,8 @@ static inline void sl_setfuncs(lua_State *L, const luaL_Reg *list, int nup)
     lua_pop(L, nup);
 }
 
-/* [-0, +(0
- *
- * 1), -] Calls f with the pointer in protected mode, in a new state.
- */
+/* [-0, +(0|1), -] Calls f with the pointer in protected mode, in a new
+ * state. */
 static inline int sl_cpcall(lua_State *L, lua_CFunction f, void *arg)
 {
 #if LUA_VERSION_NUM >= 502
@@ -375,11 +364,8 @@ static inline void sl_rawsetp(lua_State *L, int index, const void *key)
     lua_rawset(L, index < 0 && index > LUA_REGISTRYINDEX ? index - 1 : index);
 }
 
-/* [-0, +(0
- *
- * 1), m] Returns the name of the argument's type, for errors. May push the
- * string that has the name.
- */
+/* [-0, +(0|1), m] Returns the name of the argument's type, for errors. May push
+ * the string that has the name. */
 static inline const char *sl_typename(lua_State *L, int arg)
 {
 #if LUA_VERSION_NUM >= 503

@@ -10,11 +10,8 @@
 #include "thread/record.h"
 #include "thread/run.h"
 
-/* [-0, +(0
- *
- * 4), -] Ends the record of a thread that will not continue. True if a runner's
- * own thread waits for it; then pushes a failure and its target.
- */
+/* [-0, +(0|4), -] Ends the record of a thread that will not continue. True if a
+ * runner's own thread waits for it; then pushes a failure and its target. */
 static int end_early(lua_State *L, sl_thread *t)
 {
     sl_target_pushlast(L, t);
@@ -29,11 +26,8 @@ static int end_early(lua_State *L, sl_thread *t)
     return 1;
 }
 
-/* [-4, +(0
- *
- * 3), e] Delivers the failure that end_early has pushed. True if a failure
- * comes back; then pushes that.
- */
+/* [-4, +(0|3), e] Delivers the failure that end_early has pushed. True if a
+ * failure comes back; then pushes that. */
 static int end_deliver(lua_State *L, sl_threads *all, void *loop)
 {
     int top = lua_gettop(L) - 4;
@@ -50,11 +44,8 @@ int sl_end_lose(lua_State *L, sl_thread *t)
     return end_early(L, t) && end_deliver(L, all, loop);
 }
 
-/* [-0, +(0
- *
- * 1), -] Closes the coroutine at index 1. False if it had failed before or
- * fails in closing; then pushes the last error.
- */
+/* [-0, +(0|1), -] Closes the coroutine at index 1. False if it had failed
+ * before or fails in closing; then pushes the last error. */
 static int close_coroutine(lua_State *L, sl_threads *all)
 {
     lua_State *co = lua_tothread(L, 1);

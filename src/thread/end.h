@@ -8,12 +8,9 @@
 
 #include "thread/thread.h"
 
-/* [-0, +(0
- *
- * 3), e] Ends the record of a thread that has left its wait (sl_thread_waits).
- * True if another thread failed because of that; then pushes this thread, the
- * error and a traceback.
- */
+/* [-0, +(0|3), e] Ends the record of a thread that has left its wait
+ * (sl_thread_waits). True if another thread failed because of that; then pushes
+ * this thread, the error and a traceback. */
 int sl_end_lose(lua_State *L, sl_thread *t);
 
 /* Ends the running C function in closing the coroutine that is its only

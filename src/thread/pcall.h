@@ -10,11 +10,8 @@
 /* Called with an empty stack; returns the number of results on it. */
 typedef int (*sl_pcall_function)(lua_State *L, void *arg);
 
-/* [-0, +(nresults
- *
- * 1), -] Calls body(L, arg) like lua_pcall. Makes no closure, so it works
- * without memory.
- */
+/* [-0, +(nresults|1), -] Calls body(L, arg) like lua_pcall. Makes no closure,
+ * so it works without memory. */
 int sl_pcall_body(lua_State *L, sl_threads *all, sl_pcall_function body,
                   void *arg, int nresults);
 

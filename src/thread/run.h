@@ -28,12 +28,9 @@ int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop);
  * results of the wait. False if the thread has left its wait (see end.h). */
 int sl_run_prepare(lua_State *L, sl_thread *t);
 
-/* [-0, +(0
- *
- * 3), e] Runs a prepared thread until it stops or ends. hook is the result of
- * sl_hook_find on L. True if a thread failed; then pushes that thread, the
- * error and a traceback.
- */
+/* [-0, +(0|3), e] Runs a prepared thread until it stops or ends. hook is the
+ * result of sl_hook_find on L. True if a thread failed; then pushes that
+ * thread, the error and a traceback. */
 int sl_run_wake(lua_State *L, sl_thread *t, int hook);
 
 /* For the running thread, which becomes a runner's own, and to which no thread

@@ -64,11 +64,8 @@ static inline void sl_target_copyheld(lua_State *L, const sl_thread *t)
  * handover: true for the runner, a thread, or another value for none. */
 void sl_target_pushlast(lua_State *L, sl_thread *t);
 
-/* [-0, +(0
- *
- * 1), -] Pushes the target of a coro.yield in the running thread: true for the
- * caller, or a thread. False if there is none.
- */
+/* [-0, +(0|1), -] Pushes the target of a coro.yield in the running thread: true
+ * for the caller, or a thread. False if there is none. */
 static inline int sl_target_pushyield(lua_State *L, const sl_thread *t)
 {
     if (t->return_to == SL_RETURN_TO_CALLER) {
@@ -90,12 +87,9 @@ void sl_target_pin(lua_State *L, sl_thread *t);
 /* [-0, +1, -] Slow path of sl_target_save. */
 void sl_target_savevalue(lua_State *L, sl_thread *t, int n);
 
-/* [-0, +(0
- *
- * 1), -] The running thread is about to be held: inserts the value of its
- * target below the n topmost values of L. Returns the number of these values,
- * with the inserted one.
- */
+/* [-0, +(0|1), -] The running thread is about to be held: inserts the value of
+ * its target below the n topmost values of L. Returns the number of these
+ * values, with the inserted one. */
 static inline int sl_target_save(lua_State *L, sl_thread *t, int n)
 {
     if (t->return_to != SL_RETURN_TO_CALLER &&
