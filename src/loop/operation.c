@@ -192,7 +192,7 @@ static int begin_wait(lua_State *L, sl_wait *wait)
     }
     int err = park_wait(wait);
     if (err != 0) {
-        sl_wait_cancel(wait);
+        sl_wait_undo(wait);
         wait->status = (short)err;
         t->wait = NULL;
         sl_stop_disown(L, t);
@@ -274,7 +274,7 @@ static const sl_operation pausing = {try_pause, NULL};
 const sl_operation sl_operation_turn = {try_turn, NULL};
 
 /* Needs no memory. */
-int sl_operation_yield(lua_State *L, sl_wait *wait)
+int sl_operation_giveway(lua_State *L, sl_wait *wait)
 {
     sl_operation_checkobstacle(L, sl_source_of(wait)->loop);
     wait->has_timeout = 0;
@@ -293,7 +293,7 @@ int sl_operation_pause(lua_State *L, sl_wait *wait, double seconds)
     wait->interest = interest;
     if (err == SL_TIMEOUT)
         return 0;
-    return err == SL_CLOSED ? err : sl_operation_yield(L, wait);
+    return err == SL_CLOSED ? err : sl_operation_giveway(L, wait);
 }
 
 /* Seconds until the next attempt. */

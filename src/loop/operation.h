@@ -1,7 +1,7 @@
 /*
  * operation.h - operations of threads. An operation is tried at once, and the
  * thread waits if the operation must wait. A thread that has used up its budget
- * of operations yields to the other threads.
+ * of operations lets the other ready threads run.
  */
 
 #ifndef SL_OPERATION_H
@@ -87,7 +87,7 @@ int sl_operation_blocklimited(lua_State *L, sl_wait *wait,
                               double total);
 
 /* An operation that is finished when it is tried, if the socket is open. With
- * sl_operation_block, the thread yields if its budget is used up. */
+ * sl_operation_block, other threads run if the budget is used up. */
 extern const sl_operation sl_operation_turn;
 
 /* For attempts that no readiness announces: tries at growing intervals on the
@@ -97,10 +97,10 @@ int sl_operation_poll(lua_State *L, sl_wait *wait, sl_attempt attempt,
                       double block, double total);
 
 /* Yields for one turn: 0 or SL_CLOSED. Only in a thread that may wait. */
-int sl_operation_yield(lua_State *L, sl_wait *wait);
+int sl_operation_giveway(lua_State *L, sl_wait *wait);
 
 /* Waits so many seconds, or until the socket is closed: 0 or SL_CLOSED. Without
- * memory for a timer, yields for one turn. Only in a thread. */
+ * memory for a timer, for one turn of the others. Only in a thread. */
 int sl_operation_pause(lua_State *L, sl_wait *wait, double seconds);
 
 /* For the step: tries the operation of a parked or queued wait, and changes the

@@ -95,7 +95,7 @@ void sl_wait_finish(sl_wait *wait, int status)
     wait->status = (short)status;
 }
 
-void sl_wait_cancel(sl_wait *wait)
+void sl_wait_undo(sl_wait *wait)
 {
     if (wait->phase == SL_WAIT_PARKED)
         unpark(wait, SL_WAIT_IDLE);

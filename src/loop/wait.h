@@ -131,7 +131,7 @@ static inline void sl_wait_leave(sl_wait *wait)
 
 /* Undoes sl_wait_enter and sl_wait_park, as the thread does not wait after
  * all. */
-void sl_wait_cancel(sl_wait *wait);
+void sl_wait_undo(sl_wait *wait);
 
 /* Removes a thread from the ready queue. */
 static inline void sl_wait_dequeue(sl_loop *loop, sl_thread *t)

@@ -135,7 +135,7 @@ static int serve_clients(lua_State *L)
     lua_settop(L, 0);
     push_functions(L);
     sl_operation_checkobstacle(L, loop);
-    if (sl_operation_yield(L, &listener->source.reader) != 0)
+    if (sl_operation_giveway(L, &listener->source.reader) != 0)
         return 0;
     for (;;) {
         int err = serve_one(L);
