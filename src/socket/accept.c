@@ -1,5 +1,5 @@
 /*
- * accept.c - taking connections from a listening socket.
+ * accept.c - accepting connections of a listening socket.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -16,11 +16,11 @@
 
 #include <errno.h>
 
-enum { ROUNDS_MAX = 16 };    /* before other threads run */
+enum { ROUNDS_MAX = 16 };    /* failed tries until other threads run */
 
-/* The connection is gone again, or an error of the network that accept(2)
- * passes on: the next connection may be fine. But a descriptor that takes no
- * connections, which setfd may have brought, gives EOPNOTSUPP each time. */
+/* True for errors of one connection, which accept(2) reports: the next
+ * connection may be fine. A descriptor that does not listen (setfd takes any)
+ * gives EOPNOTSUPP each time, so it is asked. */
 static int is_transient(int listener, int err)
 {
     switch (err) {
@@ -31,7 +31,7 @@ static int is_transient(int listener, int err)
     return 0;
 }
 
-/* 0 or an errno. */
+/* Accepts a connection into pending_fd. Returns 0 or an errno. */
 static int accept_one(sl_asocket *a)
 {
     int err = sl_fd_accept(a->source.fd, &a->pending_fd);
@@ -67,13 +67,14 @@ static int try_accept(lua_State *L, sl_source *source)
     return 0;
 }
 
-/* [-0, +1, m] Pushes the accepted connection: 0, or an error and nothing. */
+/* [-0, +(0|1), m] Pushes an asocket for pending_fd and returns 0, or returns a
+ * code and pushes nothing. */
 static int push_accepted(lua_State *L, sl_asocket *listener)
 {
     sl_asocket *a = sl_asocket_new(L, listener->source.loop,
                                    listener->transport);
     int fd = listener->pending_fd;
-    if (fd < 0)    /* a finalizer has accepted it meanwhile */
+    if (fd < 0)    /* a finalizer has called accept and got it */
         sl_operation_refuse(L, "accept");
     listener->pending_fd = -1;
     a->was_accepted = 1;

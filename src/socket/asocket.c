@@ -1,6 +1,6 @@
 /*
- * asocket.c - the object: making, its class, its user value. Closing it is
- * close.c; its methods are in other files, listed in class.h.
+ * asocket.c - asockets: creation, class and user value. close.c closes them;
+ * their methods are in the files that methods.h lists.
  */
 
 #include "socket/asocket.h"
@@ -24,7 +24,8 @@ void sl_asocket_refuse(lua_State *L, const sl_asocket *a)
                   : "socketloop: the loop is closed");
 }
 
-/* Its driver's or LuaSocket's name of a class, as if it were of that kind. */
+/* Returns the name that the class of `a` would have if `a` were of that kind:
+ * its driver's name or LuaSocket's. */
 static const char *class_name(const sl_asocket *a, int kind)
 {
     return a->driver->classes != NULL
@@ -87,7 +88,7 @@ void sl_asocket_pushvalues(lua_State *L, int index)
     sl_asocket *a = lua_touserdata(L, index);
     if (!a->has_values) {
         lua_createtable(L, 2, 0);
-        if (!a->has_values)    /* nor by a finalizer that ran meanwhile */
+        if (!a->has_values)    /* a finalizer may have set one meanwhile */
             sl_setuservalue(L, index);
         else
             lua_pop(L, 1);

@@ -36,7 +36,7 @@ int sl_bind_to(lua_State *L, sl_asocket *a, const char *host,
         return EALREADY;
     if (a->connect != NULL)
         sl_connect_abandon(L, a);
-    if (a->connect != NULL)
+    if (a->connect != NULL)    /* the driver is at work in it */
         return EALREADY;
     int err = sl_dns_each(L, a, &query, try_bind, &reuse);
     if (err == 0)
@@ -63,7 +63,8 @@ static int meth_bind(lua_State *L)
     return give_outcome(L, sl_bind_to(L, a, host, port, 0));
 }
 
-/* The other name of bind: see arg.h. */
+/* setsockname is bind under another name. A function of its own, since error
+ * messages find the name by the function (arg.h). */
 static int meth_setsockname(lua_State *L)
 {
     return meth_bind(L);

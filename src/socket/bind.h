@@ -7,9 +7,10 @@
 
 #include "socket/asocket.h"
 
-/* [-0, +0, e] Binds the asocket to the first address of the local host that
- * can be bound; host "*" is any. Waits for a name in a thread of the loop. 0 or
- * how it failed. */
+/* [-0, +0, e] Binds the asocket to the first address of `host` that can be
+ * bound; "*" is any address. A name is looked up: a thread of the loop waits,
+ * other callers block. reuse: with SO_REUSEADDR. Returns 0 or a code
+ * (error.h). */
 int sl_bind_to(lua_State *L, sl_asocket *a, const char *host,
                const char *port, int reuse);
 

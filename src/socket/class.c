@@ -1,10 +1,9 @@
 /*
- * class.c - the metatables of asockets: fields, methods, and names that are
- * neither.
+ * class.c - the metatables of asockets: fields, methods, and other names.
  *
- * An asocket that has neither fields nor an object has its transport's
- * metatable, all others have one in common. A finalized asocket has a third
- * one, without a finalizer.
+ * An asocket with neither fields nor an object has the metatable of its
+ * transport. All other asockets have one metatable, SL_CLASS_OF_ALL. A
+ * finalized asocket has another one, without a finalizer.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -23,8 +22,8 @@
 
 /* --- methods of every socket ------------------------------------------- */
 
-/* Any method but close of an asocket whose finalizer has run; that of another
- * object, which has it, may call it. */
+/* Each method but close of a finalized asocket. The finalizer of another object
+ * that refers to the asocket may call it. */
 static int meth_finalized(lua_State *L)
 {
     return sl_result_fail(L, SL_CLOSED);
@@ -41,7 +40,7 @@ static int meth_close(lua_State *L)
     return 1;
 }
 
-/* Upvalue 2 is the metatable of those that were finalized. */
+/* Upvalue 2 is the metatable of finalized asockets. */
 static int meth_gc(lua_State *L)
 {
     sl_asocket *a = lua_touserdata(L, 1);
@@ -53,8 +52,9 @@ static int meth_gc(lua_State *L)
     return 0;
 }
 
-/* [-0, +n, m] Pushes the name to show: the peer's, if there is one that has
- * one. */
+/* [-0, +n, m] Pushes the name that tostring shows: the peer's if it has one,
+ * else the socket's own. Returns n: 3 for address, port and family, 1 for a
+ * path, 2 for nil and an error. */
 static int push_name(lua_State *L, const sl_asocket *a)
 {
     int is_stream = sl_transports[a->transport].socktype != SOCK_DGRAM;
@@ -97,16 +97,16 @@ const luaL_Reg sl_class_methods[] = {
 
 /* --- indexing ---------------------------------------------------------- */
 
-/* [-0, +1, e] Pushes the value of a name, at 2, that is neither a field nor a
- * method; upvalue 3 gives it. */
+/* [-0, +1, e] Pushes the value of the name at index 2, which is neither a field
+ * nor a method. Upvalue 3 is the sl_class_names. */
 static int index_other(lua_State *L, sl_asocket *a)
 {
     const sl_class_names *names = lua_touserdata(L, lua_upvalueindex(3));
     return names->index(L, a);
 }
 
-/* Of an asocket without fields or an object. Upvalue 2 is the table of its
- * transport's methods. */
+/* The __index of asockets with neither fields nor an object. Upvalue 2 is the
+ * table of the transport's methods. */
 static int meth_index_plain(lua_State *L)
 {
     lua_pushvalue(L, 2);
@@ -114,7 +114,8 @@ static int meth_index_plain(lua_State *L)
     return lua_isnil(L, -1) ? index_other(L, lua_touserdata(L, 1)) : 1;
 }
 
-/* Upvalue 2 is the table of our methods' tables, by transport. */
+/* The __index of all other asockets. Upvalue 2 is the list of the transports'
+ * tables of methods. */
 static int meth_index(lua_State *L)
 {
     sl_asocket *a = lua_touserdata(L, 1);
@@ -134,8 +135,8 @@ static int meth_index(lua_State *L)
     return index_other(L, a);
 }
 
-/* [-0, +0, m] Gives the asocket at 1 a table for fields, if no finalizer that
- * runs meanwhile does. */
+/* [-0, +2, m] Gives the asocket at index 1 a table for fields, unless a
+ * finalizer does so meanwhile. */
 static void make_fields(lua_State *L, sl_asocket *a)
 {
     sl_asocket_pushvalues(L, 1);
@@ -171,8 +172,8 @@ static const luaL_Reg metamethods[] = {
     {NULL, NULL}
 };
 
-/* [-0, +1, m] Pushes a table of the methods in the lists; the loop at that
- * index is their upvalue. */
+/* [-0, +1, m] Pushes a table of the methods in the lists. Their upvalue is the
+ * loop, at index `loop`. */
 static void push_methods(lua_State *L, int loop, const luaL_Reg *const *lists)
 {
     lua_newtable(L);
@@ -184,7 +185,8 @@ static void push_methods(lua_State *L, int loop, const luaL_Reg *const *lists)
     lua_setfield(L, -2, "type");
 }
 
-/* [-1, +1, m] Pushes an __index function whose upvalue 2 is on the top. */
+/* [-1, +1, m] Pops a table of methods and pushes `index` as a closure with the
+ * upvalues loop, table and sl_class_names (at loop + 1). */
 static void push_index(lua_State *L, int loop, lua_CFunction index)
 {
     lua_pushvalue(L, loop);
@@ -193,9 +195,9 @@ static void push_index(lua_State *L, int loop, lua_CFunction index)
     lua_pushcclosure(L, index, 3);
 }
 
-/* [-1, +1, e] Pushes the __index function for meth_index_plain. LuaJIT calls
- * Lua functions for a fifth of the cost of a C function, so there a Lua
- * function comes first. */
+/* [-1, +1, e] Pops a table of methods and pushes the __index function that
+ * meth_index_plain is for. LuaJIT calls a Lua function at a fifth of the cost
+ * of a C function, so there a Lua function looks for the method first. */
 static void push_plain_index(lua_State *L, int loop)
 {
     static const char first[] =
@@ -219,7 +221,7 @@ static void push_plain_index(lua_State *L, int loop)
     lua_remove(L, methods);
 }
 
-/* [-1, +1, m] Pushes a metatable with the __index function on the top. */
+/* [-1, +1, m] Pops an __index function and pushes a metatable with it. */
 static void push_class(lua_State *L, int loop)
 {
     lua_newtable(L);
@@ -231,8 +233,9 @@ static void push_class(lua_State *L, int loop)
     lua_setfield(L, -2, "__metatable");
 }
 
-/* [-1, +1, m] Pushes a metatable with that __index function and a finalizer,
- * after which asockets have the metatable at index `finalized`. */
+/* [-1, +1, m] Pops an __index function and pushes a metatable with it and with
+ * a finalizer. The finalizer sets the asocket's metatable to the one at index
+ * `finalized`. */
 static void push_live_class(lua_State *L, int loop, int finalized)
 {
     push_class(L, loop);
@@ -242,8 +245,8 @@ static void push_live_class(lua_State *L, int loop, int finalized)
     lua_setfield(L, -2, "__gc");
 }
 
-/* [-0, +1, m] Pushes a table with what is left of the methods in the lists
- * once an asocket was finalized. */
+/* [-0, +1, m] Pushes a table of the methods of finalized asockets: close, which
+ * returns 1, and all other names of the lists, which fail with 'closed'. */
 static void push_finalized_methods(lua_State *L, int loop,
                                    const luaL_Reg *const *lists)
 {
@@ -262,8 +265,8 @@ static void push_finalized_methods(lua_State *L, int loop,
     lua_setfield(L, -2, "type");
 }
 
-/* [-0, +1, m] Pushes their metatable. It has no finalizer, and they get
- * nothing any more that would have to be freed. */
+/* [-0, +1, m] Pushes the metatable of finalized asockets. It has no finalizer:
+ * a finalized asocket gets nothing more that would have to be freed. */
 static void push_finalized_class(lua_State *L, int loop,
                                  const luaL_Reg *const *const *lists)
 {

@@ -7,18 +7,18 @@
 
 #include "socket/asocket.h"
 
-/* Gives the values of names that are neither fields nor methods. */
+/* The lookup of names that are neither fields nor methods. */
 typedef struct sl_class_names {
-    /* [-0, +1, e] Pushes the value of the name at 2 for the asocket at 1, which
-     * may be finalized. The running C function has the loop as its first
-     * upvalue. */
+    /* [-0, +1, e] Pushes the value of the name at index 2 for the asocket at
+     * index 1, which may be finalized. Upvalue 1 of the running C function is
+     * the loop. */
     int (*index)(lua_State *L, sl_asocket *a);
 } sl_class_names;
 
-/* [-1, +1, m] For the loop on the top pushes the list of its asockets'
- * metatables: one for each transport, of those with neither fields nor an
- * object, and one for all others (SL_CLASS_OF_ALL). lists are each transport's
- * methods. */
+/* [-1, +1, m] Pops a loop and pushes the list of metatables of its asockets:
+ * one for each transport, used by asockets with neither fields nor an object,
+ * and SL_CLASS_OF_ALL, used by all other asockets. lists[i] are the methods of
+ * transport i. */
 void sl_class_make(lua_State *L, const luaL_Reg *const *const *lists,
                    const sl_class_names *names);
 

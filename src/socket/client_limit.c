@@ -1,6 +1,6 @@
 /*
- * client_limit.c - setmaxclients: counts the open clients, and admits the next
- * one when one is closed. It does not know how clients are accepted.
+ * client_limit.c - setmaxclients: counts the open clients, and wakes the
+ * accepting thread when one is closed. See client_limit.h.
  */
 
 #include "socket/client_limit.h"
@@ -19,24 +19,28 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* Seconds without taking anything after which a client whose socket is closed
- * may be reset for the sake of a new one. */
+/* An orphan may be reset to make room for a new client when its peer has
+ * accepted nothing for this many seconds. */
 static const double least_idle = 1;
 
-/* Seconds between collections while it is full; they double as long as these
- * bring nothing. */
+/* Seconds between forced collections at the limit. The pause doubles until a
+ * collection frees a client. */
 static const double first_pause = 1, last_pause = 64;
 
 struct sl_client_limit {
-    sl_timer collection;     /* the first member; when the next one is due */
-    sl_timer reset;          /* when an orphan may be reset */
-    sl_orphans orphans;          /* those in of whom only bytes are left */
+    sl_timer collection;     /* the first member; fires for the next forced
+                                collection */
+    sl_timer reset;          /* fires when an orphan may be reset */
+    sl_orphans orphans;      /* counted clients that are closed and linger */
     sl_loop *loop;           /* borrowed */
-    sl_asocket *listener;    /* borrowed; NULL once it is gone */
-    size_t count, max;       /* who is in; max is SIZE_MAX without a limit */
-    double pause, next;      /* until and of the next collection */
+    sl_asocket *listener;    /* borrowed; NULL once it was finalized */
+    size_t count, max;       /* clients, and their limit; SIZE_MAX: none */
+    double pause, next;      /* time of the next forced collection, and the
+                                seconds between it and the one after it */
     int held;                /* the accepting thread is parked at the limit */
 };
+
+/* Frees the object when the listening socket and all clients are gone. */
 
 static void release_limit(sl_client_limit *clients)
 {
@@ -49,7 +53,7 @@ static void release_limit(sl_client_limit *clients)
     free(clients);
 }
 
-/* The accepting thread, if it is parked at the limit, tries again. */
+/* Makes the accepting thread try again if it is parked at the limit. */
 static void retry_accept(sl_client_limit *clients)
 {
     if (!clients->held || clients->listener == NULL || clients->loop->closed)
@@ -58,7 +62,7 @@ static void retry_accept(sl_client_limit *clients)
     sl_wait_retry(&clients->listener->source.reader);
 }
 
-/* The accepting thread tries again if there is room. */
+/* Makes the accepting thread try again if there is room. */
 static void admit_next(sl_client_limit *clients)
 {
     if (clients->count < clients->max)
@@ -91,7 +95,7 @@ static sl_thread *reset_next(sl_timer *timer, double now)
     return NULL;
 }
 
-/* Some of the counted clients may be garbage. */
+/* Asks for a collection, since some counted clients may be garbage. */
 static sl_thread *collect_garbage(sl_timer *timer, double now)
 {
     sl_client_limit *clients = (sl_client_limit *)timer;
@@ -105,15 +109,15 @@ static sl_thread *collect_garbage(sl_timer *timer, double now)
     return NULL;
 }
 
-/* Whether resetting orphans would make room. */
+/* True if resetting orphans would make room. */
 static int orphans_suffice(const sl_client_limit *clients)
 {
     return clients->count - clients->orphans.count < clients->max;
 }
 
-/* A new client is there: resets the orphans that have to go. 0; SL_AGAIN if the
- * next one has not been idle for long enough, and then it will be tried again;
- * or ENOMEM. */
+/* Resets orphans until there is room for a client. Returns 0, SL_AGAIN if the
+ * next orphan has not been idle for long enough (a timer then retries), or
+ * ENOMEM. */
 static int make_room(sl_client_limit *clients)
 {
     while (clients->count >= clients->max) {
@@ -128,8 +132,10 @@ static int make_room(sl_client_limit *clients)
     return 0;
 }
 
-/* Makes room on a listening socket if a client is waiting there. Interest in
- * readiness is for the first client, not for one that has to wait. */
+/* Makes room for a new client if one is in the listening socket's queue.
+ * Returns as make_room. The reader is interested in readiness while the queue
+ * is empty, but not while a client in the queue has to wait: a level-triggered
+ * poller would report it again and again. */
 static int replace_orphans(sl_asocket *listener)
 {
     sl_source *source = &listener->source;
@@ -218,7 +224,7 @@ void sl_client_limit_free(sl_asocket *a)
         clients->listener = NULL;
         release_limit(clients);
     } else {
-        clients->pause = first_pause;    /* it was worth the while */
+        clients->pause = first_pause;    /* a collection has freed a client */
         sl_client_limit_leave(a);
     }
 }
@@ -237,8 +243,8 @@ static sl_client_limit *new_limit(lua_State *L, sl_asocket *listener)
     return clients;
 }
 
-/* setmaxclients([n]) -> 1. At most so many clients are open at a time; nil:
- * no limit. */
+/* setmaxclients([n]) -> 1. At most n clients are open at a time; nil: no
+ * limit. */
 static int meth_setmaxclients(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);

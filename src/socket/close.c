@@ -14,8 +14,9 @@
 
 #include <stdlib.h>
 
-/* The socket is going to let go of its descriptor: what goes with it. The
- * descriptor that is to be closed, or -1. */
+/* Removes the path of a listening unix socket and, if there are unsent bytes,
+ * gives the descriptor to an orphan. Returns the descriptor that the caller has
+ * to close, or -1. */
 static int part_with_descriptor(sl_asocket *a)
 {
     int fd = sl_source_owned(&a->source);

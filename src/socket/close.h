@@ -1,5 +1,5 @@
 /*
- * close.h - the end of a socket: closed by the program, or collected.
+ * close.h - the end of a socket: closing and finalization.
  */
 
 #ifndef SL_CLOSE_H
@@ -7,11 +7,12 @@
 
 #include "socket/asocket.h"
 
-/* [-0, +0, e] Wakes those who wait on the asocket at index, and closes its
- * descriptor, through the driver. Once more is fine. */
+/* [-0, +0, e] Wakes the threads that wait on the asocket at index, and closes
+ * its descriptor through the driver. May be called more than once. */
 void sl_close_asocket(lua_State *L, int index);
 
-/* [-0, +0, -] Frees what the asocket has, which is finalized afterwards. */
+/* [-0, +0, -] The finalizer: frees all that the asocket owns, and enters
+ * SL_PHASE_FINALIZED. */
 void sl_close_finalize(lua_State *L, sl_asocket *a);
 
 #endif

@@ -1,14 +1,15 @@
 /*
  * connect.c - connecting a socket.
  *
- * The host is looked up; then a socket that has neither a descriptor nor an
- * object races for a connection to the host's addresses (happy_eyeballs.h).
- * Others try one address after another, through their driver: on the
- * descriptor they have (they were bound, say), or on a new one each time.
+ * First the host is looked up. Then a socket with neither a descriptor nor an
+ * object connects to several of the host's addresses at once
+ * (happy_eyeballs.h). Any other socket tries one address after another, through
+ * its driver: on the descriptor that it has (from bind, for instance), or on a
+ * new one for each address.
  *
- * All of it is one operation of the writer and has one deadline. What a call
- * has begun when its time is over goes on: the next call for the same host
- * and port finds it.
+ * The look-up and all attempts are one operation of the writer, with one
+ * deadline. A connect that times out stays in progress: the next call for the
+ * same host and port continues it.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -30,32 +31,35 @@
 #include <string.h>
 
 typedef enum connect_phase {
-    LOOKING_UP,    /* the host */
+    LOOKING_UP,    /* the look-up of the host is not finished */
     TRYING,        /* addresses in turn: the next one is to be tried */
-    ASKING,        /* the driver tries it, perhaps in Lua: the memory stays */
-    ABANDONED,     /* during that: ends when the driver returns */
-    PENDING,       /* the last attempt is in progress */
-    RACING         /* the attempts are happy_eyeballs.c's */
+    ASKING,        /* the driver is at work, perhaps in Lua: this struct must
+                      not be freed */
+    ABANDONED,     /* ASKING, and abandoned: fails when the driver returns */
+    PENDING,       /* addresses in turn: the last attempt is in progress */
+    RACING         /* happy_eyeballs.c makes the attempts */
 } connect_phase;
 
 struct sl_connect {
     connect_phase phase;
     unsigned char fresh;       /* each attempt gets a new descriptor */
-    unsigned char tried_again; /* an attempt was, after a collection */
-    unsigned char has_value;   /* the registry has the driver's value under
-                                  this field's address, */
-    unsigned char has_result;  /* what success gives under this one's */
-    const sl_driver *driver;   /* the socket's when it began */
+    unsigned char tried_again; /* an attempt has failed, has had garbage
+                                  collected, and is made a second time */
+    unsigned char has_value;   /* the registry has the value that the driver
+                                  has pushed, under this field's address */
+    unsigned char has_result;  /* the registry has the result of a success,
+                                  under this field's address */
+    const sl_driver *driver;   /* the socket's when the connect began */
     sl_dns_walk walk;          /* over the addresses */
-    sl_happy_eyeballs *race;   /* owned; NULL if not RACING */
-    char *port;                /* in target */
-    char target[];             /* host and port */
+    sl_happy_eyeballs *race;   /* owned; NULL unless RACING */
+    char *port;                /* points into target */
+    char target[];             /* host and port, each ends with a zero byte */
 };
 
 /* --- one address after another ----------------------------------------- */
 
-/* Has the driver try the address. A code, EINPROGRESS, or ECANCELED: the
- * connect has been abandoned meanwhile. */
+/* Has the driver try the address. Returns a code, EINPROGRESS, or ECANCELED if
+ * the connect has been abandoned meanwhile. */
 static int ask_driver(lua_State *L, sl_asocket *a, const struct addrinfo *ai)
 {
     sl_connect *c = a->connect;
@@ -70,20 +74,22 @@ static int ask_driver(lua_State *L, sl_asocket *a, const struct addrinfo *ai)
     return claimed != 0 ? claimed : err;
 }
 
-/* Begins to connect to an address (sl_dns_attempt). */
+/* Begins to connect to an address. An sl_dns_attempt. */
 static int try_address(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
                        void *arg)
 {
     sl_connect *c = a->connect;
     (void)arg;
-    if (a->driver != c->driver) {    /* an object was made meanwhile: it owns */
-        sl_dns_stop(&c->walk);       /* the descriptor, which stays as it is */
+    if (a->driver != c->driver) {
+        /* A LuaSocket object was made meanwhile, and owns the descriptor. */
+        sl_dns_stop(&c->walk);
         return ECONNABORTED;
     }
     int err = ask_driver(L, a, ai);
+    /* On Linux the first connect(2) after a failed attempt on the same
+     * descriptor reports that failure once more. */
     if (!c->fresh && (err == ECONNABORTED || err == SL_CLOSED))
-        err = ask_driver(L, a, ai);    /* On Linux the first connect(2) after a
-                                          failure reports that once more. */
+        err = ask_driver(L, a, ai);
     if (err == ECANCELED) {
         sl_dns_stop(&c->walk);
         return SL_CLOSED;
@@ -93,7 +99,8 @@ static int try_address(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
     return sl_reclaim_later(&a->source.loop->reclaim, &c->tried_again, err);
 }
 
-/* How the attempt in progress ended, or SL_AGAIN. */
+/* Returns the result of the attempt in progress, or SL_AGAIN. If the attempt
+ * has ended the phase is TRYING again. */
 static int attempt_result(sl_asocket *a)
 {
     if (a->source.fd < 0)
@@ -109,6 +116,8 @@ static int attempt_result(sl_asocket *a)
     return err;
 }
 
+/* Advances a connect that tries addresses in turn. Returns 0 if connected,
+ * SL_AGAIN, or a code. */
 static int try_in_order(lua_State *L, sl_asocket *a)
 {
     sl_connect *c = a->connect;
@@ -128,7 +137,8 @@ static int try_in_order(lua_State *L, sl_asocket *a)
 
 /* --- the operation ----------------------------------------------------- */
 
-/* The look-up has its result: 0 or how it failed. */
+/* Leaves the phase LOOKING_UP when the look-up is finished. Returns 0 or the
+ * look-up's code, SL_AGAIN while it is not finished. */
 static int take_addresses(sl_asocket *a)
 {
     sl_connect *c = a->connect;
@@ -150,7 +160,7 @@ static int take_addresses(sl_asocket *a)
 static int run_race(sl_asocket *a)
 {
     if (a->driver != a->connect->driver)
-        return ECONNABORTED;    /* an object was made, without a descriptor */
+        return ECONNABORTED;    /* a LuaSocket object was made meanwhile */
     return sl_happy_eyeballs_advance(a->connect->race);
 }
 
@@ -163,14 +173,15 @@ static int try_connect(lua_State *L, sl_source *source)
     return a->connect->phase == RACING ? run_race(a) : try_in_order(L, a);
 }
 
-/* [-1, +0, e] Has the registry keep the value on the top under the address of
- * the flag. Not a reference: see anchor.h. */
+/* [-1, +0, e] Pops a value, stores it in the registry under the address of the
+ * flag, and sets the flag. luaL_ref would be wrong: see anchor.h. */
 static void keep_value(lua_State *L, unsigned char *flag)
 {
     sl_rawsetp(L, LUA_REGISTRYINDEX, flag);
     *flag = 1;
 }
 
+/* [-0, +0, -] Removes the value of keep_value, if there is one. */
 static void forget_value(lua_State *L, unsigned char *flag)
 {
     if (!*flag)
@@ -180,7 +191,7 @@ static void forget_value(lua_State *L, unsigned char *flag)
     *flag = 0;
 }
 
-/* Whether the driver is at work. */
+/* True while the driver is at work. */
 static int is_asking(const sl_connect *c)
 {
     return c->phase == ASKING || c->phase == ABANDONED;
@@ -208,7 +219,7 @@ static void become_connected(sl_asocket *a)
     sl_asocket_assumeready(a);
 }
 
-/* true (or what loop.connect promised), or nil, error */
+/* true or the value kept as result; or nil, error */
 static int connect_results(lua_State *L, sl_wait *wait)
 {
     sl_asocket *a = (sl_asocket *)sl_source_of(wait);
@@ -218,7 +229,7 @@ static int connect_results(lua_State *L, sl_wait *wait)
     if (err != 0) {
         sl_result_fail(L, err);
         if (a->connect != c || wait->thread != t)
-            return 2;    /* a finalizer has closed or connected it */
+            return 2;    /* a finalizer has closed or connected the socket */
     } else if (c->has_result) {
         sl_rawgetp(L, LUA_REGISTRYINDEX, &c->has_result);
     } else {
@@ -226,7 +237,7 @@ static int connect_results(lua_State *L, sl_wait *wait)
     }
     wait->interest = SL_WRITABLE;
     if (err == SL_TIMEOUT && !c->has_result)
-        return 2;    /* it goes on */
+        return 2;    /* the next call continues this connect */
     if (err == 0)
         become_connected(a);
     else if (c->fresh || c->has_result)
@@ -237,7 +248,7 @@ static int connect_results(lua_State *L, sl_wait *wait)
 
 /* --- beginning --------------------------------------------------------- */
 
-/* 0 or how it failed. */
+/* Makes a->connect. Returns 0 or ENOMEM. */
 static int make_connect(sl_asocket *a, const char *host, const char *port)
 {
     size_t host_size = strlen(host) + 1, port_size = strlen(port) + 1;
@@ -252,7 +263,7 @@ static int make_connect(sl_asocket *a, const char *host, const char *port)
     return 0;
 }
 
-/* Remembers the host that it is connected to. 0 or ENOMEM. */
+/* Sets a->host to a copy of host. Returns 0 or ENOMEM. */
 static int set_host(sl_asocket *a, const char *host)
 {
     size_t size = strlen(host) + 1;
@@ -263,7 +274,8 @@ static int set_host(sl_asocket *a, const char *host)
     return 0;
 }
 
-/* [-0, +0, m] Begins anew. 0 or how it failed. */
+/* [-0, +0, m] Begins a connect of the asocket at index self, which has none.
+ * Returns 0 or a code. */
 static int begin_connect(lua_State *L, int self, const char *host,
                          const char *port)
 {
@@ -291,7 +303,7 @@ static int begin_connect(lua_State *L, int self, const char *host,
     return err;
 }
 
-/* Whether what an earlier call has begun is for that host and port. */
+/* True if the connect in progress is for that host and port and can go on. */
 static int goes_on(const sl_asocket *a, const char *host, const char *port)
 {
     const sl_connect *c = a->connect;
@@ -343,7 +355,8 @@ static int meth_connect(lua_State *L)
     return sl_connect_start(L, host, port, 0);
 }
 
-/* The other name of connect: see arg.h. */
+/* setpeername is connect under another name. A function of its own, since error
+ * messages find the name by the function (arg.h). */
 static int meth_setpeername(lua_State *L)
 {
     return meth_connect(L);

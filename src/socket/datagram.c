@@ -1,10 +1,10 @@
 /*
- * datagram.c - send and receive of sockets whose messages keep their bounds:
- * UDP (udp.c) and unix datagrams (unix.c). Arguments and results are
- * LuaSocket's (see its udp.c and unixdgram.c).
+ * datagram.c - send and receive of datagram sockets: UDP (udp.c) and unix
+ * datagrams (unix.c). Arguments and results are those of LuaSocket's udp.c and
+ * unixdgram.c.
  *
- * A received datagram lies in the socket's buffer until its thread takes it,
- * with the sender's name before it.
+ * A received datagram lies in the socket's buffer, behind the sender's
+ * sockaddr, until its thread takes it.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -29,12 +29,12 @@ enum {
     UDP_SIZE_MAX = 65535
 };
 
-/* How a system call failed, in our codes. */
+/* Translates the errno of a system call into a code (error.h). */
 static int datagram_failure(int err)
 {
     if (err == EAGAIN)
         return SL_AGAIN;
-    return err == EBADF ? SL_CLOSED : err;    /* closed by others */
+    return err == EBADF ? SL_CLOSED : err;    /* the program has closed it */
 }
 
 static int is_local(const sl_asocket *a)
@@ -70,7 +70,7 @@ static int try_receive(lua_State *L, sl_source *source)
     size_t wanted = a->receive.wanted, n;
     sl_sockaddr sender;
     (void)L;
-    if (sl_buffer_count(&a->buffer) > 0)    /* a closed thread left it */
+    if (sl_buffer_count(&a->buffer) > 0)    /* of a thread that was closed */
         return 0;
     if (source->fd < 0)
         return SL_CLOSED;
@@ -92,7 +92,8 @@ static int try_receive(lua_State *L, sl_source *source)
     return 0;
 }
 
-/* [-0, +n, e] Pushes the datagram, and the sender's name if asked for. */
+/* [-0, +n, e] Pushes the datagram and, with_name, the sender's address; or nil,
+ * error. Returns n. */
 static int give_datagram(lua_State *L, sl_wait *wait, int with_name)
 {
     sl_asocket *a = (sl_asocket *)sl_source_of(wait);
@@ -121,7 +122,7 @@ static int receivefrom_results(lua_State *L, sl_wait *wait)
     return give_datagram(L, wait, 1);
 }
 
-/* The size at index 2: how much of a datagram is wanted. */
+/* Returns the size at index 2: bytes wanted of a datagram. */
 static size_t check_size(lua_State *L, const sl_asocket *a)
 {
     double size = sl_arg_optnumber(L, 2, DEFAULT_SIZE);
@@ -144,7 +145,7 @@ static int begin_receive(lua_State *L, sl_asocket *a, const char *what,
 static const sl_operation receiving = {try_receive, receive_results};
 static const sl_operation receiving_from = {try_receive, receivefrom_results};
 
-/* receive([size]) -> datagram or nil, error. What is longer is cut off. */
+/* receive([size]) -> datagram or nil, error. Bytes after `size` are lost. */
 static int meth_receive(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
@@ -161,7 +162,8 @@ static int meth_receivefrom(lua_State *L)
 
 /* --- send -------------------------------------------------------------- */
 
-/* Whom to send to, if that is of the family. 0 or why not. */
+/* Sets the receiver of the pending datagram; its size is 0 for the peer.
+ * Returns 0, or a code if the address is not of that family. */
 static int find_receiver(const sl_asocket *a, int family, sl_sockaddr *receiver)
 {
     const sl_datagram *d = &a->pending.datagram;
@@ -190,7 +192,9 @@ static int try_send(lua_State *L, sl_source *source)
                                         &receiver));
     if (err == SL_AGAIN) {
         source->writable = 0;
-    } else if (err > 0 && d->host != NULL) {    /* of another family? */
+    } else if (err > 0 && d->host != NULL) {
+        /* An address of another family than the socket's has an error of its
+         * own. */
         int why = find_receiver(a, sl_fd_family(source->fd), &receiver);
         if (why != 0)
             return why;
@@ -219,7 +223,8 @@ int sl_datagram_send(lua_State *L, sl_asocket *a, const char *what,
     a->pending.datagram = *d;
     if (d->host == NULL || !is_local(a))
         return sl_operation_run(L, wait, &sending, a->block, a->total);
-    /* No event reports room in the queue of a socket that isn't the peer. */
+    /* A unix socket is always writable unless its peer's queue is full. No
+     * event reports room in the queue of another receiver. */
     sl_operation_poll(L, wait, try_send, a->block, a->total);
     return send_results(L, wait);
 }

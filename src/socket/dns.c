@@ -1,7 +1,7 @@
 /*
- * dns.c - an asocket's look-up, and loop.resolve, which is one on an internal
- * asocket. A look-up occupies the writer, whose thread has no interest in
- * readiness meanwhile.
+ * dns.c - an asocket's look-up; and loop.resolve, which makes an internal
+ * asocket for one. A look-up occupies the writer; the waiting thread has no
+ * interest in readiness.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -47,8 +47,8 @@ static int try_lookup(lua_State *L, sl_source *source)
 
 static const sl_operation looking_up = {try_lookup, NULL};
 
-/* [-0, +0, e] In blocking style: makes a->lookup a finished look-up. Waits for
- * it in a thread of the loop, blocks elsewhere. 0 or how it failed. */
+/* [-0, +0, e] Makes a->lookup a finished look-up. A thread of the loop waits,
+ * and freezes; other callers block. Returns 0 or a code. */
 static int look_up_now(lua_State *L, sl_asocket *a, const sl_query *query)
 {
     sl_wait *wait = &a->source.writer;
@@ -73,7 +73,8 @@ static int look_up_now(lua_State *L, sl_asocket *a, const sl_query *query)
 
 /* --- one address after another ----------------------------------------- */
 
-/* The i-th address, or NULL. To be asked for anew after each call of Lua. */
+/* Returns address number i, or NULL. The result is valid until Lua code may
+ * run, which may end the look-up. */
 static const struct addrinfo *find_address(const sl_asocket *a, int i)
 {
     const struct addrinfo *ai = a->lookup != NULL ? a->lookup->list : NULL;
@@ -129,7 +130,8 @@ int sl_dns_each(lua_State *L, sl_asocket *a, const sl_query *query,
 
 /* --- resolve ----------------------------------------------------------- */
 
-/* [-0, +1, m] Pushes {family = 'inet' or 'inet6', addr =, port = if known}. */
+/* [-0, +1, m] Pushes a table with the fields family ('inet' or 'inet6'), addr,
+ * and port unless that is 0. */
 static void push_address(lua_State *L, const struct addrinfo *ai)
 {
     char host[NI_MAXHOST], port[NI_MAXSERV];
@@ -149,8 +151,8 @@ static void push_address(lua_State *L, const struct addrinfo *ai)
         lua_pop(L, 1);
 }
 
-/* [-0, +0, m] Sets a field of the table on the top; what is behind the name
- * in its block. */
+/* [-0, +0, m] Sets a field of the table on the top to the name. Returns a
+ * pointer to the next name: names lie behind one another. */
 static const char *set_name(lua_State *L, const char *field, const char *name)
 {
     lua_pushstring(L, name);

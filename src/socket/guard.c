@@ -17,8 +17,9 @@ void sl_guard_set(lua_State *L, int thread, int client)
     lua_pop(L, 1);
 }
 
-/* [-0, +n, -] Whether the thread at index has a client, which is then on the
- * top: of whatever loop, as others than its own may have resumed it. */
+/* [-0, +n, -] True if the thread at index has a client, which is then on the
+ * top. Searches all loops: the thread may have failed in another loop than
+ * its own. */
 static int find_client(lua_State *L, int thread)
 {
     sl_loops_pushall(L);
@@ -46,6 +47,8 @@ void sl_guard_close(lua_State *L, int client)
 {
     const sl_asocket *a = lua_touserdata(L, client);
     int status = a->source.loop == NULL ? LUA_OK : !LUA_OK;
+    /* If the first call raises, for want of memory for instance, the second one
+     * closes the descriptor without calling the client's method. */
     for (int tries = 0; status != LUA_OK && tries < 2; tries++) {
         int top = lua_gettop(L);
         sl_loops_pushenv(L, a->source.loop, SL_ENV_CLOSER);
@@ -55,7 +58,6 @@ void sl_guard_close(lua_State *L, int client)
     }
 }
 
-/* The method of the program's is called first. */
 int sl_guard_closer(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
@@ -68,7 +70,7 @@ int sl_guard_closer(lua_State *L)
     lua_getfield(L, 1, "close");
     lua_pushvalue(L, 1);
     int failed = sl_turn_start(L, loop, 1);
-    if (failed) {
+    if (failed) {    /* close raised before it waited */
         sl_turn_faillater(L, loop);
         sl_close_asocket(L, 1);
     } else {

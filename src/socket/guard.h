@@ -1,10 +1,9 @@
 /*
- * guard.h - what becomes of a server's client when its handler fails: it is
- * closed, by its method close, which the program may have replaced.
+ * guard.h - closing a server's client when its handler has failed.
  *
- * That method runs as a thread of its own, so it may wait. If it fails, the
- * client is closed by the method that all sockets have, and the second error is
- * reported like any other.
+ * The client's method close is called, which the program may have replaced. It
+ * runs in a thread of its own, so it may wait. If it fails the client is closed
+ * by sl_close_asocket, and the method's error is reported like any other.
  */
 
 #ifndef SL_GUARD_H
@@ -12,18 +11,20 @@
 
 #include "loop/loop.h"
 
-/* [-0, +0, m] If the thread at one index fails, the client at the other is
- * closed. It is not kept alive for that. */
+/* [-0, +0, m] Makes the thread at index `thread` the handler of the client at
+ * index `client`. Keeps neither alive. */
 void sl_guard_set(lua_State *L, int thread, int client);
 
-/* [-0, +0, -] The thread at index has failed: closes its client, if it has
- * one. */
+/* [-0, +0, -] To be called when the thread at index has failed. Closes its
+ * client, if it is a handler. */
 void sl_guard_failed(lua_State *L, int thread);
 
-/* [-0, +0, -] The handler of the client at index has failed: closes it. */
+/* [-0, +0, -] Closes the client at index, whose handler has failed. */
 void sl_guard_close(lua_State *L, int client);
 
-/* (client): closes it. Called once more if it failed. Upvalue: the loop. */
+/* The Lua function closer(client), upvalue: the loop. Starts a thread that
+ * calls the client's method close. A second call for a client closes the
+ * descriptor instead. */
 int sl_guard_closer(lua_State *L);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * happy_eyeballs.c - attempts to connect, side by side.
+ * happy_eyeballs.c - concurrent attempts to connect. See happy_eyeballs.h.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -17,35 +17,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Seconds until the next attempt begins if there is no news before. */
+/* Seconds until the next attempt begins, unless an attempt fails before. */
 static const double attempt_delay = 0.25;
 
 typedef struct attempt {
     sl_callback callback;             /* the first member */
-    sl_happy_eyeballs *race;                    /* borrowed */
-    int running;                      /* begun, and its end not seen */
+    sl_happy_eyeballs *race;          /* borrowed */
+    int running;                      /* was begun, and has no result yet */
     const struct addrinfo *address;   /* borrowed */
 } attempt;
 
 struct sl_happy_eyeballs {
-    sl_timer timer;          /* the first member; the next attempt's time */
-    sl_wait *wait;           /* borrowed; of who waits for a winner */
-    int due;                 /* the next attempt is to begin */
-    unsigned char tried_again;    /* it did, after a collection */
-    int begun, count;        /* attempts: the first `begun` ones, and all */
-    int running;             /* of the begun ones */
-    int failed;              /* how one failed, or 0 */
+    sl_timer timer;          /* the first member; fires when the next attempt
+                                is to begin */
+    sl_wait *wait;           /* borrowed: of the connecting socket */
+    int due;                 /* the next attempt is to begin now */
+    unsigned char tried_again;    /* an attempt could not begin, has had
+                                     garbage collected, and begins again */
+    int begun, count;        /* attempts: begun ones, which come first; all */
+    int running;             /* attempts without a result */
+    int failed;              /* the failure to report if none wins, or 0 */
     attempt attempts[];
 };
 
-/* The thread that waits for the winner, if one does, looks again. */
+/* Has the connecting thread's operation tried again. */
 static void wake_waiter(sl_happy_eyeballs *race)
 {
     sl_wait_retry(race->wait);
 }
 
-/* Called by the loop: the attempt has an end. It is remembered, and level-
- * triggered pollers are not asked again. */
+/* The loop's callback: the attempt's descriptor is ready. Its interest ends, or
+ * a level-triggered poller would report it again. */
 static void attempt_told(sl_source *source)
 {
     source->interest = 0;
@@ -64,7 +66,8 @@ static sl_thread *next_is_due(sl_timer *timer, double now)
 
 /* --- the order of addresses -------------------------------------------- */
 
-/* The next address from ai on that is, or is not, of that family. */
+/* Returns the first address from ai on that is of that family (same), or that
+ * is of another family (!same); or NULL. */
 static const struct addrinfo *find_family(const struct addrinfo *ai, int family,
                                           int same)
 {
@@ -73,7 +76,8 @@ static const struct addrinfo *find_family(const struct addrinfo *ai, int family,
     return ai;
 }
 
-/* Those of the first one's family and the others take turns. */
+/* Orders the attempts: addresses of the first one's family alternate with the
+ * other addresses. */
 static void interleave_families(sl_happy_eyeballs *race,
                                 const struct addrinfo *list)
 {
@@ -120,8 +124,8 @@ static void drop_attempt(attempt *a)
         sl_fd_close(fd);
 }
 
-/* The state of an attempt whose connect gave err: 0, SL_AGAIN, or how it
- * failed; then its descriptor is closed. */
+/* Returns the state of an attempt for which connect(2) has returned err: 0,
+ * SL_AGAIN, or a code after closing its descriptor. */
 static int judge_attempt(attempt *a, int err)
 {
     if (err == EINPROGRESS) {
@@ -136,6 +140,7 @@ static int judge_attempt(attempt *a, int err)
     return err;
 }
 
+/* Begins an attempt and returns its state, as judge_attempt. */
 static int begin_attempt(attempt *a)
 {
     int fd;
@@ -151,18 +156,20 @@ static int begin_attempt(attempt *a)
                                           a->address->ai_addrlen));
 }
 
+/* Returns the state of an attempt that was begun, as judge_attempt. */
 static int look_at_attempt(attempt *a)
 {
     if (!a->running)
         return SL_AGAIN;
     if (a->callback.source.fd < 0)
-        return SL_CLOSED;    /* by another owner */
+        return SL_CLOSED;    /* another source has claimed its number */
     if (!a->callback.source.writable)
         return SL_AGAIN;
     return judge_attempt(a, sl_fd_attempted(a->callback.source.fd));
 }
 
-/* True if that attempt's state wins the race. */
+/* Records the state err of an attempt. True if the attempt has won the race:
+ * the socket then has its descriptor. */
 static int attempt_wins(sl_happy_eyeballs *race, attempt *a, int err)
 {
     if (err == SL_AGAIN)
@@ -183,7 +190,7 @@ static void set_timer(sl_happy_eyeballs *race)
     double due = sl_clock_now() + attempt_delay;
     sl_timers *timers = &sl_source_of(race->wait)->loop->timers;
     if (sl_timer_set(timers, &race->timer, due) != 0)
-        race->due = 1;    /* better too early than never */
+        race->due = 1;    /* no memory: the next advance begins an attempt */
 }
 
 int sl_happy_eyeballs_advance(sl_happy_eyeballs *race)

@@ -1,5 +1,5 @@
 /*
- * methods.h - the methods of sockets, by the file they are in.
+ * methods.h - lists of methods of sockets: sl_FILE_methods is in FILE.c.
  */
 
 #ifndef SL_METHODS_H

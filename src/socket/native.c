@@ -57,7 +57,8 @@ static int native_open(lua_State *L, sl_asocket *a, int family)
     return err;
 }
 
-/* A descriptor that was made for the address goes again if that fails. */
+/* If bind(2) fails a descriptor that was made for it is closed, so that the
+ * next address, perhaps of another family, gets a new one. */
 static int native_bind(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
                        int reuse)
 {
@@ -83,7 +84,7 @@ static int native_listen(lua_State *L, sl_asocket *a, int backlog)
 static int native_setpeer(lua_State *L, sl_asocket *a,
                           const struct addrinfo *ai)
 {
-    int fresh = a->source.fd < 0;
+    int fresh = a->source.fd < 0;    /* then closed again on failure */
     int err = fresh ? sl_native_open(a, ai->ai_family) : 0;
     (void)L;
     if (err != 0)

@@ -1,5 +1,6 @@
 /*
- * native.h - the descriptor of a socket that owns it. See driver.h.
+ * native.h - the native driver: sockets that own their descriptor. See
+ * driver.h.
  */
 
 #ifndef SL_NATIVE_H
@@ -7,18 +8,18 @@
 
 #include "socket/asocket.h"
 
-/* Gives the asocket a descriptor to own. 0 or an error, and then it's not
- * owned. */
+/* Makes the asocket the owner of fd. Returns 0 or a code (error.h); on failure
+ * fd still belongs to the caller. */
 int sl_native_take(sl_asocket *a, int fd);
 
-/* Gives the asocket a new descriptor of that family. 0 or how it failed. */
+/* Makes a descriptor of that family for the asocket. Returns 0 or a code. */
 int sl_native_open(sl_asocket *a, int family);
 
-/* Lets go of the descriptor and closes it, waking nobody. Nothing to do if it
- * is not the socket's own. */
+/* Closes the asocket's descriptor without waking waiting threads. Does nothing
+ * if the asocket does not own a descriptor. */
 void sl_native_drop(sl_asocket *a);
 
-/* Turns a bound asocket into a listening one. 0 or an errno. */
+/* Turns a bound asocket into a listening one. Returns 0 or an errno. */
 int sl_native_listen(sl_asocket *a, int backlog);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * option.c - the options of LuaSocket's objects (its options.c says which
- * and with what values) to and from Lua's values.
+ * option.c - socket options from and to Lua values. The options and their
+ * values are those of LuaSocket's options.c.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-/* What sockets of a transport are to sockopt.h. */
+/* The constant of sockopt.h for each transport. */
 static const int users[SL_TRANSPORTS] = {
     [SL_TCP] = SL_ON_TCP, [SL_UDP] = SL_ON_UDP, [SL_UNIX] = SL_ON_UNIX,
     [SL_UNIXDGRAM] = SL_ON_UNIXDGRAM
@@ -35,7 +35,8 @@ static const sl_sockopt *check_option(lua_State *L, int transport)
 
 /* --- setting ----------------------------------------------------------- */
 
-/* [-0, +1, v] Pushes a field of the table at index 3; is it of that type? */
+/* [-0, +1, v] Pushes a field of the table at index 3. True if it is of that
+ * type, or can be converted to it. */
 static int get_field(lua_State *L, const char *name, int type)
 {
     lua_getfield(L, 3, name);
@@ -56,7 +57,7 @@ static void check_linger(lua_State *L, struct linger *value)
                  "'timeout' field out of range");
 }
 
-/* An address in digits, '*' for any; false if it is none. */
+/* Parses a numeric IPv4 address; '*' is any address. False: it is none. */
 static int parse_address(const char *text, struct in_addr *address)
 {
     if (strcmp(text, "*") == 0)
@@ -96,7 +97,7 @@ static void check_group6(lua_State *L, struct ipv6_mreq *value)
     value->ipv6mr_interface = (unsigned)number;
 }
 
-/* [-0, +n, v] The value at index 3, for an option of that kind. */
+/* [-0, +n, v] Reads the value at index 3, for an option of that kind. */
 static void check_value(lua_State *L, sl_sockopt_kind kind,
                         sl_sockopt_value *value)
 {
@@ -157,7 +158,7 @@ static void push_linger(lua_State *L, const struct linger *value)
     lua_setfield(L, -2, "timeout");
 }
 
-/* [-0, +1, m] */
+/* [-0, +1, m] Pushes the value of an option of that kind. */
 static void push_value(lua_State *L, sl_sockopt_kind kind,
                        const sl_sockopt_value *value)
 {

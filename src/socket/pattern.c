@@ -8,9 +8,10 @@
 
 #include <string.h>
 
-enum { LIMITED_READ = 4096 };    /* bytes at least, where reading is limited */
+/* The size of a read where the receive is limited, or more. */
+enum { LIMITED_READ = 4096 };
 
-/* How many bytes a limit allows behind the prefix. */
+/* Returns the number of bytes that a limit allows behind the prefix. */
 static size_t limit_room(size_t limit, const sl_receive *r)
 {
     return limit > r->prefix_size ? limit - r->prefix_size : 0;
@@ -56,8 +57,8 @@ const sl_pattern sl_patterns[] = {
     [SL_ALL] = {'a', 0, 1, find_end, read_limit},
 };
 
-/* With less_is_ok, more than the limit is received in pieces of the limit's
- * length; without, the receive fails. */
+/* With less_is_ok a receive that exceeds the limit returns as many bytes as the
+ * limit allows, and the next one returns more. Without, the receive fails. */
 int sl_pattern_findlimited(sl_asocket *a)
 {
     sl_receive *r = &a->receive;
@@ -98,7 +99,7 @@ int sl_pattern_endswithstream(const sl_asocket *a)
 
 /* --- arguments --------------------------------------------------------- */
 
-/* The pattern with that letter, or -1. */
+/* Returns the pattern with that letter, or -1. */
 static int find_letter(char letter)
 {
     for (int i = 0; i < (int)(sizeof sl_patterns / sizeof *sl_patterns); i++)
@@ -140,7 +141,7 @@ int sl_pattern_refuselimited(const sl_asocket *a, sl_receive *r)
     return r->less_is_ok && room > 0 ? 0 : SL_TOO_MUCH;
 }
 
-/* --- what it gives ----------------------------------------------------- */
+/* --- results ----------------------------------------------------------- */
 
 size_t sl_pattern_takeany(const sl_asocket *a, int finished, size_t *data)
 {
@@ -161,7 +162,8 @@ size_t sl_pattern_takeany(const sl_asocket *a, int finished, size_t *data)
     return *data;
 }
 
-/* A function of its own, since luaL_Buffer may be more than a page of stack. */
+/* A separate function, since a luaL_Buffer may take more than a page of the C
+ * stack. */
 void sl_pattern_pushjoined(lua_State *L, const sl_receive *r,
                            const char *bytes, size_t n, const char *cr)
 {

@@ -1,8 +1,10 @@
 /*
- * pattern.h - the patterns of receive: what finishes one, and what it gives.
+ * pattern.h - the patterns of receive: when a receive is finished, and which
+ * bytes it returns.
  *
- * A pattern is a row of the table in pattern.c. Its find looks at the socket's
- * buffer whenever bytes have come; nothing else knows one pattern from another.
+ * A pattern is a row of the table in pattern.c. Its function `find` looks for
+ * the end of the receive in the socket's buffer whenever bytes have arrived.
+ * Only the files pattern.[ch] distinguish between the patterns.
  */
 
 #ifndef SL_PATTERN_H
@@ -14,42 +16,45 @@
 #include <string.h>
 
 typedef struct sl_pattern {
-    char letter;      /* its name is this behind '*'; 0: it has none */
-    unsigned char is_delimited;    /* ends with a byte that is not given; when
-                                      found, r->wanted includes that byte */
+    char letter;      /* the pattern's name behind '*'; 0: a count */
+    unsigned char is_delimited;    /* ends with a delimiter: one byte, counted
+                                      in a->receive.wanted, not returned */
     unsigned char is_unbounded;    /* ends with the stream */
 
-    /* 0 when what is in the buffer finishes the receive, SL_AGAIN if not,
-     * SL_TOO_LONG, SL_TOO_MUCH; SL_CLOSED if it wants no bytes of a closed
-     * socket. Sets r->wanted where it finds the end. */
+    /* Returns 0 if the bytes in the buffer finish the receive, SL_AGAIN if they
+     * do not, SL_TOO_LONG or SL_TOO_MUCH if they exceed a limit, SL_CLOSED for
+     * zero bytes of a closed socket. A delimited pattern sets
+     * a->receive.wanted. */
     int (*find)(sl_asocket *a);
 
-    /* How many bytes it may give, prefix included; 0: no limit. NULL: see
-     * sl_pattern_refuse. */
+    /* Returns the limit of bytes that a receive may return, with its prefix;
+     * 0: no limit. NULL: sl_pattern_refuse has limited r->wanted. */
     size_t (*limit)(const sl_asocket *a);
 } sl_pattern;
 
 extern const sl_pattern sl_patterns[];
 
-/* [-0, +0, v] The pattern at index 2, for a receive with that prefix. */
+/* [-0, +0, v] Reads the pattern at index 2 into r, whose prefix is set. */
 void sl_pattern_check(lua_State *L, sl_receive *r);
 
-/* 0 or how the receive fails without reading: the rest of a line that was too
- * long would be taken for another line; or the receive asks for more than
- * setmaxread allows. If less is enough, the count becomes what is allowed. */
+/* Slow path of sl_pattern_refuse. */
 int sl_pattern_refuselimited(const sl_asocket *a, sl_receive *r);
 
+/* Returns a code if the receive must fail without reading, or 0. It fails after
+ * a line that was too long, whose rest would be taken for another line; and if
+ * it asks for more than setmaxread allows. With less_is_ok r->wanted is reduced
+ * instead. */
 static inline int sl_pattern_refuse(const sl_asocket *a, sl_receive *r)
 {
     return a->max_line == 0 && a->max_read == 0
                ? 0 : sl_pattern_refuselimited(a, r);
 }
 
-/* The find of a limited pattern that has no end in the buffer (r->wanted is 0),
- * or has one. */
+/* `find` for a pattern with a limit, after r->wanted was set: 0 if the buffer
+ * has no end of the receive. */
 int sl_pattern_findlimited(sl_asocket *a);
 
-/* A line's find. Inline, as nearly all receives are for lines. */
+/* `find` for SL_LINE. Inline, since nearly all receives are for lines. */
 static inline int sl_pattern_findline(sl_asocket *a)
 {
     sl_receive *r = &a->receive;
@@ -61,6 +66,7 @@ static inline int sl_pattern_findline(sl_asocket *a)
     return r->wanted > 0 || r->less_is_ok ? 0 : SL_AGAIN;
 }
 
+/* Calls `find` of the pattern of the receive in progress. */
 static inline int sl_pattern_find(sl_asocket *a)
 {
     return a->receive.pattern == SL_LINE
@@ -68,16 +74,17 @@ static inline int sl_pattern_find(sl_asocket *a)
                : sl_patterns[a->receive.pattern].find(a);
 }
 
-/* Whether another receive like the last one would find its end in the
- * buffer, which is not empty. */
+/* True if the buffer, which is not empty, has the end of another receive with
+ * the last receive's pattern. */
 static inline int sl_pattern_hasnext(sl_asocket *a)
 {
     return sl_patterns[a->receive.pattern].is_delimited &&
            sl_buffer_line(&a->buffer) > 0;
 }
 
-/* How many bytes the receive may give, prefix included; 0: no limit. If so, no
- * more is to be read than is missing. */
+/* Returns the limit of bytes that the receive may return, with its prefix; 0:
+ * no limit. With a limit a read must not be larger than
+ * sl_pattern_missing. */
 static inline size_t sl_pattern_limit(const sl_asocket *a)
 {
     const sl_pattern *pattern = &sl_patterns[a->receive.pattern];
@@ -86,12 +93,12 @@ static inline size_t sl_pattern_limit(const sl_asocket *a)
     return pattern->limit != NULL ? pattern->limit(a) : 0;
 }
 
-/* The rest of sl_pattern_missing and of sl_pattern_take. */
+/* Slow paths of sl_pattern_missing and sl_pattern_take. */
 size_t sl_pattern_missinglimited(const sl_asocket *a, size_t limit);
 size_t sl_pattern_takeany(const sl_asocket *a, int finished, size_t *data);
 
-/* How many bytes more would finish the receive, or are enough for now; 0:
- * any. */
+/* Returns the number of bytes to read next: those that a count still needs, or
+ * a part of the limit. 0: any number. */
 static inline size_t sl_pattern_missing(const sl_asocket *a)
 {
     size_t limit = sl_pattern_limit(a);
@@ -100,14 +107,17 @@ static inline size_t sl_pattern_missing(const sl_asocket *a)
     return limit > 0 ? sl_pattern_missinglimited(a, limit) : 0;
 }
 
-/* Whether all is received, and that is already more than setmaxread allows. */
+/* True if a receive('*a') has more bytes in the buffer than setmaxread
+ * allows. */
 int sl_pattern_overflows(const sl_asocket *a);
 
-/* Whether the end of the stream finishes the receive. */
+/* True if the receive is finished when the stream ends now: a receive('*a')
+ * with at least one byte. */
 int sl_pattern_endswithstream(const sl_asocket *a);
 
-/* How many of the buffered bytes a receive takes that is finished, or has
- * failed; *data: how many of these it gives. */
+/* Returns the number of bytes that a receive removes from the buffer when it is
+ * finished, or has failed (!finished). *data is the number of those that it
+ * returns to its caller. */
 static inline size_t sl_pattern_take(const sl_asocket *a, int finished,
                                      size_t *data)
 {
@@ -118,20 +128,20 @@ static inline size_t sl_pattern_take(const sl_asocket *a, int finished,
     return wanted;
 }
 
-/* [-0, +1, m] Pushes the prefix and n bytes, without carriage returns from the
- * first one at cr on; NULL: there are none. */
+/* [-0, +1, m] Pushes the prefix and n bytes, without the carriage returns among
+ * them. cr is the first one; NULL: leave all bytes as they are. */
 void sl_pattern_pushjoined(lua_State *L, const sl_receive *r,
                            const char *bytes, size_t n, const char *cr);
 
-/* [-0, +1, m] Pushes the prefix and n bytes; a line without carriage
- * returns. */
+/* [-0, +1, m] Pushes the prefix and n bytes. Drops the carriage returns of a
+ * line. */
 static inline void sl_pattern_push(lua_State *L, const sl_receive *r,
                                    const char *bytes, size_t n)
 {
     const char *cr = NULL;
     if (sl_patterns[r->pattern].is_delimited && n > 0) {
         cr = memchr(bytes, '\r', n);
-        if (cr == bytes + n - 1) {    /* as it ends nearly always */
+        if (cr == bytes + n - 1) {    /* the usual end of a line */
             cr = NULL;
             n--;
         }

@@ -1,6 +1,6 @@
 /*
- * property.c - the methods of an asocket that read or set something and
- * neither wait nor move data. Arguments and results are LuaSocket's.
+ * property.c - methods of asockets that read or set a property, and move no
+ * data. Arguments and results are LuaSocket's.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -20,8 +20,8 @@
 
 #include <string.h>
 
-/* The asocket of the method that runs, which may show what was sent: nothing
- * is kept back. */
+/* Returns the asocket at index 1, after sending the loop's gathered bytes. For
+ * methods that reveal the descriptor or how much was sent. */
 static sl_asocket *check_flushed(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
@@ -29,8 +29,8 @@ static sl_asocket *check_flushed(lua_State *L)
     return a;
 }
 
-/* The mode at index 3: whether a time counts as a whole ('t' or 'r'), or from
- * the last progress on ('b', the default). */
+/* Reads the mode at index 3. True: a time is for the whole call ('t' or 'r').
+ * False: it begins anew with each progress ('b', the default). */
 static int check_mode(lua_State *L)
 {
     const char *mode = sl_arg_optstring(L, 3, "b");
@@ -65,9 +65,9 @@ static int meth_gettimeout(lua_State *L)
     return 2;
 }
 
-/* setlingertime([seconds [, mode]]) -> 1. How long a closed socket's peer may
- * take nothing of what was sent before that is given up; mode 't': how long it
- * may take for it; nil: as at first. */
+/* setlingertime([seconds [, mode]]) -> 1. The connection of a closed socket is
+ * reset when its peer has accepted none of the unsent bytes for so many
+ * seconds; mode 't': so many seconds after the close; nil: SL_LINGER. */
 static int meth_setlingertime(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
@@ -79,8 +79,9 @@ static int meth_setlingertime(lua_State *L)
     return 1;
 }
 
-/* setmaxline([bytes]) -> 1. No line is longer; nil: no limit. What is left of
- * one that was is received next. */
+/* setmaxline([bytes]) -> 1. A receive fails if its line is longer; nil: no
+ * limit. After such a failure the call also lets the socket receive again,
+ * beginning with the rest of that line. */
 static int meth_setmaxline(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
@@ -90,8 +91,9 @@ static int meth_setmaxline(lua_State *L)
     return 1;
 }
 
-/* setmaxread([bytes]) -> 1. No receive of a count or of all gives more; nil: no
- * limit. */
+/* setmaxread([bytes]) -> 1. Limits the bytes that receive(n) and receive('*a')
+ * return; nil: no limit. After a receive('*a') that failed for it the call lets
+ * the next ones succeed. */
 static int meth_setmaxread(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
@@ -123,7 +125,7 @@ static int meth_setstats(lua_State *L)
     return 1;
 }
 
-/* dirty() -> whether there are bytes that receive gives without reading. */
+/* dirty() -> true if received bytes are in the buffer or in the object. */
 static int meth_dirty(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
@@ -134,15 +136,15 @@ static int meth_dirty(lua_State *L)
     return 1;
 }
 
-/* getfd() -> the descriptor, -1 if there is none. */
+/* getfd() -> the descriptor; -1: none. */
 static int meth_getfd(lua_State *L)
 {
     lua_pushinteger(L, check_flushed(L)->source.fd);
     return 1;
 }
 
-/* setfd(fd): the asocket gets another descriptor. The old one stays open, and
- * has no owner. */
+/* setfd(fd): replaces the asocket's descriptor. The former one stays open,
+ * without an owner. */
 static int meth_setfd(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
@@ -173,7 +175,7 @@ static int meth_getsockname(lua_State *L)
     return sl_push_sockname(L, sl_asocket_check(L)->source.fd);
 }
 
-/* How an option of a socket without a descriptor fails. */
+/* Returns the code with which options fail if there is no descriptor. */
 static int how_missing(const sl_asocket *a)
 {
     return a->phase == SL_PHASE_NEW ? SL_UNNAMED : SL_CLOSED;
@@ -193,7 +195,7 @@ static int meth_getoption(lua_State *L)
     return sl_option_get(L, a->source.fd, a->transport, how_missing(a));
 }
 
-/* Of every socket, */
+/* Methods of every socket. */
 const luaL_Reg sl_property_methods[] = {
     {"dirty", meth_dirty},
     {"getfd", meth_getfd},
@@ -205,7 +207,7 @@ const luaL_Reg sl_property_methods[] = {
     {NULL, NULL}
 };
 
-/* of TCP and UDP, */
+/* Methods of TCP and UDP sockets. */
 const luaL_Reg sl_property_inetmethods[] = {
     {"getfamily", meth_getfamily},
     {"getoption", meth_getoption},
@@ -213,7 +215,7 @@ const luaL_Reg sl_property_inetmethods[] = {
     {NULL, NULL}
 };
 
-/* and of streams. */
+/* Methods of streams: TCP and unix. */
 const luaL_Reg sl_property_streammethods[] = {
     {"getstats", meth_getstats},
     {"setlingertime", meth_setlingertime},

@@ -28,7 +28,8 @@ int sl_push_sockaddr(lua_State *L, const sl_sockaddr *name)
     return 2;
 }
 
-/* [-0, +n, m] The same, with the family; or how asking for it failed. */
+/* [-0, +n, m] Pushes address, port and family, or a path; nil and an error if
+ * err is not 0 or the family is unknown. Returns n. */
 static int push_name(lua_State *L, int err, const sl_sockaddr *name)
 {
     if (err != 0)

@@ -1,6 +1,6 @@
 /*
- * receive.c - receiving from a stream. What receive gives is LuaSocket's (see
- * its buffer.c), what it does in between is the loop's.
+ * receive.c - receiving from a stream. The results of receive are those of
+ * LuaSocket's buffer.c.
  */
 
 #include "socket/receive.h"
@@ -15,11 +15,12 @@
 
 #include <errno.h>
 
-enum { ROUNDS_MAX = 16 };    /* of reading, before other threads run */
+enum { ROUNDS_MAX = 16 };    /* reads until other threads run */
 
 /* --- reading ----------------------------------------------------------- */
 
-/* Reads once. 0 or how it failed. */
+/* Reads into the buffer once. Returns 0 or a code, SL_CLOSED at the end of the
+ * stream. */
 static int fill_buffer(sl_asocket *a)
 {
     size_t size, n, wanted = sl_pattern_missing(a);
@@ -88,8 +89,9 @@ static int push_slice(lua_State *L, void *arg)
     return 1;
 }
 
-/* [-0, +1, e] Pushes bytes in the buffer's own memory, which must not change
- * meanwhile. */
+/* [-0, +1, e] Pushes bytes that are in the buffer's own memory. No receive can
+ * change the buffer meanwhile; the protected call makes sure that the lock is
+ * released. */
 static void push_locked(lua_State *L, sl_asocket *a, slice s)
 {
     a->receive.locked = 1;
@@ -112,7 +114,9 @@ void sl_receive_push(lua_State *L, sl_asocket *a, const sl_receive *r,
         sl_pattern_push(L, r, bytes, n);
         if (*user == &a->buffer || !a->receive.taking)
             return;
-        lua_pop(L, 1);    /* perhaps it was moved before it was read */
+        /* A finalizer needed the scratch area, so the bytes were moved, perhaps
+         * before they were read. */
+        lua_pop(L, 1);
         bytes = sl_buffer_bytes(&a->buffer) + offset;
     }
     push_locked(L, a, (slice){r, bytes, n});
@@ -144,7 +148,7 @@ static int fail_receive(lua_State *L, sl_asocket *a, int status)
 {
     const sl_receive r = a->receive;
     sl_result_fail(L, status);
-    a->receive = r;    /* a finalizer may have received */
+    a->receive = r;    /* a finalizer may have called receive */
     sl_receive_take(L, a, 0);
     return 3;
 }
@@ -158,7 +162,7 @@ static int receive_results(lua_State *L, sl_wait *wait)
 
 /* --- the method -------------------------------------------------------- */
 
-/* The arguments of receive, if there are any. */
+/* [-0, +0, v] Reads the arguments of receive. */
 static void check_receive(lua_State *L, sl_receive *r)
 {
     r->prefix = sl_arg_optlstring(L, 3, "", &r->prefix_size);
@@ -193,8 +197,8 @@ int sl_receive_start(lua_State *L, sl_asocket *a, const sl_receive *r)
 }
 
 /* receive([pattern [, prefix [, less_is_ok]]]) -> data, nil, nil or nil,
- * error, partial. Pattern '*l', '*a' or a count, which includes the prefix;
- * less_is_ok: whatever has arrived is enough. */
+ * error, partial. The pattern is '*l', '*a' or a count, which includes the
+ * prefix. less_is_ok: any bytes that have arrived are enough. */
 static int meth_receive(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);

@@ -1,6 +1,6 @@
 /*
- * receive.h - what receiving from a stream is made of, for drivers that get the
- * bytes in another way, and for datagrams.
+ * receive.h - the parts of receive: for drivers that fill the buffer in another
+ * way, and for datagrams.
  */
 
 #ifndef SL_RECEIVE_H
@@ -8,21 +8,24 @@
 
 #include "socket/asocket.h"
 
-/* [-0, +1, e] Takes from the buffer what the receive gives, which is finished,
- * or has failed, and pushes it. */
+/* [-0, +1, e] Ends the receive in progress, which is finished or has failed:
+ * removes its bytes from the buffer and pushes them. */
 void sl_receive_take(lua_State *L, sl_asocket *a, int finished);
 
-/* [-0, +3, e] The same for one that is finished: data, nil, nil. */
+/* [-0, +3, e] Pushes the results of a finished receive, as sl_receive_take:
+ * data, nil, nil. Returns 3. */
 int sl_receive_give(lua_State *L, sl_asocket *a);
 
-/* [-0, +1, e] Pushes n of the bytes in the buffer, from the offset on, with the
- * receive's prefix. A finalizer that runs from here to sl_receive_commit may
- * use the scratch or close the socket, and the buffer stays. If it receives
- * from the socket, too, either it or sl_receive_commit raises. */
+/* [-0, +1, e] Pushes the receive's prefix and n bytes of the buffer, from the
+ * offset on. Until sl_receive_commit finalizers may close the socket or use the
+ * scratch area: the buffer stays valid. If one receives from this socket,
+ * either that receive or sl_receive_commit raises. */
 void sl_receive_push(lua_State *L, sl_asocket *a, const sl_receive *r,
                      size_t offset, size_t n);
 
-/* [-0, +0, e] What was pushed is to be taken from the buffer next. */
+/* [-0, +0, e] To be called after sl_receive_push, before the caller removes the
+ * pushed bytes from the buffer. Raises if another receive has removed bytes
+ * meanwhile. `what` names the running function. */
 static inline void sl_receive_commit(lua_State *L, sl_asocket *a,
                                      const char *what)
 {
@@ -31,7 +34,8 @@ static inline void sl_receive_commit(lua_State *L, sl_asocket *a,
     a->receive.taking = 0;
 }
 
-/* [-0, +0, e] Raises where no receive, called `what`, can begin. */
+/* [-0, +0, e] Raises unless a receive can begin. `what` names the running
+ * function. */
 static inline void sl_receive_check(lua_State *L, sl_asocket *a,
                                     const char *what)
 {
@@ -40,7 +44,7 @@ static inline void sl_receive_check(lua_State *L, sl_asocket *a,
         sl_operation_refuse(L, what);
 }
 
-/* Ends the running C function in a receive from the socket's descriptor. */
+/* Ends the running C function in a receive from the asocket's descriptor. */
 int sl_receive_start(lua_State *L, sl_asocket *a, const sl_receive *r);
 
 #endif

@@ -1,7 +1,6 @@
 /*
- * send.c - sending to a stream. What send gives is LuaSocket's (see its
- * buffer.c), what it does in between is the loop's; cork.h says when bytes
- * wait for more.
+ * send.c - sending to a stream. The results of send are those of LuaSocket's
+ * buffer.c. cork.h explains when sends are gathered.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -17,9 +16,10 @@
 #include "socket/pattern.h"
 #include "thread/arg.h"
 
-enum { ROUNDS_MAX = 16 };    /* of writing, before other threads run */
+enum { ROUNDS_MAX = 16 };    /* writes until other threads run */
 
-/* Sends once, after the bytes that are still unsent. */
+/* Makes one system call that sends the source's unsent bytes, then data. *n is
+ * the number of bytes of data that were sent. Returns 0 or an errno. */
 static inline int put_bytes(sl_source *source, const char *data, size_t size,
                             size_t *n)
 {
@@ -51,7 +51,7 @@ static int try_send(lua_State *L, sl_source *source)
                 source->lost = (short)err;
             return sl_error_ofstream(err);
         }
-        if (s->next < s->end)    /* what came short has filled the window */
+        if (s->next < s->end)    /* a short write has filled the window */
             source->writable = 0;
     }
     return 0;
@@ -74,8 +74,9 @@ static int send_results(lua_State *L, sl_wait *wait)
     return 3;
 }
 
-/* Whether the peer's next request is there already, so that it won't wait for
- * this answer; and the thread's turn is one that ends. */
+/* True if the send may be gathered: the buffer has the peer's next request, so
+ * the peer does not wait for this answer alone; and a step runs the thread, so
+ * the bytes leave when the thread's turn ends. */
 static int may_gather(sl_asocket *a)
 {
     sl_loop *loop = a->source.loop;
@@ -84,7 +85,8 @@ static int may_gather(sl_asocket *a)
            a->source.lost == 0 && sl_pattern_hasnext(a);
 }
 
-/* The results of send if the bytes could be gathered, or 0. */
+/* [-0, +(0|3), -] Gathers the bytes and pushes the results of send; or returns
+ * 0. */
 static int send_later(lua_State *L, sl_asocket *a, const sl_send *s)
 {
     if (s->next == s->end || !may_gather(a) ||
@@ -98,7 +100,8 @@ static int send_later(lua_State *L, sl_asocket *a, const sl_send *s)
     return 3;
 }
 
-/* [-0, +0, e] Replaces a table of strings by the one string. */
+/* [-0, +0, e] Replaces the table of strings at index by their
+ * concatenation. */
 static void join_strings(lua_State *L, int index)
 {
     luaL_Buffer b;
@@ -118,7 +121,8 @@ static void join_strings(lua_State *L, int index)
     lua_replace(L, index);
 }
 
-/* The part of the string between the indices i and j of send. */
+/* [-0, +0, v] Limits s to the bytes between the indices i and j, the arguments
+ * of send at 3 and 4. */
 static void check_part(lua_State *L, sl_send *s)
 {
     long size = (long)s->end;
@@ -154,7 +158,7 @@ int sl_send_start(lua_State *L, sl_asocket *a, const sl_send *s)
     return send_natively(L, a, s);
 }
 
-/* [-0, +0, v] The arguments of send. */
+/* [-0, +0, v] Reads the arguments of send. */
 static void check_send(lua_State *L, sl_send *s)
 {
     if (lua_istable(L, 2))
@@ -180,7 +184,7 @@ static int meth_send(lua_State *L)
                                    : send_natively(L, a, &s);
 }
 
-/* --- the end of what is sent ------------------------------------------- */
+/* --- shutdown, and waiting for unsent bytes ---------------------------- */
 
 /* shutdown(['receive' | 'send' | 'both']) -> 1 */
 static int meth_shutdown(lua_State *L)

@@ -1,5 +1,6 @@
 /*
- * send.h - sending to a stream, for drivers and for methods that need it done.
+ * send.h - sending to a stream: for drivers, and for methods that have to wait
+ * for unsent bytes.
  */
 
 #ifndef SL_SEND_H
@@ -7,15 +8,16 @@
 
 #include "socket/asocket.h"
 
-/* [-0, +0, e] Waits, as long as the socket's timeouts allow, until all that was
- * sent has left this process: 0 or how that failed. what names the calling
- * function. */
+/* [-0, +0, e] Waits until the system has accepted all bytes that were sent, at
+ * most as long as the socket's timeouts allow. Returns 0 or a code. `what`
+ * names the calling function. */
 int sl_send_await(lua_State *L, sl_asocket *a, const char *what);
 
-/* [-0, +0, e] The same, but failures raise; a closed socket is none. */
+/* [-0, +0, e] Waits as sl_send_await, and raises if it fails. A closed socket
+ * is no failure. */
 void sl_send_drain(lua_State *L, sl_asocket *a, const char *what);
 
-/* Ends the running C function in sending on the socket's descriptor. */
+/* Ends the running C function in a send on the asocket's descriptor. */
 int sl_send_start(lua_State *L, sl_asocket *a, const sl_send *s);
 
 #endif

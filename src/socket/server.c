@@ -1,7 +1,7 @@
 /*
- * server.c - newserver. Its thread is blocking style on a frozen stack of
- * its own: accept, start the handler's thread, again. No failure of a handler
- * ends it; only closing the listening socket does.
+ * server.c - newserver. A server's thread is a C function that freezes: it
+ * accepts a client, starts the handler's thread, and repeats. The failure of a
+ * handler does not end the server's thread; closing the listening socket does.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -29,10 +29,10 @@ enum { BACKLOG = 16384 };
 /* Seconds between tries while the system has no descriptor or memory left. */
 static const double first_pause = 0.01, last_pause = 0.5;
 
-/* The functions that serve calls have its upvalues: loop, listening asocket,
- * handler. */
+/* serve_clients calls accept_client, start_handler and report_failure. All four
+ * have the upvalues loop, listening asocket, handler. */
 
-/* accept_client() -> asocket, or the number of how accepting failed */
+/* accept_client() -> asocket, or a number: a code (error.h) */
 static int accept_client(lua_State *L)
 {
     sl_loop_check(L);
@@ -42,7 +42,7 @@ static int accept_client(lua_State *L)
     return 1;
 }
 
-/* start_handler(asocket) */
+/* start_handler(asocket): starts a thread that runs handler(asocket). */
 static int start_handler(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
@@ -58,14 +58,15 @@ static int start_handler(lua_State *L)
     return 0;
 }
 
-/* The handler has handed control to the main program: the server's turn will
- * come. */
+/* A callback of sl_run_onbypass: the handler has transferred control to a
+ * thread below the server's. Makes the server's thread ready. */
 static void await_turn(sl_thread *t)
 {
     sl_sleep_queue(t);
 }
 
-/* report_failure(asocket or nil, error): the loop will report the error. */
+/* report_failure(asocket or nil, error): has the loop report the error, and
+ * closes the asocket. */
 static int report_failure(lua_State *L)
 {
     lua_pushthread(L);
@@ -94,8 +95,8 @@ static void push_functions(lua_State *L)
     }
 }
 
-/* Accepts a client and starts its handler. 0, or how accepting failed; RAISED:
- * an error was, and lies above the client or nil. */
+/* Accepts a client and starts its handler. Returns 0 or accept's code; or
+ * RAISED, and then CLIENT is the client or nil, ERROR the error. */
 static int serve_one(lua_State *L)
 {
     lua_settop(L, REPORT);
@@ -112,7 +113,8 @@ static int serve_one(lua_State *L)
     return lua_pcall(L, 1, 0, 0) != LUA_OK ? RAISED : 0;
 }
 
-/* Whether the error still has to be reported: there is no memory. */
+/* Calls report_failure. True if there was no memory: the error has to be
+ * reported later. */
 static int reports_in_vain(lua_State *L)
 {
     lua_pushvalue(L, REPORT);
@@ -123,9 +125,9 @@ static int reports_in_vain(lua_State *L)
     return failed;
 }
 
-/* Upvalues: loop, listening asocket, handler. Accepts no client before
- * newserver has returned, and its caller has set the limits that clients
- * inherit. */
+/* The body of a server's thread. Upvalues: loop, listening asocket, handler. It
+ * first yields for one turn, so that the caller of newserver can set the limits
+ * that clients inherit. */
 static int serve_clients(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
@@ -156,6 +158,7 @@ static int serve_clients(lua_State *L)
     }
 }
 
+/* Raises if a code is not 0. */
 static void check_started(lua_State *L, int err)
 {
     if (err != 0)

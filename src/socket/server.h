@@ -7,7 +7,8 @@
 
 #include "thread/compat.h"
 
-/* newserver(ip, port, handler) -> listening asocket. See doc/reference. */
+/* The Lua function newserver(ip, port, handler) -> listening asocket, or
+ * newserver(path, nil, handler). See doc/reference.md. */
 int sl_server_new(lua_State *L);
 
 #endif

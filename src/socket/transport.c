@@ -1,5 +1,5 @@
 /*
- * transport.c - the table of the kinds of sockets.
+ * transport.c - the table of LuaSocket's classes. See transport.h.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */

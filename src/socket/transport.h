@@ -1,7 +1,6 @@
 /*
- * transport.h - the kinds of sockets: a row for each family of LuaSocket's
- * classes. The class of an asocket is a place in that table, its transport
- * the row and its kind the column.
+ * transport.h - the table of LuaSocket's classes. The class of an asocket is a
+ * cell of the table: its transport is the row, its kind is the column.
  */
 
 #ifndef SL_TRANSPORT_H
@@ -17,17 +16,19 @@ enum {
 };
 
 typedef struct sl_transport {
-    const char *classes[SL_KINDS];  /* LuaSocket's names of them, or NULL */
-    const char *module;             /* LuaSocket's, that makes the objects */
-    const char *make;               /* its function that does, and those for */
-    const char *make4, *make6;      /* IPv4 and IPv6 only */
+    const char *classes[SL_KINDS];  /* LuaSocket's class names, by kind; NULL:
+                                       no such class */
+    const char *module;             /* LuaSocket's module for the objects */
+    const char *make;               /* the module's function that makes one */
+    const char *make4, *make6;      /* those for IPv4 only and IPv6 only, or
+                                       NULL */
     int socktype;                   /* for socket(2) */
-    int is_local;                   /* of family AF_UNIX: names are paths */
+    int is_local;                   /* of family AF_UNIX: sockaddrs are paths */
 } sl_transport;
 
 extern const sl_transport sl_transports[SL_TRANSPORTS];
 
-/* The transport of sockets of that family and type, or -1. */
+/* Returns the transport of sockets of that family and socktype, or -1. */
 int sl_transport_find(int family, int socktype);
 
 #endif

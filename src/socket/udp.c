@@ -1,6 +1,6 @@
 /*
- * udp.c - what UDP sockets have besides datagram.c's: a first descriptor, of
- * the family of the first receiver, and the peer.
+ * udp.c - methods of UDP sockets: sendto, which makes a descriptor of the first
+ * receiver's family, setpeername and getpeername. datagram.c has the others.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -20,8 +20,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* [-0, +0, e] A UDP socket that has had no descriptor yet gets one for that
- * address. 0 or how it failed. */
+/* [-0, +0, e] Makes a descriptor for sending to d->host, if the asocket is new.
+ * Returns 0 or a code. */
 static int need_descriptor(lua_State *L, sl_asocket *a, const sl_datagram *d)
 {
     sl_sockaddr receiver;
@@ -31,7 +31,7 @@ static int need_descriptor(lua_State *L, sl_asocket *a, const sl_datagram *d)
     if (err != 0)
         return err;
     do {
-        if (!sl_asocket_isnew(a))    /* a finalizer has used it */
+        if (!sl_asocket_isnew(a))    /* a finalizer has made a descriptor */
             return 0;
         err = sl_asocket_open(L, a, receiver.address.any.sa_family);
     } while (sl_reclaim_retry(L, &a->source.loop->reclaim, err));
@@ -56,6 +56,7 @@ static int meth_sendto(lua_State *L)
 
 /* --- the peer ---------------------------------------------------------- */
 
+/* Connects the asocket to an address. An sl_dns_attempt. */
 static int try_peer(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
                     void *arg)
 {
@@ -65,8 +66,8 @@ static int try_peer(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
     return sl_reclaim_retry(L, &a->source.loop->reclaim, err) ? SL_BUSY : err;
 }
 
-/* [-0, +0, e] Connects to the first address that can be. 0 or how it
- * failed. */
+/* [-0, +0, e] Connects to the host's first address for which that succeeds.
+ * Returns 0 or a code. */
 static int connect_to_host(lua_State *L, sl_asocket *a, const char *host,
                            const char *port)
 {
@@ -77,7 +78,8 @@ static int connect_to_host(lua_State *L, sl_asocket *a, const char *host,
     return sl_dns_each(L, a, &query, try_peer, NULL);
 }
 
-/* Whatever the system says, as LuaSocket. */
+/* [-0, +0, m] Makes the asocket an unconnected one. Ignores errors of the
+ * system, as LuaSocket does. */
 static void forget_peer(lua_State *L, sl_asocket *a)
 {
     sl_fd_disconnect(a->source.fd);

@@ -1,7 +1,7 @@
 /*
- * unix.c - unix sockets: their ends are paths. What LuaSocket's objects do
- * with them (see its unixstream.c and unixdgram.c), but a socket whose bind or
- * connect failed stays usable; and what newserver does with a path.
+ * unix.c - methods of unix sockets, and listening on a path for newserver. The
+ * methods are those of LuaSocket's unixstream.c and unixdgram.c, except that a
+ * socket stays usable after a bind or connect that failed.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -22,8 +22,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* [-0, +0, e] A stream gets its descriptor when it needs one. 0 or how it
- * failed. */
+/* [-0, +0, e] Makes a descriptor if the asocket is new. Returns 0 or a
+ * code. */
 static int need_descriptor(lua_State *L, sl_asocket *a)
 {
     int err;
@@ -36,7 +36,7 @@ static int need_descriptor(lua_State *L, sl_asocket *a)
     return err;
 }
 
-/* There is a descriptor. 0 or how it failed. */
+/* Binds the asocket's descriptor. Returns 0 or an errno. */
 static int bind_natively(sl_asocket *a, const sl_sockaddr *name)
 {
     int err = sl_fd_bind(a->source.fd, &name->address.any, name->size);
@@ -45,7 +45,7 @@ static int bind_natively(sl_asocket *a, const sl_sockaddr *name)
     return err;
 }
 
-/* [-0, +0, v] The path at index of a method's arguments. */
+/* [-0, +0, v] Returns the path at index, a method's argument. */
 static const char *check_path(lua_State *L, int index, size_t *size)
 {
     const char *path = sl_arg_lstring(L, index, size);
@@ -54,7 +54,7 @@ static const char *check_path(lua_State *L, int index, size_t *size)
     return path;
 }
 
-/* [-0, +0, v] The path at index as a name. 0 or how it failed. */
+/* [-0, +0, v] Sets *name to the path at index. Returns 0 or an errno. */
 static int check_name(lua_State *L, int index, sl_sockaddr *name)
 {
     size_t size;
@@ -97,7 +97,7 @@ static int try_connect(lua_State *L, sl_source *source)
     return err == EBADF ? SL_CLOSED : err;
 }
 
-/* [-0, +0, m] */
+/* [-0, +0, m] Makes the asocket a connected one. */
 static void become_connected(lua_State *L, sl_asocket *a)
 {
     a->kind = SL_CLIENT;
@@ -107,7 +107,8 @@ static void become_connected(lua_State *L, sl_asocket *a)
         a->driver->reclass(L, a);
 }
 
-/* connect(path) -> true or nil, error. Datagram sockets may do it again. */
+/* connect(path) -> true or nil, error. A datagram socket may be connected
+ * again. */
 static int meth_connect(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
@@ -150,9 +151,10 @@ int sl_unix_ispath(lua_State *L, int index)
     return size > 0 && (path[0] == '\0' || memchr(path, '/', size) != NULL);
 }
 
-/* Binds and listens, in a folder that is locked or -1. Where it isn't locked
- * nothing is removed, and another server may have removed our path before we
- * listened. 0 or how it failed. */
+/* Binds and listens. `folder` is the locked folder, or -1. Without the lock no
+ * stale path is removed, and the last check is needed: another server may have
+ * taken our path for a stale one and removed it before we listened. Returns 0
+ * or an errno. */
 static int listen_at(sl_asocket *a, const sl_sockaddr *name, int folder,
                      int backlog)
 {
@@ -173,7 +175,8 @@ static int listen_at(sl_asocket *a, const sl_sockaddr *name, int folder,
     return err;
 }
 
-/* Nothing that may raise while the folder is locked. */
+/* Locks the folder of the path, binds and listens. Nothing here may raise, as
+ * the lock has to be released. Returns 0 or a code. */
 static int serve_path(sl_asocket *a, const sl_sockaddr *name, int backlog)
 {
     const char *path = name->address.un.sun_path;
@@ -205,13 +208,14 @@ void sl_unix_unlink(sl_asocket *a)
     sl_path_unlink(a->source.fd, &a->pending.file);
 }
 
-/* The other name of connect: see arg.h. */
+/* setpeername is connect under another name. A function of its own, since error
+ * messages find the name by the function (arg.h). */
 static int meth_setpeername(lua_State *L)
 {
     return meth_connect(L);
 }
 
-/* The other name of bind: see arg.h. */
+/* setsockname is bind under another name, as a function of its own. */
 static int meth_setsockname(lua_State *L)
 {
     return meth_bind(L);

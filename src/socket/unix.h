@@ -1,5 +1,5 @@
 /*
- * unix.h - unix sockets as servers of a path, for newserver.
+ * unix.h - listening unix sockets, for newserver.
  */
 
 #ifndef SL_UNIX_H
@@ -7,17 +7,18 @@
 
 #include "socket/asocket.h"
 
-/* Whether an address is a path: it has a slash, or begins with a zero byte,
- * which makes it a Linux abstract name. */
+/* True if the value at index is a unix socket's path: a string that has a
+ * slash, or that begins with a zero byte (a Linux abstract name). */
 int sl_unix_ispath(lua_State *L, int index);
 
-/* [-0, +0, v] Binds the asocket to the path at index, in the place of what a
- * server that is no more has left there, and listens. Servers that do so at the
- * same time take turns: meanwhile the folder is locked (flock). The path is
- * removed when the asocket is closed. 0 or how it failed. */
+/* [-0, +0, v] Binds the asocket to the path at index, and listens. Replaces the
+ * socket of a server that has ended (path.h); the folder is locked meanwhile,
+ * so that two servers do not do this at the same time. The path is removed when
+ * the asocket is closed. Returns 0 or a code. */
 int sl_unix_serve(lua_State *L, sl_asocket *a, int index, int backlog);
 
-/* Removes the path of a unix server, if it is still that one. */
+/* Removes the path of a listening unix socket, unless it is another file by
+ * now. */
 void sl_unix_unlink(sl_asocket *a);
 
 #endif
