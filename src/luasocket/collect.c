@@ -108,7 +108,7 @@ static void call_upvalue(lua_State *L, int function)
 static int push_name(lua_State *L, const sl_asocket *a)
 {
     lua_pushfstring(L, "*%c", sl_patterns[a->receive.pattern].letter);
-    return sl_patterns[a->receive.pattern].is_delimited;
+    return sl_patterns[a->receive.pattern].is_line;
 }
 
 /* [-0, +0, e] Collects what the object's buffer has. */
@@ -147,7 +147,7 @@ static int end_stream(lua_State *L, sl_asocket *a)
 static int push_visible(lua_State *L, sl_asocket *a)
 {
     size_t n;
-    int found = 0, fd, is_line = sl_patterns[a->receive.pattern].is_delimited;
+    int found = 0, fd, is_line = sl_patterns[a->receive.pattern].is_line;
     call_upvalue(L, GETFD);
     if (!lua_isnumber(L, -1) || !sl_arg_toint(lua_tonumber(L, -1), &fd))
         fd = -1;
@@ -174,7 +174,7 @@ static void push_blindly(lua_State *L, const sl_asocket *a)
 {
     size_t missing = sl_pattern_missing(a);
     int is_counted = a->receive.pattern == SL_COUNT && missing <= CHUNK;
-    if (sl_patterns[a->receive.pattern].is_delimited)
+    if (sl_patterns[a->receive.pattern].is_line)
         push_name(L, a);
     else
         lua_pushinteger(L, is_counted ? (lua_Integer)missing : CHUNK);

@@ -83,7 +83,7 @@ static size_t push_pattern(lua_State *L, const sl_asocket *a)
 {
     size_t asked = sl_pattern_missing(a);
     const sl_pattern *pattern = &sl_patterns[a->receive.pattern];
-    if (asked == 0 && pattern->is_delimited && !a->is_tls) {
+    if (asked == 0 && pattern->is_line && !a->is_tls) {
         lua_pushfstring(L, "*%c", pattern->letter);
         return 0;
     }
@@ -161,7 +161,7 @@ static int receive_once(lua_State *L, sl_exchange *x)
         return is_end(L, x, result + 1);
     }
     size_t n = collect_bytes(L, x, result);
-    if (asked == 0 || sl_patterns[a->receive.pattern].is_delimited)
+    if (asked == 0 || sl_patterns[a->receive.pattern].is_line)
         return asked == 0 || n == 0;
     return n < asked && !sl_pattern_overflows(a);
 }

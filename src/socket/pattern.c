@@ -69,7 +69,7 @@ int sl_pattern_findlimited(sl_asocket *a)
     r->wanted = 0;
     if (r->less_is_ok && room > 0)
         return 0;
-    if (sl_patterns[r->pattern].is_delimited) {
+    if (sl_patterns[r->pattern].is_line) {
         a->overlong = 1;
         return SL_TOO_LONG;
     }
@@ -130,7 +130,7 @@ int sl_pattern_refuselimited(const sl_asocket *a, sl_receive *r)
 {
     if (a->overlong)
         return SL_TOO_LONG;
-    if (a->max_read == 0 || sl_patterns[r->pattern].is_delimited)
+    if (a->max_read == 0 || sl_patterns[r->pattern].is_line)
         return 0;
     if (sl_patterns[r->pattern].is_unbounded)
         return a->overfull ? SL_TOO_MUCH : 0;
@@ -153,7 +153,7 @@ size_t sl_pattern_takeany(const sl_asocket *a, int finished, size_t *data)
         return *data = limit_room(limit, r);
     if (!finished || pattern->is_unbounded)
         return count;
-    if (pattern->is_delimited && r->wanted > 0) {
+    if (pattern->is_line && r->wanted > 0) {
         *data = r->wanted - 1;
         return r->wanted;
     }

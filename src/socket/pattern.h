@@ -4,7 +4,8 @@
  *
  * A pattern is a row of the table in pattern.c. Its function `find` looks for
  * the end of the receive in the socket's buffer whenever bytes have arrived.
- * Only the files pattern.[ch] distinguish between the patterns.
+ * The native driver does not distinguish between the patterns. The files that
+ * ask an object of others for bytes do: foreign.c and collect.c.
  */
 
 #ifndef SL_PATTERN_H
@@ -17,14 +18,13 @@
 
 typedef struct sl_pattern {
     char letter;      /* the pattern's name behind '*'; 0: a count */
-    unsigned char is_delimited;    /* ends with a delimiter: one byte, counted
-                                      in a->receive.wanted, not returned */
+    unsigned char is_line;    /* ends with a LF, which a->receive.wanted
+                                 includes; LF and CRs are not returned */
     unsigned char is_unbounded;    /* ends with the stream */
 
     /* Returns 0 if the bytes in the buffer finish the receive, SL_AGAIN if they
      * do not, SL_TOO_LONG or SL_TOO_MUCH if they exceed a limit, SL_CLOSED for
-     * zero bytes of a closed socket. A delimited pattern sets
-     * a->receive.wanted. */
+     * zero bytes of a closed socket. A line sets a->receive.wanted. */
     int (*find)(sl_asocket *a);
 
     /* Returns the limit of bytes that a receive may return, with its prefix;
@@ -78,7 +78,7 @@ static inline int sl_pattern_find(sl_asocket *a)
  * the last receive's pattern. */
 static inline int sl_pattern_hasnext(sl_asocket *a)
 {
-    return sl_patterns[a->receive.pattern].is_delimited &&
+    return sl_patterns[a->receive.pattern].is_line &&
            sl_buffer_line(&a->buffer) > 0;
 }
 
@@ -139,7 +139,7 @@ static inline void sl_pattern_push(lua_State *L, const sl_receive *r,
                                    const char *bytes, size_t n)
 {
     const char *cr = NULL;
-    if (sl_patterns[r->pattern].is_delimited && n > 0) {
+    if (sl_patterns[r->pattern].is_line && n > 0) {
         cr = memchr(bytes, '\r', n);
         if (cr == bytes + n - 1) {    /* the usual end of a line */
             cr = NULL;

@@ -163,7 +163,7 @@ static int receive_results(lua_State *L, sl_wait *wait)
 /* --- the method -------------------------------------------------------- */
 
 /* [-0, +0, v] Reads the arguments of receive. */
-static void check_receive(lua_State *L, sl_receive *r)
+static void read_arguments(lua_State *L, sl_receive *r)
 {
     r->prefix = sl_arg_optlstring(L, 3, "", &r->prefix_size);
     r->less_is_ok = (unsigned char)lua_toboolean(L, 4);
@@ -204,7 +204,7 @@ static int meth_receive(lua_State *L)
     sl_asocket *a = sl_asocket_check(L);
     sl_receive r = {SL_LINE, 0, 0, 0, 0, "", 0};
     if (lua_gettop(L) > 1)
-        check_receive(L, &r);
+        read_arguments(L, &r);
     sl_asocket_begin(L, a, SL_CLIENT);
     sl_receive_check(L, a, "receive");
     int err = sl_pattern_refuse(a, &r);
