@@ -30,7 +30,7 @@
 
 /* [-0, +1, -] Pushes the loop of t, or of the nearest thread below t that has
  * one; else the loop made first. nil if it is collected. */
-static void push_loop(lua_State *L, const sl_thread *t)
+static void push_thread_loop(lua_State *L, const sl_thread *t)
 {
     const void *loop = sl_thread_loop(t);
     if (loop != NULL)
@@ -42,14 +42,14 @@ static void push_loop(lua_State *L, const sl_thread *t)
 /* [-0, +1, e] Pushes the loop in which the calling thread will wait; the stack
  * keeps it alive. Raises if the caller cannot wait. `what` names the
  * function. */
-static sl_loop *enter(lua_State *L, const char *what)
+static sl_loop *enter_loop(lua_State *L, const char *what)
 {
     luaL_checkstack(L, LUA_MINSTACK, "no room to wait");
     const sl_threads *threads = sl_threads_get(L);
     if (threads->running == NULL)
         luaL_error(L, "%s must be called from a loop thread (see newthread)",
                    what);
-    push_loop(L, threads->running);
+    push_thread_loop(L, threads->running);
     sl_loop *loop = lua_touserdata(L, -1);
     if (loop == NULL || loop->closed)
         sl_loop_isclosed(L);
@@ -60,7 +60,7 @@ static sl_loop *enter(lua_State *L, const char *what)
 
 /* Sets *ready to those of the events that the descriptor is ready for. 0 or how
  * asking failed. */
-static int look(int fd, int events, int *ready)
+static int ask_readiness(int fd, int events, int *ready)
 {
     const short wanted = (short)((events & SOCKETLOOP_READABLE ? POLLIN : 0) |
                                  (events & SOCKETLOOP_WRITABLE ? POLLOUT : 0));
@@ -83,8 +83,9 @@ static double time_left(double until)
 }
 
 /* [-0, +0, e] Waits, in the loop on the top, until the descriptor is ready or
- * the time is over. Sets *ready and returns as look does. */
-static int await(lua_State *L, int fd, int events, double seconds, int *ready)
+ * the time is over. Sets *ready and returns as ask_readiness does. */
+static int await_readiness(lua_State *L, int fd, int events, double seconds,
+                           int *ready)
 {
     double until = seconds < 0 ? -1 : sl_clock_now() + seconds;
     unsigned interest = (events & SOCKETLOOP_READABLE ? SL_READABLE : 0) |
@@ -94,15 +95,15 @@ static int await(lua_State *L, int fd, int events, double seconds, int *ready)
     int err, failure;
     do {
         err = sl_watcher_block(L, w, fd, interest, time_left(until));
-        failure = err == 0 || err == SL_TIMEOUT ? look(fd, events, ready)
-                                                : err;
+        failure = err == 0 || err == SL_TIMEOUT
+                      ? ask_readiness(fd, events, ready) : err;
     } while (err == 0 && failure == 0 && *ready == 0);
     lua_pop(L, 1);
     return failure;
 }
 
 /* Sets errno for err, and returns the code of the API. */
-static int code(int err)
+static int api_code(int err)
 {
     errno = err == SL_CLOSED ? EBADF : err == SL_TOO_BIG ? EMFILE : err;
     return errno == EBADF ? SOCKETLOOP_CLOSED
@@ -118,27 +119,27 @@ static int wait_ready(lua_State *L, int fd, int events, double seconds)
         luaL_error(L, "wait: invalid events (%d)", events);
     if (seconds != seconds)
         luaL_error(L, "wait: the time is not a number");
-    sl_loop *loop = enter(L, "wait");
+    sl_loop *loop = enter_loop(L, "wait");
     if (sl_operation_isdue(L, loop))
         sl_sleep_block(L, loop, 0);
     int ready = 0;
-    int err = look(fd, events, &ready);
+    int err = ask_readiness(fd, events, &ready);
     if (err == 0 && ready == 0 && seconds != 0) {
-        err = await(L, fd, events, seconds, &ready);
+        err = await_readiness(L, fd, events, seconds, &ready);
     } else if (err == 0 && ready == 0 &&
                sl_hook_refuses(L, loop->threads) == NULL) {
         sl_sleep_block(L, loop, 0);
-        err = look(fd, events, &ready);
+        err = ask_readiness(fd, events, &ready);
     }
     lua_pop(L, 1);
-    return err != 0 ? code(err) : ready;
+    return err != 0 ? api_code(err) : ready;
 }
 
 static void sleep_so_long(lua_State *L, double seconds)
 {
     if (seconds != seconds)
         luaL_error(L, "sleep: the time is not a number");
-    sl_sleep_block(L, enter(L, "sleep"), seconds);
+    sl_sleep_block(L, enter_loop(L, "sleep"), seconds);
     lua_pop(L, 1);
 }
 

@@ -33,7 +33,7 @@ static sl_bytes *new_bytes(size_t size)
 
 /* Moves the buffer's bytes to the start of a block of so many bytes that the
  * buffer owns. 0 or ENOMEM. */
-static int move(sl_buffer *buffer, sl_scratch *scratch, size_t size)
+static int move_bytes(sl_buffer *buffer, sl_scratch *scratch, size_t size)
 {
     sl_bytes *old = buffer->bytes;
     if (buffer != scratch->user && old != NULL && old->first == 0) {
@@ -60,7 +60,7 @@ static int move(sl_buffer *buffer, sl_scratch *scratch, size_t size)
 
 /* Makes room for so many more bytes in memory of the buffer's own. 0 or
  * ENOMEM. */
-static int own(sl_buffer *buffer, sl_scratch *scratch, size_t room)
+static int reserve_own(sl_buffer *buffer, sl_scratch *scratch, size_t room)
 {
     sl_bytes *bytes = buffer != scratch->user ? buffer->bytes : NULL;
     size_t count = sl_buffer_count(buffer);
@@ -70,7 +70,7 @@ static int own(sl_buffer *buffer, sl_scratch *scratch, size_t room)
     while (size < count + room)
         size *= 2;
     if (bytes == NULL || size > bytes->size || bytes->first < count)
-        return move(buffer, scratch, size);
+        return move_bytes(buffer, scratch, size);
     memcpy(bytes->data, sl_buffer_bytes(buffer), count);
     bytes->first = 0;
     bytes->last = count;
@@ -78,16 +78,16 @@ static int own(sl_buffer *buffer, sl_scratch *scratch, size_t room)
 }
 
 /* Moves the scratch's bytes to memory of their user's own. 0 or ENOMEM. */
-static int evict(sl_scratch *scratch)
+static int evict_user(sl_scratch *scratch)
 {
     sl_buffer *user = scratch->user;
-    return user == NULL ? 0 : own(user, scratch, 0);
+    return user == NULL ? 0 : reserve_own(user, scratch, 0);
 }
 
 /* Makes an empty buffer the scratch's user. 0 or ENOMEM. */
-static int enter(sl_buffer *buffer, sl_scratch *scratch)
+static int enter_scratch(sl_buffer *buffer, sl_scratch *scratch)
 {
-    if (evict(scratch) != 0)
+    if (evict_user(scratch) != 0)
         return ENOMEM;
     free(buffer->bytes);
     buffer->bytes = &scratch->bytes;
@@ -99,7 +99,7 @@ char *sl_buffer_makeroom(sl_buffer *buffer, sl_scratch *scratch,
                          size_t wanted, size_t *size)
 {
     if (sl_buffer_count(buffer) == 0 && buffer != scratch->user &&
-        enter(buffer, scratch) != 0)
+        enter_scratch(buffer, scratch) != 0)
         return NULL;
     sl_bytes *bytes = buffer->bytes;
     if (buffer == scratch->user) {
@@ -117,7 +117,7 @@ char *sl_buffer_makeroom(sl_buffer *buffer, sl_scratch *scratch,
         room = SL_STREAM_SIZE;
     if (room > wanted && wanted > 0)
         room = wanted;
-    if (own(buffer, scratch, room) != 0)
+    if (reserve_own(buffer, scratch, room) != 0)
         return NULL;
     bytes = buffer->bytes;
     *size = bytes->size - bytes->last;
@@ -129,7 +129,7 @@ char *sl_buffer_room(sl_buffer *buffer, sl_scratch *scratch, size_t size)
     size_t free_size;
     if (size <= SL_SCRATCH_SIZE)    /* an empty buffer gets the whole scratch */
         return sl_buffer_reserve(buffer, scratch, 0, &free_size);
-    return own(buffer, scratch, size) == 0
+    return reserve_own(buffer, scratch, size) == 0
                ? buffer->bytes->data + buffer->bytes->last : NULL;
 }
 
@@ -145,7 +145,7 @@ void sl_buffer_drop(sl_buffer *buffer, sl_scratch *scratch, size_t n)
 int sl_buffer_append(sl_buffer *buffer, sl_scratch *scratch,
                      const char *data, size_t n)
 {
-    if (own(buffer, scratch, n) != 0)
+    if (reserve_own(buffer, scratch, n) != 0)
         return ENOMEM;
     memcpy(buffer->bytes->data + buffer->bytes->last, data, n);
     buffer->bytes->last += n;

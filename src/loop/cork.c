@@ -59,7 +59,7 @@ static int is_orphan(const sl_cork *g)
 
 /* False in a child of fork(2): its block is a copy, and the parent sends the
  * bytes. */
-static int is_ours(const sl_cork *g)
+static int is_block_ours(const sl_cork *g)
 {
     return g->forks == sl_process_forks;
 }
@@ -67,7 +67,7 @@ static int is_ours(const sl_cork *g)
 /* --- the end of a block ------------------------------------------------ */
 
 /* Keeps one block for the loop's next sends, and frees any other. */
-static void give_back(sl_loop *loop, sl_cork *g)
+static void give_back_block(sl_loop *loop, sl_cork *g)
 {
     if (loop->spare == NULL && !is_orphan(g))
         loop->spare = g;
@@ -84,7 +84,7 @@ static void gather_in(sl_loop *loop, sl_cork *g)
     sl_perthread_set(g);
 }
 
-static void unpark(sl_loop *loop, sl_cork *g)
+static void unpark_block(sl_loop *loop, sl_cork *g)
 {
     if (g->prev != NULL)
         g->prev->next = g->next;
@@ -131,18 +131,18 @@ static void leave_orphans(sl_cork *g)
 
 /* Ends a block whose bytes were sent or dropped. Frees g, closes an orphan's
  * descriptor, and may free a source that was made for watches. */
-static void finish(sl_cork *g)
+static void finish_block(sl_cork *g)
 {
     sl_source *source = g->source;
     sl_loop *loop = source->loop;
     sl_orphans *orphans = g->orphans;
     int fd = sl_source_owned(source);
     if (g->state != GATHERING)
-        unpark(loop, g);
+        unpark_block(loop, g);
     else
         gather_in(loop, NULL);
     source->unsent = NULL;
-    if (g->ends && is_ours(g))
+    if (g->ends && is_block_ours(g))
         sl_fd_shutdown(fd, SHUT_WR);
     if (is_orphan(g)) {
         sl_source_release(source, 1);
@@ -151,41 +151,41 @@ static void finish(sl_cork *g)
     }
     if (orphans != NULL)
         leave_orphans(g);
-    give_back(loop, g);
+    give_back_block(loop, g);
     if (orphans != NULL)
         orphans->gone(orphans);
 }
 
 /* Drops the bytes of an orphan. The connection is reset, so that the peer does
  * not mistake the end for a regular one. */
-static void give_up(sl_cork *g)
+static void give_up_orphan(sl_cork *g)
 {
     int fd = sl_source_owned(g->source);
-    if (fd >= 0 && is_ours(g))
+    if (fd >= 0 && is_block_ours(g))
         sl_fd_resetting(fd);
-    finish(g);
+    finish_block(g);
 }
 
 static sl_thread *stop_lingering(sl_timer *timer, double now)
 {
     (void)now;
-    give_up((sl_cork *)((char *)timer - offsetof(sl_cork, timer)));
+    give_up_orphan((sl_cork *)((char *)timer - offsetof(sl_cork, timer)));
     return NULL;
 }
 
-static void lose(sl_cork *g, int err)
+static void lose_bytes(sl_cork *g, int err)
 {
     g->source->lost = (short)err;
-    finish(g);
+    finish_block(g);
 }
 
 /* --- sending ----------------------------------------------------------- */
 
-static void go_on(sl_watch *watch);
+static void block_ready(sl_watch *watch);
 
 /* The peer's window is full: the loop sends the bytes later. Frees g if it
  * cannot be watched. */
-static void park(sl_cork *g)
+static void park_block(sl_cork *g)
 {
     sl_loop *loop = g->source->loop;
     if (g->state == GATHERING) {
@@ -202,7 +202,7 @@ static void park(sl_cork *g)
         return;
     int err = sl_source_watch(loop, g->source->fd, &g->watch);
     if (err != 0)
-        lose(g, err);
+        lose_bytes(g, err);
 }
 
 /* Sets the timer of an orphan, and adds it to the list of orphans. */
@@ -229,10 +229,10 @@ static void note_taken(sl_cork *g, size_t sent)
 }
 
 /* Sends the block's bytes and then data; see sl_cork_send. May free g. */
-static int transmit(sl_cork *g, const char *data, size_t size, size_t *n)
+static int transmit_block(sl_cork *g, const char *data, size_t size, size_t *n)
 {
     sl_source *source = g->source;
-    if (!is_ours(g))
+    if (!is_block_ours(g))
         g->first = g->last;
     size_t count = g->last - g->first;
     int err = 0;
@@ -245,13 +245,13 @@ static int transmit(sl_cork *g, const char *data, size_t size, size_t *n)
     *n -= sent;
     source->writer.progress |= sent > 0;
     if (err != 0 && err != EAGAIN) {
-        lose(g, err);
+        lose_bytes(g, err);
     } else if (g->first == g->last) {
-        finish(g);
+        finish_block(g);
     } else {
         source->writable = 0;
         note_taken(g, sent);
-        park(g);
+        park_block(g);
     }
     return err;
 }
@@ -262,18 +262,18 @@ int sl_cork_send(sl_source *source, const char *data, size_t size,
     *n = 0;
     if (source->unsent->ends && size > 0)
         return EPIPE;
-    return transmit(source->unsent, data, size, n);
+    return transmit_block(source->unsent, data, size, n);
 }
 
 static void transmit_bytes(sl_cork *g)
 {
     size_t n;
-    transmit(g, NULL, 0, &n);
+    transmit_block(g, NULL, 0, &n);
 }
 
 /* Called when there may be room, or the descriptor was closed without
  * notice. */
-static void go_on(sl_watch *watch)
+static void block_ready(sl_watch *watch)
 {
     transmit_bytes(watch->owner);
 }
@@ -302,7 +302,7 @@ static sl_cork *get_block(sl_loop *loop)
 }
 
 /* Begins to gather for the source. False: no memory. */
-static int begin(sl_source *source)
+static int begin_block(sl_source *source)
 {
     sl_loop *loop = source->loop;
     sl_cork *g = get_block(loop);
@@ -312,7 +312,7 @@ static int begin(sl_source *source)
     g->source = source;
     g->forks = sl_process_forks;
     g->watch.interest = SL_WRITABLE;
-    g->watch.on_ready = go_on;
+    g->watch.on_ready = block_ready;
     g->watch.owner = g;
     sl_timer_init(&g->timer, stop_lingering);
     source->unsent = g;
@@ -325,7 +325,7 @@ static int begin(sl_source *source)
 static int make_way(sl_source *source)
 {
     sl_cork *g = source->loop->gathering;
-    if (g != NULL && (g->source != source || !is_ours(g)))
+    if (g != NULL && (g->source != source || !is_block_ours(g)))
         transmit_bytes(g);
     return source->unsent == NULL || source->unsent->state == GATHERING;
 }
@@ -333,7 +333,7 @@ static int make_way(sl_source *source)
 int sl_cork_add(sl_source *source, const char *data, size_t size)
 {
     if (size > SMALL || !make_way(source) ||
-        (source->unsent == NULL && !begin(source)))
+        (source->unsent == NULL && !begin_block(source)))
         return 0;
     sl_cork *g = source->unsent;
     if (size > ROOM - g->last)
@@ -398,13 +398,13 @@ double sl_cork_idle(const sl_orphans *orphans)
 
 void sl_cork_reset(sl_orphans *orphans)
 {
-    give_up(orphans->first);
+    give_up_orphan(orphans->first);
 }
 
 void sl_cork_drop(sl_source *source)
 {
     if (source->unsent != NULL)
-        finish(source->unsent);
+        finish_block(source->unsent);
 }
 
 /* --- all of them ------------------------------------------------------- */
@@ -413,7 +413,7 @@ void sl_cork_drop(sl_source *source)
 static int drop_inherited(sl_loop *loop)
 {
     while (loop->unsent != NULL)
-        finish(loop->unsent);
+        finish_block(loop->unsent);
     return 0;
 }
 
@@ -425,10 +425,10 @@ static void free_corks(sl_loop *loop)
     while ((g = loop->gathering != NULL ? loop->gathering
                                         : loop->unsent) != NULL) {
         size_t n;
-        if (is_ours(g))
+        if (is_block_ours(g))
             sl_fd_sendtwo(g->source->fd, g->data + g->first,
                           g->last - g->first, NULL, 0, &n);
-        finish(g);
+        finish_block(g);
     }
     free(loop->spare);
     loop->spare = NULL;

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-static int do_nothing(lua_State *L)
+static int empty_function(lua_State *L)
 {
     (void)L;
     return 0;
@@ -16,7 +16,7 @@ static int do_nothing(lua_State *L)
 
 void sl_interrupt_call(lua_State *L)
 {
-    lua_pushcfunction(L, do_nothing);
+    lua_pushcfunction(L, empty_function);
     lua_call(L, 0, 0);
 }
 

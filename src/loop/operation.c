@@ -74,7 +74,7 @@ void sl_operation_advance(lua_State *L, sl_wait *wait)
 
 /* Abandons the operation. A writer's `results` releases what the operation
  * holds. */
-static void give_up(lua_State *L, sl_wait *wait)
+static void abandon_operation(lua_State *L, sl_wait *wait)
 {
     const sl_operation *operation = sl_source_pending(wait)->operation;
     wait->status = SL_CLOSED;
@@ -92,7 +92,7 @@ void sl_operation_drop(lua_State *L, sl_wait *wait)
     t->wait = NULL;
     sl_wait_leave(wait);
     if (sl_wait_hassource(wait))
-        give_up(L, wait);
+        abandon_operation(L, wait);
 }
 
 /* Whether a thread has left a parked wait of that loop. */
@@ -175,7 +175,7 @@ static int must_wait(lua_State *L, sl_wait *wait)
         ;
     if (wait->status != SL_AGAIN)
         return 0;
-    give_up(L, wait);
+    abandon_operation(L, wait);
     return luaL_error(L, "%s", obstacle);
 }
 

@@ -158,7 +158,7 @@ static double call_hook(lua_State *L, sl_loop *loop, double end, int *is_cut)
 /* --- the step ---------------------------------------------------------- */
 
 /* [-0, +0, e] In a child process: gives the loop a poller of its own. */
-static void become_child(lua_State *L, sl_loop *loop)
+static void renew_poller(lua_State *L, sl_loop *loop)
 {
     int err;
     do
@@ -175,7 +175,7 @@ static void poll_events(lua_State *L, sl_loop *loop, double end)
         int is_cut;
         double left = call_hook(L, loop, end, &is_cut);
         if (sl_loop_isforked(loop))
-            become_child(L, loop);
+            renew_poller(L, loop);
         int n = loop->type->wait(loop->poller, sl_clock_ms(left),
                                  loop->events, SL_EVENTS_MAX);
         loop->event = 0;
@@ -201,7 +201,7 @@ int sl_step_run(lua_State *L, sl_loop *loop, double timeout)
     luaL_checkstack(L, LUA_MINSTACK * 2, "too many nested steps");
     sl_turn_report(L, loop);
     if (sl_loop_isforked(loop))
-        become_child(L, loop);
+        renew_poller(L, loop);
     int unfinished = loop->event < loop->event_count;
     if (loop->waiting == 0 && loop->ready == 0 && !unfinished)
         return 0;

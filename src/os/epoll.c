@@ -17,7 +17,7 @@
 enum { EVENTS_MAX = 256 };
 
 /* The state is the epoll descriptor itself. */
-static int descriptor(void *state)
+static int epoll_descriptor(void *state)
 {
     return (int)(intptr_t)state;
 }
@@ -34,8 +34,8 @@ static int epoll_open(void **state)
 
 static void epoll_close(void *state)
 {
-    sl_process_forget(descriptor(state));
-    close(descriptor(state));
+    sl_process_forget(epoll_descriptor(state));
+    close(epoll_descriptor(state));
 }
 
 static int epoll_holds(int fd)
@@ -52,11 +52,11 @@ static int epoll_watch(void *state, int fd, uint32_t generation,
         .events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET,
         .data.u64 = (uint64_t)generation << 32 | (uint32_t)fd,
     };
-    if (epoll_ctl(descriptor(state), EPOLL_CTL_ADD, fd, &event) == 0)
+    if (epoll_ctl(epoll_descriptor(state), EPOLL_CTL_ADD, fd, &event) == 0)
         return 0;
     if (errno != EEXIST)
         return errno;
-    if (epoll_ctl(descriptor(state), EPOLL_CTL_MOD, fd, &event) == 0)
+    if (epoll_ctl(epoll_descriptor(state), EPOLL_CTL_MOD, fd, &event) == 0)
         return 0;
     return errno;
 }
@@ -64,10 +64,10 @@ static int epoll_watch(void *state, int fd, uint32_t generation,
 static void epoll_forget(void *state, int fd)
 {
     struct epoll_event unused = {0};
-    epoll_ctl(descriptor(state), EPOLL_CTL_DEL, fd, &unused);
+    epoll_ctl(epoll_descriptor(state), EPOLL_CTL_DEL, fd, &unused);
 }
 
-static unsigned readiness(uint32_t events)
+static unsigned epoll_readiness(uint32_t events)
 {
     unsigned ready = 0;
     if (events & EPOLLIN)
@@ -86,14 +86,14 @@ static unsigned readiness(uint32_t events)
 static int epoll_wait_events(void *state, int ms, sl_event *events, int max)
 {
     struct epoll_event found[EVENTS_MAX];
-    int n = epoll_wait(descriptor(state), found,
+    int n = epoll_wait(epoll_descriptor(state), found,
                        max < EVENTS_MAX ? max : EVENTS_MAX, ms);
     if (n < 0)
         return -errno;
     for (int i = 0; i < n; i++) {
         events[i].fd = (int)(uint32_t)found[i].data.u64;
         events[i].generation = (uint32_t)(found[i].data.u64 >> 32);
-        events[i].ready = readiness(found[i].events);
+        events[i].ready = epoll_readiness(found[i].events);
     }
     return n;
 }

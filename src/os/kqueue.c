@@ -21,7 +21,7 @@
 enum { EVENTS_MAX = 256 };
 
 /* The state is the kqueue descriptor itself. */
-static int descriptor(void *state)
+static int kqueue_descriptor(void *state)
 {
     return (int)(intptr_t)state;
 }
@@ -38,7 +38,7 @@ static int kqueue_open(void **state)
 
 static void kqueue_close(void *state)
 {
-    close(descriptor(state));
+    close(kqueue_descriptor(state));
 }
 
 static int kqueue_holds(int fd)
@@ -52,8 +52,8 @@ static void kqueue_forget(void *state, int fd)
     struct kevent both[2];
     EV_SET(&both[0], fd, EVFILT_READ, EV_DELETE, 0, 0, NULL);
     EV_SET(&both[1], fd, EVFILT_WRITE, EV_DELETE, 0, 0, NULL);
-    kevent(descriptor(state), both, 1, NULL, 0, NULL);
-    kevent(descriptor(state), both + 1, 1, NULL, 0, NULL);
+    kevent(kqueue_descriptor(state), both, 1, NULL, 0, NULL);
+    kevent(kqueue_descriptor(state), both + 1, 1, NULL, 0, NULL);
 }
 
 /* A pipe whose other end is closed can be registered for reading only (EPIPE).
@@ -67,7 +67,8 @@ static int kqueue_watch(void *state, int fd, uint32_t generation,
            (void *)(uintptr_t)generation);
     EV_SET(&both[1], fd, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0,
            (void *)(uintptr_t)generation);
-    int err = kevent(descriptor(state), both, 2, NULL, 0, NULL) < 0 ? errno : 0;
+    int err = kevent(kqueue_descriptor(state), both, 2, NULL, 0, NULL) < 0
+                  ? errno : 0;
     if (err == 0 || err == EPIPE)
         return 0;
     kqueue_forget(state, fd);
@@ -82,7 +83,7 @@ static int is_pipe(int fd)
 
 /* Urgent data is not reported, so a readable descriptor counts as hung up (see
  * poller.h). A pipe ends in both directions at once. */
-static unsigned readiness(const struct kevent *event)
+static unsigned kqueue_readiness(const struct kevent *event)
 {
     int at_end = event->flags & EV_EOF;
     if (event->flags & EV_ERROR)
@@ -97,7 +98,7 @@ static int kqueue_wait(void *state, int ms, sl_event *events, int max)
 {
     struct kevent found[EVENTS_MAX];
     struct timespec limit = {ms / 1000, (long)(ms % 1000) * 1000000};
-    int n = kevent(descriptor(state), NULL, 0, found,
+    int n = kevent(kqueue_descriptor(state), NULL, 0, found,
                    max < EVENTS_MAX ? max : EVENTS_MAX,
                    ms < 0 ? NULL : &limit);
     if (n < 0)
@@ -105,7 +106,7 @@ static int kqueue_wait(void *state, int ms, sl_event *events, int max)
     for (int i = 0; i < n; i++) {
         events[i].fd = (int)found[i].ident;
         events[i].generation = (uint32_t)(uintptr_t)found[i].udata;
-        events[i].ready = readiness(&found[i]);
+        events[i].ready = kqueue_readiness(&found[i]);
     }
     return n;
 }

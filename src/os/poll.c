@@ -106,7 +106,7 @@ static int poll_watch(void *state, int fd, uint32_t generation,
     return 0;
 }
 
-static unsigned readiness(short revents)
+static unsigned poll_readiness(short revents)
 {
     unsigned ready = 0;
     if (revents & POLLIN)
@@ -133,7 +133,7 @@ static int poll_wait(void *state, int ms, sl_event *events, int max)
         left--;
         events[n].fd = p->fd;
         events[n].generation = s->places[p->fd].generation;
-        events[n++].ready = readiness(p->revents);
+        events[n++].ready = poll_readiness(p->revents);
         if (n == max)
             s->next = at + 1;
     }

@@ -33,7 +33,7 @@ void sl_arg_register(lua_State *L, const luaL_Reg *list, int are_methods)
 }
 
 /* [-0, +1, m] Pushes the running function, or nil. */
-static void push_running(lua_State *L)
+static void push_running_function(lua_State *L)
 {
     lua_Debug where;
     if (lua_getstack(L, 0, &where))
@@ -52,11 +52,11 @@ static const char *name_in(const luaL_Reg *list, lua_CFunction function)
 
 /* [-0, +0, m] Returns the name of the running function, or NULL, and sets
  * *is_method. */
-static const char *find_name(lua_State *L, int *is_method)
+static const char *find_function_name(lua_State *L, int *is_method)
 {
     const char *name = NULL;
     int top = lua_gettop(L);
-    push_running(L);
+    push_running_function(L);
     lua_CFunction function = lua_tocfunction(L, -1);
     push_lists(L);
     lua_pushnil(L);
@@ -72,7 +72,7 @@ static const char *find_name(lua_State *L, int *is_method)
 int sl_arg_error(lua_State *L, int arg, const char *message)
 {
     int is_method;
-    const char *name = find_name(L, &is_method);
+    const char *name = find_function_name(L, &is_method);
     if (name == NULL)
         return luaL_argerror(L, arg, message);
     if (is_method && --arg == 0)
