@@ -97,8 +97,8 @@ typedef struct socketloop_api {
      * value, or seconds is not a number. */
     int (*wait)(lua_State *L, int fd, int events, double seconds);
 
-    /* [-0, +0, e] Waits so many seconds; with 0 or less yields to the other
-     * threads for one turn. Raises if seconds is not a number. */
+    /* [-0, +0, e] Waits so many seconds; with 0 or less gives way to the
+     * other threads for one turn. Raises if seconds is not a number. */
     void (*sleep)(lua_State *L, double seconds);
 
     /* [-0, +0, -] Whether the caller runs in a loop thread, where it may

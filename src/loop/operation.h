@@ -1,7 +1,8 @@
 /*
  * operation.h - operations of threads. An operation is tried at once, and the
  * thread waits if the operation must wait. A thread that has used up its budget
- * of operations lets the other ready threads run.
+ * of operations gives way: the other ready threads have a turn before it
+ * continues.
  */
 
 #ifndef SL_OPERATION_H
@@ -87,7 +88,7 @@ int sl_operation_blocklimited(lua_State *L, sl_wait *wait,
                               double total);
 
 /* An operation that is finished when it is tried, if the socket is open. With
- * sl_operation_block, other threads run if the budget is used up. */
+ * sl_operation_block, the thread gives way if its budget is used up. */
 extern const sl_operation sl_operation_turn;
 
 /* For attempts that no readiness announces: tries at growing intervals on the
@@ -96,11 +97,12 @@ extern const sl_operation sl_operation_turn;
 int sl_operation_poll(lua_State *L, sl_wait *wait, sl_attempt attempt,
                       double block, double total);
 
-/* Yields for one turn: 0 or SL_CLOSED. Only in a thread that may wait. */
+/* Gives way for one turn of the other threads: 0 or SL_CLOSED. Only in a thread
+ * that may wait. */
 int sl_operation_giveway(lua_State *L, sl_wait *wait);
 
 /* Waits so many seconds, or until the socket is closed: 0 or SL_CLOSED. Without
- * memory for a timer, for one turn of the others. Only in a thread. */
+ * memory for a timer, gives way for one turn. Only in a thread. */
 int sl_operation_pause(lua_State *L, sl_wait *wait, double seconds);
 
 /* For the step: tries the operation of a parked or queued wait, and changes the

@@ -7,8 +7,8 @@
 
 #include "loop/wait.h"
 
-/* Ends the running C function in a sleep of so many seconds; 0 or less yields
- * for one turn. */
+/* Ends the running C function in a sleep of so many seconds; 0 or less gives
+ * way for one turn. */
 int sl_sleep_run(lua_State *L, sl_loop *loop, double seconds);
 
 /* [-0, +0, e] Sleeps so many seconds while the calling C function stays on its
