@@ -73,12 +73,12 @@ void sl_attach_sync(lua_State *L, int index, int object)
     lua_pop(L, 1);
     if (!is_current)
         return;
-    sl_object_class(L, object, a);    /* finalizers may run */
+    sl_object_class(L, object, a);
     int fd = sl_object_fd(L, object);
     sl_asocket_assumeready(a);
     if (fd == a->source.fd && !sl_source_isreused(&a->source))
         return;
-    if (fd == a->source.fd)    /* the object has another one of that number */
+    if (fd == a->source.fd)    /* another descriptor with the former number */
         sl_source_release(&a->source, 1);
     if (fd < 0) {
         sl_source_release(&a->source, 0);

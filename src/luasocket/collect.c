@@ -1,6 +1,6 @@
 /*
- * collect.c - see collect.h. The state of a receive is an asocket that the
- * program never sees, of which the buffer and the pattern are used.
+ * collect.c - see collect.h. The state of a receive is an asocket of which only
+ * the buffer and the pattern are used. The program never gets it.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -18,14 +18,18 @@
 
 #include <errno.h>
 
-enum { CHUNK = 64 * 1024 };    /* bytes that an object is asked for at most */
+enum { CHUNK = 64 * 1024 };    /* the most bytes that one call asks for */
 
-/* The upvalues of a step, after the loop; and its stack. */
+/* The upvalues of collect_step; 1 is the loop. */
 enum { DIRTY = 2, GETFD, BUFFERED };
+
+/* The arguments of collect_step. */
 enum {
     STATE = 1, OBJECT, PREFIX, RECEIVE, IS_VISIBLE, FAILURE, IS_GOODBYE
 };
 
+/* [-0, +0, e] Returns the state at index 1. Sets its prefix to the string at
+ * index prefix. */
 static sl_asocket *check_state(lua_State *L, int prefix)
 {
     sl_asocket *a = sl_asocket_test(L, STATE);
@@ -41,7 +45,8 @@ static void collect_bytes(lua_State *L, sl_asocket *a, int index)
     sl_exchange_charge(a->source.loop->threads->running, n);
 }
 
-/* [-0, +0, e] Collects a line, whose line feed the object has dropped. */
+/* [-0, +0, e] Collects the line at index and its line feed, which the object
+ * has dropped. */
 static void collect_line(lua_State *L, sl_asocket *a, int index)
 {
     collect_bytes(L, a, index);
@@ -65,14 +70,15 @@ int sl_collect_begin(lua_State *L)
     return 1;
 }
 
-/* [-0, +4, e] The receive is over: true, data, nil, nil. */
+/* [-0, +4, e] Ends the receive: pushes true, data, nil, nil. Returns 4. */
 static int give_data(lua_State *L, sl_asocket *a)
 {
     lua_pushboolean(L, 1);
     return 1 + sl_receive_give(L, a);
 }
 
-/* [-1, +3, e] nil, the error on the top, partial */
+/* [-1, +3, e] Ends the receive: pops an error and pushes nil, the error,
+ * partial. Returns 3. */
 static int fail_collecting(lua_State *L, sl_asocket *a)
 {
     lua_pushnil(L);
@@ -88,7 +94,8 @@ int sl_collect_giveup(lua_State *L)
     return fail_collecting(L, a);
 }
 
-/* [-1, +4, e] The receive is over: true, nil, the error on the top, partial. */
+/* [-1, +4, e] Ends the receive: pops an error and pushes true, nil, the error,
+ * partial. Returns 4. */
 static int give_failure(lua_State *L, sl_asocket *a)
 {
     lua_pushboolean(L, 1);
@@ -96,7 +103,7 @@ static int give_failure(lua_State *L, sl_asocket *a)
     return 1 + fail_collecting(L, a);
 }
 
-/* [-0, +1, e] Calls the function that is an upvalue with the object. */
+/* [-0, +1, e] Calls the function in that upvalue with the object. */
 static void call_upvalue(lua_State *L, int function)
 {
     lua_pushvalue(L, lua_upvalueindex(function));
@@ -104,14 +111,15 @@ static void call_upvalue(lua_State *L, int function)
     lua_call(L, 1, 1);
 }
 
-/* [-0, +1, -] Pushes LuaSocket's name of the pattern. */
+/* [-0, +1, -] Pushes LuaSocket's name of the pattern, '*l' or '*a'. True: it is
+ * delimited. */
 static int push_name(lua_State *L, const sl_asocket *a)
 {
     lua_pushfstring(L, "*%c", sl_patterns[a->receive.pattern].letter);
     return sl_patterns[a->receive.pattern].is_line;
 }
 
-/* [-0, +0, e] Collects what the object's buffer has. */
+/* [-0, +0, e] Collects the bytes in the object's own buffer. */
 static void collect_buffered(lua_State *L, sl_asocket *a)
 {
     lua_pushvalue(L, lua_upvalueindex(BUFFERED));
@@ -128,7 +136,8 @@ static void collect_buffered(lua_State *L, sl_asocket *a)
     lua_settop(L, IS_GOODBYE);
 }
 
-/* [-0, +4, e] The stream has ended: that finishes the receive, or it fails. */
+/* [-0, +4, e] Ends the receive at the end of the stream: give_data or
+ * give_failure. */
 static int end_stream(lua_State *L, sl_asocket *a)
 {
     if (!lua_isnil(L, FAILURE)) {
@@ -141,9 +150,10 @@ static int end_stream(lua_State *L, sl_asocket *a)
     return give_failure(L, a);
 }
 
-/* [-0, +n, e] Looks for bytes that the object can receive, and pushes how many,
- * or the pattern's name if a line is among them. 0, or how many results the
- * step has. */
+/* [-0, +n, e] Peeks at the descriptor. Returns 0 if there are bytes, and pushes
+ * the argument for the object's receive: the number of bytes, or the pattern's
+ * name if they have a line. Else pushes the results of collect_step and returns
+ * their number. */
 static int push_visible(lua_State *L, sl_asocket *a)
 {
     size_t n;
@@ -169,7 +179,8 @@ static int push_visible(lua_State *L, sl_asocket *a)
     return 0;
 }
 
-/* [-0, +1, -] Pushes what to ask an object for whose bytes can't be seen. */
+/* [-0, +1, -] Pushes the argument for the receive of an object whose bytes
+ * cannot be peeked at: the pattern's name or a number of bytes. */
 static void push_blindly(lua_State *L, const sl_asocket *a)
 {
     size_t missing = sl_pattern_missing(a);
@@ -180,8 +191,9 @@ static void push_blindly(lua_State *L, const sl_asocket *a)
         lua_pushinteger(L, is_counted ? (lua_Integer)missing : CHUNK);
 }
 
-/* [-0, +n, e] The object's receive has failed; its results are on the top. What
- * the step gives. */
+/* [-0, +n, e] Collects the bytes of a call of the object's receive that has
+ * failed, whose results nil, error, partial are on the top. Pushes the results
+ * of collect_step and returns n. */
 static int judge_failure(lua_State *L, sl_asocket *a)
 {
     int error = lua_gettop(L) - 1;
@@ -203,8 +215,9 @@ static int judge_failure(lua_State *L, sl_asocket *a)
     return end_stream(L, a);
 }
 
-/* [-1, +n, e] Asks the object for what is on the top. 0, or how many results
- * the step has. */
+/* [-1, +n, e] Calls the object's receive with the value on the top, and
+ * collects the bytes. Returns 0 if the receive may go on, or pushes the results
+ * of collect_step and returns n. */
 static int ask_object(lua_State *L, sl_asocket *a)
 {
     int asked = lua_gettop(L);
@@ -227,7 +240,8 @@ static int ask_object(lua_State *L, sl_asocket *a)
                                           : end_stream(L, a);
 }
 
-/* [-0, +n, e] One call of the object. 0, or how many results the step has. */
+/* [-0, +n, e] Collects bytes once. Returns 0 if the receive may go on, or
+ * pushes the results of collect_step and returns n. */
 static int collect_once(lua_State *L, sl_asocket *a)
 {
     if (!lua_toboolean(L, IS_VISIBLE) || a->receive.pattern == SL_COUNT) {
@@ -243,8 +257,8 @@ static int collect_once(lua_State *L, sl_asocket *a)
     return n != 0 ? n : ask_object(L, a);
 }
 
-/* Whether what was collected is enough. To receive no bytes the object is asked
- * for them, too. */
+/* True if the collected bytes finish the receive. A receive of zero bytes also
+ * calls the object, which may fail. */
 static int is_enough(sl_asocket *a)
 {
     return (a->receive.pattern != SL_COUNT || a->receive.wanted > 0) &&

@@ -16,21 +16,25 @@
 #include <math.h>
 #include <string.h>
 
-/* So many calls that want what is there already; then it pauses. */
+/* The number of `tries` (exchange.h) after which there is a pause before each
+ * further call. */
 enum { TRIES_MAX = 16 };
 
-/* So many bytes are a thread's share, and the others get their turn. */
+/* A thread's budget in bytes. */
 enum { BYTES_MAX = 64 * 1024 };
 
+/* The pause after TRIES_MAX tries. */
 static const double pause_seconds = 0.01;
 
 /* --- waiting ----------------------------------------------------------- */
 
+/* Returns 0 if the wait's readiness has come, SL_AGAIN or SL_CLOSED. */
 static int ready_status(const sl_source *source, const sl_wait *wait)
 {
     if (source->fd < 0)
         return SL_CLOSED;
-    /* Its turn came late: the readiness may be forgotten again. */
+    /* The wait was queued when the readiness came. By now another call may have
+     * used that up. */
     if (wait->phase == SL_WAIT_QUEUED)
         return 0;
     int ready = wait->interest & SL_READABLE ? source->readable
@@ -59,7 +63,8 @@ void sl_exchange_regain(const sl_exchange *x)
         x->a->receive = *x->receive;
 }
 
-/* [-0, +0, e] Raises where the thread cannot wait in blocking style. */
+/* [-0, +0, e] Raises if the caller is no thread of the loop, or another thread
+ * uses the wait. */
 static void check_thread(lua_State *L, const sl_exchange *x)
 {
     sl_operation_check(L, x->wait, x->name);
@@ -80,7 +85,7 @@ double sl_exchange_timeleft(const sl_exchange *x)
     return limit;
 }
 
-/* sl_operation_block in the exchange's wait */
+/* sl_operation_block in x->wait. Restores a->receive afterwards. */
 static int block_exchange(lua_State *L, const sl_exchange *x,
                           const sl_operation *operation, double limit)
 {
@@ -120,8 +125,9 @@ int sl_exchange_turn(lua_State *L, sl_exchange *x)
     return block_exchange(L, x, &sl_operation_turn, -1);
 }
 
-/* [-0, +0, e] The object wants what is there already. If it goes on like that
- * and moves nothing it is called only now and then. 0 or SL_CLOSED. */
+/* [-0, +0, e] Waits before another call of an object that wants readiness that
+ * is there already: for a turn, after TRIES_MAX tries for a pause. Returns 0 or
+ * SL_CLOSED. */
 static int try_again_later(lua_State *L, sl_exchange *x, double limit)
 {
     if (x->tries++ == 0)
@@ -135,8 +141,9 @@ static int try_again_later(lua_State *L, sl_exchange *x, double limit)
     return err;
 }
 
-/* The object may not have done all it could, and an edge-triggered poller would
- * report nothing more; so the system is asked first. */
+/* Asks the system for the readiness before it waits. An object that has not
+ * read or written as much as it could would otherwise wait for ever: an
+ * edge-triggered poller does not report the readiness again. */
 int sl_exchange_await(lua_State *L, sl_exchange *x)
 {
     sl_source *source = &x->a->source;
@@ -168,16 +175,18 @@ int sl_exchange_isdirty(lua_State *L, const sl_exchange *x)
     return sl_object_isdirty(L, x->object);
 }
 
-/* The wait ends if it is for the other direction than its own, or if what
- * was done went the other direction. */
+/* Ends a parked wait that is interested in the opposite direction of its own.
+ * Ends it also if the call of the other thread had waited for this wait's own
+ * direction. */
 static void wake_crossed(sl_wait *wait, unsigned own, unsigned wanted)
 {
     if (sl_wait_isparked(wait) && (wait->interest != own || wanted == own))
         sl_wait_finish(wait, 0);
 }
 
-/* [-0, +0, e] Threads that wait for what the call may have brought go on;
- * x->wanted is still the readiness that the call had waited for. */
+/* [-0, +0, e] After a call of the object, ends the waits that the call may have
+ * ended without making the descriptor ready. x->wanted is still the readiness
+ * that was wanted before the call. */
 static void wake_others(lua_State *L, const sl_exchange *x)
 {
     sl_wait *reader = &x->a->source.reader;
@@ -190,7 +199,7 @@ static void wake_others(lua_State *L, const sl_exchange *x)
     wake_crossed(&x->a->source.writer, SL_WRITABLE, x->wanted);
 }
 
-/* The reader's and the writer's thread see that the object has failed. */
+/* Ends the waits of both directions, as the object has failed. */
 static void wake_both(sl_source *source)
 {
     if (sl_wait_isparked(&source->reader))
@@ -219,7 +228,8 @@ unsigned sl_exchange_wanted(lua_State *L, int index, unsigned own)
          : is_word(L, index, "timeout") ? own : 0;
 }
 
-/* [-0, +0, -] LuaSec has the system's words for a peer that is gone. */
+/* [-0, +0, m] Replaces an error at index that means a lost connection by
+ * 'closed'. LuaSec returns the system's message there. */
 static void reword_error(lua_State *L, int index)
 {
     if (lua_type(L, index) != LUA_TSTRING ||
@@ -229,8 +239,8 @@ static void reword_error(lua_State *L, int index)
     lua_replace(L, index);
 }
 
-/* [-0, +0, m] The object has failed with the error at index, for which OpenSSL
- * may have had no words: nil. */
+/* [-0, +0, m] Remembers that the object has failed with the error at index.
+ * Replaces nil, which LuaSec returns if OpenSSL has no message. */
 static void remember_failure(lua_State *L, sl_asocket *a, int index)
 {
     a->outcome = SL_IO_FAILED;
@@ -316,7 +326,8 @@ void sl_exchange_call(lua_State *L, sl_exchange *x, const char *method,
     sl_exchange_regain(x);
 }
 
-/* [-0, +0, e] Whether OpenSSL's last call stopped at reading or writing. */
+/* [-0, +0, e] True if OpenSSL's last call has stopped because it has to read or
+ * write. */
 static int wants_something(lua_State *L, const sl_exchange *x)
 {
     sl_object_method(L, x->object, "want");
@@ -327,9 +338,10 @@ static int wants_something(lua_State *L, const sl_exchange *x)
     return wants;
 }
 
-/* It also says 'closed' of a reset, with some versions of OpenSSL of any end,
- * and when it was closed itself. Only after a goodbye does it say so once more,
- * without having tried to read. */
+/* LuaSec's 'closed' may also mean a reset, with some versions of OpenSSL any
+ * end of the connection, or that the object itself was closed. After a
+ * close_notify another receive returns 'closed' again without trying to
+ * read. */
 int sl_exchange_isgoodbye(lua_State *L, sl_exchange *x)
 {
     if (sl_object_fd(L, x->object) < 0 || wants_something(L, x))

@@ -1,6 +1,6 @@
 /*
- * foreign.c - receive, send and other methods of objects that are not
- * LuaSocket's, called so that they wait in the loop. See foreign.h.
+ * foreign.c - the driver of asockets with a foreign object, and call_async. See
+ * foreign.h.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -22,7 +22,8 @@
 
 #include <errno.h>
 
-/* At most so many bytes in one call, before other threads may run. */
+/* The most bytes that one call of the object receives or sends. Between two
+ * calls other threads may run. */
 enum { CHUNK = 32 * 1024 };
 
 /* --- objects ----------------------------------------------------------- */
@@ -66,7 +67,7 @@ void sl_foreign_prepare(lua_State *L, int index)
 
 /* --- receive and send -------------------------------------------------- */
 
-/* [-1, +3, e] nil, the error on the top, what was received */
+/* [-1, +3, e] Pops an error and pushes nil, the error, partial. Returns 3. */
 static int fail_received(lua_State *L, const sl_exchange *x)
 {
     lua_pushnil(L);
@@ -76,9 +77,10 @@ static int fail_received(lua_State *L, const sl_exchange *x)
     return 3;
 }
 
-/* [-0, +1, -] Pushes the pattern for the object; how many bytes it asks for,
- * 0 for a line. Lines whose length is limited are not left to the object, nor
- * those of TLS, whose receive goes on as long as the peer keeps up. */
+/* [-0, +1, -] Pushes the pattern for the object's receive. Returns the number
+ * of bytes that it asks for, 0 for a line. Asks for bytes instead of a line if
+ * lines have a limit; also of TLS, whose receive of a line does not return
+ * while the peer goes on sending. */
 static size_t push_pattern(lua_State *L, const sl_asocket *a)
 {
     size_t asked = sl_pattern_missing(a);
@@ -93,7 +95,8 @@ static size_t push_pattern(lua_State *L, const sl_asocket *a)
     return asked;
 }
 
-/* [-0, +0, e] Moves the bytes at index to the asocket's buffer; how many. */
+/* [-0, +0, e] Appends the string at index to the asocket's buffer, and counts
+ * and charges its bytes. Returns their number. */
 static size_t collect_bytes(lua_State *L, sl_exchange *x, int index)
 {
     size_t n = sl_exchange_collect(L, x->a, index);
@@ -103,8 +106,8 @@ static size_t collect_bytes(lua_State *L, sl_exchange *x, int index)
     return n;
 }
 
-/* [-0, +0, e] Whether the error at index is the end of the stream, and that
- * finishes the receive. */
+/* [-0, +0, e] True if the error at index is the end of the stream, and the
+ * receive is finished by it. */
 static int is_end(lua_State *L, sl_exchange *x, int index)
 {
     const sl_asocket *a = x->a;
@@ -112,9 +115,10 @@ static int is_end(lua_State *L, sl_exchange *x, int index)
            (!a->is_tls || sl_exchange_isgoodbye(L, x));
 }
 
-/* [-0, +3, e] Pushes what the object has said already, behind bytes that were
- * enough for the receive before. False if there is nothing, or if it may have
- * changed and this receive must not wait. */
+/* [-0, +(0|3), e] True if remember_outcome has kept an outcome, which is pushed
+ * as the results of a receive: nil, 'wantread' or 'closed', nil. False if the
+ * object has to be called: there is no outcome, or it is SL_IO_DRAINED and
+ * either out of date or of no use, as this receive must not wait. */
 static int recall_outcome(lua_State *L, sl_exchange *x)
 {
     sl_asocket *a = x->a;
@@ -132,8 +136,9 @@ static int recall_outcome(lua_State *L, sl_exchange *x)
     return 1;
 }
 
-/* The receive is finished, though the call failed: the next one begins with
- * that. */
+/* Keeps the outcome of a call of LuaSec's receive that has failed, but whose
+ * bytes finish the asocket's receive. The asocket's next receive begins with
+ * this outcome instead of a call. */
 static void remember_outcome(lua_State *L, const sl_exchange *x)
 {
     sl_asocket *a = x->a;
@@ -145,8 +150,9 @@ static void remember_outcome(lua_State *L, const sl_exchange *x)
         a->outcome = SL_IO_ENDED;
 }
 
-/* One call of the object's receive, which leaves its results. Whether the
- * object has given all that was asked for. */
+/* [-0, +4, e] Calls the object's receive once, or recalls an outcome, and
+ * leaves the results above the object. True if the asocket's receive is
+ * finished. */
 static int receive_once(lua_State *L, sl_exchange *x)
 {
     sl_asocket *a = x->a;
@@ -166,8 +172,9 @@ static int receive_once(lua_State *L, sl_exchange *x)
     return n < asked && !sl_pattern_overflows(a);
 }
 
-/* [-0, +1, e] After a call that has not finished the receive: waits for what
- * the object wants. 0, or -1 and pushes why the receive fails. */
+/* [-0, +(0|1), e] To be called after a call that has not finished the receive:
+ * waits for the readiness that the object wants. Returns 0 if the receive goes
+ * on, or -1 and pushes the error with which it fails. */
 static int go_on_receiving(lua_State *L, sl_exchange *x)
 {
     if (lua_toboolean(L, x->object + 1))
@@ -189,6 +196,8 @@ static int go_on_receiving(lua_State *L, sl_exchange *x)
     return -1;
 }
 
+/* Receives until the pattern is finished. Stack: the asocket and the arguments
+ * (4 places), the object at x.object, the results of a call above it. */
 static int foreign_receive(lua_State *L, sl_asocket *a,
                            const sl_receive *pattern)
 {
@@ -215,8 +224,8 @@ static int foreign_receive(lua_State *L, sl_asocket *a,
     }
 }
 
-/* One call of the object's send, which leaves its results. Whether it sent
- * all the bytes of the call. */
+/* [-0, +3, e] Calls the object's send once, and leaves its results above the
+ * object. True if the object has sent all bytes of the call. */
 static int send_once(lua_State *L, sl_exchange *x, sl_send *s)
 {
     size_t end = s->end - s->next > CHUNK ? s->next + CHUNK : s->end;
@@ -237,7 +246,8 @@ static int send_once(lua_State *L, sl_exchange *x, sl_send *s)
     return sent;
 }
 
-/* [-1, +3, -] nil, the error on the top, last index sent */
+/* [-1, +3, -] Pops an error and pushes nil, the error, the last index sent.
+ * Returns 3. */
 static int fail_sent(lua_State *L, const sl_send *s)
 {
     lua_pushnil(L);
@@ -276,8 +286,8 @@ static int foreign_send(lua_State *L, sl_asocket *a, const sl_send *part)
 
 /* --- other methods ----------------------------------------------------- */
 
-/* [-0, +n, e] Calls the function at index first with the values above it, up
- * to the object, which lies above them all. Returns n. */
+/* [-0, +n, e] Calls the function at index `first` with the values above it, up
+ * to the one below the object. Returns n, the number of results. */
 static int call_once(lua_State *L, sl_exchange *x, int first)
 {
     lua_settop(L, x->object);
@@ -288,12 +298,14 @@ static int call_once(lua_State *L, sl_exchange *x, int first)
     int result = x->object + 1;
     int failed = n >= 2 && !lua_toboolean(L, result) &&
                  x->a->driver->does_io;
-    x->wait = NULL;    /* which one depends on what it wants */
+    x->wait = NULL;    /* the reader or writer, according to x->wanted */
     sl_exchange_called(L, x, failed && sl_exchange_doesio(L, x, first),
                        result);
     return n;
 }
 
+/* [-0, +n, e] Calls the function at index `first` with the values above it,
+ * repeatedly, until its results do not ask for a wait. Returns n. */
 static int call_again(lua_State *L, sl_asocket *a, int first,
                       const char *name)
 {
@@ -362,7 +374,7 @@ static int foreign_dirty(lua_State *L, sl_asocket *a)
 
 static void foreign_close(lua_State *L, int index, int fd, int again)
 {
-    (void)fd;    /* the object closes it, or does not */
+    (void)fd;    /* owned by the object */
     if (!again)
         sl_attach_close(L, index);
 }
@@ -371,7 +383,8 @@ static const char *const foreign_classes[SL_KINDS] = {
     "foreign{master}", "foreign{client}", "foreign{server}"
 };
 
-/* A foreign object is always a client: the rest is never asked for. */
+/* A foreign object is always a client: functions for masters and servers are
+ * NULL. */
 const sl_driver sl_foreign_driver = {
     .name = "foreign", .classes = foreign_classes, .does_io = 1,
     .resync = foreign_resync,
@@ -386,9 +399,8 @@ const sl_driver sl_foreign_driver = {
 
 /* --- call_async -------------------------------------------------------- */
 
-/* call_async(f, ...) -> all results of f(...), which is called again, after
- * waiting for that, while it returns nil or false and 'wantread' or
- * 'wantwrite'. */
+/* call_async(f, ...) -> all results of f(...). While f returns nil or false and
+ * 'wantread' or 'wantwrite', waits for that readiness and calls f again. */
 static int meth_call_async(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
@@ -399,7 +411,7 @@ static int meth_call_async(lua_State *L)
     int err = sl_send_await(L, a, "call_async");
     if (err != 0 && err != SL_CLOSED)
         return sl_result_fail(L, err);
-    if (sl_foreign_istls(L, 3))    /* it would block if no asocket has it yet */
+    if (sl_foreign_istls(L, 3))    /* f may be a method of LuaSec's object */
         sl_foreign_prepare(L, 3);
     int n = call_again(L, a, 2, "call_async");
     sl_asocket_assumeready(a);

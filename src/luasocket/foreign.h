@@ -1,17 +1,18 @@
 /*
- * foreign.h - asockets whose object is not LuaSocket's: LuaSec's, or anything
- * with the methods receive, send, close and getfd.
+ * foreign.h - the driver of asockets with a foreign object: LuaSec's, or any
+ * object with the methods receive, send, close and getfd.
  *
- * The object does its own I/O; the asocket never touches the descriptor but
- * to wait for it. Its methods are called in blocking style, and called again
- * after a wait each time they want to read, to write, or have timed out.
+ * The object does its own I/O; the asocket only waits for the descriptor. The
+ * object's methods are called with timeout 0. A method that returns 'wantread',
+ * 'wantwrite' or 'timeout' is called again after a wait for that readiness. The
+ * thread freezes in these waits.
  *
  * An object may want either direction in any method: TLS reads while it sends
- * and the other way round. So the thread that receives always waits in the
- * source's reader and the one that sends in its writer, and only the wait's
- * interest says for which direction. A call in one direction may complete what
- * the other thread waits for without the descriptor becoming ready; so after
- * each call the other wait is ended, too.
+ * and the other way round. A thread that receives always waits in the source's
+ * reader, and a thread that sends in the writer; the wait's interest is the
+ * direction that the object wants. A call in one direction may complete an
+ * operation for which the other thread waits, without the descriptor becoming
+ * ready. So after each call the other wait is ended, too (exchange.c).
  */
 
 #ifndef SL_FOREIGN_H
@@ -19,14 +20,15 @@
 
 #include "socket/asocket.h"
 
-/* Whether the value at index is such an object. */
+/* [-0, +0, e] True if the value at index has the methods of a foreign
+ * object. */
 int sl_foreign_is(lua_State *L, int index);
 
-/* Whether it is LuaSec's. */
+/* True if the value at index is an object of LuaSec's. */
 int sl_foreign_istls(lua_State *L, int index);
 
-/* [-0, +0, e] Before the object at index becomes an asocket's: makes its
- * methods return instead of waiting. */
+/* [-0, +0, e] To be called before the object at index becomes an asocket's.
+ * Sets its timeout to 0, so that its methods do not block. */
 void sl_foreign_prepare(lua_State *L, int index);
 
 extern const sl_driver sl_foreign_driver;

@@ -12,8 +12,8 @@
 
 #include <string.h>
 
-/* A method of the object, called on the asocket: upvalue 2 is its name. The
- * object is looked up now, as setsocket may have changed it. */
+/* Calls a method of the asocket's object. Upvalue 2 is the method's name. The
+ * object is looked up at each call, as setsocket may change it. */
 static int forward_call(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
@@ -36,7 +36,9 @@ static int forward_call(lua_State *L)
     return n;
 }
 
-/* A function is given as one that can be called on the asocket. */
+/* [-0, +1, e] Pushes the value of the object's field with the name at index 2.
+ * Instead of a function pushes forward_call. The name 'socket' is the object
+ * itself. A class's methods are found without making an object. */
 static int index_object(lua_State *L, sl_asocket *a)
 {
     if (a->phase == SL_PHASE_FINALIZED) {

@@ -1,6 +1,6 @@
 /*
- * forward.h - names of an asocket that are neither fields nor methods: its
- * object's.
+ * forward.h - names of an asocket that are neither fields nor methods: they are
+ * looked up in its object.
  */
 
 #ifndef SL_FORWARD_H

@@ -1,7 +1,7 @@
 /*
- * genuine.c - LuaSocket's own functions, whatever a program has put in their
- * place: those that its loader makes in a Lua state of its own. C functions
- * are the same in all states.
+ * genuine.c - LuaSocket's own functions, in case the program has replaced them.
+ * The module's loader is called in a new Lua state, where nothing is replaced.
+ * A C function is the same in all states.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -10,15 +10,16 @@
 
 #include "os/signal.h"
 
-enum { DEPTH = 2 };    /* of tables that are copied */
+enum { DEPTH = 2 };    /* levels of tables that are copied below the first */
 
 typedef struct module {
     lua_CFunction loader;
     const char *name;    /* borrowed */
-    lua_State *L;        /* the state that it is loaded in */
+    lua_State *L;        /* the new state, in which the module is loaded */
 } module;
 
-/* (module) Loads it, and keeps it in the registry under its name. */
+/* (module) Loads the module, and stores its value in the registry under its
+ * name. */
 static int load_module(lua_State *L)
 {
     const module *m = lua_touserdata(L, 1);
@@ -29,7 +30,7 @@ static int load_module(lua_State *L)
     return 0;
 }
 
-/* [-0, +0, -] How that ended. */
+/* [-0, +0, -] Calls load_module in a protected call. Returns its status. */
 static int try_loading(void *arg)
 {
     module *m = arg;
@@ -45,7 +46,7 @@ static int state_gc(lua_State *L)
     return 0;
 }
 
-/* [-0, +1, e] Pushes a userdata that has a new Lua state. */
+/* [-0, +1, e] Pushes a userdata that owns a new Lua state. */
 static lua_State **push_state(lua_State *L)
 {
     lua_State **other = lua_newuserdata(L, sizeof *other);
@@ -60,8 +61,8 @@ static lua_State **push_state(lua_State *L)
     return other;
 }
 
-/* [-0, +1, m] Pushes a copy of the table at the top of another state: its C
- * functions, and copies of its tables. */
+/* [-0, +1, e] Pushes a copy of the table at the top of another state. The copy
+ * has C functions and, down to the depth, copies of tables. */
 static void copy_table(lua_State *L, lua_State *other, int depth)
 {
     luaL_checkstack(L, LUA_MINSTACK, "too many tables");
@@ -79,9 +80,10 @@ static void copy_table(lua_State *L, lua_State *other, int depth)
     }
 }
 
-/* genuine(loader, name) -> a table: under that name the C functions of the
- * module that the loader makes, and under the names of its classes their
- * metatables; nil if it cannot be loaded. */
+/* genuine(loader, name) -> a copy of the registry of a new Lua state in which
+ * the module was loaded, or nil if it cannot be loaded. Under the module's name
+ * the copy has the module's C functions, under each class's name the class's
+ * metatable. */
 int sl_genuine_load(lua_State *L)
 {
     module m = {lua_tocfunction(L, 1), luaL_checkstring(L, 2), NULL};
@@ -99,7 +101,7 @@ int sl_genuine_load(lua_State *L)
     return 1;
 }
 
-/* same(f, g) -> whether they are closures of the same C function */
+/* same(f, g) -> true if both are closures of one C function */
 int sl_genuine_same(lua_State *L)
 {
     lua_CFunction f = lua_tocfunction(L, 1);

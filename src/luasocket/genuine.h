@@ -1,6 +1,5 @@
 /*
- * genuine.h - LuaSocket's own functions, whatever a program has put in their
- * place.
+ * genuine.h - LuaSocket's own functions, in case the program has replaced them.
  */
 
 #ifndef SL_GENUINE_H
@@ -8,7 +7,7 @@
 
 #include "thread/compat.h"
 
-/* genuine(loader, name), same(f, g): see genuine.c. */
+/* The Lua functions genuine(loader, name) and same(f, g): see genuine.c. */
 int sl_genuine_load(lua_State *L);
 int sl_genuine_same(lua_State *L);
 

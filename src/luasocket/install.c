@@ -1,7 +1,7 @@
 /*
- * install.c - loop.install, which makes LuaSocket itself cooperative: what
- * the Lua files in socketloop/ need and Lua doesn't offer. They say how it is
- * done.
+ * install.c - loop.install, which makes LuaSocket itself cooperative. Most of
+ * install is written in Lua (socketloop/install.lua and the files that it
+ * loads). This file has the C functions for those files: `tools`.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -36,7 +36,8 @@ static int check_finalizer(lua_State *L, void *arg)
     return 0;
 }
 
-/* [-0, +0, -] Whether a finalizer of LuaJIT's runs, in which nothing waits. */
+/* [-0, +0, -] True if a finalizer of LuaJIT's runs, where no thread may
+ * wait. */
 static int is_finalizing(lua_State *L, sl_threads *all)
 {
     if (!SL_LUAJIT || sl_collects(L) ||
@@ -46,8 +47,8 @@ static int is_finalizing(lua_State *L, sl_threads *all)
     return 1;
 }
 
-/* running() -> the id of the loop whose thread calls; false in a thread that
- * belongs to no loop; nil in none, and where a thread cannot wait. */
+/* running() -> the id of the calling thread's loop; false if the thread belongs
+ * to no loop; nothing if the caller is no thread, or cannot wait */
 static int func_running(lua_State *L)
 {
     sl_threads *all = sl_loop_check(L)->threads;
@@ -61,28 +62,31 @@ static int func_running(lua_State *L)
     return 1;
 }
 
-/* stepping() -> whether the loop is in a step */
+/* stepping() -> true if the loop is in a step */
 static int func_stepping(lua_State *L)
 {
     lua_pushboolean(L, sl_loop_check(L)->stepping);
     return 1;
 }
 
-/* release(fd): it is about to be closed; who waits for it is woken. */
+/* release(fd): wakes the threads that wait for the descriptor, which is about
+ * to be closed. */
 static int func_release(lua_State *L)
 {
     sl_source_closing(sl_loop_check(L), sl_arg_int(L, 1));
     return 0;
 }
 
-/* hurry(fd): LuaSec is about to say goodbye on it. */
+/* hurry(fd): limits the time that LuaSec's close can block while it sends TLS's
+ * close_notify (sl_fd_boundsend). */
 static int func_hurry(lua_State *L)
 {
     sl_fd_boundsend(sl_arg_int(L, 1));
     return 0;
 }
 
-/* connected(fd) -> true; false while it goes on; or nil and how it failed */
+/* connected(fd) -> true; false while the attempt to connect is in progress; or
+ * nil, error */
 static int func_connected(lua_State *L)
 {
     int err = sl_fd_attempted(sl_arg_int(L, 1));
@@ -92,19 +96,20 @@ static int func_connected(lua_State *L)
     return 1;
 }
 
-/* name(host) -> what resolve gives, and the canonical name */
+/* name(host) -> the results of resolve, with the canonical name */
 static int func_name(lua_State *L)
 {
     return sl_dns_names(L, SL_TO_NAME);
 }
 
-/* reverse(host [, service]) -> what resolve gives, and names */
+/* reverse(host [, service]) -> the results of resolve, with the addresses'
+ * names */
 static int func_reverse(lua_State *L)
 {
     return sl_dns_names(L, SL_TO_REVERSE);
 }
 
-/* class(name) -> the table of methods of objects of that class, or nil */
+/* class(name) -> the table of methods of LuaSocket's class, or nothing */
 static int func_class(lua_State *L)
 {
     lua_getfield(L, LUA_REGISTRYINDEX, luaL_checkstring(L, 1));
@@ -114,7 +119,7 @@ static int func_class(lua_State *L)
     return lua_istable(L, -1);
 }
 
-/* Whether the metatable on the top is of one of LuaSocket's TCP classes. */
+/* True if the metatable on the top is that of one of these classes. */
 static int is_tcp_class(lua_State *L, const char *const *names)
 {
     int is_one = 0;
@@ -126,7 +131,8 @@ static int is_tcp_class(lua_State *L, const char *const *names)
     return is_one;
 }
 
-/* setclass(object, name): LuaSocket's TCP object gets that class of them. */
+/* setclass(object, name): sets the class of LuaSocket's TCP object to another
+ * TCP class. */
 static int func_setclass(lua_State *L)
 {
     static const char *const names[] = {
@@ -141,8 +147,8 @@ static int func_setclass(lua_State *L)
     return 0;
 }
 
-/* (name, ...) Loads a module as the first upvalue does, and calls the second
- * with its name and value. */
+/* A module's loader (name, ...). Upvalue 1 is the original loader. Upvalue 2 is
+ * called with the module's name and value. */
 static int call_loader(lua_State *L)
 {
     int nargs = lua_gettop(L);
@@ -157,8 +163,8 @@ static int call_loader(lua_State *L)
     return 1;
 }
 
-/* (name) Searches for a module as the first upvalue does; the second is
- * called when a module of C was loaded. */
+/* A searcher (name) of require. Upvalue 1 is the original searcher. Upvalue 2
+ * is called after a C module was loaded. */
 static int call_searcher(lua_State *L)
 {
     lua_pushvalue(L, lua_upvalueindex(1));
@@ -173,8 +179,8 @@ static int call_searcher(lua_State *L)
     return lua_gettop(L);
 }
 
-/* searcher(f, loaded) -> a function that searches for modules as f does; when
- * one of C was loaded, loaded(name, module) is called */
+/* searcher(f, loaded) -> a searcher of require that searches as f does, and
+ * calls loaded(name, module) after a C module was loaded */
 static int func_searcher(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
@@ -184,7 +190,8 @@ static int func_searcher(lua_State *L)
     return 1;
 }
 
-/* originals(t): t has LuaSocket's own method for each that replaces it. */
+/* originals(t): keeps the table replacement -> LuaSocket's own method; nil:
+ * keeps none. */
 static int func_originals(lua_State *L)
 {
     lua_settop(L, 1);
@@ -217,7 +224,7 @@ static const luaL_Reg tools[] = {
     {NULL, NULL}
 };
 
-/* [-0, +1, m] Pushes the table of what is above. */
+/* [-0, +1, m] Pushes a new table of the tools for this loop. */
 static void push_tools(lua_State *L)
 {
     lua_newtable(L);
@@ -237,8 +244,8 @@ static int load_script(lua_State *L)
     return 1;
 }
 
-/* [-0, +1, e] Pushes what install.lua returns. A finalizer that calls install
- * while Lua loads that file would have it loaded twice. */
+/* [-0, +1, e] Pushes the value of install.lua. Raises if install.lua is being
+ * loaded: a finalizer that calls install meanwhile would load it twice. */
 static void push_script(lua_State *L)
 {
     sl_rawgetp(L, LUA_REGISTRYINDEX, &loading_key);

@@ -1,5 +1,5 @@
 /*
- * install.h - loop.install.
+ * install.h - loop.install, which makes LuaSocket itself cooperative.
  */
 
 #ifndef SL_INSTALL_H
@@ -7,7 +7,7 @@
 
 #include "thread/compat.h"
 
-/* install(): see install.c */
+/* The Lua function install(). See doc/reference.md. */
 int sl_install(lua_State *L);
 
 #endif

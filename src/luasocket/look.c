@@ -1,6 +1,6 @@
 /*
- * look.c - looking at a descriptor without taking anything from it, and what
- * one call of an object can receive. See look.h.
+ * look.c - peeking at a descriptor, and receives that need only one call of the
+ * object. See look.h.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -20,7 +20,7 @@
 
 enum {
     BYTES_MAX = 64 * 1024,
-    SIGHT = 8 * 1024    /* bytes in which a line is looked for */
+    SIGHT = 8 * 1024    /* bytes that are searched for a line feed */
 };
 
 int sl_look_forline(sl_loop *loop, int fd, size_t *n, int *found)
@@ -49,13 +49,13 @@ int sl_look_count(int fd, size_t *n)
 
 /* --- receive ----------------------------------------------------------- */
 
-/* The upvalues of a function for receive: LuaSocket's own methods. */
+/* The upvalues of try_receive: LuaSocket's methods; 1 is the loop. */
 enum { RECEIVE = 2, DIRTY, GETFD };
 
-/* Its stack; then come the results. */
+/* The stack of try_receive: its arguments and the results of receive_once. */
 enum { OBJECT = 1, PATTERN, STATUS, DATA, WHY, PARTIAL };
 
-/* [-0, +1, e] Calls the method that is an upvalue. */
+/* [-0, +1, e] Calls the method in that upvalue with the object. */
 static void call_own(lua_State *L, int method)
 {
     lua_pushvalue(L, lua_upvalueindex(method));
@@ -63,7 +63,8 @@ static void call_own(lua_State *L, int method)
     lua_call(L, 1, 1);
 }
 
-/* [-0, +4, e] One call of the object's receive. */
+/* [-0, +4, e] Calls the object's receive once. Pushes true if it has returned
+ * data, else false, and its three results. Returns 4. */
 static int receive_once(lua_State *L, const sl_loop *loop)
 {
     size_t size;
@@ -81,7 +82,7 @@ static int receive_once(lua_State *L, const sl_loop *loop)
     return 4;
 }
 
-/* [-0, +1, e] Pushes the object's descriptor, and returns it; -1: none. */
+/* [-0, +1, e] Pushes the object's descriptor and returns it; -1: none. */
 static int push_descriptor(lua_State *L)
 {
     int fd;
@@ -90,7 +91,8 @@ static int push_descriptor(lua_State *L)
                ? fd : -1;
 }
 
-/* [-0, +4, m] The receive is over. */
+/* [-0, +4, m] Pushes the results of a receive that has failed without bytes:
+ * true, nil, error, ''. Returns 4. */
 static int fail_receive(lua_State *L, int err)
 {
     lua_pushboolean(L, 1);
@@ -99,7 +101,7 @@ static int fail_receive(lua_State *L, int err)
     return 4;
 }
 
-/* Whether the object's receive has just said that nothing is there yet. */
+/* True if receive_once has failed with 'timeout' and without bytes. */
 static int has_nothing(lua_State *L)
 {
     size_t size;
@@ -108,6 +110,7 @@ static int has_nothing(lua_State *L)
            lua_tolstring(L, PARTIAL, &size) != NULL && size == 0;
 }
 
+/* try_receive with a count. */
 static int receive_count(lua_State *L, const sl_loop *loop)
 {
     int n = receive_once(L, loop);
@@ -116,6 +119,8 @@ static int receive_count(lua_State *L, const sl_loop *loop)
     return push_descriptor(L) >= 0 ? 1 : fail_receive(L, SL_CLOSED);
 }
 
+/* try_receive with the pattern '*l'. Calls the object only if its buffer is
+ * empty and the descriptor has a line. */
 static int receive_line(lua_State *L, sl_loop *loop)
 {
     size_t n;
@@ -139,7 +144,7 @@ static int receive_line(lua_State *L, sl_loop *loop)
     return 1;
 }
 
-/* (object, pattern) -> status, data, error, partial: see look.h. */
+/* try(object, pattern) -> status, data, error, partial. See look.h. */
 static int try_receive(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);

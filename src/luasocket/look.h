@@ -1,6 +1,6 @@
 /*
- * look.h - what install's methods in Lua have to know about a descriptor
- * before LuaSocket reads from it or writes to it.
+ * look.h - for install's methods in Lua: peeking at a descriptor before a
+ * LuaSocket object reads from it, and the results of one call of the object.
  */
 
 #ifndef SL_LOOK_H
@@ -8,31 +8,37 @@
 
 #include "loop/loop.h"
 
-/* Looks for a line feed among the next bytes that fd has. Sets *n to how many
- * bytes these are, 0 at the end of the stream; 0 or an errno, EAGAIN: there are
- * none yet. */
+/* Peeks at up to 8 KiB of received bytes of fd. Sets *n to their number (0 at
+ * the end of the stream), *found to true if they have a line feed. Returns 0 or
+ * an errno; EAGAIN: no bytes have arrived. */
 int sl_look_forline(sl_loop *loop, int fd, size_t *n, int *found);
 
-/* Sets *n to how many bytes fd has, at most 64 KiB. 0 or an errno. */
+/* Sets *n to the number of received bytes of fd, at most 64 KiB; 0 at the end
+ * of the stream. Returns 0 or an errno. */
 int sl_look_count(int fd, size_t *n);
 
-/* receiver(receive, dirty, getfd), LuaSocket's methods of a class of streams ->
- * a function (object, pattern) -> status, data, error, partial. It tries a
- * receive; the pattern is nil or '*l', where bytes can be looked at, or a count
+/* receiver(receive, dirty, getfd) -> try
+ *
+ * The arguments are methods of one of LuaSocket's classes of streams.
+ *
+ * try(object, pattern) -> status, data, error, partial
+ *
+ * tries to finish a receive in one call of the object. The pattern is nil or
+ * '*l' (only for objects whose descriptor can be peeked at), or a count that is
  * within the budget. The status:
  *     true       the receive is over, with these results
- *     number     it has to wait until this descriptor is readable
- *     nil        the thread's budget is used up
- *     false      one call of the object is not enough: the results are those
- *                of the call, or there was none
- * Bytes are only taken where the status is true or false. */
+ *     number     wait until this descriptor is readable; no bytes were received
+ *     nil        the thread's budget is used up; no bytes were received
+ *     false      one call does not finish the receive: these are the results of
+ *                the call, or no call was made */
 int sl_look_receiver(lua_State *L);
 
-/* failure(fd) -> the word for how the connection broke, which the system says
- * once; nothing if it did not. */
+/* failure(fd) -> the error with which the connection has broken, or nothing.
+ * The system reports it once only. */
 int sl_look_failure(lua_State *L);
 
-/* word(error) -> LuaSocket's word for the error of another object */
+/* word(error) -> 'closed' if error is a message of the system that means a lost
+ * connection, else error */
 int sl_look_word(lua_State *L);
 
 #endif

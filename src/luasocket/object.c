@@ -1,11 +1,13 @@
 /*
- * object.c - the only file that knows how LuaSocket's objects behave.
+ * object.c - calls of LuaSocket's objects. Assumptions about LuaSocket are in
+ * this file only.
  *
- * Found by experiment with 3.0 and 3.1: socket.tcp() and socket.udp() have no
- * descriptor (-1) before they get a name; getfd gives a float on 5.3; the
- * class of an object is its metatable, which lies in the registry, and all
- * classes of a transport have the same object in common: so one for a
- * descriptor that is connected already is made by setfd and setting the class.
+ * Observed with LuaSocket 3.0 and 3.1: An object of socket.tcp() or
+ * socket.udp() has no descriptor (-1) until it is bound or connected. getfd
+ * returns a float on Lua 5.3. The class of an object is its metatable, which
+ * lies in the registry. All classes of a transport have one struct in common,
+ * so an object for a connected descriptor can be made by setfd and by setting
+ * the metatable.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -92,7 +94,8 @@ int sl_object_fd(lua_State *L, int index)
 
 void sl_object_nonblock(lua_State *L, int index)
 {
-    lua_getfield(L, index, "settimeout");    /* install's must know, too */
+    /* Perhaps install's method, which has to know the timeout. */
+    lua_getfield(L, index, "settimeout");
     lua_pushvalue(L, index);
     lua_pushinteger(L, 0);
     lua_call(L, 2, 0);
@@ -112,8 +115,8 @@ int sl_object_isdirty(lua_State *L, int index)
     return dirty;
 }
 
-/* One byte at a time, since asking for more than there is reads from the
- * socket; the buffer has 8 KiB, and this is rare. */
+/* Receives single bytes, since a receive of more bytes than are buffered would
+ * read from the descriptor. The buffer has 8 KiB, and is rarely in use. */
 void sl_object_drain(lua_State *L, int index, sl_asocket *a)
 {
     sl_scratch *scratch = &a->source.loop->scratch;
@@ -128,8 +131,8 @@ void sl_object_drain(lua_State *L, int index, sl_asocket *a)
     }
 }
 
-/* [-1, +0, e] The reason on the top is why no object was made. Raises it if it
- * is no use to try again. */
+/* [-1, +0, e] Pops the error with which no object was made. Collects garbage if
+ * that may help, else raises the error. */
 static void retry_object(lua_State *L, sl_loop *loop)
 {
     const char *reason = lua_tostring(L, -1);
@@ -139,7 +142,8 @@ static void retry_object(lua_State *L, sl_loop *loop)
     lua_pop(L, 1);
 }
 
-/* [-0, +1, e] Pushes a new object of that transport, made for a family. */
+/* [-0, +1, e] Pushes a new object of that transport for sockets of the
+ * family. */
 static void make_object(lua_State *L, sl_loop *loop, const sl_transport *t,
                         int family)
 {
@@ -175,7 +179,7 @@ void sl_object_new(lua_State *L, const sl_asocket *a)
     sl_object_nonblock(L, object);
 }
 
-/* The descriptor that the asocket can still give to an object, or -1. */
+/* Returns the descriptor that the asocket owns, or -1. */
 static int owned_fd(const sl_asocket *a)
 {
     return a->driver->owns ? a->source.fd : -1;
@@ -184,7 +188,8 @@ static int owned_fd(const sl_asocket *a)
 void sl_object_setfd(lua_State *L, int index, const sl_asocket *a)
 {
     sl_object_setclass(L, index, a);
-    call_object(L, index, "close", 0, 0);    /* unix sockets have one already */
+    /* A new unix object has a descriptor already. */
+    call_object(L, index, "close", 0, 0);
     int fd;
     do {
         fd = owned_fd(a);
@@ -193,17 +198,18 @@ void sl_object_setfd(lua_State *L, int index, const sl_asocket *a)
     } while (fd != owned_fd(a));
 }
 
-/* Arguments and results of connect_body. */
+/* Arguments and results of connect_body: those of sl_object_connect. */
 typedef struct attempt {
-    const void *key;    /* under which the registry has the object */
+    const void *key;
     const struct addrinfo *address;
-    int fresh;    /* the object may take a new descriptor */
+    int fresh;
     int *fd;
     int err;
 } attempt;
 
-/* An object that has tried an address keeps its family, and refuses those of
- * another one: gets a descriptor from us. */
+/* [-0, +n, e] Gives the object a new descriptor of the address's family and
+ * begins to connect it. Needed because an object keeps the family of its first
+ * attempt and refuses addresses of the other one. Returns a code. */
 static int connect_anyway(lua_State *L, int object, attempt *a)
 {
     const struct addrinfo *ai = a->address;
@@ -213,12 +219,13 @@ static int connect_anyway(lua_State *L, int object, attempt *a)
     int err = sl_fd_socket(ai->ai_family, ai->ai_socktype, a->fd);
     if (err != 0)
         return err;
-    lua_pushinteger(L, *a->fd);    /* from here on the object's */
-    lua_call(L, 2, 0);
+    lua_pushinteger(L, *a->fd);
+    lua_call(L, 2, 0);    /* from here on the object owns the descriptor */
     lua_setmetatable(L, object);
     return sl_fd_connect(*a->fd, ai->ai_addr, ai->ai_addrlen);
 }
 
+/* sl_object_connect, in a protected call. */
 static int connect_body(lua_State *L, void *arg)
 {
     attempt *a = arg;

@@ -1,5 +1,6 @@
 /*
- * object.h - LuaSocket's objects, used through their methods only.
+ * object.h - LuaSocket's objects, used through their methods and metatables
+ * only.
  */
 
 #ifndef SL_OBJECT_H
@@ -8,52 +9,54 @@
 #include "os/lookup.h"
 #include "socket/asocket.h"
 
-/* Whether it is one of LuaSocket's sockets; if so, its class becomes that of
- * the asocket (or NULL). */
+/* True if the value at index is one of LuaSocket's sockets. Then also sets the
+ * transport and the kind of the asocket, unless a is NULL. */
 int sl_object_class(lua_State *L, int index, sl_asocket *a);
 
-/* [-0, +0, m] The object at index gets the asocket's class. */
+/* [-0, +0, m] Sets the class of the object at index to the asocket's. */
 void sl_object_setclass(lua_State *L, int index, const sl_asocket *a);
 
-/* [-0, +0, e] The descriptor of the object at index, -1 for none. */
+/* [-0, +0, e] Returns the descriptor of the object at index; -1: none. */
 int sl_object_fd(lua_State *L, int index);
 
-/* [-1, +1, -] A method that install has put in the place of another becomes
- * that one again: what we call must not wait by itself. */
+/* [-1, +1, -] Replaces a method of install's on the top by LuaSocket's own one.
+ * Drivers call only these, since install's methods would wait by themselves. */
 void sl_object_original(lua_State *L);
 
-/* [-0, +1, e] Pushes the object's own method of that name. */
+/* [-0, +1, e] Pushes the object's method of that name, LuaSocket's own one
+ * instead of install's. */
 void sl_object_method(lua_State *L, int index, const char *name);
 
-/* [-1, +0, m] The table on the top has the original of each method that
- * install has put in its place; nil: there are none any more. */
+/* [-1, +0, m] Pops the table for sl_object_original: install's method ->
+ * LuaSocket's own one; nil: none. */
 void sl_object_setoriginals(lua_State *L);
 
-/* [-0, +0, e] Makes its methods return instead of waiting. */
+/* [-0, +0, e] Sets the timeout of the object at index to 0. */
 void sl_object_nonblock(lua_State *L, int index);
 
-/* [-0, +0, e] Whether the object at index has bytes that can be received
- * without waiting. */
+/* [-0, +0, e] True if the object at index has bytes in a buffer of its own. */
 int sl_object_isdirty(lua_State *L, int index);
 
-/* [-0, +0, e] Moves what lies in the object's own buffer to the asocket's. */
+/* [-0, +0, e] Moves the bytes in the object's own buffer to the asocket's
+ * buffer. */
 void sl_object_drain(lua_State *L, int index, sl_asocket *a);
 
-/* [-0, +1, e] Pushes a new, unconnected object of the asocket's transport. */
+/* [-0, +1, e] Pushes a new, unconnected object of the asocket's transport, with
+ * timeout 0. */
 void sl_object_new(lua_State *L, const sl_asocket *a);
 
-/* [-0, +0, e] The object at index gets the asocket's class and owns its
- * descriptor from then on, if this does not raise. */
+/* [-0, +0, e] Gives the object at index the asocket's class and descriptor. If
+ * this does not raise the object owns the descriptor from then on. */
 void sl_object_setfd(lua_State *L, int index, const sl_asocket *a);
 
-/* Begins to connect the object that the registry has under the key; fresh: on
- * a new descriptor. Sets *fd to what the object has then. 0, EINPROGRESS or how
- * it failed. Never raises. */
+/* [-0, +0, -] Begins to connect the object that the registry has under the key;
+ * fresh: on a new descriptor. Sets *fd to the object's descriptor. Returns 0,
+ * EINPROGRESS or a code. Catches all errors. */
 int sl_object_connect(lua_State *L, sl_threads *all, const void *key,
                       const struct addrinfo *address, int fresh, int *fd);
 
-/* [-0, +1, m] Pushes what LuaSocket's objects of the asocket's class have
- * under the key at index, or nil. */
+/* [-0, +1, m] Pushes the method of LuaSocket's class that the asocket has, with
+ * the name at index, or nil. */
 void sl_object_index(lua_State *L, const sl_asocket *a, int index);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * object_driver.c - the driver of asockets with a LuaSocket object. Others may
- * use, replace or close the object at any time; so each operation looks at it
- * first, and then does its I/O on the descriptor itself. What gives the socket
- * a name or a peer is asked of the object, so that it learns its descriptor,
- * family and class.
+ * object_driver.c - the driver of asockets with a LuaSocket object. The program
+ * may use or close the object at any time, or change its descriptor. So each
+ * operation first resyncs with the object, and then does its I/O on the
+ * descriptor. bind, listen and connect call the object's methods, so that the
+ * object's descriptor, family and class are right.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -27,11 +27,12 @@ static void object_resync(lua_State *L, sl_asocket *a)
     if (sl_object_fd(L, object) != a->source.fd)
         sl_attach_sync(L, 1, object);
     else if (sl_transports[a->transport].socktype == SOCK_DGRAM)
-        sl_object_class(L, object, a);    /* it may have got a peer */
+        sl_object_class(L, object, a);    /* setpeername changes the class */
     lua_pop(L, 1);
 }
 
-/* Bytes that the object has read itself come first. */
+/* Receives after moving the bytes in the object's own buffer, which came first,
+ * to the asocket's. */
 static int object_receive(lua_State *L, sl_asocket *a, const sl_receive *r)
 {
     if (sl_buffer_count(&a->buffer) == 0 && a->source.fd >= 0) {
@@ -42,10 +43,10 @@ static int object_receive(lua_State *L, sl_asocket *a, const sl_receive *r)
     return sl_receive_start(L, a, r);
 }
 
-/* --- what the object is asked for -------------------------------------- */
+/* --- methods of the object --------------------------------------------- */
 
-/* [-nargs, +0, e] Calls the object's method with the nargs values on the top.
- * 0 or how it failed. */
+/* [-nargs, +0, e] Calls the object's method with the nargs values on the top,
+ * and resyncs. Returns 0 or a code. */
 static int ask_object(lua_State *L, const char *method, int nargs)
 {
     int err = 0, object = lua_gettop(L) - nargs + 1;
@@ -63,8 +64,8 @@ static int ask_object(lua_State *L, const char *method, int nargs)
     return err;
 }
 
-/* [-0, +0, e] Calls the object's method with a numeric address and port. 0 or
- * how it failed. */
+/* [-0, +0, e] Calls the object's method with a numeric address and port, and
+ * resyncs. Returns 0 or a code. */
 static int ask_with_address(lua_State *L, const char *method,
                             const struct addrinfo *ai)
 {
@@ -79,7 +80,7 @@ static int ask_with_address(lua_State *L, const char *method,
 static int object_open(lua_State *L, sl_asocket *a, int family)
 {
     if (sl_transports[a->transport].is_local)
-        return SL_CLOSED;    /* these objects have one, until it is closed */
+        return SL_CLOSED;    /* a unix object has one until it is closed */
     lua_pushstring(L, family == AF_INET6 ? "::" : "0.0.0.0");
     lua_pushliteral(L, "0");
     return ask_object(L, "setsockname", 2);
@@ -100,8 +101,8 @@ static int object_listen(lua_State *L, sl_asocket *a, int backlog)
     return ask_object(L, "listen", 1);
 }
 
-/* Whether a socket could be connected to it: nothing is sent. 0 or how it
- * failed. */
+/* Connects a temporary UDP socket to the address, which sends nothing. Returns
+ * 0 or an errno. */
 static int probe_peer(const struct addrinfo *ai)
 {
     int fd;
@@ -113,7 +114,8 @@ static int probe_peer(const struct addrinfo *ai)
     return err;
 }
 
-/* An object keeps the family of its first attempt, even a failed one. */
+/* Probes the address first if the object has no family yet: an object keeps the
+ * family of its first attempt, even if that fails. */
 static int object_setpeer(lua_State *L, sl_asocket *a,
                           const struct addrinfo *ai)
 {
@@ -130,7 +132,7 @@ static int object_connect(lua_State *L, sl_asocket *a,
     return sl_object_connect(L, a->source.loop->threads, key, ai, fresh, fd);
 }
 
-/* --- the rest ---------------------------------------------------------- */
+/* --- class, buffer and close ------------------------------------------- */
 
 static void object_reclass(lua_State *L, sl_asocket *a)
 {
@@ -150,8 +152,8 @@ static int object_dirty(lua_State *L, sl_asocket *a)
 
 static void object_close(lua_State *L, int index, int fd, int again)
 {
-    (void)fd;       /* the object closes it */
-    (void)again;    /* by now it may have another one */
+    (void)fd;       /* owned by the object, which closes it */
+    (void)again;    /* the program may have given it another descriptor */
     sl_attach_close(L, index);
 }
 
@@ -173,8 +175,9 @@ const sl_driver sl_object_driver = {
 
 /* --- making the object ------------------------------------------------- */
 
-/* [-0, +0, e] Makes the LuaSocket object of the asocket at index; not if a
- * finalizer that runs meanwhile does, or others while a module is loaded. */
+/* [-0, +0, e] Makes the LuaSocket object of the asocket at index. Meanwhile
+ * Lua code may run (finalizers, LuaSocket's modules) that makes one, too; so
+ * the driver is looked at again after each step. */
 static void make_object(lua_State *L, sl_asocket *a, int index)
 {
     sl_object_new(L, a);
@@ -186,7 +189,7 @@ static void make_object(lua_State *L, sl_asocket *a, int index)
             sl_object_setfd(L, object, a);
     }
     if (a->driver->owns) {
-        /* Not before: either the asocket or the object owns it. */
+        /* The last step: from here on the object owns the descriptor. */
         sl_attach_setdriver(L, index, &sl_object_driver);
         if (a->source.fd < 0)
             sl_attach_sync(L, index, object);
@@ -199,7 +202,8 @@ void sl_object_driver_need(lua_State *L, int index)
     sl_asocket *a = lua_touserdata(L, index);
     if (a->driver->owns)
         sl_send_drain(L, a, "getsocket");
-    if (a->driver->owns)    /* others may have run */
+    if (a->driver->owns)    /* while bytes drained, another thread may have run
+                               this */
         make_object(L, a, index);
     sl_attach_push(L, index);
     sl_asocket_assumeready(a);

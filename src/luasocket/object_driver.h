@@ -1,5 +1,5 @@
 /*
- * object_driver.h - asockets with a LuaSocket object: the driver.
+ * object_driver.h - the driver of asockets with a LuaSocket object.
  */
 
 #ifndef SL_OBJECT_DRIVER_H
@@ -9,8 +9,9 @@
 
 extern const sl_driver sl_object_driver;
 
-/* [-0, +1, e] Pushes the object of the asocket at index, made if there is
- * none. Others may read from it and write to it from now on. */
+/* [-0, +1, e] Pushes the object of the asocket at index, to hand it to the
+ * program. Makes a LuaSocket object if there is none. The program may use the
+ * object from now on, so the asocket is assumed to be ready. */
 void sl_object_driver_need(lua_State *L, int index);
 
 #endif

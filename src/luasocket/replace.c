@@ -1,14 +1,13 @@
 /*
- * replace.c - replaces values wherever the program holds them.
+ * replace.c - replaces functions wherever the program refers to them.
  *
- * Modules keep LuaSocket's functions in locals of their own (`local sleep =
- * socket.sleep`), and methods of objects, and may have done so before install
- * was called. So everything is visited that can be reached from the registry,
- * the globals, the metatables of types and the stacks of coroutines, as a
- * collector does.
+ * Modules keep LuaSocket's functions and methods in locals (`local sleep =
+ * socket.sleep`), and may have done so before install was called. So a walk
+ * visits each value that can be reached from the registry, the globals, the
+ * metatables of types and the stacks of coroutines, as a collector does.
  *
- * No function here that is called during the walk runs a step of the
- * collector: so no finalizer changes what is being visited.
+ * The walk calls no function of Lua's that runs a step of the collector. So no
+ * finalizer changes the values that are being visited.
  */
 
 #include "luasocket/replace.h"
@@ -24,19 +23,19 @@ static const char main_key = 0;    /* its address is a registry key */
 /* Places on the stack of the walk. */
 enum {
     MAP = 1,      /* function -> replacement */
-    OURS,         /* a table that is not to be changed */
-    FUNCTION,     /* one of our Lua functions */
+    OURS,         /* a table that must not be changed */
+    FUNCTION,     /* one of socketloop's Lua functions */
     POINTERS,     /* C function's address, as a light userdata -> replacement */
-    SEEN,         /* value -> true: all that are or were in the queue */
+    SEEN,         /* value -> true, if the value is or was in the queue */
     QUEUE,        /* a list of the values that are still to be visited */
     PLACES = QUEUE
 };
 
 typedef struct walk {
     lua_State *L;
-    int count;             /* in the queue */
-    const char *folder;    /* borrowed: where the sources of our Lua functions
-                              are, which holds no others; NULL: unknown */
+    int count;             /* values in the queue */
+    const char *folder;    /* borrowed: the folder of socketloop's Lua files,
+                              which has no others; NULL: unknown */
     size_t length;         /* of folder */
 } walk;
 
@@ -59,6 +58,7 @@ static int push_replacement(lua_State *L)
     return 0;
 }
 
+/* True if values of that type refer to other values. */
 static int has_parts(int type)
 {
     return type == LUA_TTABLE || type == LUA_TFUNCTION ||
@@ -105,7 +105,7 @@ static void visit(walk *w)
         lua_pop(w->L, 1);
 }
 
-/* --- what values have -------------------------------------------------- */
+/* --- parts of values --------------------------------------------------- */
 
 static void visit_metatable(walk *w, int index)
 {
@@ -113,8 +113,9 @@ static void visit_metatable(walk *w, int index)
         visit(w);
 }
 
-/* [-0, +0, m] Moves the value of a key that has a replacement there, unless
- * there is one already. False if there is no such key. */
+/* [-0, +0, m] Finds a key of the table that has a replacement, and moves the
+ * key's value to the replacement. Skips a key whose replacement is a key
+ * already. False: there is no key to move. */
 static int move_key(walk *w, int t)
 {
     lua_State *L = w->L;
@@ -124,7 +125,8 @@ static int move_key(walk *w, int t)
             lua_pop(L, 1);
             continue;
         }
-        lua_pushvalue(L, -1);    /* key, value, key, other, other */
+        /* key, value, key, replacement */
+        lua_pushvalue(L, -1);
         lua_rawget(L, t);
         if (lua_isnil(L, -1)) {
             lua_pop(L, 1);
@@ -140,6 +142,8 @@ static int move_key(walk *w, int t)
     return 0;
 }
 
+/* [-0, +0, m] Replaces values first, then keys: assigning to a new key during
+ * lua_next is not allowed. */
 static void visit_table(walk *w, int t)
 {
     lua_State *L = w->L;
@@ -162,7 +166,8 @@ static void visit_table(walk *w, int t)
         continue;
 }
 
-/* Our own functions know what is replaced, and must go on to do so. */
+/* True for a Lua function of socketloop. These functions use the originals, and
+ * must go on doing so. */
 static int is_ours(const walk *w, const lua_Debug *ar)
 {
     return *ar->what != 'C' &&
@@ -199,9 +204,9 @@ static void visit_userdata(walk *w, int u)
 
 /* --- stacks ------------------------------------------------------------ */
 
-/* [-0, +0, m] The n-th local of a function that runs or is suspended, as
- * lua_getlocal counts them: values without a name, too. False if there is
- * none. */
+/* [-0, +0, m] Visits or replaces local n of a function that runs or is
+ * suspended. Includes values without a name, as lua_getlocal does. False: there
+ * is no local n. */
 static int visit_local(walk *w, lua_State *co, const lua_Debug *ar, int n)
 {
     if (lua_getlocal(co, ar, n) == NULL)
@@ -214,8 +219,9 @@ static int visit_local(walk *w, lua_State *co, const lua_Debug *ar, int n)
     return 1;
 }
 
-/* [-0, +0, m] One level of a coroutine's stack. Lua 5.1 does not lead to
- * variable arguments, which have negative numbers. */
+/* [-0, +0, m] Visits one level of a coroutine's stack: the function and its
+ * locals. Variable arguments have negative numbers; Lua 5.1 gives no access to
+ * them. */
 static void visit_level(walk *w, lua_State *co, lua_Debug *ar)
 {
     lua_getinfo(co, "fS", ar);
@@ -229,8 +235,9 @@ static void visit_level(walk *w, lua_State *co, lua_Debug *ar)
         continue;
 }
 
-/* [-0, +0, m] Of a coroutine that runs no function: the one it will run, with
- * its arguments, or what somebody keeps there. */
+/* [-0, +0, m] Visits the stack of a coroutine that runs no function. It may
+ * have the function that the coroutine will run, with arguments; or values that
+ * C code keeps there. */
 static void visit_values(walk *w, lua_State *co)
 {
     int count = lua_gettop(co);
@@ -252,7 +259,7 @@ static void visit_thread(walk *w, int index)
         visit(w);
     if (!lua_getstack(co, 0, &ar))
         visit_values(w, co);
-    /* The topmost function of the coroutine that runs is sl_replace. */
+    /* Level 0 of the running coroutine is sl_replace itself. */
     for (int level = co == w->L; lua_getstack(co, level, &ar); level++)
         visit_level(w, co, &ar);
 }
@@ -276,7 +283,7 @@ static void visit_value(walk *w, int index)
     }
 }
 
-/* [-0, +0, m] Visits what is in the queue, until there is nothing. */
+/* [-0, +0, m] Visits the values in the queue until the queue is empty. */
 static void visit_all(walk *w)
 {
     lua_State *L = w->L;
@@ -289,7 +296,8 @@ static void visit_all(walk *w)
     }
 }
 
-/* [-0, +0, m] The metatables of values that are not tables or userdata. */
+/* [-0, +0, m] Visits the metatables of types: of values that are neither tables
+ * nor userdata. */
 static void visit_types(walk *w)
 {
     lua_State *L = w->L;
@@ -307,7 +315,7 @@ static void visit_types(walk *w)
     }
 }
 
-/* [-0, +0, m] Where the walk begins. */
+/* [-0, +0, m] Visits the values from which all others are reached. */
 static void visit_roots(walk *w, const sl_threads *all)
 {
     lua_State *L = w->L;
@@ -317,13 +325,14 @@ static void visit_roots(walk *w, const sl_threads *all)
     lua_pushthread(L);
     visit(w);
     if (all->running != NULL) {
-        lua_pushthread(all->main_frame);    /* in a coroutine of the user's */
+        lua_pushthread(all->main_frame);    /* perhaps a coroutine that the
+                                               registry does not have */
         lua_xmove(all->main_frame, L, 1);
         visit(w);
     }
 }
 
-/* [-0, +1, m] Pushes POINTERS. */
+/* [-0, +1, m] Pushes the table POINTERS. */
 static void push_pointers(lua_State *L)
 {
     lua_newtable(L);
@@ -336,7 +345,8 @@ static void push_pointers(lua_State *L)
     }
 }
 
-/* [-0, +1, m] Pushes SEEN. */
+/* [-0, +1, m] Pushes the table SEEN. It begins with MAP and OURS, so that the
+ * walk does not visit them. */
 static void push_seen(lua_State *L)
 {
     lua_newtable(L);
@@ -347,7 +357,7 @@ static void push_seen(lua_State *L)
     }
 }
 
-/* Finds out where our Lua functions are. */
+/* Sets the folder to that of FUNCTION's source. */
 static void find_folder(walk *w)
 {
     lua_Debug ar;
@@ -360,10 +370,11 @@ static void find_folder(walk *w)
     }
 }
 
-/* replace(map, ours, f): puts map[value] in the place of each function that is
- * a key of map, and of other closures of the same C function, but not in the
- * table ours. f is one of our Lua functions; those with sources in its folder
- * are left alone. If that is unknown all Lua functions are. */
+/* replace(map, ours, f): replaces each function that is a key of map by its
+ * value there, and also other closures of a C function that is a key. Does not
+ * change the table ours, nor upvalues and locals of socketloop's Lua functions:
+ * those with sources in the folder of f's source. If the folder is unknown
+ * changes those of no Lua function. */
 int sl_replace(lua_State *L)
 {
     luaL_checktype(L, MAP, LUA_TTABLE);

@@ -1,5 +1,5 @@
 /*
- * replace.h - values replaced wherever the program holds them.
+ * replace.h - replaces functions wherever the program refers to them.
  */
 
 #ifndef SL_REPLACE_H
@@ -7,11 +7,11 @@
 
 #include "thread/compat.h"
 
-/* replace(map, ours, f): see replace.c. */
+/* The Lua function replace(map, ours, f): see replace.c. */
 int sl_replace(lua_State *L);
 
-/* [-0, +0, m] Keeps the main program's coroutine in the registry, if L is it:
- * in Lua 5.1 and LuaJIT nothing else leads to it. */
+/* [-0, +0, m] If L is the main thread stores it in the registry. In Lua 5.1 and
+ * LuaJIT the walk of replace could not reach the main thread otherwise. */
 void sl_replace_notemain(lua_State *L);
 
 #endif

@@ -8,7 +8,8 @@
 
 static const char require_key = 0;    /* its address is a registry key */
 
-/* [-1, +0, e] Sets the global require, past any metamethod. */
+/* [-1, +0, e] Pops a value and sets the global require to it, without
+ * metamethods. */
 static void set_global(lua_State *L)
 {
     sl_pushglobals(L);
@@ -18,7 +19,7 @@ static void set_global(lua_State *L)
     lua_pop(L, 2);
 }
 
-/* [-0, +1, e] Pushes the global require. */
+/* [-0, +1, e] Pushes the global require, without metamethods. */
 static void push_global(lua_State *L)
 {
     sl_pushglobals(L);
@@ -27,8 +28,9 @@ static void push_global(lua_State *L)
     lua_remove(L, -2);
 }
 
-/* require(name) -> module. Upvalue: the require that is kept. What is loaded
- * finds this function as the global require. */
+/* require(name) -> module. The upvalue is the original require. While a module
+ * is loaded this function is the global require, for the modules that it
+ * requires in turn. */
 static int func_require(lua_State *L)
 {
     luaL_checkstring(L, 1);
@@ -37,7 +39,8 @@ static int func_require(lua_State *L)
     lua_pushvalue(L, 1);
     lua_rawget(L, 2);
     if (lua_istable(L, 3) || lua_isfunction(L, 3))
-        return 1;    /* else 5.1's or LuaJIT's mark that loading has begun */
+        return 1;
+    /* Not loaded, or 5.1's or LuaJIT's mark that loading has begun. */
     lua_settop(L, 1);
     push_global(L);
     sl_rawgetp(L, LUA_REGISTRYINDEX, &require_key);

@@ -1,6 +1,7 @@
 /*
- * tls.c - what starttls needs to know about the socket. The rest of it is in
- * socketloop/tls.lua; TLS itself is an object of LuaSec's (foreign.h).
+ * tls.c - the method starttls: checks the socket, and closes it if the
+ * handshake fails. The handshake is in socketloop/tls.lua. TLS itself is an
+ * object of LuaSec's (foreign.h).
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -25,8 +26,8 @@ static void push_function(lua_State *L, const char *name)
     lua_remove(L, -2);
 }
 
-/* [-0, +1, e] Pushes the host that the asocket is connected to: the name it
- * was connected by, or the peer's address. */
+/* [-0, +1, e] Pushes the host that connect was called with; else the peer's
+ * address, or nil. */
 static void push_host(lua_State *L, const sl_asocket *a)
 {
     if (a->host != NULL) {
@@ -37,8 +38,9 @@ static void push_host(lua_State *L, const sl_asocket *a)
     lua_pop(L, n - 1);
 }
 
-/* [-0, +0, v] The socket of the method that runs may go on in the clear if
- * this raises: it has TLS, or will have, or there is no connection. */
+/* [-0, +0, v] Returns the asocket at index 1. Raises if it has TLS or is in a
+ * handshake, or is no client. In these cases the socket is not closed: it sends
+ * nothing in the clear that should have been encrypted. */
 static sl_asocket *check_socket(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
@@ -50,7 +52,7 @@ static sl_asocket *check_socket(lua_State *L)
     return a;
 }
 
-/* [-0, +0, v] Whether the socket at 1 is fit for it now. */
+/* [-0, +0, v] Raises if the asocket at index 1 cannot start TLS now. */
 static int check_fitness(lua_State *L)
 {
     sl_asocket *a = lua_touserdata(L, 1);
@@ -64,7 +66,7 @@ static int check_fitness(lua_State *L)
     return 0;
 }
 
-/* [-0, +1, e] Closes the socket at 1 and raises the error on the top. */
+/* Closes the asocket at index 1 and raises the error on the top. */
 static int fail_starttls(lua_State *L)
 {
     sl_asocket *a = lua_touserdata(L, 1);
@@ -73,7 +75,8 @@ static int fail_starttls(lua_State *L)
     return lua_error(L);
 }
 
-/* [-0, +0, e] Raises if the socket at 1 isn't fit, and then it is closed. */
+/* [-0, +0, e] Calls check_fitness. Closes the asocket before it raises the
+ * error again. */
 static void need_fitness(lua_State *L)
 {
     lua_pushcfunction(L, check_fitness);
@@ -86,8 +89,8 @@ static void need_fitness(lua_State *L)
     fail_starttls(L);
 }
 
-/* The method's arguments at 1 to 3, with the host that is missing; and the
- * function of tls.lua below them. */
+/* (asocket, params, host) -> the results of starttls in tls.lua, or nil, error.
+ * Waits for unsent bytes first; supplies the host if it is nil. */
 static int call_starttls(lua_State *L)
 {
     sl_asocket *a = lua_touserdata(L, 1);
@@ -107,9 +110,9 @@ static int call_starttls(lua_State *L)
     return 2;
 }
 
-/* starttls([params or context [, host]]) -> true; or nil, error, and then the
- * socket is closed, as it is if this raises: nothing may go out in the clear
- * afterwards */
+/* starttls([params or context [, host]]) -> true or nil, error. The socket is
+ * closed if this fails or raises (except in check_socket), so that nothing is
+ * sent in the clear afterwards. */
 static int meth_starttls(lua_State *L)
 {
     sl_asocket *a = check_socket(L);

@@ -1,5 +1,5 @@
 /*
- * tls.h - starttls, which is written in Lua (socketloop/tls.lua).
+ * tls.h - the method starttls.
  */
 
 #ifndef SL_TLS_H
@@ -7,8 +7,8 @@
 
 #include "thread/compat.h"
 
-/* [-0, +0, e] The handler at index becomes one that is called when the TLS
- * handshake with the parameters at the next index is finished. */
+/* [-0, +0, e] Replaces the server's handler at index by a function that first
+ * makes the TLS handshake, with the parameters at index + 1. */
 void sl_tls_wraphandler(lua_State *L, int index);
 
 extern const luaL_Reg sl_tls_methods[];

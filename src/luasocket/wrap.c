@@ -1,6 +1,6 @@
 /*
- * wrap.c - making asockets of what others made: LuaSocket's objects and bare
- * descriptors; and handing an asocket's object out, or another one in.
+ * wrap.c - asockets for objects and descriptors that the program has: wrap; and
+ * the methods getsocket and setsocket.
  */
 
 #define _DEFAULT_SOURCE    /* POSIX.1-2008, and what all systems add */
@@ -26,7 +26,8 @@
 
 /* --- wrapping ---------------------------------------------------------- */
 
-/* [-0, +1, m] Pushes what was wrapped for the key at index before, or nil. */
+/* [-0, +1, m] Pushes the asocket that was made for the object or descriptor at
+ * index before, or nil. */
 static void find_wrapper(lua_State *L, int index)
 {
     sl_loop_env(L, SL_ENV_WRAPPERS);
@@ -35,7 +36,8 @@ static void find_wrapper(lua_State *L, int index)
     lua_remove(L, -2);
 }
 
-/* An object that ssl.wrap has made of a client counts as that client. */
+/* Moves the count of a server's client to `a` if both have the descriptor: the
+ * object that ssl.wrap has made of a client counts as that client. */
 static void inherit_client_limit(sl_asocket *a, int fd)
 {
     const sl_loop *loop = a->source.loop;
@@ -45,8 +47,8 @@ static void inherit_client_limit(sl_asocket *a, int fd)
         sl_client_limit_pass((sl_asocket *)old, a);
 }
 
-/* [-0, +0, e] Before the object becomes an asocket's: its methods return
- * instead of waiting. The driver for it. */
+/* [-0, +0, e] Sets the object's timeout to 0, and the asocket's class to the
+ * object's. Returns the driver for the object. */
 static const sl_driver *prepare_object(lua_State *L, sl_asocket *a, int object)
 {
     if (sl_object_class(L, object, a)) {
@@ -60,7 +62,8 @@ static const sl_driver *prepare_object(lua_State *L, sl_asocket *a, int object)
     return &sl_foreign_driver;
 }
 
-/* The asocket at one index takes over the object at the other. */
+/* [-0, +0, e] Attaches the object at index `object` to the asocket at index
+ * `index`, which has no descriptor. */
 static void take_object(lua_State *L, int index, int object)
 {
     sl_asocket *a = lua_touserdata(L, index);
@@ -83,6 +86,7 @@ static void take_object(lua_State *L, int index, int object)
         sl_object_drain(L, object, a);
 }
 
+/* wrap for an object at index 1. */
 static int wrap_object(lua_State *L)
 {
     lua_settop(L, 1);
@@ -94,6 +98,7 @@ static int wrap_object(lua_State *L)
     return 1;
 }
 
+/* Returns the kind of a descriptor of that socktype. */
 static int find_kind(int fd, int socktype)
 {
     if (socktype != SOCK_STREAM)
@@ -103,7 +108,8 @@ static int find_kind(int fd, int socktype)
     return sl_fd_connected(fd) == EINPROGRESS ? SL_MASTER : SL_CLIENT;
 }
 
-/* The transport of the descriptor, which the type at index 2 must fit. */
+/* [-0, +0, v] Returns the transport of the descriptor. Raises if the type at
+ * index 2 is another one. */
 static int check_type(lua_State *L, int fd)
 {
     static const char *const names[] = {
@@ -127,6 +133,7 @@ static int check_type(lua_State *L, int fd)
     return transport;
 }
 
+/* wrap for a descriptor at index 1. */
 static int wrap_descriptor(lua_State *L)
 {
     int fd;
@@ -161,6 +168,7 @@ static int wrap_descriptor(lua_State *L)
     return 1;
 }
 
+/* [-0, +0, e] True if the value at index is LuaSocket's or a foreign object. */
 static int is_object(lua_State *L, int index)
 {
     return sl_object_class(L, index, NULL) ||
@@ -182,8 +190,9 @@ int sl_wrap_value(lua_State *L)
                               "expected");
 }
 
-/* --- handing objects out and in ---------------------------------------- */
+/* --- getsocket and setsocket ------------------------------------------- */
 
+/* getsocket() -> the asocket's object */
 static int meth_getsocket(lua_State *L)
 {
     sl_asocket_check(L);
@@ -191,6 +200,8 @@ static int meth_getsocket(lua_State *L)
     return 1;
 }
 
+/* setsocket(object): replaces the asocket's object and descriptor. Closes the
+ * former descriptor if the asocket owns it. */
 static int meth_setsocket(lua_State *L)
 {
     sl_asocket *a = sl_asocket_check(L);
@@ -202,7 +213,7 @@ static int meth_setsocket(lua_State *L)
                              "receive them before");
     if (a->source.reader.thread != NULL || a->source.writer.thread != NULL)
         return luaL_error(L, "setsocket: a thread waits on the socket");
-    if (!a->driver->owns) {    /* whose asocket it is no longer */
+    if (!a->driver->owns) {    /* the former object */
         sl_attach_push(L, 1);
         sl_attach_forget(L, a, 3);
         lua_pop(L, 1);

@@ -1,5 +1,5 @@
 /*
- * wrap.h - asockets made of what others made.
+ * wrap.h - asockets for descriptors and objects that the program has.
  */
 
 #ifndef SL_WRAP_H
@@ -7,7 +7,7 @@
 
 #include "socket/asocket.h"
 
-/* [-0, +1, e] wrap(socket or fd [, type]) of the arguments at 1 and 2. */
+/* The Lua function wrap(socket or fd [, type]) -> asocket. */
 int sl_wrap_value(lua_State *L);
 
 extern const luaL_Reg sl_wrap_methods[];
