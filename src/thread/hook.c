@@ -319,7 +319,12 @@ int sl_hook_visit(lua_State *L)
     visit *v = (visit *)(uintptr_t)lua_tonumber(L, 1);
     sl_threads *all = v->thread->all;
     if (!has_handlers(L)) {
+        int collects = sl_collects(L);    /* no finalizers: t has begun */
+        if (collects)
+            lua_gc(L, LUA_GCSTOP, 0);
         need_prober(L, all);
+        if (collects)
+            lua_gc(L, LUA_GCRESTART, 0);
         turn_off(L, all);
     }
     v->has_run = 1;
