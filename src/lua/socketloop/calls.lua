@@ -1,7 +1,9 @@
--- Calls of methods of LuaSocket's and LuaSec's objects, in loop threads: what a
--- call keeps from its first try to its last, its timeouts, and waiting.
+-- Calls of methods of LuaSocket's and LuaSec's objects in loop threads: their
+-- state, timeouts, tries and waits. A call may try the object's method several
+-- times, and waits in between.
 --
 -- `class` is an entry of classes.lua: class.own has LuaSocket's own methods.
+-- `here` is the running thread's entry of loops.lua.
 
 local loops = require 'socketloop.loops'
 local own = require 'socketloop.own'
@@ -9,7 +11,7 @@ local own = require 'socketloop.own'
 local wait_for = loops.wait
 local unpack = table.unpack or unpack      -- luacheck: ignore
 
--- readers, writers: who waits, object -> watcher.
+-- readers, writers: object -> the watcher of the thread that waits on it.
 local calls = {readers = {}, writers = {}, limits = {}}
 
 local function weak(t)
@@ -19,27 +21,29 @@ calls.weak = weak
 
 local readers, writers = weak(calls.readers), weak(calls.writers)
 
--- Who is used in threads: object -> {block, total, class = ...}, its timeouts
--- as the program has set them, negative for none.
+-- Object that is used in threads -> {block, total, class = ...}: the timeouts
+-- that the program has set; negative: none.
 local limits = weak(calls.limits)
 
--- The same for objects that can't tell, kept from install on.
+-- Object without a method gettimeout -> {block, total}: the timeouts that the
+-- program has set since install.
 local told = weak()
 
--- LuaSec's objects that have failed for good -> their error. They are not
--- called again: their methods would not return.
+-- LuaSec's object that has failed for good -> its error. It is not called
+-- again, since its methods may not return after a failure.
 local failures = weak()
 
--- What an object says that would have to wait.
+-- The errors that mean: wait, and try again.
 calls.unready = {timeout = true, wantread = true, wantwrite = true}
 
--- How long to wait before it is tried again where nobody would tell us.
+-- Seconds between two tries where no event reports readiness.
 local PAUSE = 0.01
 
 -------------------------------------------------------------------------------
 -- Timeouts
 
--- The object is used in a thread, and must not wait by itself any more.
+-- To be called when the object is used in a thread. Keeps its timeouts in
+-- `limits`, and sets its own timeout to 0. Returns the entry of `limits`.
 function calls.enter(class, name, self)
     local limit = limits[self]
     if limit then return limit end
@@ -54,7 +58,8 @@ function calls.enter(class, name, self)
     return limit
 end
 
--- It is used elsewhere, and has its timeouts back.
+-- To be called when the object is used outside of threads. Gives it back its
+-- timeouts.
 function calls.leave(self)
     local limit = limits[self]
     if not limit then return end
@@ -86,7 +91,8 @@ end
 -------------------------------------------------------------------------------
 -- Waiting
 
--- What a call keeps from its first try to its last.
+-- Begins a call: returns its state, which is kept from the first try to the
+-- last. Raises if another thread waits on the object in that direction.
 function calls.begin(here, class, name, self, waiters)
     if waiters[self] and loops.busy(waiters, self) then
         own.misuse(name .. ': the socket is already waited on by another ' ..
@@ -101,12 +107,13 @@ function calls.begin(here, class, name, self, waiters)
     }
 end
 
--- Whoever waits for the other direction looks again.
+-- Wakes the thread that waits on the object in the other direction.
 local function wake_other(call)
     loops.wake(call.waiters == readers and writers or readers, call.self)
 end
 
--- What LuaSec's method gave. Errors other than 'closed' are final.
+-- Returns the results of LuaSec's method. Remembers a final error: any but
+-- 'closed' and those of `unready`.
 local function judged(call, ...)
     local ok, err = ...
     if ok or calls.unready[err] then return ... end
@@ -118,8 +125,8 @@ local function judged(call, ...)
     return ok, err, (select(3, ...))
 end
 
--- A call of TLS that waited for the other direction than its own may have
--- brought what those who wait for that direction want.
+-- Tries LuaSec's method. A call whose last wait was for the opposite direction
+-- may complete the operation of the other thread, so that thread is woken.
 local function try_tls(call, ...)
     local failure = failures[call.self]
     if failure then return nil, failure end
@@ -131,12 +138,14 @@ local function try_tls(call, ...)
     return judged(call, own.method(call.name, call.method, call.self, ...))
 end
 
+-- Calls the object's own method once.
 function calls.try(call, ...)
     if call.class.is_tls then return try_tls(call, ...) end
     return own.method(call.name, call.method, call.self, ...)
 end
 
--- How long the call may wait now; negative: for ever.
+-- Returns the seconds that the next wait of the call may take; negative: no
+-- limit.
 function calls.patience(call)
     local seconds, deadline = call.limit[1], call.deadline
     if deadline then
@@ -147,14 +156,14 @@ function calls.patience(call)
 end
 local patience = calls.patience
 
--- Has another thread closed the object? Then it isn't called again: to receive
--- from a closed UDP object gives ''.
+-- True if the object was closed, perhaps by another thread.
 function calls.is_closed(call)
     return call.class.own.getfd(call.self) < 0
 end
 
--- Waits after a try that gave the word. Whether to try again; if not, and it
--- isn't for the time, why.
+-- Waits after a try that has failed with the word. Returns true if the method
+-- is to be tried again; false at the end of the time; false or nil and an
+-- error.
 function calls.wait(call, word)
     local here, class, self = call.here, call.class, call.self
     local getfd, waiters = class.own.getfd, call.waiters
@@ -175,7 +184,8 @@ function calls.wait(call, word)
     return ok, err
 end
 
--- Sleeps instead, where readiness tells nothing.
+-- Waits for PAUSE seconds, where no event reports readiness. Returns false at
+-- the end of the call's time.
 function calls.pause(call)
     local seconds = patience(call)
     if seconds == 0 then
@@ -187,7 +197,7 @@ function calls.pause(call)
     return true
 end
 
--- Lets the others run. Whether the call goes on; false: its time is over.
+-- Lets other ready threads run. Returns false at the end of the call's time.
 function calls.turn(call)
     loops.turn(call.here, call.waiters, call.self)
     calls.enter(call.class, call.name, call.self)
@@ -195,7 +205,7 @@ function calls.turn(call)
                 call.here.loop.now() >= call.deadline)
 end
 
--- All objects have their timeouts back.
+-- Gives all objects back their timeouts.
 function calls.leave_all()
     for self in pairs(limits) do calls.leave(self) end
 end

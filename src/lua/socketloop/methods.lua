@@ -1,14 +1,14 @@
--- The methods of LuaSocket's and LuaSec's objects, as they are in loop
+-- The methods that replace those of LuaSocket's and LuaSec's objects in loop
 -- threads.
 --
--- Each is the object's own method, tried with a timeout of 0, and again when
--- the descriptor is ready. So everything stays where it was: received bytes in
--- the object's buffer, words and partial results in its manner, and it may be
--- used in threads and outside of them in turn. Only its timeout is kept here
--- while it is used in threads (calls.lua). What moves bytes of streams is in
--- streams.lua.
+-- Each one calls the object's own method with timeout 0, and again when the
+-- descriptor is ready. So received bytes stay in the object's buffer, results
+-- and errors are the object's own, and an object may be used both in threads
+-- and outside of them. Only its timeouts are kept in calls.lua while it is used
+-- in threads. receive and send of streams are in streams.lua.
 --
 -- `class` is an entry of classes.lua: class.own has LuaSocket's own methods.
+-- `here` is the running thread's entry of loops.lua.
 
 local calls = require 'socketloop.calls'
 local families = require 'socketloop.families'
@@ -17,7 +17,7 @@ local names = require 'socketloop.names'
 local own = require 'socketloop.own'
 local streams = require 'socketloop.streams'
 
-local require = require    -- later the global one may be another
+local require = require    -- the program may replace the global one later
 
 local unpack = table.unpack or unpack      -- luacheck: ignore
 
@@ -30,17 +30,18 @@ local function pack(...)
     return {n = select('#', ...), ...}
 end
 
--- Whose host's name is being looked up: object -> the call that wants to know.
+-- Object -> the call for which its host's name is being looked up.
 local lookups = calls.weak()
 
--- Objects that may take an address of either family, though the last connect,
--- which failed, has left them a descriptor: object -> descriptor.
+-- Object -> the descriptor that a failed connect has left to it. Such an object
+-- may still be connected to an address of either family.
 local familyless = calls.weak()
 
 -------------------------------------------------------------------------------
--- What waits
+-- Methods that may wait
 
--- A method that does all or nothing.
+-- Returns a method that calls the object's own one until that succeeds or
+-- fails for good. For methods without partial results.
 local function repeated(name, waiters, wait_for)
     return function(here, class, self, ...)
         local call = begin(here, class, name, self, waiters)
@@ -55,7 +56,8 @@ local function repeated(name, waiters, wait_for)
     end
 end
 
--- Of datagrams. Without a descriptor LuaSocket gives '', at once and for ever.
+-- Returns a receive method of datagram objects. It fails if there is no
+-- descriptor, where LuaSocket's own one returns '' without end.
 local function received(name)
     local receive_one = repeated(name, readers, wait)
     return function(here, class, self, ...)
@@ -67,9 +69,10 @@ local function received(name)
     end
 end
 
--- Goes on where a method connect got so far: true, or nil and the error; and,
--- if the attempt has not ended itself, why: 'timeout' or 'closed'. The system
--- gives up an attempt with the word 'timeout', too.
+-- Waits for the attempt to connect that has returned ok, err. Returns true, or
+-- nil and an error. A third result says that the attempt was given up, and why:
+-- 'timeout' or 'closed'. (The second result alone does not, as an attempt may
+-- also end with the system's error 'timeout'.)
 local function finish_connecting(call, ok, err)
     local goes_on = not ok and err == 'timeout'
     while goes_on do
@@ -82,7 +85,7 @@ local function finish_connecting(call, ok, err)
     return ok, err
 end
 
--- Without a descriptor, as before.
+-- Closes the object's descriptor.
 local function drop(call)
     local fd = call.class.own.getfd(call.self)
     if fd < 0 then return end
@@ -90,12 +93,13 @@ local function drop(call)
     call.class.own.close(call.self)
 end
 
--- Connects to one of the addresses, on the descriptor that there is. Gives also
--- whether to leave it at that.
+-- Connects to an address on the object's descriptor. The third result is true
+-- if no further address is to be tried.
 local function connect_to(call, _, address, ...)
     local ok, err = try(call, address, ...)
     if not ok and err == 'closed' and not is_closed(call) then
-        -- On Linux that was, once more, about an attempt before.
+        -- On Linux the first connect(2) after a failed attempt on the same
+        -- descriptor reports that failure once more.
         ok, err = try(call, address, ...)
     end
     local why
@@ -103,7 +107,8 @@ local function connect_to(call, _, address, ...)
     return ok, err, why ~= nil
 end
 
--- The same for an object without a family, on a descriptor for each of them.
+-- Connects an object without a family to an address, on a new descriptor. The
+-- third result is true if no further address is to be tried.
 local function connect_anew(call, is_last, address, ...)
     local class, self = call.class, call.self
     drop(call)
@@ -116,17 +121,17 @@ local function connect_anew(call, is_last, address, ...)
     if ok or is_over and why == 'timeout' then
         families.settle(call.here, class, self, address)
     elseif is_last then
-        familyless[self] = class.own.getfd(self)    -- as LuaSocket leaves it
+        familyless[self] = class.own.getfd(self)    -- left as by LuaSocket
     else
         drop(call)
     end
     return ok, err, is_over
 end
 
--- The addresses that a host's name may mean to an object of that family, or
--- of none.
+-- Looks up the host's addresses for an object of that family (false: of any).
+-- Returns their list, or nil and an error.
 local function addresses_for(call, host, family)
-    -- A limit of 0 is for waiting on the socket, as in LuaSocket.
+    -- As in LuaSocket, a timeout of 0 does not limit the look-up.
     local seconds = patience(call)
     lookups[call.self] = call
     local addresses, err = names.addresses(call.here, tostring(host),
@@ -138,7 +143,8 @@ local function addresses_for(call, host, family)
     return addresses, err
 end
 
--- Of TCP: like LuaSocket's, tries the addresses of the host in turn.
+-- connect of TCP objects: tries the host's addresses in turn, as LuaSocket
+-- does.
 local function connect(here, class, self, host, port, ...)
     local call = begin(here, class, 'connect', self, writers)
     if not names.is_text(host) then return try(call, host, port, ...) end
@@ -152,12 +158,13 @@ local function connect(here, class, self, host, port, ...)
         if ok then return 1 end
         if is_over then break end
     end
-    here.setclass(self, 'tcp{client}')      -- as LuaSocket does
+    -- LuaSocket sets the class even after a failure.
+    here.setclass(self, 'tcp{client}')
     return nil, err
 end
 
--- LuaSocket closes a stream on a path that it couldn't connect at once: gives
--- it another descriptor.
+-- Gives a unix stream object a new descriptor. LuaSocket has closed the former
+-- one because it could not be connected at once.
 local function renew(class, self)
     if class.own.getfd(self) >= 0 then return end
     local fresh = assert(require 'socket.unix'.stream())
@@ -165,8 +172,8 @@ local function renew(class, self)
     class.own.setfd(fresh, -1)
 end
 
--- Of streams on a path, which are connected at once, unless the listener's
--- queue is full; nothing tells when it isn't any more.
+-- connect of unix stream objects. It succeeds at once unless the listener's
+-- queue is full; no event reports room in the queue.
 local function connect_path(here, class, self, path, ...)
     local call = begin(here, class, 'connect', self, writers)
     local ok, err = try(call, path, ...)
@@ -177,7 +184,7 @@ local function connect_path(here, class, self, path, ...)
     return ok, err
 end
 
--- What takes a host's name, but doesn't wait otherwise.
+-- Returns a method that takes a host's name, and waits only for the look-up.
 local function named(name)
     return function(here, class, self, host, ...)
         local call = begin(here, class, name, self, {})
@@ -185,8 +192,8 @@ local function named(name)
         local addresses, err = addresses_for(call, host,
                                              families.of(class, self))
         if not addresses then return nil, err end
-        -- At once anyway; but with a timeout of 0 an address that failed
-        -- would leave its family behind.
+        -- The method does not block. With timeout 0 an address that failed
+        -- would leave its family to the object.
         leave(self)
         for _, address in ipairs(addresses) do
             local ok
@@ -197,7 +204,8 @@ local function named(name)
     end
 end
 
--- A method that is given a host and a port, the first of them at that place.
+-- Returns a method that checks its arguments host and port, which begin at that
+-- place.
 local function addressed(place, method)
     return function(here, class, self, ...)
         if names.are_wrong(select(place, ...)) then
@@ -207,7 +215,7 @@ local function addressed(place, method)
     end
 end
 
--- The same for a path.
+-- Returns a method that checks its argument at that place, a path.
 local function on_path(name, place, method)
     return function(here, class, self, ...)
         if names.has_zero((select(place, ...))) then
@@ -219,8 +227,9 @@ local function on_path(name, place, method)
 end
 
 -------------------------------------------------------------------------------
--- What doesn't wait, but matters: in threads and outside
+-- Methods that are replaced in threads and outside
 
+-- Wakes the threads that wait on the descriptor, then closes the object.
 local function close(class, self, ...)
     lookups[self] = nil
     streams.put_back(class, self)
@@ -237,13 +246,13 @@ end
 
 local methods = {leave_all = calls.leave_all}
 
--- The object is used outside of threads.
+-- To be called when the object is used outside of threads.
 function methods.leave(self)
     familyless[self] = nil
     leave(self)
 end
 
--- Called as (class, self, ...), wherever that is.
+-- Called as (class, self, ...), in threads and outside.
 methods.everywhere = {
     close = close,
     gettimeout = calls.gettimeout,
@@ -289,7 +298,8 @@ local udp = with(datagram, {
     setsockname = addressed(1, named 'setsockname'),
 })
 
--- These wait for room at their receiver's.
+-- send and sendto wait for room in the receiver's queue, which no event
+-- reports.
 local path_datagram = with(datagram, {
     send = repeated('send', writers, pause),
     sendto = on_path('sendto', 2, repeated('sendto', writers, pause)),

@@ -1,12 +1,12 @@
--- receive and send of stream objects, as they are in loop threads.
+-- receive and send of stream objects in loop threads.
 --
--- LuaSocket's own methods go on as long as the peer keeps up. So a call asks
--- for no more than 64 KiB; then other threads run. Where that is possible, on
--- TCP and unix objects, lines and the end of a stream are looked for first: a
--- line may be without end, and the object has the same word, 'closed', for the
--- peer's end of the stream, for a reset and for its own close. Receives are
--- collected in C (collect.h, look.h); they wait here, since a thread that waits
--- in Lua takes no C stack.
+-- A method of LuaSocket's does not return while the peer keeps up. So one call
+-- receives or sends at most 64 KiB; then other threads run. TCP and unix
+-- objects are peeked at before they receive, for two reasons: a line may be
+-- endless; and 'closed' may mean the end of the stream, a reset, or that the
+-- object itself was closed. The bytes of a receive are collected in C
+-- (collect.h, look.h). The waits are in this file, since a thread that waits in
+-- Lua needs no C stack.
 
 local calls = require 'socketloop.calls'
 local loops = require 'socketloop.loops'
@@ -22,16 +22,16 @@ local streams = {}
 
 local CHUNK = 65536
 
--- Objects of which a thread receives all -> its call.
+-- Object -> the call that receives '*a' from it.
 local enders = calls.weak()
 
 -------------------------------------------------------------------------------
--- What lies in the object
+-- The object's buffer, and the end of its stream
 
--- Objects that are without their descriptor for a moment -> the descriptor.
+-- Object -> the descriptor that `buffered` has taken from it for a moment.
 local apart = calls.weak()
 
--- The object has its descriptor again.
+-- Gives the object its descriptor back, if `buffered` has taken it.
 function streams.put_back(class, self)
     local fd = apart[self]
     if fd then
@@ -40,8 +40,9 @@ function streams.put_back(class, self)
     end
 end
 
--- What receive gives of the bytes in the object's buffer alone. A finalizer
--- that runs meanwhile may close the object.
+-- Receives from the object's own buffer only: the object has no descriptor
+-- meanwhile. Returns data, or nil and the partial result. A finalizer may close
+-- the object meanwhile; `close` puts the descriptor back first.
 local function buffered(class, self, pattern)
     apart[self] = class.own.getfd(self)
     class.own.setfd(self, -1)
@@ -51,8 +52,9 @@ local function buffered(class, self, pattern)
     return data, part
 end
 
--- Is the peer's goodbye the reason that LuaSec said 'closed'? Only then does it
--- say so once more, without having tried to read.
+-- To be called after LuaSec's receive has failed with 'closed'. True if the
+-- peer has sent TLS's close_notify: then another receive returns 'closed' again
+-- without trying to read.
 local function is_goodbye(call)
     local theirs, self = call.class.own, call.self
     if theirs.getfd(self) < 0 or theirs.want(self) ~= 'nothing' then
@@ -62,10 +64,11 @@ local function is_goodbye(call)
     return not data and err == 'closed' and theirs.want(self) == 'nothing'
 end
 
--- Metatable -> can one look for lines and ends in the objects that have it?
--- LuaSocket names its classes so.
+-- Metatable -> whether its objects can be peeked at.
 local can_look = setmetatable({}, {__mode = 'k'})
 
+-- True if the object is a TCP or unix stream, so that its descriptor can be
+-- peeked at.
 local function is_visible(self)
     local class = getmetatable(self)
     if type(class) ~= 'table' then return false end
@@ -81,8 +84,8 @@ local function is_text(value)
     return type(value) == 'string' or type(value) == 'number'
 end
 
--- What collect takes: 'l', 'a', or a count without the prefix; nil where one
--- call of the object does it, or raises.
+-- Returns the pattern for `collect`: 'l', 'a', or a count without the prefix's
+-- bytes. nil: the object's own receive needs no wait, or raises.
 local function kind_of(pattern, prefix)
     local count = tonumber(pattern)
     if prefix ~= nil and not is_text(prefix) then return nil end
@@ -100,15 +103,17 @@ end
 -------------------------------------------------------------------------------
 -- receive
 
--- Makes sure that LuaSocket's methods take the object as one of the class, and
--- raises as they do otherwise: to send nothing does nothing else. From then on
--- they may be called without pcall (limit.free), except those of TLS.
+-- Raises LuaSocket's error if the object is not of the class: sends an empty
+-- string, which checks self and has no other effect. Afterwards LuaSocket's
+-- methods may be called directly instead of by own.method (limit.free), except
+-- those of TLS.
 local function prove(class, name, self, limit)
     if not class.is_tls then own.method(name, class.own.send, self, '') end
     limit.proved = class
     limit.free = not class.is_tls and class
 end
 
+-- calls.begin, and `prove` at the object's first call.
 local function begin(here, class, name, self, waiters)
     local call = calls.begin(here, class, name, self, waiters)
     local limit = call.limit
@@ -116,7 +121,7 @@ local function begin(here, class, name, self, waiters)
     return call
 end
 
--- The function that collects for objects of the class (collect.h).
+-- Makes the function that collects for objects of the class (collect.h).
 local function collector(here, class)
     local theirs = class.own
     local step = here.collector(theirs.dirty, theirs.getfd,
@@ -125,13 +130,14 @@ local function collector(here, class)
     return step
 end
 
--- Of TLS: receive, and is_goodbye.
+-- Returns the functions receive and is_goodbye of collect.h for TLS.
 local function tls_functions(call)
     return function(_, pattern) return try(call, pattern) end,
         function() return is_goodbye(call) end
 end
 
--- Receives what collect takes. part: what was received before.
+-- Receives a pattern of kind_of; waits in between. part: bytes that were
+-- received before.
 local function collect(call, kind, prefix, part)
     local here, class, self = call.here, call.class, call.self
     local step = here.collectors[class] or collector(here, class)
@@ -162,6 +168,7 @@ local function collect(call, kind, prefix, part)
     end
 end
 
+-- receive with any arguments.
 local function receive_any(here, class, self, pattern, prefix, ...)
     local call = begin(here, class, 'receive', self, readers)
     local kind = kind_of(pattern, prefix)
@@ -169,7 +176,7 @@ local function receive_any(here, class, self, pattern, prefix, ...)
     return collect(call, kind, tostring(prefix or ''), '')
 end
 
--- Waits until the descriptor is readable. False and an error if it isn't.
+-- Waits until the descriptor is readable. Returns true, or false and an error.
 local function wait_readable(here, class, self, fd)
     local seconds = limits[self][1]
     if seconds == 0 then
@@ -181,14 +188,15 @@ local function wait_readable(here, class, self, fd)
     return false, class.own.getfd(self) < 0 and 'closed' or err or 'timeout'
 end
 
--- Continues with a receive of which one call of the object was not enough; err
--- is nil if there was no call.
+-- Continues a receive that one call of the object did not finish. err and part
+-- are the results of that call; err is nil if there was no call.
 local function receive_more(here, class, self, pattern, err, part)
     if err and not unready[err] then return nil, err, part end
     local call = calls.begin(here, class, 'receive', self, readers)
     return collect(call, kind_of(pattern), '', part or '')
 end
 
+-- Makes the function that tries receives for objects of the class (look.h).
 local function receiver(here, class)
     local theirs = class.own
     local receive = here.receiver(theirs.receive, theirs.dirty, theirs.getfd)
@@ -196,8 +204,9 @@ local function receiver(here, class)
     return receive
 end
 
--- A line or a count within the budget. In most cases it is there already, or
--- nothing of it, and one call of the object in C gives it (look.h).
+-- receive of a line, or of a count within the budget. In most cases all or none
+-- of the bytes have arrived. Then the function of look.h finishes the receive
+-- with one call of the object, or finds that it has to wait.
 local function receive_soon(here, class, self, pattern)
     local receive = here.receivers[class] or receiver(here, class)
     while true do
@@ -207,7 +216,8 @@ local function receive_soon(here, class, self, pattern)
             return receive_more(here, class, self, pattern, err, part)
         end
         if status then
-            if limits[self][2] >= 0 then break end      -- it has a deadline
+            -- A call with a deadline is left to receive_any.
+            if limits[self][2] >= 0 then break end
             local again, why = wait_readable(here, class, self, status)
             if not again then return nil, why, '' end
         else
@@ -240,8 +250,8 @@ local function is_index(value)
     return type(value) == 'number' and value % 1 == 0
 end
 
--- Where the bytes begin and end that LuaSocket would send; neither is negative.
--- nil where it would raise.
+-- Returns the first and the last index of the bytes that LuaSocket's send would
+-- send, as numbers that are not negative; nil if it would raise.
 local function range(data, first, last)
     first, last = first or 1, last or -1
     if not (is_text(data) and is_index(first) and is_index(last)) then
@@ -253,8 +263,9 @@ local function range(data, first, last)
     return max(first, 1), max(min(last, size), 0)
 end
 
--- The system says once that a connection is reset. If a send is the first to
--- hear of it, the thread that receives all has to know.
+-- Keeps the connection's error for a thread that receives '*a' from the object.
+-- The system reports a reset once only; if a send got the report, the receive
+-- would take the reset for the end of the stream.
 local function warn_ender(call)
     local ender = enders[call.self]
     if ender then
@@ -263,6 +274,8 @@ local function warn_ender(call)
     end
 end
 
+-- Sends once, at most CHUNK bytes. Returns the last index of this call and the
+-- results of the object's send.
 local function send_some(call, data, first, last)
     warn_ender(call)
     local stop = min(first + CHUNK - 1, last)
@@ -270,8 +283,8 @@ local function send_some(call, data, first, last)
     return stop, call.method(call.self, data, first, stop)
 end
 
--- Sends the bytes from first to last, from the results of the first try on,
--- which was to send those up to stop.
+-- Sends the bytes from first to last, and waits in between. stop, sent, err and
+-- partly are the results of a first send_some.
 local function send_on(call, data, first, last, stop, sent, err, partly)
     while true do
         partly = partly or first - 1
@@ -293,6 +306,7 @@ local function send_on(call, data, first, last, stop, sent, err, partly)
     end
 end
 
+-- send with any arguments.
 local function send_any(here, class, self, data, first, last, ...)
     local call = begin(here, class, 'send', self, writers)
     local from, to = range(data, first, last)
@@ -300,8 +314,8 @@ local function send_any(here, class, self, data, first, last, ...)
     return send_on(call, data, from, to, send_some(call, data, from, to))
 end
 
--- A string within the thread's share is one call of LuaSocket's own if there is
--- room for it.
+-- A string of at most CHUNK bytes is sent by one call of LuaSocket's send, if
+-- the system has room for it.
 function streams.send(here, class, self, data, first, last, ...)
     local limit = limits[self]
     if not limit or limit.free ~= class or writers[self] or enders[self] or
