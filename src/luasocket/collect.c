@@ -39,7 +39,7 @@ static sl_asocket *check_state(lua_State *L, int prefix)
 }
 
 /* [-0, +0, e] Collects the bytes at index. */
-static void collect_bytes(lua_State *L, sl_asocket *a, int index)
+static void append_bytes(lua_State *L, sl_asocket *a, int index)
 {
     size_t n = sl_exchange_collect(L, a, index);
     sl_exchange_charge(a->source.loop->threads->running, n);
@@ -49,9 +49,9 @@ static void collect_bytes(lua_State *L, sl_asocket *a, int index)
  * has dropped. */
 static void collect_line(lua_State *L, sl_asocket *a, int index)
 {
-    collect_bytes(L, a, index);
+    append_bytes(L, a, index);
     lua_pushliteral(L, "\n");
-    collect_bytes(L, a, lua_gettop(L));
+    append_bytes(L, a, lua_gettop(L));
     lua_pop(L, 1);
 }
 
@@ -66,7 +66,7 @@ int sl_collect_begin(lua_State *L)
     lua_settop(L, 2);
     sl_asocket *a = sl_asocket_new(L, loop, SL_TCP);
     a->receive = r;
-    collect_bytes(L, a, 2);
+    append_bytes(L, a, 2);
     return 1;
 }
 
@@ -111,9 +111,9 @@ static void call_upvalue(lua_State *L, int function)
     lua_call(L, 1, 1);
 }
 
-/* [-0, +1, -] Pushes LuaSocket's name of the pattern, '*l' or '*a'. True: it is
- * delimited. */
-static int push_name(lua_State *L, const sl_asocket *a)
+/* [-0, +1, -] Pushes LuaSocket's name of the pattern, '*l' or '*a'. True if it
+ * is a line. */
+static int push_pattern_name(lua_State *L, const sl_asocket *a)
 {
     lua_pushfstring(L, "*%c", sl_patterns[a->receive.pattern].letter);
     return sl_patterns[a->receive.pattern].is_line;
@@ -124,15 +124,15 @@ static void collect_buffered(lua_State *L, sl_asocket *a)
 {
     lua_pushvalue(L, lua_upvalueindex(BUFFERED));
     lua_pushvalue(L, OBJECT);
-    int is_line = push_name(L, a);
+    int is_line = push_pattern_name(L, a);
     lua_call(L, 2, 2);
     int partial = lua_gettop(L), data = partial - 1;
     if (!lua_toboolean(L, data))
-        collect_bytes(L, a, partial);
+        append_bytes(L, a, partial);
     else if (is_line)
         collect_line(L, a, data);
     else
-        collect_bytes(L, a, data);
+        append_bytes(L, a, data);
     lua_settop(L, IS_GOODBYE);
 }
 
@@ -173,7 +173,7 @@ static int push_visible(lua_State *L, sl_asocket *a)
     if (n == 0)
         return end_stream(L, a);
     if (found)
-        push_name(L, a);
+        push_pattern_name(L, a);
     else
         lua_pushinteger(L, (lua_Integer)n);
     return 0;
@@ -186,7 +186,7 @@ static void push_blindly(lua_State *L, const sl_asocket *a)
     size_t missing = sl_pattern_missing(a);
     int is_counted = a->receive.pattern == SL_COUNT && missing <= CHUNK;
     if (sl_patterns[a->receive.pattern].is_line)
-        push_name(L, a);
+        push_pattern_name(L, a);
     else
         lua_pushinteger(L, is_counted ? (lua_Integer)missing : CHUNK);
 }
@@ -197,7 +197,7 @@ static void push_blindly(lua_State *L, const sl_asocket *a)
 static int judge_failure(lua_State *L, sl_asocket *a)
 {
     int error = lua_gettop(L) - 1;
-    collect_bytes(L, a, error + 1);
+    append_bytes(L, a, error + 1);
     lua_settop(L, error);
     if (sl_exchange_wanted(L, error, SL_READABLE) != 0)
         return 1;
@@ -218,7 +218,7 @@ static int judge_failure(lua_State *L, sl_asocket *a)
 /* [-1, +n, e] Calls the object's receive with the value on the top, and
  * collects the bytes. Returns 0 if the receive may go on, or pushes the results
  * of collect_step and returns n. */
-static int ask_object(lua_State *L, sl_asocket *a)
+static int receive_asked(lua_State *L, sl_asocket *a)
 {
     int asked = lua_gettop(L);
     int is_line = lua_type(L, asked) == LUA_TSTRING;
@@ -231,7 +231,7 @@ static int ask_object(lua_State *L, sl_asocket *a)
     if (is_line)
         collect_line(L, a, asked + 1);
     else
-        collect_bytes(L, a, asked + 1);
+        append_bytes(L, a, asked + 1);
     size_t n = sl_rawlen(L, asked + 1);
     lua_settop(L, IS_GOODBYE);
     if (n > 0 || is_line)
@@ -246,7 +246,7 @@ static int collect_once(lua_State *L, sl_asocket *a)
 {
     if (!lua_toboolean(L, IS_VISIBLE) || a->receive.pattern == SL_COUNT) {
         push_blindly(L, a);
-        return ask_object(L, a);
+        return receive_asked(L, a);
     }
     call_upvalue(L, DIRTY);
     if (lua_toboolean(L, -1)) {
@@ -254,7 +254,7 @@ static int collect_once(lua_State *L, sl_asocket *a)
         return 0;
     }
     int n = push_visible(L, a);
-    return n != 0 ? n : ask_object(L, a);
+    return n != 0 ? n : receive_asked(L, a);
 }
 
 /* True if the collected bytes finish the receive. A receive of zero bytes also

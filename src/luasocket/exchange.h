@@ -53,8 +53,8 @@ void sl_exchange_progress(sl_exchange *x, size_t n);
 /* Returns the seconds that the next wait may take; negative: no limit. */
 double sl_exchange_timeleft(const sl_exchange *x);
 
-/* [-0, +0, e] Lets other threads run if the thread's budget is used up. Returns
- * 0 or SL_CLOSED. */
+/* [-0, +0, e] Gives way if the thread's budget is used up. Returns 0 or
+ * SL_CLOSED. */
 int sl_exchange_turn(lua_State *L, sl_exchange *x);
 
 /* [-0, +0, e] Waits for the readiness x->wanted. Returns 0 or a code, for

@@ -97,7 +97,7 @@ static size_t push_pattern(lua_State *L, const sl_asocket *a)
 
 /* [-0, +0, e] Appends the string at index to the asocket's buffer, and counts
  * and charges its bytes. Returns their number. */
-static size_t collect_bytes(lua_State *L, sl_exchange *x, int index)
+static size_t take_result_bytes(lua_State *L, sl_exchange *x, int index)
 {
     size_t n = sl_exchange_collect(L, x->a, index);
     x->a->received += (double)n;
@@ -153,7 +153,7 @@ static void remember_outcome(lua_State *L, const sl_exchange *x)
 /* [-0, +4, e] Calls the object's receive once, or recalls an outcome, and
  * leaves the results above the object. True if the asocket's receive is
  * finished. */
-static int receive_once(lua_State *L, sl_exchange *x)
+static int ask_for_bytes(lua_State *L, sl_exchange *x)
 {
     sl_asocket *a = x->a;
     int result = x->object + 1;
@@ -163,10 +163,10 @@ static int receive_once(lua_State *L, sl_exchange *x)
         sl_exchange_call(L, x, "receive", 1);
     }
     if (!lua_toboolean(L, result)) {
-        collect_bytes(L, x, result + 2);
+        take_result_bytes(L, x, result + 2);
         return is_end(L, x, result + 1);
     }
-    size_t n = collect_bytes(L, x, result);
+    size_t n = take_result_bytes(L, x, result);
     if (asked == 0 || sl_patterns[a->receive.pattern].is_line)
         return asked == 0 || n == 0;
     return n < asked && !sl_pattern_overflows(a);
@@ -217,7 +217,7 @@ static int foreign_receive(lua_State *L, sl_asocket *a,
             lua_pushstring(L, sl_error_message(err));
             return fail_received(L, &x);
         }
-        if (receive_once(L, &x))
+        if (ask_for_bytes(L, &x))
             return sl_receive_give(L, a);
         if (go_on_receiving(L, &x) != 0)
             return fail_received(L, &x);

@@ -49,10 +49,10 @@ int sl_look_count(int fd, size_t *n)
 
 /* --- receive ----------------------------------------------------------- */
 
-/* The upvalues of try_receive: LuaSocket's methods; 1 is the loop. */
+/* The upvalues of try_one_call: LuaSocket's methods; 1 is the loop. */
 enum { RECEIVE = 2, DIRTY, GETFD };
 
-/* The stack of try_receive: its arguments and the results of receive_once. */
+/* The stack of try_one_call: its arguments and the results of call_receive. */
 enum { OBJECT = 1, PATTERN, STATUS, DATA, WHY, PARTIAL };
 
 /* [-0, +1, e] Calls the method in that upvalue with the object. */
@@ -65,7 +65,7 @@ static void call_own(lua_State *L, int method)
 
 /* [-0, +4, e] Calls the object's receive once. Pushes true if it has returned
  * data, else false, and its three results. Returns 4. */
-static int receive_once(lua_State *L, const sl_loop *loop)
+static int call_receive(lua_State *L, const sl_loop *loop)
 {
     size_t size;
     lua_settop(L, PATTERN);
@@ -93,7 +93,7 @@ static int push_descriptor(lua_State *L)
 
 /* [-0, +4, m] Pushes the results of a receive that has failed without bytes:
  * true, nil, error, ''. Returns 4. */
-static int fail_receive(lua_State *L, int err)
+static int push_failed_receive(lua_State *L, int err)
 {
     lua_pushboolean(L, 1);
     sl_result_fail(L, err);
@@ -101,7 +101,7 @@ static int fail_receive(lua_State *L, int err)
     return 4;
 }
 
-/* True if receive_once has failed with 'timeout' and without bytes. */
+/* True if call_receive has failed with 'timeout' and without bytes. */
 static int has_nothing(lua_State *L)
 {
     size_t size;
@@ -110,16 +110,16 @@ static int has_nothing(lua_State *L)
            lua_tolstring(L, PARTIAL, &size) != NULL && size == 0;
 }
 
-/* try_receive with a count. */
+/* try_one_call with a count. */
 static int receive_count(lua_State *L, const sl_loop *loop)
 {
-    int n = receive_once(L, loop);
+    int n = call_receive(L, loop);
     if (lua_toboolean(L, STATUS) || !has_nothing(L))
         return n;
-    return push_descriptor(L) >= 0 ? 1 : fail_receive(L, SL_CLOSED);
+    return push_descriptor(L) >= 0 ? 1 : push_failed_receive(L, SL_CLOSED);
 }
 
-/* try_receive with the pattern '*l'. Calls the object only if its buffer is
+/* try_one_call with the pattern '*l'. Calls the object only if its buffer is
  * empty and the descriptor has a line. */
 static int receive_line(lua_State *L, sl_loop *loop)
 {
@@ -135,17 +135,17 @@ static int receive_line(lua_State *L, sl_loop *loop)
     if (err == EAGAIN)
         return 1;    /* the descriptor */
     if (err != 0)
-        return fail_receive(L, sl_error_ofstream(err));
+        return push_failed_receive(L, sl_error_ofstream(err));
     if (n == 0)
-        return fail_receive(L, SL_CLOSED);
+        return push_failed_receive(L, SL_CLOSED);
     if (found)
-        return receive_once(L, loop);
+        return call_receive(L, loop);
     lua_pushboolean(L, 0);
     return 1;
 }
 
 /* try(object, pattern) -> status, data, error, partial. See look.h. */
-static int try_receive(lua_State *L)
+static int try_one_call(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);
     sl_thread *t = loop->threads->running;
@@ -162,7 +162,7 @@ int sl_look_receiver(lua_State *L)
     lua_settop(L, 3);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
-    lua_pushcclosure(L, try_receive, 4);
+    lua_pushcclosure(L, try_one_call, 4);
     return 1;
 }
 

@@ -144,8 +144,8 @@ static void retry_object(lua_State *L, sl_loop *loop)
 
 /* [-0, +1, e] Pushes a new object of that transport for sockets of the
  * family. */
-static void make_object(lua_State *L, sl_loop *loop, const sl_transport *t,
-                        int family)
+static void construct_object(lua_State *L, sl_loop *loop, const sl_transport *t,
+                             int family)
 {
     const char *name = family == AF_INET ? t->make4
                      : family == AF_INET6 ? t->make6 : NULL;
@@ -173,8 +173,8 @@ void sl_object_setclass(lua_State *L, int index, const sl_asocket *a)
 void sl_object_new(lua_State *L, const sl_asocket *a)
 {
     int fd = a->source.fd;
-    make_object(L, a->source.loop, &sl_transports[a->transport],
-                fd >= 0 ? sl_fd_family(fd) : AF_UNSPEC);
+    construct_object(L, a->source.loop, &sl_transports[a->transport],
+                     fd >= 0 ? sl_fd_family(fd) : AF_UNSPEC);
     int object = lua_gettop(L);
     sl_object_nonblock(L, object);
 }

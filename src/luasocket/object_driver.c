@@ -47,7 +47,7 @@ static int object_receive(lua_State *L, sl_asocket *a, const sl_receive *r)
 
 /* [-nargs, +0, e] Calls the object's method with the nargs values on the top,
  * and resyncs. Returns 0 or a code. */
-static int ask_object(lua_State *L, const char *method, int nargs)
+static int call_method(lua_State *L, const char *method, int nargs)
 {
     int err = 0, object = lua_gettop(L) - nargs + 1;
     sl_attach_push(L, 1);
@@ -74,7 +74,7 @@ static int ask_with_address(lua_State *L, const char *method,
         return EAFNOSUPPORT;
     lua_pushstring(L, host);
     lua_pushstring(L, port);
-    return ask_object(L, method, 2);
+    return call_method(L, method, 2);
 }
 
 static int object_open(lua_State *L, sl_asocket *a, int family)
@@ -83,7 +83,7 @@ static int object_open(lua_State *L, sl_asocket *a, int family)
         return SL_CLOSED;    /* a unix object has one until it is closed */
     lua_pushstring(L, family == AF_INET6 ? "::" : "0.0.0.0");
     lua_pushliteral(L, "0");
-    return ask_object(L, "setsockname", 2);
+    return call_method(L, "setsockname", 2);
 }
 
 static int object_bind(lua_State *L, sl_asocket *a, const struct addrinfo *ai,
@@ -98,7 +98,7 @@ static int object_listen(lua_State *L, sl_asocket *a, int backlog)
 {
     (void)a;
     lua_pushinteger(L, backlog);
-    return ask_object(L, "listen", 1);
+    return call_method(L, "listen", 1);
 }
 
 /* Connects a temporary UDP socket to the address, which sends nothing. Returns
@@ -178,7 +178,7 @@ const sl_driver sl_object_driver = {
 /* [-0, +0, e] Makes the LuaSocket object of the asocket at index. Meanwhile
  * Lua code may run (finalizers, LuaSocket's modules) that makes one, too; so
  * the driver is looked at again after each step. */
-static void make_object(lua_State *L, sl_asocket *a, int index)
+static void attach_new_object(lua_State *L, sl_asocket *a, int index)
 {
     sl_object_new(L, a);
     int object = lua_gettop(L);
@@ -204,7 +204,7 @@ void sl_object_driver_need(lua_State *L, int index)
         sl_send_drain(L, a, "getsocket");
     if (a->driver->owns)    /* while bytes drained, another thread may have run
                                this */
-        make_object(L, a, index);
+        attach_new_object(L, a, index);
     sl_attach_push(L, index);
     sl_asocket_assumeready(a);
 }

@@ -41,9 +41,8 @@ typedef struct sl_receive {
                               must not be freed */
     unsigned char locked;  /* bytes are being pushed from the buffer's own
                               memory: no receive may change the buffer */
-    size_t wanted;         /* SL_COUNT: bytes to receive. A delimited pattern:
-                              bytes up to and with the delimiter, 0 until the
-                              delimiter is found */
+    size_t wanted;         /* SL_COUNT: bytes to receive. SL_LINE: bytes up to
+                              and with the line feed, 0 until that is found */
     const char *prefix;    /* borrowed from the caller's stack */
     size_t prefix_size;
 } sl_receive;

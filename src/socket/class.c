@@ -55,7 +55,7 @@ static int meth_gc(lua_State *L)
 /* [-0, +n, m] Pushes the name that tostring shows: the peer's if it has one,
  * else the socket's own. Returns n: 3 for address, port and family, 1 for a
  * path, 2 for nil and an error. */
-static int push_name(lua_State *L, const sl_asocket *a)
+static int push_shown_name(lua_State *L, const sl_asocket *a)
 {
     int is_stream = sl_transports[a->transport].socktype != SOCK_DGRAM;
     int far = a->kind == SL_CLIENT || (is_stream && a->kind == SL_MASTER);
@@ -78,7 +78,7 @@ static int meth_tostring(lua_State *L)
         return 1;
     }
     lua_pushfstring(L, "%s: fd %d", sl_asocket_class(a), a->source.fd);
-    int n = push_name(L, a);
+    int n = push_shown_name(L, a);
     if (n == 3)
         lua_pushfstring(L, "%s, %s port %d", lua_tostring(L, -4),
                         lua_tostring(L, -3), (int)lua_tointeger(L, -2));

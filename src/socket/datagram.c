@@ -63,7 +63,7 @@ sl_asocket *sl_datagram_check(lua_State *L, int kind)
 
 /* --- receive ----------------------------------------------------------- */
 
-static int try_receive(lua_State *L, sl_source *source)
+static int try_receive_datagram(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
     sl_scratch *scratch = &source->loop->scratch;
@@ -112,7 +112,7 @@ static int give_datagram(lua_State *L, sl_wait *wait, int with_name)
     return 1 + names;
 }
 
-static int receive_results(lua_State *L, sl_wait *wait)
+static int datagram_results(lua_State *L, sl_wait *wait)
 {
     return give_datagram(L, wait, 0);
 }
@@ -142,8 +142,10 @@ static int begin_receive(lua_State *L, sl_asocket *a, const char *what,
                             a->total);
 }
 
-static const sl_operation receiving = {try_receive, receive_results};
-static const sl_operation receiving_from = {try_receive, receivefrom_results};
+static const sl_operation receiving = {try_receive_datagram, datagram_results};
+static const sl_operation receiving_from = {
+    try_receive_datagram, receivefrom_results
+};
 
 /* receive([size]) -> datagram or nil, error. Bytes after `size` are lost. */
 static int meth_receive(lua_State *L)
@@ -175,7 +177,7 @@ static int find_receiver(const sl_asocket *a, int family, sl_sockaddr *receiver)
     return sl_sockaddr_parse(d->host, d->to.port, family, receiver);
 }
 
-static int try_send(lua_State *L, sl_source *source)
+static int try_send_datagram(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
     const sl_datagram *d = &a->pending.datagram;
@@ -203,7 +205,7 @@ static int try_send(lua_State *L, sl_source *source)
 }
 
 /* size or nil, error */
-static int send_results(lua_State *L, sl_wait *wait)
+static int sent_datagram_results(lua_State *L, sl_wait *wait)
 {
     sl_asocket *a = (sl_asocket *)sl_source_of(wait);
     if (wait->status != 0)
@@ -212,7 +214,7 @@ static int send_results(lua_State *L, sl_wait *wait)
     return 1;
 }
 
-static const sl_operation sending = {try_send, send_results};
+static const sl_operation sending = {try_send_datagram, sent_datagram_results};
 
 int sl_datagram_send(lua_State *L, sl_asocket *a, const char *what,
                      const sl_datagram *d)
@@ -225,8 +227,8 @@ int sl_datagram_send(lua_State *L, sl_asocket *a, const char *what,
         return sl_operation_run(L, wait, &sending, a->block, a->total);
     /* A unix socket is always writable unless its peer's queue is full. No
      * event reports room in the queue of another receiver. */
-    sl_operation_poll(L, wait, try_send, a->block, a->total);
-    return send_results(L, wait);
+    sl_operation_poll(L, wait, try_send_datagram, a->block, a->total);
+    return sent_datagram_results(L, wait);
 }
 
 /* send(datagram) -> size or nil, error */

@@ -30,7 +30,7 @@ int sl_push_sockaddr(lua_State *L, const sl_sockaddr *name)
 
 /* [-0, +n, m] Pushes address, port and family, or a path; nil and an error if
  * err is not 0 or the family is unknown. Returns n. */
-static int push_name(lua_State *L, int err, const sl_sockaddr *name)
+static int push_name_results(lua_State *L, int err, const sl_sockaddr *name)
 {
     if (err != 0)
         return sl_result_fail(L, err);
@@ -48,12 +48,12 @@ int sl_push_sockname(lua_State *L, int fd)
 {
     sl_sockaddr name;
     int err = sl_fd_sockname(fd, &name);
-    return push_name(L, err, &name);
+    return push_name_results(L, err, &name);
 }
 
 int sl_push_peername(lua_State *L, int fd)
 {
     sl_sockaddr name;
     int err = sl_fd_peername(fd, &name);
-    return push_name(L, err, &name);
+    return push_name_results(L, err, &name);
 }

@@ -126,8 +126,8 @@ static int reports_in_vain(lua_State *L)
 }
 
 /* The body of a server's thread. Upvalues: loop, listening asocket, handler. It
- * first lets other threads run, so that the caller of newserver can set the
- * limits that clients inherit. */
+ * first gives way, so that the caller of newserver can set the limits that
+ * clients inherit. */
 static int serve_clients(lua_State *L)
 {
     sl_loop *loop = sl_loop_check(L);

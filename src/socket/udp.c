@@ -22,7 +22,8 @@
 
 /* [-0, +0, e] Makes a descriptor for sending to d->host, if the asocket is new.
  * Returns 0 or a code. */
-static int need_descriptor(lua_State *L, sl_asocket *a, const sl_datagram *d)
+static int need_udp_descriptor(lua_State *L, sl_asocket *a,
+                               const sl_datagram *d)
 {
     sl_sockaddr receiver;
     if (!sl_asocket_isnew(a))
@@ -49,7 +50,7 @@ static int meth_sendto(lua_State *L)
     int is_cut = *d.host == '\0' && sl_rawlen(L, 3) > 0;
     if (is_cut || !sl_sockaddr_isport(d.to.port))
         return sl_result_fail(L, SL_GAI - EAI_NONAME);
-    int err = need_descriptor(L, a, &d);
+    int err = need_udp_descriptor(L, a, &d);
     return err == 0 ? sl_datagram_send(L, a, "sendto", &d)
                     : sl_datagram_fail(L, err);
 }

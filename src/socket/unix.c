@@ -24,7 +24,7 @@
 
 /* [-0, +0, e] Makes a descriptor if the asocket is new. Returns 0 or a
  * code. */
-static int need_descriptor(lua_State *L, sl_asocket *a)
+static int need_unix_descriptor(lua_State *L, sl_asocket *a)
 {
     int err;
     do {
@@ -70,7 +70,7 @@ static int meth_bind(lua_State *L)
     sl_asocket_checkkind(L, a, SL_MASTER);
     int err = check_name(L, 2, &name);
     if (err == 0)
-        err = need_descriptor(L, a);
+        err = need_unix_descriptor(L, a);
     if (err == 0)
         err = bind_natively(a, &name);
     if (err != 0)
@@ -81,7 +81,7 @@ static int meth_bind(lua_State *L)
 
 /* --- connect ----------------------------------------------------------- */
 
-static int try_connect(lua_State *L, sl_source *source)
+static int try_connect_path(lua_State *L, sl_source *source)
 {
     sl_asocket *a = (sl_asocket *)source;
     const sl_datagram *d = &a->pending.datagram;
@@ -98,7 +98,7 @@ static int try_connect(lua_State *L, sl_source *source)
 }
 
 /* [-0, +0, m] Makes the asocket a connected one. */
-static void become_connected(lua_State *L, sl_asocket *a)
+static void become_client(lua_State *L, sl_asocket *a)
 {
     a->kind = SL_CLIENT;
     sl_asocket_enter(a, SL_PHASE_OPEN);
@@ -118,14 +118,14 @@ static int meth_connect(lua_State *L)
         sl_asocket_checkkind(L, a, SL_MASTER);
     d.host = check_path(L, 2, &d.to.path_size);
     sl_operation_check(L, wait, "connect");
-    int err = need_descriptor(L, a);
+    int err = need_unix_descriptor(L, a);
     a->pending_kind = SL_PENDING_DATAGRAM;
     a->pending.datagram = d;
     if (err == 0)
-        err = sl_operation_poll(L, wait, try_connect, a->block, a->total);
+        err = sl_operation_poll(L, wait, try_connect_path, a->block, a->total);
     if (err != 0)
         return sl_result_fail(L, err);
-    become_connected(L, a);
+    become_client(L, a);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -177,7 +177,7 @@ static int listen_at(sl_asocket *a, const sl_sockaddr *name, int folder,
 
 /* Locks the folder of the path, binds and listens. Nothing here may raise, as
  * the lock has to be released. Returns 0 or a code. */
-static int serve_path(sl_asocket *a, const sl_sockaddr *name, int backlog)
+static int lock_and_listen(sl_asocket *a, const sl_sockaddr *name, int backlog)
 {
     const char *path = name->address.un.sun_path;
     int folder = -1;
@@ -197,7 +197,7 @@ int sl_unix_serve(lua_State *L, sl_asocket *a, int index, int backlog)
     if (err != 0)
         return err;
     do
-        err = serve_path(a, &name, backlog);
+        err = lock_and_listen(a, &name, backlog);
     while (sl_reclaim_retry(L, &a->source.loop->reclaim, err));
     return err;
 }

@@ -197,7 +197,7 @@ function calls.pause(call)
     return true
 end
 
--- Lets other ready threads run. Returns false at the end of the call's time.
+-- Gives way. Returns false at the end of the call's time.
 function calls.turn(call)
     loops.turn(call.here, call.waiters, call.self)
     calls.enter(call.class, call.name, call.self)
