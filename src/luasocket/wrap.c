@@ -220,7 +220,7 @@ static int meth_setsocket(lua_State *L)
     }
     if (a->connect != NULL)
         sl_connect_abandon(L, a);
-    a->ended = a->overlong = a->overfull = 0;
+    a->overlong = a->overfull = 0;
     int old = a->driver->owns ? sl_source_owned(&a->source) : -1;
     if (a->pending_kind == SL_PENDING_FILE)
         sl_unix_unlink(a);

@@ -114,15 +114,13 @@ typedef struct sl_asocket {
     unsigned char has_fields; /* the user value has a table of fields */
     unsigned char handshaking;    /* starttls is in progress */
     unsigned char was_accepted;   /* made by accept: the server's side */
-    unsigned char ended;      /* the last read found the end of the stream,
-                                 and no reset of the connection */
     unsigned char tried_again;    /* accept has failed, has had garbage
                                      collected, and tries a second time */
     unsigned char overlong;   /* a line exceeded max_line: every receive fails
                                  until setmaxline is called */
-    unsigned char gave_up;    /* the last send timed out */
     unsigned char overfull;   /* a receive('*a') exceeded max_read: the next
                                  ones fail until setmaxread is called */
+    unsigned char gave_up;    /* the last send timed out */
     unsigned char is_tls;     /* the foreign object is LuaSec's */
     unsigned char outcome;    /* SL_IO_*: state of the foreign object's I/O */
     unsigned char linger_in_all;  /* linger limits the time since close, not

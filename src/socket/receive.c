@@ -19,9 +19,9 @@ enum { ROUNDS_MAX = 16 };    /* reads until other threads run */
 
 /* --- reading ----------------------------------------------------------- */
 
-/* Reads into the buffer once. Returns 0 or a code, SL_CLOSED at the end of the
- * stream. */
-static int fill_buffer(sl_asocket *a)
+/* Reads into the buffer once. Returns 0 or a code. With SL_CLOSED *is_end is
+ * true at the end of the stream, false after a reset of the connection. */
+static int fill_buffer(sl_asocket *a, int *is_end)
 {
     size_t size, n, wanted = sl_pattern_missing(a);
     sl_source *source = &a->source;
@@ -45,7 +45,7 @@ static int fill_buffer(sl_asocket *a)
     }
     if (sl_buffer_count(&a->buffer) == 0)
         sl_buffer_free(&a->buffer, &source->loop->scratch);
-    a->ended = err == 0 && !sl_error_isbroken(source->lost);
+    *is_end = err == 0 && !sl_error_isbroken(source->lost);
     err = err == 0 ? SL_CLOSED : sl_error_ofstream(err);
     if (err == SL_AGAIN)
         source->readable = 0;
@@ -64,8 +64,9 @@ static int try_receive(lua_State *L, sl_source *source)
             return SL_CLOSED;
         if (!source->readable)
             return SL_AGAIN;
-        int err = fill_buffer(a);
-        if (err == SL_CLOSED && a->ended && sl_pattern_endswithstream(a))
+        int is_end = 0;
+        int err = fill_buffer(a, &is_end);
+        if (err == SL_CLOSED && is_end && sl_pattern_endswithstream(a))
             return 0;
         if (err != 0)
             return err;
