@@ -18,7 +18,7 @@ static const double first_pause = 0.001, last_pause = 0.03;
 
 /* Tries the operation; returns its status. SL_AGAIN becomes SL_TIMEOUT if the
  * wait must not last. */
-static int try_operation(lua_State *L, sl_wait *wait)
+static inline int try_operation(lua_State *L, sl_wait *wait)
 {
     const sl_operation *operation = sl_source_pending(wait)->operation;
     wait->progress = 0;

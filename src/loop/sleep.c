@@ -11,16 +11,6 @@
 
 #include <stddef.h>
 
-/* Puts a thread into its own wait. */
-static sl_own *enter_own(sl_loop *loop, sl_thread *t, enum sl_wait_kind kind)
-{
-    sl_own *own = sl_wait_own(t);
-    own->wait = (sl_wait){NULL, 0, (unsigned char)kind, SL_WAIT_IDLE, 0, 0, 0,
-                          0};
-    sl_wait_enter(&own->wait, loop, t);
-    return own;
-}
-
 /* --- sleeping ---------------------------------------------------------- */
 
 static sl_thread *wake_sleeper(sl_timer *timer, double now)
@@ -31,14 +21,18 @@ static sl_thread *wake_sleeper(sl_timer *timer, double now)
     return own->wait.thread;
 }
 
-/* Begins a sleep; 0 or ENOMEM. */
-static int begin_sleep(sl_loop *loop, sl_thread *t, double seconds)
+/* Puts a thread into its own wait. */
+static inline sl_own *enter_own(sl_loop *loop, sl_thread *t)
 {
-    sl_own *own = enter_own(loop, t, SL_WAIT_SLEEP);
-    if (seconds <= 0) {
-        sl_wait_queue(&own->wait);
-        return 0;
-    }
+    sl_own *own = sl_wait_own(t);
+    own->wait = (sl_wait){t, 0, SL_WAIT_SLEEP, SL_WAIT_IDLE, 0, 0, 0, 0};
+    sl_wait_enter(&own->wait, loop, t);
+    return own;
+}
+
+/* Parks a thread's own wait for so many seconds. 0 or ENOMEM. */
+static int set_alarm(sl_loop *loop, sl_own *own, double seconds)
+{
     sl_timer *timer = &own->place.timer;
     sl_timer_init(timer, wake_sleeper);
     int err = sl_timer_set(&loop->timers, timer, sl_clock_now() + seconds);
@@ -55,7 +49,10 @@ static sl_thread *fall_asleep(lua_State *L, sl_loop *loop, double seconds)
 {
     sl_operation_checkobstacle(L, loop);
     sl_thread *t = sl_stop_current(L, loop->threads);
-    if (begin_sleep(loop, t, seconds) != 0) {
+    sl_own *own = enter_own(loop, t);
+    if (seconds <= 0) {
+        sl_wait_queue(&own->wait);
+    } else if (set_alarm(loop, own, seconds) != 0) {
         t->wait = NULL;
         sl_stop_disown(L, t);
         luaL_error(L, "not enough memory");
@@ -84,24 +81,5 @@ void sl_sleep_block(lua_State *L, sl_loop *loop, double seconds)
 
 void sl_sleep_queue(sl_thread *t)
 {
-    begin_sleep(t->loop, t, 0);
-}
-
-/* --- suspending -------------------------------------------------------- */
-
-/* If the suspension raises, the wait stays parked. sl_wait_finish ignores it
- * then, as the thread is not suspended. */
-int sl_sleep_suspend(lua_State *L, sl_loop *loop)
-{
-    sl_thread *t = loop->threads->running;
-    if (t == NULL) {
-        sl_stop_check(L, loop->threads, "suspend");
-        return sl_stop_suspend(L, loop->threads);
-    }
-    sl_own *own = enter_own(t->loop, t, SL_WAIT_SUSPENSION);
-    own->wait.phase = SL_WAIT_PARKED;
-    int n = sl_stop_suspend(L, loop->threads);
-    own->wait.phase = SL_WAIT_IDLE;
-    t->wait = NULL;
-    return n;
+    sl_wait_queue(&enter_own(t->loop, t)->wait);
 }

@@ -6,6 +6,7 @@
 #define SL_SLEEP_H
 
 #include "loop/wait.h"
+#include "thread/stop.h"
 
 /* Ends the running C function in a sleep of so many seconds; 0 or less gives
  * way for one turn. */
@@ -19,7 +20,22 @@ void sl_sleep_block(lua_State *L, sl_loop *loop, double seconds);
 void sl_sleep_queue(sl_thread *t);
 
 /* Ends the running C function in a suspension. Returns the number of values
- * that resume has passed. */
-int sl_sleep_suspend(lua_State *L, sl_loop *loop);
+ * that resume has passed. If the suspension raises, the wait stays parked.
+ * sl_wait_finish ignores it then, as the thread is not suspended. */
+static inline int sl_sleep_suspend(lua_State *L, sl_loop *loop)
+{
+    sl_thread *t = loop->threads->running;
+    if (t == NULL) {
+        sl_stop_check(L, loop->threads, "suspend");
+        return sl_stop_suspend(L, loop->threads);
+    }
+    sl_wait *wait = &sl_wait_own(t)->wait;
+    *wait = (sl_wait){t, 0, SL_WAIT_SUSPENSION, SL_WAIT_PARKED, 0, 0, 0, 0};
+    t->wait = wait;
+    int n = sl_stop_suspend(L, loop->threads);
+    wait->phase = SL_WAIT_IDLE;
+    t->wait = NULL;
+    return n;
+}
 
 #endif

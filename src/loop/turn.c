@@ -78,11 +78,13 @@ void sl_turn_reportall(lua_State *L, sl_loop *loop)
  * thread has left. */
 static int advance_queued(lua_State *L, sl_wait *wait)
 {
+    if (!sl_wait_hassource(wait)) {
+        sl_wait_finish(wait, 0);
+        return 1;
+    }
     if (!sl_thread_waits(wait->thread))
         return 1;
-    if (!sl_wait_hassource(wait))
-        sl_wait_finish(wait, 0);
-    else if (sl_source_isreused(sl_source_of(wait)))
+    if (sl_source_isreused(sl_source_of(wait)))
         sl_source_release(sl_source_of(wait), 0);
     else
         sl_operation_advance(L, wait);
@@ -125,15 +127,9 @@ int sl_turn_raise(lua_State *L, const sl_loop *loop)
     return lua_error(L);
 }
 
-static int after_resume(lua_State *L, enum sl_outcome outcome)
+int sl_turn_afterresume(lua_State *L, enum sl_outcome outcome)
 {
     sl_loop *loop = sl_loop_check(L);
     sl_turn_end(loop);
     return outcome == SL_FAILED ? sl_turn_raise(L, loop) : 0;
-}
-
-int sl_turn_resume(lua_State *L, sl_loop *loop)
-{
-    sl_turn_end(loop);
-    return sl_run_resume(L, loop->threads, loop, after_resume);
 }

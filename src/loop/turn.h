@@ -9,6 +9,7 @@
 
 #include "loop/cork.h"
 #include "loop/loop.h"
+#include "thread/run.h"
 
 /* [-0, +0, e] The turn of a thread in the ready queue: its operation goes on,
  * and if its wait is over then, the thread runs. */
@@ -17,15 +18,22 @@ void sl_turn_take(lua_State *L, sl_loop *loop, sl_thread *t);
 /* [-(nargs + 1), +1, e] sl_run_start in a turn of its own. */
 int sl_turn_start(lua_State *L, sl_loop *loop, int nargs);
 
-/* Ends the running C function in sl_run_resume, in a turn of the resumed
- * thread. Raises the error of that thread if it fails. */
-int sl_turn_resume(lua_State *L, sl_loop *loop);
-
-/* Ends a turn. Functions that run threads by other means than the above call
- * this before and after. */
+/* Ends a turn. Functions that run threads by other means than those of this
+ * header call this before and after. */
 static inline void sl_turn_end(sl_loop *loop)
 {
     sl_cork_flush(loop);
+}
+
+/* What sl_turn_resume does after the thread has stopped. */
+int sl_turn_afterresume(lua_State *L, enum sl_outcome outcome);
+
+/* Ends the running C function in sl_run_resume, in a turn of the resumed
+ * thread. Raises the error of that thread if it fails. */
+static inline int sl_turn_resume(lua_State *L, sl_loop *loop)
+{
+    sl_turn_end(loop);
+    return sl_run_resume(L, loop->threads, loop, sl_turn_afterresume);
 }
 
 /* --- failures ---------------------------------------------------------- */

@@ -1,27 +1,10 @@
 /*
- * wait.c - the phases of a wait, the end of any wait, and the ready queue. See
- * wait.h.
+ * wait.c - the phases of a wait, and the end of any wait. See wait.h.
  */
 
 #include "loop/wait.h"
 
 #include "thread/stop.h"
-
-/* --- the ready queue --------------------------------------------------- */
-
-/* Adds a thread at the end of the ready queue. */
-static inline void enqueue_thread(sl_loop *loop, sl_thread *t)
-{
-    sl_own *own = sl_wait_own(t);
-    own->place.queue.next = NULL;
-    own->place.queue.prev = loop->last;
-    if (loop->last != NULL)
-        sl_wait_own(loop->last)->place.queue.next = t;
-    else
-        loop->first = t;
-    loop->last = t;
-    loop->ready++;
-}
 
 /* --- phases ------------------------------------------------------------ */
 
@@ -50,24 +33,15 @@ static inline void unpark(sl_wait *wait, enum sl_wait_phase phase)
         loop->unparked(wait);
 }
 
-void sl_wait_park(sl_wait *wait)
-{
-    sl_loop *loop = sl_wait_loop(wait);
-    if (wait->phase == SL_WAIT_QUEUED)
-        sl_wait_dequeue(loop, wait->thread);
-    wait->phase = SL_WAIT_PARKED;
-    loop->waiting++;
-}
-
-void sl_wait_queue(sl_wait *wait)
+void sl_wait_requeue(sl_wait *wait)
 {
     sl_loop *loop = sl_wait_loop(wait);
     if (wait->phase == SL_WAIT_PARKED)
         unpark(wait, SL_WAIT_QUEUED);
-    else if (wait->phase == SL_WAIT_QUEUED)
+    else
         sl_wait_dequeue(loop, wait->thread);
     wait->phase = SL_WAIT_QUEUED;
-    enqueue_thread(loop, wait->thread);
+    sl_wait_enqueue(loop, wait->thread);
 }
 
 /* Turns a suspended thread into a waiting one: only a waiting thread can be
@@ -78,20 +52,12 @@ static int end_suspension(sl_wait *wait)
     return sl_wait_loop(wait) != NULL && sl_stop_wake(wait->thread);
 }
 
-void sl_wait_finish(sl_wait *wait, int status)
+void sl_wait_finishparked(sl_wait *wait, int status)
 {
-    switch (wait->phase) {
-    case SL_WAIT_IDLE: case SL_WAIT_DONE:
+    if (wait->kind == SL_WAIT_SUSPENSION && !end_suspension(wait))
         return;
-    case SL_WAIT_PARKED:
-        if (wait->kind == SL_WAIT_SUSPENSION && !end_suspension(wait))
-            return;
-        unpark(wait, SL_WAIT_DONE);
-        enqueue_thread(sl_wait_loop(wait), wait->thread);
-        break;
-    case SL_WAIT_QUEUED:
-        wait->phase = SL_WAIT_DONE;
-    }
+    unpark(wait, SL_WAIT_DONE);
+    sl_wait_enqueue(sl_wait_loop(wait), wait->thread);
     wait->status = (short)status;
 }
 

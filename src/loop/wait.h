@@ -93,45 +93,21 @@ static inline sl_loop *sl_wait_loop(const sl_wait *wait)
     return wait->thread->loop;
 }
 
-/* --- phases ------------------------------------------------------------ */
+/* --- the ready queue --------------------------------------------------- */
 
-/* Puts a thread of the loop into an idle wait. The caller parks or queues the
- * wait next. */
-static inline void sl_wait_enter(sl_wait *wait, sl_loop *loop, sl_thread *t)
+/* Adds a thread at the end of the ready queue. */
+static inline void sl_wait_enqueue(sl_loop *loop, sl_thread *t)
 {
-    wait->thread = t;
-    t->loop = loop;
-    t->wait = wait;
+    sl_own *own = sl_wait_own(t);
+    own->place.queue.next = NULL;
+    own->place.queue.prev = loop->last;
+    if (loop->last != NULL)
+        sl_wait_own(loop->last)->place.queue.next = t;
+    else
+        loop->first = t;
+    loop->last = t;
+    loop->ready++;
 }
-
-/* Parks the wait. The caller updates the poller's interest or sets a timer. */
-void sl_wait_park(sl_wait *wait);
-
-/* Queues the wait: its thread goes to the end of the ready queue. */
-void sl_wait_queue(sl_wait *wait);
-
-/* Queues a parked wait: something has changed on which its operation
- * depends. */
-static inline void sl_wait_retry(sl_wait *wait)
-{
-    if (wait->phase == SL_WAIT_PARKED)
-        sl_wait_queue(wait);
-}
-
-/* Ends a wait that is parked or queued: sets its status and makes its thread
- * ready. */
-void sl_wait_finish(sl_wait *wait, int status);
-
-/* Frees a wait whose thread has its results. */
-static inline void sl_wait_leave(sl_wait *wait)
-{
-    wait->phase = SL_WAIT_IDLE;
-    wait->thread = NULL;
-}
-
-/* Undoes sl_wait_enter and sl_wait_park, as the thread does not wait after
- * all. */
-void sl_wait_undo(sl_wait *wait);
 
 /* Removes a thread from the ready queue. */
 static inline void sl_wait_dequeue(sl_loop *loop, sl_thread *t)
@@ -148,5 +124,74 @@ static inline void sl_wait_dequeue(sl_loop *loop, sl_thread *t)
         loop->last = prev;
     loop->ready--;
 }
+
+/* --- phases ------------------------------------------------------------ */
+
+/* Puts a thread of the loop into an idle wait. The caller parks or queues the
+ * wait next. */
+static inline void sl_wait_enter(sl_wait *wait, sl_loop *loop, sl_thread *t)
+{
+    wait->thread = t;
+    t->loop = loop;
+    t->wait = wait;
+}
+
+/* Parks the wait. The caller updates the poller's interest or sets a timer. */
+static inline void sl_wait_park(sl_wait *wait)
+{
+    sl_loop *loop = sl_wait_loop(wait);
+    if (wait->phase == SL_WAIT_QUEUED)
+        sl_wait_dequeue(loop, wait->thread);
+    wait->phase = SL_WAIT_PARKED;
+    loop->waiting++;
+}
+
+/* Slow path of sl_wait_queue: the wait is parked or queued. */
+void sl_wait_requeue(sl_wait *wait);
+
+/* Queues the wait: its thread goes to the end of the ready queue. */
+static inline void sl_wait_queue(sl_wait *wait)
+{
+    if (wait->phase == SL_WAIT_PARKED || wait->phase == SL_WAIT_QUEUED) {
+        sl_wait_requeue(wait);
+        return;
+    }
+    wait->phase = SL_WAIT_QUEUED;
+    sl_wait_enqueue(sl_wait_loop(wait), wait->thread);
+}
+
+/* Queues a parked wait: something has changed on which its operation
+ * depends. */
+static inline void sl_wait_retry(sl_wait *wait)
+{
+    if (wait->phase == SL_WAIT_PARKED)
+        sl_wait_requeue(wait);
+}
+
+/* Slow path of sl_wait_finish: the wait is parked. */
+void sl_wait_finishparked(sl_wait *wait, int status);
+
+/* Ends a wait that is parked or queued: sets its status and makes its thread
+ * ready. */
+static inline void sl_wait_finish(sl_wait *wait, int status)
+{
+    if (wait->phase == SL_WAIT_PARKED) {
+        sl_wait_finishparked(wait, status);
+    } else if (wait->phase == SL_WAIT_QUEUED) {
+        wait->phase = SL_WAIT_DONE;
+        wait->status = (short)status;
+    }
+}
+
+/* Frees a wait whose thread has its results. */
+static inline void sl_wait_leave(sl_wait *wait)
+{
+    wait->phase = SL_WAIT_IDLE;
+    wait->thread = NULL;
+}
+
+/* Undoes sl_wait_enter and sl_wait_park, as the thread does not wait after
+ * all. */
+void sl_wait_undo(sl_wait *wait);
 
 #endif

@@ -36,6 +36,36 @@ static void put_off(lua_State *L, sl_threads *all, int status)
 
 /* --- finalizers of other Luas ------------------------------------------- */
 
+/* The finalizer of a userdata whose block has a pointer to the answer. */
+static int answer_gc(lua_State *L)
+{
+    int **answer = lua_touserdata(L, 1);
+    **answer = sl_canrestart(L);
+    return 0;
+}
+
+static int make_answerer(lua_State *L)
+{
+    int **answer = lua_newuserdata(L, sizeof *answer);
+    *answer = lua_touserdata(L, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, answer_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    return 0;
+}
+
+int sl_hook_restartsgc(void)
+{
+    int answer = !SL_LUAJIT;    /* it stays where memory is short */
+    lua_State *other = SL_LUAJIT ? NULL : luaL_newstate();
+    if (other != NULL) {
+        sl_cpcall(other, make_answerer, &answer);
+        lua_close(other);
+    }
+    return answer;
+}
+
 static void unset(lua_State *L, lua_Debug *unused)
 {
     (void)unused;

@@ -91,6 +91,10 @@ static inline int sl_hook_isoutside(lua_State *L, const sl_thread *t)
            (sl_isyieldable(L) || (!SL_LUAJIT && sl_collects(L)));
 }
 
+/* Whether finalizers turn the collector off for all and can turn it on again:
+ * in 5.2 to 5.4.3. A Lua state of its own is made to find out. */
+int sl_hook_restartsgc(void);
+
 /* [-0, +0, -] Where L is, which is about to run a thread: asks only if there is
  * a reason to. */
 static inline enum sl_hook sl_hook_ofbase(lua_State *L, sl_threads *all)
@@ -101,6 +105,8 @@ static inline enum sl_hook sl_hook_ofbase(lua_State *L, sl_threads *all)
             return SL_HOOK_UNKNOWN;    /* the usual case in the main program */
         return sl_hook_findbase(L, all);
     }
+    if (!all->gc_restarts)    /* the answer makes no difference */
+        return SL_HOOK_OFF;
     return (t != NULL ? sl_hook_isoutside(L, t) : sl_collects(L))
                ? SL_HOOK_OFF : sl_hook_find(L, all);
 }
@@ -173,7 +179,8 @@ int sl_hook_leave(lua_State *L);
  * the thread goes on. */
 static inline int sl_hook_startgc(lua_State *L, const sl_threads *all)
 {
-    if (SL_LUAJIT || !sl_canrestart(L) || !sl_hook_findfinalizer(L, all))
+    if (!all->gc_restarts || !sl_canrestart(L) ||
+        !sl_hook_findfinalizer(L, all))
         return 0;
     lua_gc(L, LUA_GCRESTART, 0);
     return 1;

@@ -108,7 +108,7 @@ static enum sl_outcome runner_unwind(lua_State *L, sl_threads *all,
         return SL_STOPPED;
     }
     if (!SL_LUAJIT && self->base_hook == SL_HOOK_FINALIZER)
-        lua_gc(L, LUA_GCSTOP, 0);    /* see runner_runinfinalizer */
+        lua_gc(L, LUA_GCSTOP, 0);    /* see runner_startgc */
     sl_stop_unwind(L, self, h);
     return self->got.kind == SL_FAILURE ? SL_FAILED : SL_RETURNED;
 }
@@ -180,6 +180,16 @@ static enum sl_outcome runner_deliver(lua_State *L, sl_threads *all,
     }
 }
 
+/* [-0, +0, -] Turns the collector on if the runner's finalizer has turned it
+ * off. */
+static int runner_startgc(lua_State *L)
+{
+    if (SL_LUAJIT || !sl_canrestart(L))
+        return 0;
+    lua_gc(L, LUA_GCRESTART, 0);
+    return 1;
+}
+
 /* [-0, +0, v] The running function becomes a runner. Returns its kind: the
  * main frame has no thread of its own that could wait. */
 static inline enum runner_kind runner_begin(lua_State *L, sl_threads *all,
@@ -195,46 +205,38 @@ static inline enum runner_kind runner_begin(lua_State *L, sl_threads *all,
     return kind;
 }
 
-/* [-0, +n, e] The running function becomes the runner of t, which is ready.
- * hook: where the function is, of enum sl_hook. Pushes what sl_run_after
- * gets. */
-static inline enum sl_outcome runner_runhere(lua_State *L, sl_thread *t,
-                                             enum runner_kind kind, int hook)
+/* [-0, +n, e] A thread that the runner has run stopped, and may have something
+ * to hand over. Pushes what sl_run_after gets. */
+static enum sl_outcome runner_settle(lua_State *L, sl_thread *t,
+                                     enum runner_kind kind)
 {
     sl_threads *all = t->all;
     void *loop;
-    kind = runner_begin(L, all, kind, hook);
-    t = sl_handover_run(L, t, SL_CONTROL, thread_resume);
-    int returns = kind == RUNNER_RETURNS;
-    if (returns && sl_handover_isnothing(t))    /* the usual case */
-        return SL_STOPPED;
     sl_handover h = sl_handover_take(L, t, &loop);
-    if (returns && h.kind == SL_NOTHING)
+    if (kind == RUNNER_RETURNS && h.kind == SL_NOTHING)
         return SL_STOPPED;
     return runner_deliver(L, all, h, loop, kind);
 }
 
-/* The same in a finalizer. Where that turns the collector off for all, it is
- * on meanwhile. */
-static enum sl_outcome runner_runinfinalizer(lua_State *L, sl_thread *t,
-                                             enum runner_kind kind)
+/* [-0, +n, e] The running function becomes the runner of t, which is ready.
+ * hook: where the function is, of enum sl_hook. If that is a finalizer that
+ * turns the collector off for all, the collector is on meanwhile. Pushes what
+ * sl_run_after gets.
+ *
+ * This and runner_end are inline in each runner, as the switch is (context.h);
+ * compilers find them too long for that. */
+static inline __attribute__((always_inline)) enum sl_outcome
+runner_run(lua_State *L, sl_thread *t, enum runner_kind kind, int hook)
 {
-    int is_off = !SL_LUAJIT && sl_canrestart(L);
-    if (t->all->running != NULL)
-        sl_hook_checkclosing(L, t->all);
-    if (is_off)
-        lua_gc(L, LUA_GCRESTART, 0);
-    enum sl_outcome outcome = runner_runhere(L, t, kind, SL_HOOK_FINALIZER);
-    sl_hook_stopgc(L, is_off);
+    enum sl_outcome outcome = SL_STOPPED;
+    kind = runner_begin(L, t->all, kind, hook);
+    int is_started = hook == SL_HOOK_FINALIZER && runner_startgc(L);
+    t = sl_handover_run(L, t, SL_CONTROL, thread_resume);
+    if (kind != RUNNER_RETURNS || !sl_handover_isnothing(t))
+        outcome = runner_settle(L, t, kind);    /* else: the usual case */
+    if (!SL_LUAJIT)
+        sl_hook_stopgc(L, is_started);
     return outcome;
-}
-
-/* The same anywhere. */
-static inline enum sl_outcome runner_run(lua_State *L, sl_thread *t,
-                                         enum runner_kind kind, int hook)
-{
-    return hook == SL_HOOK_FINALIZER ? runner_runinfinalizer(L, t, kind)
-                                     : runner_runhere(L, t, kind, hook);
 }
 
 enum sl_outcome sl_run_fail(lua_State *L, sl_threads *all, void *loop)
@@ -295,16 +297,23 @@ int sl_run_wake(lua_State *L, sl_thread *t, int hook)
     return 0;
 }
 
-int sl_run_ready(lua_State *L, sl_thread *t, sl_run_after after)
+/* Ends the running C function as a runner of that kind. */
+static inline __attribute__((always_inline)) int
+runner_end(lua_State *L, sl_thread *t, enum runner_kind kind,
+           sl_run_after after)
 {
     int hook = sl_hook_ofbase(L, t->all);
-    return after(L, runner_run(L, t, RUNNER_RETURNS, hook));
+    return after(L, runner_run(L, t, kind, hook));
+}
+
+int sl_run_ready(lua_State *L, sl_thread *t, sl_run_after after)
+{
+    return runner_end(L, t, RUNNER_RETURNS, after);
 }
 
 int sl_run_follow(lua_State *L, sl_thread *t, sl_run_after after)
 {
-    int hook = sl_hook_ofbase(L, t->all);
-    return after(L, runner_run(L, t, RUNNER_FOLLOWS, hook));
+    return runner_end(L, t, RUNNER_FOLLOWS, after);
 }
 
 int sl_run_call(lua_State *L, sl_thread *t, sl_run_after after)
@@ -335,7 +344,7 @@ int sl_run_resume(lua_State *L, sl_threads *all, void *loop,
         t = resume_makeready(L, all, n);
     if (t->loop == NULL)
         t->loop = loop;
-    return sl_run_ready(L, t, after);
+    return runner_end(L, t, RUNNER_RETURNS, after);
 }
 
 /* --- forgetting a return target ------------------------------------------- */

@@ -42,7 +42,7 @@ void sl_stop_check(lua_State *L, sl_threads *all, const char *what)
                    what);
 }
 
-sl_thread *sl_stop_current(lua_State *L, sl_threads *all)
+sl_thread *sl_stop_makecurrent(lua_State *L, sl_threads *all)
 {
     if (all->running == NULL)
         return sl_guest_new(L, all);
@@ -160,9 +160,11 @@ static inline int handover_size(sl_handover h)
 
 /* [-m, +0, m] Holds the running thread, whose C function runs on L, in that
  * state. The m topmost values are what it hands over, if that is anything:
- * v..., target. Returns when control has come back. */
-static inline void control_give(lua_State *L, sl_thread *t,
-                                enum sl_thread_state state, sl_handover given)
+ * v..., target. Returns when control has come back. Inline, as the switch is
+ * (context.h). */
+static inline __attribute__((always_inline)) void
+control_give(lua_State *L, sl_thread *t, enum sl_thread_state state,
+             sl_handover given)
 {
     int m = sl_target_save(L, t, handover_size(given));
     sl_hold_suspend_anchor(L, t);

@@ -14,10 +14,17 @@
  * calling function. */
 void sl_stop_check(lua_State *L, sl_threads *all, const char *what);
 
+/* [-0, +0, e] The rest of sl_stop_current. */
+sl_thread *sl_stop_makecurrent(lua_State *L, sl_threads *all);
+
 /* [-0, +0, e] The running thread, anchored; or a new guest of L's coroutine,
  * if no thread runs. Only after sl_stop_check, where sl_hook_refuses nothing,
  * and only to wait with it at once, or else to call sl_stop_disown. */
-sl_thread *sl_stop_current(lua_State *L, sl_threads *all);
+static inline sl_thread *sl_stop_current(lua_State *L, sl_threads *all)
+{
+    sl_thread *t = all->running;
+    return t != NULL && t->anchored ? t : sl_stop_makecurrent(L, all);
+}
 
 /* [-0, +0, -] Undoes sl_stop_current, as the thread does not wait: ends a
  * guest's record. */

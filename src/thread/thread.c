@@ -49,14 +49,8 @@ lua_CFunction sl_thread_function(lua_State *co)
     return function;
 }
 
-int sl_thread_waits(const sl_thread *t)
+int sl_thread_isinwait(const sl_thread *t)
 {
-    if (sl_thread_isfrozen(t))
-        return 1;
-    if (lua_status(t->co) != LUA_YIELD)
-        return 0;
-    if (SL_CONTINUES)    /* no other resume gets it out of its wait */
-        return 1;
     if (t->guest_in != NULL)
         return t->holder != NULL && sl_thread_function(t->co) == t->guest_in;
     /* A wait yields the record as the last value: see sl_stop_wait. */

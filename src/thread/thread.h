@@ -96,8 +96,8 @@ enum sl_handover_kind {
 };
 
 typedef struct sl_handover {
-    unsigned kind : 2;         /* of enum sl_handover_kind */
-    unsigned nvalues : 30;     /* without the target */
+    unsigned kind : 8;         /* of enum sl_handover_kind */
+    unsigned nvalues : 24;     /* without the target; a Lua stack has fewer */
 } sl_handover;
 
 /* The number of values for which every stack that stopped has room. */
@@ -185,6 +185,7 @@ struct sl_threads {
     lua_State *main_frame;     /* the stack of the lowest runner, if any runs */
     lua_State *main;           /* the main program's stack; NULL: unknown */
     int base_hook;             /* where the main frame is, of enum sl_hook */
+    int gc_restarts;           /* see sl_hook_restartsgc */
     lua_State *prober;         /* anchored; NULL until it is needed */
     sl_thread *records;        /* owned list of all records */
     sl_thread *free;           /* list of the unused records */
@@ -232,9 +233,19 @@ static inline int sl_thread_isfrozen(const sl_thread *t)
  * NULL. */
 lua_CFunction sl_thread_function(lua_State *co);
 
+/* [-0, +0, -] The rest of sl_thread_waits, without SL_CONTINUES: whether a
+ * thread that has yielded has done that to wait. */
+int sl_thread_isinwait(const sl_thread *t);
+
 /* [-0, +0, -] Whether a thread whose state is SL_WAITING still is in its wait:
- * its coroutine may have been closed or resumed by Lua's means. */
-int sl_thread_waits(const sl_thread *t);
+ * its coroutine may have been closed or resumed by Lua's means. With
+ * SL_CONTINUES no other resume gets it out of its wait. */
+static inline int sl_thread_waits(const sl_thread *t)
+{
+    return sl_thread_isfrozen(t) ||
+           (lua_status(t->co) == LUA_YIELD &&
+            (SL_CONTINUES || sl_thread_isinwait(t)));
+}
 
 /* [-0, +0, -] Returns the record of a coroutine that runs or waits, or NULL.
  * Takes time in proportion to all records. The record of a held thread may be

@@ -116,6 +116,7 @@ static sl_threads *threads_new(lua_State *L)
     memset(all, 0, sizeof *all);
     sl_stacks_init(all);
     all->main = sl_mainthread(L);
+    all->gc_restarts = sl_hook_restartsgc();
     push_class(L, threads_gc);
     lua_setmetatable(L, -2);
     threads_makevalues(L, all);
