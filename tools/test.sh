@@ -111,9 +111,9 @@ find_specs() {
         name=${word##*/}
         name=${name%_spec.lua}
         found=$word
-        [[ -f $word ]] || found=$(find test -name "${name%_spec}_spec.lua")
-        [[ -n $found ]] ||
+        [[ -f $word ]] ||
             found=$(find "$word" -name "*_spec.lua" 2>/dev/null) || true
+        [[ -n $found ]] || found=$(find test -name "${name%_spec}_spec.lua")
         if [[ -z $found ]]; then
             echo "$0: there are no specs $word" >&2
             return 1
