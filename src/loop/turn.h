@@ -25,7 +25,7 @@ static inline void sl_turn_end(sl_loop *loop)
     sl_cork_flush(loop);
 }
 
-/* What sl_turn_resume does after the thread has stopped. */
+/* Called by sl_turn_resume after the thread has stopped. */
 int sl_turn_afterresume(lua_State *L, enum sl_outcome outcome);
 
 /* Ends the running C function in sl_run_resume, in a turn of the resumed

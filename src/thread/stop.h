@@ -14,7 +14,7 @@
  * calling function. */
 void sl_stop_check(lua_State *L, sl_threads *all, const char *what);
 
-/* [-0, +0, e] The rest of sl_stop_current. */
+/* [-0, +0, e] Slow path of sl_stop_current. */
 sl_thread *sl_stop_makecurrent(lua_State *L, sl_threads *all);
 
 /* [-0, +0, e] The running thread, anchored; or a new guest of L's coroutine,

@@ -233,7 +233,7 @@ static inline int sl_thread_isfrozen(const sl_thread *t)
  * NULL. */
 lua_CFunction sl_thread_function(lua_State *co);
 
-/* [-0, +0, -] The rest of sl_thread_waits, without SL_CONTINUES: whether a
+/* [-0, +0, -] Slow path of sl_thread_waits, without SL_CONTINUES: whether a
  * thread that has yielded has done that to wait. */
 int sl_thread_isinwait(const sl_thread *t);
 
