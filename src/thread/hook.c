@@ -155,13 +155,32 @@ int sl_hook_probe(lua_State *L)
     return lua_yield(L, 1);
 }
 
-static void need_prober(lua_State *L, sl_threads *all)
+/* () -> nothing. */
+static int make_prober(lua_State *L, void *arg)
 {
-    if (all->prober != NULL)
-        return;
+    sl_threads *all = arg;
     lua_State *prober = lua_newthread(L);
     sl_anchor_set(L, all->values, SL_VALUE_PROBER);
     all->prober = prober;
+    return 0;
+}
+
+/* [-0, +0, -] Makes the prober if there is none; false without memory for it.
+ * Runs no finalizers: they could resume the coroutine that a runner has
+ * prepared, or use a thread that is about to stop or has just stopped. */
+static int need_prober(lua_State *L, sl_threads *all)
+{
+    if (all->prober != NULL)
+        return 1;
+    int collects = sl_collects(L);
+    if (collects)
+        lua_gc(L, LUA_GCSTOP, 0);
+    int status = sl_pcall_body(L, all, make_prober, all, 0);
+    if (collects)
+        lua_gc(L, LUA_GCRESTART, 0);
+    if (status != LUA_OK)
+        put_off(L, all, status);
+    return all->prober != NULL;
 }
 
 /* [-0, +0, e] Turns the flag off; returns whether it was on. If it was, the
@@ -197,7 +216,8 @@ typedef struct finding {
 static int find(lua_State *L, void *arg)
 {
     finding *f = arg;
-    need_prober(L, f->all);
+    if (!need_prober(L, f->all))
+        return 0;
     int is_on = turn_off(L, f->all);
     if (is_on)
         sl_thread_sync_vm(L, f->all);
@@ -287,7 +307,8 @@ static const char *refuse_inside(lua_State *L, sl_threads *all,
     if (has_handlers(L))
         return "LuaJIT lets no thread wait in a handler of jit.attach, nor in "
                "a debug hook once there was such a handler";
-    need_prober(L, all);
+    if (!need_prober(L, all))
+        return "not enough memory";
     all->running->hook = SL_HOOK_OWN;
     return NULL;
 }
@@ -348,15 +369,8 @@ int sl_hook_visit(lua_State *L)
 {
     visit *v = (visit *)(uintptr_t)lua_tonumber(L, 1);
     sl_threads *all = v->thread->all;
-    if (!has_handlers(L)) {
-        int collects = sl_collects(L);    /* no finalizers: t has begun */
-        if (collects)
-            lua_gc(L, LUA_GCSTOP, 0);
-        need_prober(L, all);
-        if (collects)
-            lua_gc(L, LUA_GCRESTART, 0);
+    if (!has_handlers(L) && need_prober(L, all))
         turn_off(L, all);
-    }
     v->has_run = 1;
     sl_mute_end(L, v->muted);
     sl_fiber_run(v->thread->fiber, v->function, v->thread);
@@ -397,8 +411,8 @@ void sl_hook_run(lua_State *L, sl_thread *t, enum sl_handover_kind got,
 
 static int clear(lua_State *L, void *arg)
 {
-    need_prober(L, arg);
-    turn_off(L, arg);
+    if (need_prober(L, arg))
+        turn_off(L, arg);
     return 0;
 }
 

@@ -236,6 +236,42 @@ describe('A debug hook', function()
         ]])
     end)
 
+    it('runs a coroutine that a finalizer resumes at the same time', function()
+        if not support.luajit then return end
+        assert.equal('30 runs, 30 finalizers, nil', script [[
+            local runs, finalizers, strange = 0, 0, nil
+            local function finalize(f)
+                getmetatable(newproxy(true)).__gc = f
+            end
+            local function resume_one()
+                local co = coroutine.create(function() runs = runs + 1 end)
+                finalize(function()
+                    finalizers = finalizers + 1
+                    pcall(loop.resume, co)
+                end)
+                local ok, err = pcall(loop.resume, co)
+                if not ok and not err:find('cannot resume', 1, true) and
+                    not err:find('a finalizer has resumed', 1, true)
+                then
+                    strange = err
+                end
+            end
+            collectgarbage('setpause', 0)
+            collectgarbage('setstepmul', 0)    -- each step is a whole cycle
+            local called
+            debug.sethook(function()
+                if called then return end
+                called = true
+                for _ = 1, 30 do resume_one() end
+            end, '', 10)
+            work()
+            debug.sethook()
+            collectgarbage()
+            io.write(runs, ' runs, ', finalizers, ' finalizers, ',
+                     tostring(strange))
+        ]])
+    end)
+
     it('may step the loop', function()
         assert.equal('12 of 12, true', script [[
             start_others()
