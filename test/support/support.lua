@@ -488,14 +488,15 @@ function support.fd_count()
 end
 
 function support.collect()
+    -- LuaJIT's compiled code refers to objects for which it was compiled. It
+    -- cannot be discarded in a finalizer.
+    if support.luajit then pcall(require 'jit'.flush) end
     collectgarbage()
     collectgarbage()
 end
 
 -- Collects all garbage. Returns the number of entries of a weak table.
 function support.alive(list)
-    -- LuaJIT's compiled code refers to objects for which it was compiled.
-    if support.luajit then require 'jit'.flush() end
     support.collect()
     support.collect()
     local count = 0
