@@ -112,9 +112,10 @@ enum { SL_RECENT = 256 };
 /* The status of a thread that failed and closes its variables (failure.h). */
 enum { SL_CLOSING = -1 };
 
-/* Memory for the loop's data in a thread. */
+/* Memory for the loop's data in a thread (sl_own). */
 typedef struct sl_thread_own {
-    void *words[4];
+    void *pointers[3];
+    char bytes[8];
 } sl_thread_own;
 
 struct sl_thread {
