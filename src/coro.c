@@ -221,7 +221,7 @@ static int func_yield(lua_State *L)
     int n = lua_gettop(L);
     if (!sl_target_pushyield(L, t))
         return luaL_error(L, "yielding from a non-resumed thread");
-    sl_target_setnobody(t);    /* the next resume sets a new target */
+    sl_target_setnone(t);    /* the next resume sets a new target */
     return sl_stop_transfer(L, all, n, 0);
 }
 

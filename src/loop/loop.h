@@ -13,7 +13,8 @@
  * A few sources have no waits: the loop calls their function (sl_callback),
  * which may queue waits of other sources.
  *
- * Every C function of the module has the loop as its first upvalue.
+ * The first upvalue of the functions in the module's table, and of all methods
+ * that need a loop, is the loop.
  */
 
 #ifndef SL_LOOP_H

@@ -20,8 +20,8 @@ void sl_sleep_block(lua_State *L, sl_loop *loop, double seconds);
 void sl_sleep_queue(sl_thread *t);
 
 /* Ends the running C function in a suspension. Returns the number of values
- * that resume has passed. If the suspension raises, the wait stays parked.
- * sl_wait_finish ignores it then, as the thread is not suspended. */
+ * that resume has passed. If the suspension raises, the wait stays parked
+ * until the thread's next wait. */
 static inline int sl_sleep_suspend(lua_State *L, sl_loop *loop)
 {
     sl_thread *t = loop->threads->running;

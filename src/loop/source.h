@@ -23,7 +23,8 @@ typedef struct sl_watch sl_watch;
 
 /* Tries an operation: 0 when it is finished, SL_AGAIN when it must wait,
  * SL_BUSY when its share is used up, else how it failed (error.h). Must not
- * raise. L is not the Lua state of the operation's thread. */
+ * raise. L is the stack that runs: the thread's own in the first try, else the
+ * loop's. */
 typedef int (*sl_attempt)(lua_State *L, sl_source *source);
 
 typedef struct sl_operation {

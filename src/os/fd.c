@@ -146,10 +146,10 @@ int sl_fd_connect(int fd, const struct sockaddr *address, socklen_t size)
 
 void sl_fd_disconnect(int fd)
 {
-    struct sockaddr_in6 nobody;
-    memset(&nobody, 0, sizeof nobody);
-    nobody.sin6_family = AF_UNSPEC;
-    connect(fd, (struct sockaddr *)&nobody, sizeof nobody);
+    struct sockaddr_in6 none;
+    memset(&none, 0, sizeof none);
+    none.sin6_family = AF_UNSPEC;
+    connect(fd, (struct sockaddr *)&none, sizeof none);
 }
 
 int sl_fd_bind(int fd, const struct sockaddr *address, socklen_t size)

@@ -93,24 +93,18 @@ static inline int sl_yieldk(lua_State *L, int n, sl_kcontext context,
 #endif
 }
 
-/* How large the C stack of a thread is: a power of two. Lua allows 200 nested C
- * calls, and some functions keep a luaL_Buffer while they call Lua. The deepest
- * recursions of recursion_spec.lua take, in KiB:
+/* The size of a thread's C stack, a power of two. Lua allows 200 nested C calls
+ * (LuaJIT is limited by its Lua stack), and some functions keep a luaL_Buffer
+ * meanwhile. The deepest recursions of recursion_spec.lua take, in KiB:
  *
  *                       64 bits       32 bits
  *     5.1, 5.2, 5.3   1792 (2068)   1716 (1832)    (Lua without optimization)
  *     5.4, 5.5         404 (1048)    248  (664)
  *     LuaJIT          2840 (4440)   3528           (64 bits without GC64)
- *
- * LuaJIT has no such limit but that of a Lua stack. */
+ */
 #if !defined(SL_STACK_SIZE)
-#if SL_LUAJIT
-#define SL_STACK_SIZE (sizeof(void *) * 1024 * 1024)
-#elif LUA_VERSION_NUM < 504
-#define SL_STACK_SIZE (sizeof(void *) * 512 * 1024)
-#else
-#define SL_STACK_SIZE (sizeof(void *) * 256 * 1024)
-#endif
+#define SL_STACK_SIZE (sizeof(void *) * 1024 * \
+                       (SL_LUAJIT ? 1024 : LUA_VERSION_NUM < 504 ? 512 : 256))
 #endif
 
 /* Resumes co. *nresults is the number of values that it yielded or returned. */
@@ -398,9 +392,8 @@ static inline void sl_checkfinalizer(lua_State *L)
 #endif
 }
 
-/* Positive if the collector is on; in 5.1 always. While a finalizer runs the
- * state is 0; from 5.4.4 on it is negative, as the collector cannot be turned
- * on then. */
+/* Positive if the collector is on; in 5.1 always. In a finalizer 0; from 5.4.4
+ * on negative there, as the collector cannot be turned on. */
 static inline int sl_collectorstate(lua_State *L)
 {
 #if LUA_VERSION_NUM >= 502 || SL_LUAJIT

@@ -63,7 +63,7 @@ static sl_handover handover_failure(lua_State *L, sl_thread *t)
 static sl_handover handover_end(lua_State *L, sl_thread *t)
 {
     sl_handover h = nothing;
-    if (t->return_to == SL_RETURN_TO_NOBODY) {
+    if (t->return_to == SL_RETURN_TO_NONE) {
         lua_settop(t->co, 0);
         sl_anchor_push(t->co, t->all->values, SL_VALUE_LOST);
         return handover_failure(L, t);

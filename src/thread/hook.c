@@ -254,11 +254,11 @@ enum sl_hook sl_hook_find(lua_State *L, sl_threads *all)
     return hook == SL_HOOK_LEFT ? SL_HOOK_FINALIZER : hook;
 }
 
-enum sl_hook sl_hook_findbase(lua_State *L, sl_threads *all)
+enum sl_hook sl_hook_findrunner(lua_State *L, sl_threads *all)
 {
     sl_thread *t = all->running;
     if (t != NULL && sl_hook_isoutside(L, t))
-        return t->hook != SL_HOOK_OWN ? sl_hook_base(t) : SL_HOOK_UNKNOWN;
+        return t->hook != SL_HOOK_OWN ? sl_hook_runner(t) : SL_HOOK_UNKNOWN;
     if (lua_gethook(L) == NULL && sl_collects(L))
         return SL_HOOK_UNKNOWN;
     return sl_hook_find(L, all);
@@ -325,7 +325,7 @@ const char *sl_hook_refusal(lua_State *L, sl_threads *all)
     enum sl_hook hook = look(L, all);
     if (t == NULL)
         return refuse_coroutine(hook);
-    if (hook == SL_HOOK_LEFT && sl_hook_base(t) == SL_HOOK_FINALIZER)
+    if (hook == SL_HOOK_LEFT && sl_hook_runner(t) == SL_HOOK_FINALIZER)
         hook = SL_HOOK_OFF;
     t->hook = hook == SL_HOOK_OFF ? SL_HOOK_OFF : SL_HOOK_ON;
     if (hook == SL_HOOK_OFF || sl_hook_isoutside(L, t))

@@ -76,8 +76,8 @@ static inline void sl_hook_checkclosing(lua_State *L, const sl_threads *all)
  * SL_HOOK_FINALIZER. */
 enum sl_hook sl_hook_find(lua_State *L, sl_threads *all);
 
-/* [-0, +0, -] Slow path of sl_hook_ofbase. */
-enum sl_hook sl_hook_findbase(lua_State *L, sl_threads *all);
+/* [-0, +0, -] Slow path of sl_hook_ofrunner. */
+enum sl_hook sl_hook_findrunner(lua_State *L, sl_threads *all);
 
 /* [-0, +0, m] Returns why the running thread, or L's coroutine if no thread
  * runs, must not stop here; NULL if it may. */
@@ -95,15 +95,15 @@ static inline int sl_hook_isoutside(lua_State *L, const sl_thread *t)
  * in 5.2 to 5.4.3. A Lua state of its own is made to find out. */
 int sl_hook_restartsgc(void);
 
-/* [-0, +0, -] Where L is, which is about to run a thread: asks only if there is
- * a reason to. */
-static inline enum sl_hook sl_hook_ofbase(lua_State *L, sl_threads *all)
+/* [-0, +0, -] For a runner on L: finds out where L is, if that may make a
+ * difference. */
+static inline enum sl_hook sl_hook_ofrunner(lua_State *L, sl_threads *all)
 {
     const sl_thread *t = all->running;
     if (SL_LUAJIT) {
         if (t == NULL && lua_gethook(L) == NULL && sl_collects(L))
             return SL_HOOK_UNKNOWN;    /* the usual case in the main program */
-        return sl_hook_findbase(L, all);
+        return sl_hook_findrunner(L, all);
     }
     if (!all->gc_restarts)    /* the answer makes no difference */
         return SL_HOOK_OFF;
@@ -112,9 +112,9 @@ static inline enum sl_hook sl_hook_ofbase(lua_State *L, sl_threads *all)
 }
 
 /* Where the runner of the thread is, as far as that is known. */
-static inline enum sl_hook sl_hook_base(const sl_thread *t)
+static inline enum sl_hook sl_hook_runner(const sl_thread *t)
 {
-    return t->resumer != NULL ? t->resumer->base_hook : t->all->base_hook;
+    return t->resumer != NULL ? t->resumer->runner_hook : t->all->runner_hook;
 }
 
 /* Whether the flag is known to be off, and the running thread can wait. */
@@ -124,7 +124,7 @@ static inline int sl_hook_isoff(lua_State *L, const sl_threads *all)
     if (!SL_LUAJIT)
         return t == NULL || L == t->co;
     return t != NULL && t->hook != SL_HOOK_OWN &&
-           sl_hook_base(t) == SL_HOOK_OFF && sl_hook_isoutside(L, t);
+           sl_hook_runner(t) == SL_HOOK_OFF && sl_hook_isoutside(L, t);
 }
 
 /* sl_hook_refusal, without a call where the answer is known. */
@@ -174,9 +174,9 @@ void sl_hook_freeze(lua_State *L, sl_thread *t, int n);
 /* (mark, ...) Called by sl_hook_freeze. */
 int sl_hook_leave(lua_State *L);
 
-/* [-0, +0, -] Turns the collector on if it is off because the running thread,
- * which is about to wait, is in a finalizer. True if so: sl_hook_stopgc when
- * the thread goes on. */
+/* [-0, +0, -] For the running thread, which is about to wait: turns the
+ * collector on if a finalizer of the thread has turned it off. True if so; then
+ * sl_hook_stopgc is to be called when the thread continues. */
 static inline int sl_hook_startgc(lua_State *L, const sl_threads *all)
 {
     if (!all->gc_restarts || !sl_canrestart(L) ||
@@ -197,8 +197,9 @@ static inline void sl_hook_stopgc(lua_State *L, int is_started)
 static inline int sl_hook_mayrestore(const sl_thread *t)
 {
     const sl_threads *all = t->all;
-    int base = all->running != NULL ? all->running->base_hook : all->base_hook;
-    return base == SL_HOOK_ON || base == SL_HOOK_FINALIZER ||
+    int hook = all->running != NULL ? all->running->runner_hook
+                                    : all->runner_hook;
+    return hook == SL_HOOK_ON || hook == SL_HOOK_FINALIZER ||
            t->hook == SL_HOOK_OWN;
 }
 

@@ -44,7 +44,7 @@ static sl_thread *ready_yielded(lua_State *L, sl_threads *all, int n)
     if (lua_status(co) == LUA_YIELD)
         lua_settop(co, 0);    /* 5.1: the values that it yielded */
     else
-        sl_target_setnobody(t);
+        sl_target_setnone(t);
     lua_xmove(L, co, n);    /* co: [function,] v... */
     t->got.nvalues = lua_status(co) == LUA_YIELD ? n : lua_gettop(co) - 1;
     t->fiber = sl_fiber_take(&all->fibers);
@@ -81,7 +81,7 @@ static sl_thread *ready_target(lua_State *L, sl_threads *all, sl_handover h)
 
 /* --- the runner ----------------------------------------------------------- */
 
-/* What a runner does when the thread that it runs waits. */
+/* The kinds of runners differ when the thread that they run waits. */
 enum runner_kind {
     RUNNER_RETURNS,    /* returns, with SL_STOPPED */
     RUNNER_FOLLOWS     /* its own thread freezes until it gets control */
@@ -107,7 +107,7 @@ static enum sl_outcome runner_unwind(lua_State *L, sl_threads *all,
         sl_stop_bypass(L, self, h);
         return SL_STOPPED;
     }
-    if (!SL_LUAJIT && self->base_hook == SL_HOOK_FINALIZER)
+    if (!SL_LUAJIT && self->runner_hook == SL_HOOK_FINALIZER)
         lua_gc(L, LUA_GCSTOP, 0);    /* see runner_startgc */
     sl_stop_unwind(L, self, h);
     return self->got.kind == SL_FAILURE ? SL_FAILED : SL_RETURNED;
@@ -190,18 +190,18 @@ static int runner_startgc(lua_State *L)
     return 1;
 }
 
-/* [-0, +0, v] The running function becomes a runner. Returns its kind: the
- * main frame has no thread of its own that could wait. */
+/* [-0, +0, v] Makes the running function a runner. Returns its kind: the main
+ * frame has no own thread that could wait. */
 static inline enum runner_kind runner_begin(lua_State *L, sl_threads *all,
                                             enum runner_kind kind, int hook)
 {
     if (all->running == NULL) {
         all->main_frame = L;
-        all->base_hook = hook;
+        all->runner_hook = hook;
         return RUNNER_RETURNS;
     }
     sl_hook_checkclosing(L, all);
-    all->running->base_hook = (unsigned char)hook;
+    all->running->runner_hook = (unsigned char)hook;
     return kind;
 }
 
@@ -242,7 +242,7 @@ runner_run(lua_State *L, sl_thread *t, enum runner_kind kind, int hook)
 enum sl_outcome sl_run_fail(lua_State *L, sl_threads *all, void *loop)
 {
     sl_handover h = {SL_FAILURE, 3};
-    runner_begin(L, all, RUNNER_RETURNS, sl_hook_ofbase(L, all));
+    runner_begin(L, all, RUNNER_RETURNS, sl_hook_ofrunner(L, all));
     return runner_deliver(L, all, h, loop, RUNNER_RETURNS);
 }
 
@@ -259,7 +259,7 @@ int sl_run_start(lua_State *L, sl_threads *all, int nargs, void *loop)
     lua_xmove(L, co, nargs + 1);
     t->fiber = sl_fiber_take(&all->fibers);
     t->got.nvalues = nargs;
-    int hook = sl_hook_ofbase(L, all);
+    int hook = sl_hook_ofrunner(L, all);
     if (runner_run(L, t, RUNNER_RETURNS, hook) == SL_FAILED) {
         lua_remove(L, top);    /* the failure includes the thread */
         return 1;
@@ -302,7 +302,7 @@ static inline __attribute__((always_inline)) int
 runner_end(lua_State *L, sl_thread *t, enum runner_kind kind,
            sl_run_after after)
 {
-    int hook = sl_hook_ofbase(L, t->all);
+    int hook = sl_hook_ofrunner(L, t->all);
     return after(L, runner_run(L, t, kind, hook));
 }
 
@@ -364,7 +364,7 @@ void sl_run_forget(lua_State *L, sl_threads *all, int index)
         sl_target_copyheld(L, t);
         if (forget_isself(L, all)) {
             lua_pop(t->stack, 1);
-            t->return_to = SL_RETURN_TO_NOBODY;
+            t->return_to = SL_RETURN_TO_NONE;
         }
         return;
     }
@@ -378,5 +378,5 @@ void sl_run_forget(lua_State *L, sl_threads *all, int index)
         return;
     sl_target_pushvalue(L, t);
     if (forget_isself(L, all))
-        sl_target_setnobody(t);
+        sl_target_setnone(t);
 }

@@ -43,7 +43,7 @@ void sl_run_onbypass(sl_threads *all, void (*callback)(sl_thread *t));
 /* [-1, +0, e] Prepares the coroutine on the top (fresh, suspended or calling)
  * to run with the n values below it. The values of a held coroutine stay there
  * until it takes them. A fresh coroutine has no return target yet
- * (SL_RETURN_TO_NOBODY). */
+ * (SL_RETURN_TO_NONE). */
 sl_thread *sl_run_makeready(lua_State *L, sl_threads *all, int n);
 
 /* [-1, +0, -] sl_run_makeready for a held thread, whose coroutine is on the

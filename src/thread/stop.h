@@ -17,9 +17,10 @@ void sl_stop_check(lua_State *L, sl_threads *all, const char *what);
 /* [-0, +0, e] Slow path of sl_stop_current. */
 sl_thread *sl_stop_makecurrent(lua_State *L, sl_threads *all);
 
-/* [-0, +0, e] The running thread, anchored; or a new guest of L's coroutine,
- * if no thread runs. Only after sl_stop_check, where sl_hook_refuses nothing,
- * and only to wait with it at once, or else to call sl_stop_disown. */
+/* [-0, +0, e] Returns the running thread, anchored; or a new guest of L's
+ * coroutine, if no thread runs. Preconditions: sl_stop_check, and
+ * sl_hook_refuses returns NULL. The caller waits with the thread at once, or
+ * calls sl_stop_disown. */
 static inline sl_thread *sl_stop_current(lua_State *L, sl_threads *all)
 {
     sl_thread *t = all->running;

@@ -36,10 +36,10 @@ static inline void sl_target_setcaller(sl_thread *t)
 }
 
 /* Sets the target of a running or waiting thread to none. */
-static inline void sl_target_setnobody(sl_thread *t)
+static inline void sl_target_setnone(sl_thread *t)
 {
     sl_target_clearvalue(t);
-    t->return_to = SL_RETURN_TO_NOBODY;
+    t->return_to = SL_RETURN_TO_NONE;
 }
 
 /* [-0, +1, -] Pushes the value of the target of a running or waiting thread;

@@ -77,7 +77,7 @@ enum sl_thread_state {
 /* Return targets: where the values or the error of a thread go when it ends. */
 enum sl_return_to {
     SL_RETURN_TO_RUNNER,       /* the runner, which gets no values */
-    SL_RETURN_TO_NOBODY,       /* ending without a handover is an error */
+    SL_RETURN_TO_NONE,       /* ending without a handover is an error */
     SL_RETURN_TO_CALLER,       /* the runner, with the values. When the thread
                                   stops before it ends, this becomes VALUE: the
                                   runner's own thread */
@@ -150,7 +150,7 @@ struct sl_thread {
     unsigned char depth;       /* number of threads that run one another, up to
                                   this one */
     unsigned char hook;        /* of enum sl_hook: how it stops (hook.h) */
-    unsigned char base_hook;   /* of enum sl_hook: where its own runner is */
+    unsigned char runner_hook;   /* of enum sl_hook: where its own runner is */
     unsigned char spent;       /* for the loop: operations in this turn */
     sl_thread *next_record;    /* in the list of all records */
     sl_thread *next_free;      /* in the list of unused records */
@@ -185,7 +185,7 @@ struct sl_threads {
     sl_thread *running;        /* the innermost running thread, or NULL */
     lua_State *main_frame;     /* the stack of the lowest runner, if any runs */
     lua_State *main;           /* the main program's stack; NULL: unknown */
-    int base_hook;             /* where the main frame is, of enum sl_hook */
+    int runner_hook;             /* of enum sl_hook: where the main frame is */
     int gc_restarts;           /* see sl_hook_restartsgc */
     lua_State *prober;         /* anchored; NULL until it is needed */
     sl_thread *records;        /* owned list of all records */
